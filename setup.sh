@@ -45,7 +45,6 @@ fingerprint() {
         R --version 2>/dev/null | head -n 1
         R RHOME 2>/dev/null
         .venv/bin/python -VV
-        say "${PYTHON:-}"
     } | cksum
 }
 
@@ -54,6 +53,7 @@ stamped() { sed -n "s/^$1 //p" "$stamp"; }
 ready() {
     [ -f "$stamp" ] && [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || return 1
     [ "$(stamped level)" -ge "$level" ] || return 1
+    [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" -VV 2>&1)" = "$(.venv/bin/python -VV)" ] || return 1
     [ "$(stamped fingerprint)" = "$(fingerprint)" ] || return 1
     stamped library | while read -r dir; do
         [ -f "$dir/DESCRIPTION" ] || { say gone; break; }
@@ -85,7 +85,9 @@ find_python() {
             fail "PYTHON=$PYTHON does not run, or is older than Python 3.11."
     else
         described=
-        for candidate in python3.13 python3.12 python3.11 python3; do
+        kept=
+        [ ! -f "$stamp" ] || kept=.venv/bin/python
+        for candidate in $kept python3.13 python3.12 python3.11 python3; do
             described=$(describe_python "$candidate") && break
         done
         [ -n "$described" ] || fail "\
@@ -104,7 +106,7 @@ or name one:                  PYTHON=/path/to/python3.12 make setup"
 
 # Sets r_version, r_home, libraries (where each R package lies) and r_missing (those without).
 look_at_r() {
-    r_version= r_home= libraries= r_missing=$r_packages
+    r_version='' r_home='' libraries='' r_missing=$r_packages
     have R || return 0
     found=$(R --vanilla --no-echo -e '
         wanted <- strsplit(commandArgs(TRUE), " ")[[1]]
@@ -122,15 +124,16 @@ look_at_r() {
 # rpy2 is built here. Without some header it still builds, but in a slower mode and without a
 # word, so a program is compiled and linked the way rpy2 will be.
 can_build() {
-    have make && have "${CC:-gcc}" || return 1
+    cc=${CC:-gcc}
+    have make && have "${cc%% *}" || return 1
     dir=$(mktemp -d)
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046,SC2086
     printf '#include <Python.h>\n#include <Rinternals.h>\nint main(void) { return R_NilValue == 0; }\n' \
         >"$dir/t.c" &&
-        "${CC:-gcc}" "-I$python_include" $(R CMD config --cppflags) -o "$dir/t" "$dir/t.c" \
+        $cc "-I$python_include" $(R CMD config --cppflags) -o "$dir/t" "$dir/t.c" \
             $(R CMD config --ldflags) >>"$log" 2>&1 && status=0 || status=1
     rm -rf "$dir"
-    return $status
+    return "$status"
 }
 
 have_browser() { have chromium || have chromium-browser || have google-chrome; }
@@ -148,12 +151,9 @@ take_stock() {
 "; }
     [ -n "$r_version" ] || add "R 4.2 or newer"
     [ -z "$r_missing" ] || add "R packages: $r_missing"
-    if [ -n "$r_version" ]; then
-        builds=yes
-        can_build || { builds=no; add "a C compiler, make, and the headers that R and Python link with"; }
-    else
-        builds=no
-    fi
+    builds=yes
+    { [ -n "$r_version" ] && can_build; } ||
+        { builds=no; add "make, a C compiler, and the headers that R and Python link with"; }
     venv_works=yes
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         { venv_works=no; add "Python's venv and ensurepip modules"; }
@@ -193,10 +193,15 @@ not_installed() {
 }
 
 advise() {
-    quoted=$(say $r_packages | sed 's/[^ ]*/"&"/g; s/ /, /g')
+    {
+        printf 'Missing:\n%s' "$needs"
+        if [ -n "$r_version" ] && [ "$r_home" != /usr/lib/R ]; then
+            say "The R found is $r_home: its packages come from where it came from, or from CRAN."
+        fi
+    } >&2
+    quoted=$(say "$r_packages" | sed 's/[^ ]*/"&"/g; s/ /, /g')
     cat >&2 <<END
-Missing:
-$needs
+
 Install it in one of these ways, then run the same command again:
 
   Debian 12+, Ubuntu 24.04+ (as root)

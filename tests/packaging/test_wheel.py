@@ -1,0 +1,103 @@
+"""The built wheel works away from the checkout, R code and fixtures included."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("wheel")
+    pip(sys.executable, "wheel", "--no-build-isolation", "--wheel-dir", out, CHECKOUT)
+    (built,) = out.glob("lmm_parity-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """Return the console script of the wheel in an environment of its own.
+
+    Its dependencies are read from the environment that runs the tests: the tests promise to need
+    no network. What a path line adds is searched last and its own path files are not read, so the
+    checkout, which is installed there as editable, stays out of sight.
+    """
+    environment = tmp_path_factory.mktemp("elsewhere") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    pip(python, "install", wheel)
+    purelib = Path(output(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
+    (purelib / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return environment / "bin" / "lmm-parity"
+
+
+def pip(python, command, *arguments):
+    offline = ["--no-index", "--no-deps", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([python, "-m", "pip", command, *offline, *arguments], check=True)
+
+
+def output(program, *arguments, cwd=None):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, f"{program} {' '.join(arguments)}\n{done.stdout}"
+    return done.stdout.strip()
+
+
+def test_r_code_and_fixtures_are_inside(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    for folder in ("r_scripts", "fixtures"):
+        files = [path for path in (CHECKOUT / folder).rglob("*") if path.is_file()]
+        wanted = [path.relative_to(CHECKOUT) for path in files if path.suffix != ".pyc"]
+        assert wanted
+        assert {f"harness/_data/{path}" for path in wanted} <= set(names)
+    assert any(n.startswith("harness/_data/r_scripts/") and n.endswith(".R") for n in names)
+    assert "harness/_data/fixtures/datasets.toml" in names
+
+
+def test_nothing_else_is_inside(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"harness", "lmm_parity"}
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_requirements_are_those_installed(wheel):
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_is_the_wheel_that_runs(installed, tmp_path):
+    python = installed.parent / "python"
+    where = output(python, "-c", "import harness; print(harness.__file__)", cwd=tmp_path)
+    assert Path(where).is_relative_to(installed.parent.parent)
+
+
+def test_ladder_away_from_the_checkout(installed, tmp_path):
+    assert json.loads(output(installed, "ladder", "--json", cwd=tmp_path))
+
+
+@pytest.mark.r
+def test_doctor_away_from_the_checkout(installed, tmp_path):
+    assert json.loads(output(installed, "doctor", "--json", cwd=tmp_path))
