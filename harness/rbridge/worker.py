@@ -1,0 +1,371 @@
+"""R in processes of its own: a call that crashes, hangs or eats the memory costs that call only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.rbridge.environment import (
+    RInstallation,
+    explain_start,
+    find_r,
+    install_r_package,
+    worker_environment,
+)
+from harness.rbridge.failures import (
+    Condition,
+    RCrash,
+    REnvironment,
+    RError,
+    RFailure,
+    RMemory,
+    RTimeout,
+)
+from harness.resources import r_script
+
+SCRIPTS = (
+    "conditions.R",
+    "data.R",
+    "session_options.R",
+    "fit_lm.R",
+    "fit_lmer.R",
+    "versions.R",
+)
+"""R files that every worker has loaded."""
+
+START_SECONDS = 180.0
+"""How long starting R may take; a cold disk and an antivirus together have been seen to need 60."""
+
+Result = dict[str, NDArray[Any] | tuple[str, ...]]
+
+# The template imports what this process would import, whatever its working directory is.
+_RUN_TEMPLATE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from harness.rbridge.template import main; main(sys.argv[2:])"
+)
+
+
+class Reply(dict[str, "NDArray[Any] | tuple[str, ...]"]):
+    """What an R function returned, by name, with what it signalled on the way.
+
+    Attributes
+    ----------
+    conditions : tuple of Condition
+    """
+
+    def __init__(self, values: Result, conditions: tuple[Condition, ...]) -> None:
+        super().__init__(values)
+        self.conditions = conditions
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """Return the numeric vector called ``name``."""
+        return np.asarray(self[name])
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the character vector called ``name``."""
+        return tuple(map(str, self[name]))
+
+
+class RSession:
+    """Calls R functions in worker processes.
+
+    Nothing is started before the first call (or :meth:`start`). It can be used from scripts,
+    notebooks and test runners alike: the calling program is not imported again.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds a call may take before its process is killed.
+    memory_mb : int or None
+        Megabytes a worker may allocate on top of R itself; None for no limit.
+    workers : int
+        Calls that may run at the same time.
+    extra_scripts : sequence of str
+        R files of ``r_scripts/`` to load besides :data:`SCRIPTS`.
+
+    Examples
+    --------
+    >>> with RSession(timeout=30) as session:
+    ...     session.call("r_versions", {})["R"]
+    ('4.2.2',)
+    """
+
+    def __init__(
+        self,
+        timeout: float = 60.0,
+        memory_mb: int | None = 4096,
+        *,
+        workers: int = 1,
+        extra_scripts: Sequence[str] = (),
+    ) -> None:
+        self.timeout = timeout
+        self._memory_mb = memory_mb or 0
+        self._scripts = [str(r_script(name)) for name in (*SCRIPTS, *extra_scripts)]
+        self._lock = threading.Lock()
+        self._template: _Template | None = None
+        self._broken: str | None = None
+        self._closed = False
+        self._idle: list[_Worker] = []
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="r-session")
+
+    def __enter__(self) -> RSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begin to start R in the background; a failure is reported by the first call."""
+
+        def begin() -> None:
+            with contextlib.suppress(RFailure):
+                self._release(self._acquire())
+
+        self._threads.submit(begin)
+
+    def call(
+        self, function: str, payload: Mapping[str, Any], *, timeout: float | None = None
+    ) -> Reply:
+        """Call an R function with named arguments and return its list.
+
+        Raises
+        ------
+        RError
+            R raised an error (:class:`RMemory` when it had no memory left).
+        RCrash, RTimeout
+            The process died, or was killed because it took too long. The next call gets a new one.
+        REnvironment
+            R cannot be started, or a package it needs is unusable.
+        """
+        return self.submit(function, payload, timeout=timeout).result()
+
+    def submit(
+        self, function: str, payload: Mapping[str, Any], *, timeout: float | None = None
+    ) -> Future[Reply]:
+        """Like :meth:`call`, without waiting: the future gives the result or raises."""
+        if self._closed:
+            raise RuntimeError("the R session is closed")
+        return self._threads.submit(
+            self._run, function, payload, self.timeout if timeout is None else timeout
+        )
+
+    def close(self) -> None:
+        """Kill every R process; calls under way fail with :class:`RCrash`."""
+        with self._lock:
+            self._closed = True
+            template, self._template = self._template, None
+            self._idle.clear()
+        if template is not None:
+            template.stop()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, function: str, payload: Mapping[str, Any], timeout: float) -> Reply:
+        worker = self._acquire()
+        try:
+            reply = worker.call(function, payload, timeout)
+        except (RCrash, RTimeout, RMemory):
+            # After a failed allocation R goes on, but with a heap that is close to its limit.
+            worker.end()
+            raise
+        except RFailure:
+            self._release(worker)
+            raise
+        except BaseException:
+            worker.end()
+            raise
+        self._release(worker)
+        return reply
+
+    def _acquire(self) -> _Worker:
+        with self._lock:
+            if self._closed:
+                raise RCrash("the R session was closed")
+            if self._idle:
+                return self._idle.pop()
+            if self._broken is not None:
+                raise REnvironment(self._broken)
+            if self._template is not None:
+                try:
+                    return self._template.fork()
+                except (OSError, ValueError):
+                    # Something outside killed the template. Start another one.
+                    self._template.stop()
+                    self._template = None
+            try:
+                self._template = _Template(find_r(), self._scripts, self._memory_mb)
+                return self._template.fork()
+            except RFailure as failure:
+                # It would fail the same way, seconds later, for every case of a campaign.
+                self._broken = str(failure)
+                raise
+
+    def _release(self, worker: _Worker) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(worker)
+
+
+class _Template:
+    """The parent's end of a template process (see harness/rbridge/template.py)."""
+
+    def __init__(self, r: RInstallation, scripts: Sequence[str], memory_mb: int) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="lmm-parity-r-"))
+        self._log = self._folder / "log"
+        self._socket, theirs = socket.socketpair()
+        paths = [os.path.abspath(entry) for entry in sys.path]
+        with theirs, self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    _RUN_TEMPLATE,
+                    json.dumps(paths),
+                    str(theirs.fileno()),
+                    str(memory_mb),
+                    str(self._folder),
+                    *scripts,
+                ],
+                env=worker_environment(r, self._folder),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # A Ctrl-C in the terminal is for the parent; it ends its workers itself.
+                start_new_session=True,
+            )
+        self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(
+            self, _stop_template, self._socket, self._process, self._folder
+        )
+        self._socket.settimeout(START_SECONDS)
+        try:
+            answer = json.loads(self._socket.recv(65536) or b"{}")
+        except (TimeoutError, ConnectionError):
+            answer = {"error": f"no answer within {START_SECONDS:.0f} s"}
+        if "ready" not in answer:
+            error = answer.get("error") or f"it ended while starting\n{self.log_tail()}".strip()
+            self.stop()
+            raise REnvironment(explain_start(error, r))
+        self._socket.settimeout(30)
+
+    def fork(self) -> _Worker:
+        """Return a new worker. OSError or ValueError when the template is gone."""
+        ours, theirs = socket.socketpair()
+        with self._lock, theirs:
+            socket.send_fds(self._socket, [b"fork"], [theirs.fileno()])
+            process = int(self._socket.recv(64))
+        return _Worker(self, process, Connection(ours.detach()))
+
+    def reap(self, process: int) -> int | None:
+        """Kill a worker that may have ended already and return its exit code, None if unknown."""
+        try:
+            with self._lock:
+                self._socket.sendall(f"reap {process}".encode())
+                return int(self._socket.recv(64))
+        except (OSError, ValueError):
+            return None
+
+    def log_tail(self) -> str:
+        """Return the last lines that the R processes wrote outside R's own channels."""
+        try:
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[-15:])
+
+    def stop(self) -> None:
+        """End the template and, with it, all its workers."""
+        self._finalizer()
+
+
+def _stop_template(control: socket.socket, process: subprocess.Popen[bytes], folder: Path) -> None:
+    # Closing the socket tells the template to kill its workers and go.
+    control.close()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Worker:
+    """The parent's end of one worker process."""
+
+    def __init__(self, template: _Template, process: int, connection: Connection) -> None:
+        self._template = template
+        self.process = process
+        self._connection = connection
+
+    def call(self, function: str, payload: Mapping[str, Any], timeout: float) -> Reply:
+        """Call an R function; see :meth:`RSession.call` for what it raises."""
+        started = time.monotonic()
+        try:
+            self._connection.send((function, dict(payload)))
+            if not self._connection.poll(timeout):
+                raise RTimeout(f"R was stopped after {time.monotonic() - started:.1f} s")
+            value, conditions, fault = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise RCrash(self._cause_of_death()) from error
+        if fault:
+            raise RError(fault)
+        signalled = tuple(
+            Condition(kind, text, category)
+            for kind, text, category in zip(
+                conditions["kind"], conditions["text"], conditions["category"], strict=True
+            )
+        )
+        if value is None and signalled and signalled[-1].kind == "error":
+            raise _failure(signalled)
+        return Reply(value or {}, signalled)
+
+    def end(self) -> None:
+        """Kill the process."""
+        with contextlib.suppress(OSError):
+            self._connection.close()
+        if self.process:
+            self._template.reap(self.process)
+            self.process = 0
+
+    def _cause_of_death(self) -> str:
+        code = self._template.reap(self.process)
+        self.process = 0
+        if code is None:
+            return "the R process is gone"
+        if code < 0:
+            return f"the R process died of signal {-code} ({signal.Signals(-code).name})"
+        return f"the R process ended with exit code {code}"
+
+
+def _failure(conditions: tuple[Condition, ...]) -> RFailure:
+    error = conditions[-1]
+    if error.category == "package_unusable":
+        package = error.text.partition(":")[0]
+        return REnvironment(f"the R package {error.text}. {install_r_package(package)}", conditions)
+    if "cannot allocate" in error.text or "memory exhausted" in error.text:
+        return RMemory(error.text, conditions)
+    return RError(error.text, conditions)
