@@ -1,0 +1,1 @@
+"""Many cases: running them and keeping their records."""

@@ -1,0 +1,253 @@
+"""Records: a header, one line per case, a footer, as JSON lines.
+
+Everything after a run (HTML, markdown, exit code) is a reader of such a file. The footer is the proof
+that the run came to its end; a file without one is unfinished.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import msgspec
+
+from harness.engines.base import Failure, Fit, Setting
+from harness.errors import BadInput
+from harness.numbers import Real, Vector, decode, encode
+from harness.verdicts.audit import Audit
+from harness.verdicts.comparison import Comparison
+from harness.verdicts.verdict import Definition, Verdict
+
+FORMAT = 1
+"""Version of the record format; a reader refuses what it does not know."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field="record"):
+    """First line: what ran, where, and how to run it again."""
+
+    format: int
+    program: str
+    created: str
+    title: str
+    engines: tuple[str, ...]
+    reference: str
+    settings: tuple[Setting, ...]
+    planned: int
+    versions: dict[str, str]
+    platform: dict[str, str]
+    blas: dict[str, str]
+    environment: dict[str, str]
+    seed: int
+    options: dict[str, str]
+    command: str
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of the data as both engines got it. ``levels`` is empty for a numeric column."""
+
+    name: str
+    kind: Literal["numeric", "factor"]
+    levels: tuple[str, ...] = ()
+    missing: int = 0
+
+
+class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The data contract of a case, and a picture's worth of the data themselves.
+
+    ``x``, ``y`` and ``group`` are the rows used (``group`` as indices into ``group_levels``), for
+    drawing; empty when there are more rows than the run embeds or nothing to draw against.
+    """
+
+    name: str
+    origin: str
+    checksum: str
+    rows: int
+    rows_used: int
+    columns: tuple[Column, ...]
+    groups: dict[str, int]
+    x_name: str = ""
+    y_name: str = ""
+    group_name: str = ""
+    group_levels: tuple[str, ...] = ()
+    x: Vector = ()
+    y: Vector = ()
+    group: tuple[int, ...] = ()
+
+
+class Printed(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that a publication prints, held against what an engine gives now.
+
+    ``matches`` is true when the value rounds to the printed string.
+    """
+
+    source: str
+    quantity: str
+    item: str
+    printed: str
+    engine: str
+    value: Real
+    matches: bool
+
+
+class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_field="record"):
+    """One case: its fits, audits, comparisons and verdicts.
+
+    ``fits`` holds every engine in every setting; ``audits`` those fits that the referee could
+    evaluate. ``verdicts`` has one entry per setting, the default setting first: it is the one that
+    counts.
+    """
+
+    id: str
+    title: str
+    group: str
+    formula: str
+    criterion: Literal["REML", "ML", "OLS"]
+    words: str
+    spelling: dict[str, str]
+    focus: str
+    data: DataSummary
+    fits: tuple[Fit | Failure, ...]
+    audits: tuple[Audit, ...]
+    comparisons: tuple[Comparison, ...]
+    definitions: tuple[Definition, ...]
+    verdicts: tuple[Verdict, ...]
+    printed: tuple[Printed, ...]
+    best_loglik: Real | None
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def fit(self, engine: str, setting: Setting = "default") -> Fit | Failure | None:
+        """Return what ``engine`` gave in ``setting``, or None when it was not run."""
+        return next((f for f in self.fits if f.engine == engine and f.setting == setting), None)
+
+    def audit(self, engine: str, setting: Setting = "default") -> Audit | None:
+        """Return the audit of that fit, or None when there is none."""
+        return next((a for a in self.audits if a.engine == engine and a.setting == setting), None)
+
+
+class Footer(msgspec.Struct, frozen=True, kw_only=True, tag="footer", tag_field="record"):
+    """Last line: the run came to its end."""
+
+    cases: int
+    verdicts: dict[str, int]
+    finished: str
+    seconds: float
+
+
+Record = Header | CaseRecord | Footer
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A record file as read."""
+
+    header: Header
+    cases: tuple[CaseRecord, ...]
+    footer: Footer | None
+
+
+class RecordWriter:
+    """Append records to a file, flushed line by line.
+
+    The file grows under a name ending in ``.partial`` and takes its own name when the footer is
+    written, so that a file of that name is always a finished one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.partial = path.with_name(path.name + ".partial")
+        self._counts: Counter[str] = Counter()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.partial.open("wb")
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def write(self, record: Header | CaseRecord) -> None:
+        """Append one record."""
+        if isinstance(record, CaseRecord):
+            self._counts[record.verdicts[0].verdict] += 1
+        self._append(record)
+
+    def finish(self, finished: str, seconds: float) -> Footer:
+        """Write the footer and give the file its name."""
+        footer = Footer(
+            cases=sum(self._counts.values()),
+            verdicts=dict(self._counts),
+            finished=finished,
+            seconds=seconds,
+        )
+        self._append(footer)
+        self._file.close()
+        os.replace(self.partial, self.path)
+        return footer
+
+    def _append(self, record: Record) -> None:
+        self._file.write(encode(record) + b"\n")
+        self._file.flush()
+
+
+def read_records(path: Path, *, allow_unfinished: bool = False) -> Run:
+    """Read a record file.
+
+    Raises
+    ------
+    BadInput
+        When the file is missing, empty, not a record file, of another format, truncated (unless
+        ``allow_unfinished``), or holds a case twice.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not lines:
+        raise BadInput(f"{path}: the file is empty; run `lmm-parity report` to make it")
+    records = [_parse(path, number, line) for number, line in enumerate(lines, 1)]
+    header, footer = records[0], records[-1]
+    if not isinstance(header, Header):
+        raise BadInput(f"{path}: line 1 is not a header; this is not a record file")
+    if header.format != FORMAT:
+        raise BadInput(f"{path}: record format {header.format}; this program reads {FORMAT}")
+    if isinstance(footer, Footer):
+        middle = records[1:-1]
+    elif allow_unfinished:
+        middle, footer = records[1:], None
+    else:
+        raise BadInput(f"{path}: the run did not finish (no footer line); run it again")
+    return Run(header=header, cases=tuple(_cases(path, middle, footer)), footer=footer)
+
+
+def _parse(path: Path, number: int, line: bytes) -> Record:
+    try:
+        return decode(line, Record)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{path}: line {number} is not a whole record: {error}") from error
+
+
+def _cases(path: Path, middle: Iterable[Record], footer: Footer | None) -> Iterable[CaseRecord]:
+    seen: set[str] = set()
+    for number, record in enumerate(middle, 2):
+        if not isinstance(record, CaseRecord):
+            raise BadInput(f"{path}: line {number} is a second {type(record).__name__.lower()}")
+        if record.id in seen:
+            raise BadInput(f"{path}: line {number}: case {record.id!r} is there twice")
+        seen.add(record.id)
+        yield record
+    if footer is not None and footer.cases != len(seen):
+        raise BadInput(f"{path}: the footer counts {footer.cases} cases, the file has {len(seen)}")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of one line of a record file."""
+    return msgspec.json.schema(Record)

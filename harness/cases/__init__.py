@@ -1,0 +1,1 @@
+"""What is fitted: data, formulas, models, the ladder."""

@@ -1,0 +1,32 @@
+"""A case: a data set and a model, the unit of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.cases.design import Design, build_design
+from harness.cases.model import Model
+from harness.cases.table import Table
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and the columns it uses.
+
+    Attributes
+    ----------
+    id : str
+        Unique in a run, readable: ``"sleepstudy/slope/REML"``.
+    table : Table
+        The columns of the model, missing values included.
+    """
+
+    id: str
+    model: Model
+    table: Table
+
+    @cached_property
+    def design(self) -> Design:
+        """Response, fixed-effects matrix and random-effects terms on the complete rows."""
+        return build_design(self.model, self.table)

@@ -1,0 +1,1 @@
+"""Who fits: the engine protocol, the adapters and the registry."""

@@ -1,0 +1,46 @@
+"""The one place that says how a number is written to JSON and read back.
+
+JSON has no NaN and no infinity. A reader that turned them into ``null`` could no longer tell
+"the engine returned NaN" from "the engine does not report this", and that difference is evidence.
+Non-finite numbers therefore travel as the strings ``"nan"``, ``"inf"`` and ``"-inf"``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+Real = Annotated[
+    float,
+    msgspec.Meta(
+        extra_json_schema={"type": ["number", "string"], "pattern": "^(nan|inf|-inf)$"},
+    ),
+]
+"""A float that survives JSON, non-finite values included."""
+
+Vector = tuple[Real, ...]
+Matrix = tuple[tuple[Real, ...], ...]
+
+
+def encode(value: Any) -> bytes:
+    """One line of JSON for a msgspec structure, non-finite floats as strings."""
+    return msgspec.json.encode(_without_nonfinite(msgspec.to_builtins(value)))
+
+
+def decode(line: bytes | str, kind: type[T]) -> T:
+    """Read back what :func:`encode` wrote; raises ``msgspec.DecodeError`` when it is not that."""
+    return msgspec.json.decode(line, type=kind, strict=False)
+
+
+def _without_nonfinite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, dict):
+        return {key: _without_nonfinite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nonfinite(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""Who is right: an independent likelihood with analytic derivatives."""

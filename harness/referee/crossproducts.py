@@ -1,0 +1,351 @@
+"""The data of a likelihood, reduced once to small blocks.
+
+V = s2 (I + Z P Z') with P block-diagonal over the levels of every random-effects term. Rows and
+random-effects columns fall into independent blocks (the groups of a single grouping factor, the top
+groups of nested ones, everything for crossed ones). In each block Z'Z = R'R, and with F the
+coordinates of [X y] on the range of Z,
+
+    [X y]' H^-1 [X y] = E'E + sum over blocks of F' (I + R P R')^-1 F,      H = V / s2,
+
+where E is what is left of [X y] after projection on Z, computed from the rows and not by a difference
+of cross-products. Every term is positive, so neither large group effects nor large variance ratios
+cost digits, and an evaluation does not depend on the number of rows.
+
+Inside, y is centred and scaled, X is replaced by an orthonormal basis of its centred columns, and the
+effects of each term are centred and scaled; results are mapped back (``Basis``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from harness.cases.design import Design, RandomDesign
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+RANK_TOLERANCE = 1e-7
+"""Relative size below which a column counts as aliased, as in R's ``lm`` (``qr(tol = 1e-7)``)."""
+
+RANGE_TOLERANCE = 1e-13
+"""Eigenvalues of a block of Z'Z below this share of the largest are rounding, not range."""
+
+
+class RankDeficient(ValueError):
+    """X has aliased columns; the text names them."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """How internal quantities map back to the units of the data.
+
+    ``beta = y_scale * m @ gamma + y_mean * constant``; the covariance of beta is
+    ``y_scale^2 m C m'``. ``log_volume`` is log|m^-1|, ``effects`` holds for each term the matrix W with
+    ``Lambda = W L``.
+    """
+
+    m: Array
+    constant: Array
+    y_mean: float
+    y_scale: float
+    log_volume: float
+    effects: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Where the levels of one term sit in a bucket: block of each level, its columns (m, q)."""
+
+    block: Index
+    columns: Index
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Blocks of similar size, padded with zeros: ``r`` is (B, k, k), ``f`` is (B, k, p + 1)."""
+
+    r: Array
+    f: Array
+    slots: tuple[Slots, ...]
+
+    def scatter(self, matrices: tuple[Array | None, ...]) -> Array:
+        """Place one q x q matrix per term at each of its levels: (B, k, k). None is zero."""
+        blocks, k = self.r.shape[0], self.r.shape[1]
+        out = np.zeros((blocks, k, k))
+        for slots, matrix in zip(self.slots, matrices, strict=True):
+            if matrix is not None:
+                columns = slots.columns
+                out[slots.block[:, None, None], columns[:, :, None], columns[:, None, :]] = matrix
+        return out
+
+    def gather(self, term: int, blocks: Array) -> Array:
+        """Sum the q x q diagonal blocks of a term over its levels in ``blocks`` (B, k, k)."""
+        at = self.slots[term]
+        return np.asarray(
+            blocks[at.block[:, None, None], at.columns[:, :, None], at.columns[:, None, :]].sum(0)
+        )
+
+
+@dataclass(frozen=True)
+class CrossProducts:
+    """Everything the likelihood needs; ``rest`` is E'E, (p + 1) x (p + 1)."""
+
+    n: int
+    p: int
+    sizes: tuple[int, ...]
+    levels: tuple[int, ...]
+    rest: Array
+    buckets: tuple[Bucket, ...]
+    basis: Basis
+
+
+def aliased_columns(x: Array) -> list[int]:
+    """Columns that are linear combinations of those before them, as R's ``lm`` drops them."""
+    kept: list[Array] = []
+    aliased = []
+    for j, column in enumerate(x.T):
+        left = column.astype(np.float64)
+        for _ in range(2):  # twice is enough (Kahan, Parlett): the second pass removes rounding
+            for q in kept:
+                left = left - q * (q @ left)
+        size = float(np.linalg.norm(left))
+        if size <= RANK_TOLERANCE * float(np.linalg.norm(column)) or size == 0.0:
+            aliased.append(j)
+        else:
+            kept.append(left / size)
+    return aliased
+
+
+def cross_products(design: Design) -> CrossProducts:
+    """Reduce a design.
+
+    Raises
+    ------
+    RankDeficient
+        When X has aliased columns.
+    ValueError
+        When there are no more rows than fixed effects.
+    """
+    n, p = design.x.shape
+    aliased = aliased_columns(design.x)
+    if aliased:
+        names = ", ".join(design.x_names[j] for j in aliased)
+        raise RankDeficient(f"aliased fixed effects: {names}")
+    if n <= p:
+        raise ValueError(f"{n} rows for {p} fixed effects")
+    q, m, log_volume = _orthonormal(design.x)
+    constant, y, mean, scale = _standardised(design.x, q, m, design.y)
+    scaled = [_standard_effects(term) for term in design.random]
+    basis = Basis(m, constant, mean, scale, log_volume, tuple(w for _, w in scaled))
+    xy = np.column_stack([q, y])
+    effects = [z for z, _ in scaled]
+    rest, buckets = _blocks(design.random, effects, xy)
+    return CrossProducts(
+        n=n,
+        p=p,
+        sizes=tuple(z.shape[1] for z in effects),
+        levels=tuple(len(t.levels) for t in design.random),
+        rest=rest,
+        buckets=buckets,
+        basis=basis,
+    )
+
+
+def _constant_column(x: Array) -> int | None:
+    for j, column in enumerate(x.T):
+        if column[0] != 0.0 and np.all(column == column[0]):
+            return j
+    return None
+
+
+def _centring(x: Array) -> tuple[Array, Array]:
+    """Return centred columns and T with ``centred = x T``; without a constant column T = I."""
+    p = x.shape[1]
+    t = np.eye(p)
+    constant = _constant_column(x)
+    if constant is None:
+        return x, t
+    means = x.mean(axis=0)
+    means[constant] = 0.0
+    t[constant] -= means / x[0, constant]
+    return x - means, t
+
+
+def _orthonormal(x: Array) -> tuple[Array, Array, float]:
+    """Q with orthonormal columns, M with ``Q = X M``, and log|M^-1|."""
+    centred, t = _centring(x)
+    sizes = np.linalg.norm(centred, axis=0)
+    q, r = np.linalg.qr(centred / sizes)
+    m = t @ (np.linalg.inv(r) / sizes[:, None])
+    log_volume = float(np.log(np.abs(np.diag(r))).sum() + np.log(sizes).sum())
+    return q, m, log_volume
+
+
+def _standardised(x: Array, q: Array, m: Array, y: Array) -> tuple[Array, Array, float, float]:
+    """Centre y when the constant is in the span of X, and scale it to OLS residuals of size one."""
+    ones = np.ones(len(y))
+    coordinates = q.T @ ones
+    inside = np.linalg.norm(ones - q @ coordinates) <= 1e-8 * np.sqrt(len(y))
+    mean = float(y.mean()) if inside else 0.0
+    constant = m @ coordinates if inside else np.zeros(x.shape[1])
+    j = _constant_column(x)
+    if inside and j is not None:
+        constant = np.zeros(x.shape[1])
+        constant[j] = 1.0 / x[0, j]
+    centred = y - mean
+    scale = float(np.linalg.norm(centred - q @ (q.T @ centred)) / np.sqrt(len(y)))
+    if not scale > 0.0:
+        scale = float(np.linalg.norm(centred)) or 1.0
+    return constant, centred / scale, mean, scale
+
+
+def _standard_effects(term: RandomDesign) -> tuple[Array, Array]:
+    """Centred and scaled effects Z_s = Z T D^-1, and W = D T^-1, so that u_s = W u."""
+    centred, t = _centring(term.z)
+    sizes = np.sqrt((centred**2).mean(axis=0))
+    sizes[sizes == 0.0] = 1.0
+    return centred / sizes, sizes[:, None] * np.linalg.inv(t)
+
+
+def _blocks(
+    terms: tuple[RandomDesign, ...], effects: list[Array], xy: Array
+) -> tuple[Array, tuple[Bucket, ...]]:
+    n = len(xy)
+    if not terms:
+        return xy.T @ xy, ()
+    offsets = np.cumsum([0] + [len(t.levels) * z.shape[1] for t, z in zip(terms, effects,
+                                                                       strict=True)])
+    rows, columns, values = [], [], []
+    for t, z, start in zip(terms, effects, offsets[:-1], strict=True):
+        q = z.shape[1]
+        columns.append((start + t.codes[:, None] * q + np.arange(q)).ravel())
+        rows.append(np.repeat(np.arange(n), q))
+        values.append(z.ravel())
+    z_all = sparse.csr_array(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(n, int(offsets[-1])),
+    )
+    component = _components(terms, effects, offsets)
+    rest, per_block = _projected(z_all, component, xy)
+    return rest, _bucketed(terms, effects, offsets, component, per_block)
+
+
+def _components(
+    terms: tuple[RandomDesign, ...], effects: list[Array], offsets: NDArray[np.int64]
+) -> Index:
+    """Independent block of every random-effects column: levels that share a row are connected."""
+    starts = np.cumsum([0] + [len(t.levels) for t in terms])
+    nodes = [t.codes + start for t, start in zip(terms, starts[:-1], strict=True)]
+    pairs = [(nodes[0], other) for other in nodes[1:]]
+    first = np.concatenate([a for a, _ in pairs]) if pairs else np.zeros(0, dtype=np.int64)
+    second = np.concatenate([b for _, b in pairs]) if pairs else np.zeros(0, dtype=np.int64)
+    total = int(starts[-1])
+    graph = sparse.coo_array((np.ones(len(first)), (first, second)), shape=(total, total))
+    _, of_level = connected_components(graph, directed=False)
+    return np.concatenate(
+        [
+            np.repeat(of_level[start:stop], z.shape[1])
+            for z, start, stop in zip(effects, starts[:-1], starts[1:], strict=True)
+        ]
+    ).astype(np.intp)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Per block, in its own size: columns of Z, R and F."""
+
+    columns: list[Index]
+    r: list[Array]
+    f: list[Array]
+
+
+def _projected(z: sparse.csr_array, component: Index, xy: Array) -> tuple[Array, _Blocks]:
+    gram = (z.T @ z).tocsr()
+    order = np.argsort(component, kind="stable")
+    bounds = np.flatnonzero(np.diff(component[order])) + 1
+    blocks = np.split(order, bounds)
+    by_size: dict[int, list[int]] = {}
+    for i, columns in enumerate(blocks):
+        by_size.setdefault(len(columns), []).append(i)
+    r: list[Array] = [np.empty(0)] * len(blocks)
+    inverse: list[Array] = [np.empty(0)] * len(blocks)
+    for size, members in by_size.items():
+        stacked = _dense_blocks(gram, [blocks[i] for i in members], size)
+        values, vectors = np.linalg.eigh(stacked)
+        inside = values > RANGE_TOLERANCE * values[:, -1:]
+        roots = np.sqrt(np.where(inside, values, 0.0))
+        inverses = np.divide(1.0, roots, out=np.zeros_like(roots), where=inside)
+        for at, i in enumerate(members):
+            r[i] = roots[at][:, None] * vectors[at].T
+            inverse[i] = inverses[at][:, None] * vectors[at].T
+    f: list[Array] = [np.zeros((len(c), xy.shape[1])) for c in blocks]
+    left = xy
+    for _ in range(2):  # the second projection removes the rounding of the first
+        b = np.asarray(z.T @ left)
+        coefficients = np.empty_like(b)
+        for i, columns in enumerate(blocks):
+            step = inverse[i] @ b[columns]
+            f[i] = f[i] + step
+            coefficients[columns] = inverse[i].T @ step
+        left = left - np.asarray(z @ coefficients)
+    return left.T @ left, _Blocks(list(blocks), r, f)
+
+
+def _dense_blocks(gram: sparse.csr_array, blocks: list[Index], size: int) -> Array:
+    if size == 1:
+        return np.asarray(gram.diagonal()[np.concatenate(blocks)]).reshape(-1, 1, 1)
+    if len(blocks) == 1:
+        return np.asarray(gram[blocks[0]][:, blocks[0]].todense())[None]
+    place = np.full(gram.shape[0], -1, dtype=np.intp)
+    block = np.full(gram.shape[0], -1, dtype=np.intp)
+    for i, columns in enumerate(blocks):
+        place[columns] = np.arange(size)
+        block[columns] = i
+    coo = gram.tocoo()
+    mine = block[coo.coords[0]] >= 0
+    row, column = coo.coords[0][mine], coo.coords[1][mine]
+    out = np.zeros((len(blocks), size, size))
+    out[block[row], place[row], place[column]] = coo.data[mine]
+    return out
+
+
+def _bucketed(
+    terms: tuple[RandomDesign, ...],
+    effects: list[Array],
+    offsets: NDArray[np.int64],
+    component: Index,
+    blocks: _Blocks,
+) -> tuple[Bucket, ...]:
+    """Pad blocks to the next power of two, one bucket per padded size."""
+    place = np.empty(len(component), dtype=np.intp)
+    for columns in blocks.columns:
+        place[columns] = np.arange(len(columns))
+    single = len({len(c) for c in blocks.columns}) == 1
+    padded = np.array(
+        [len(c) if single else 1 << (len(c) - 1).bit_length() for c in blocks.columns]
+    )
+    buckets = []
+    for size in np.unique(padded):
+        members = np.flatnonzero(padded == size)
+        number = np.full(len(padded), -1, dtype=np.intp)
+        number[members] = np.arange(len(members))
+        r = np.zeros((len(members), size, size))
+        f = np.zeros((len(members), size, blocks.f[0].shape[1]))
+        for at, i in enumerate(members):
+            k = len(blocks.columns[i])
+            r[at, :k, :k] = blocks.r[i]
+            f[at, :k] = blocks.f[i]
+        slots = []
+        for t, z, start in zip(terms, effects, offsets[:-1], strict=True):
+            q = z.shape[1]
+            first = start + np.arange(len(t.levels)) * q
+            mine = number[component[first]] >= 0
+            columns = first[mine][:, None] + np.arange(q)
+            slots.append(Slots(number[component[first[mine]]], place[columns]))
+        buckets.append(Bucket(r, f, tuple(slots)))
+    return tuple(buckets)

@@ -1,0 +1,339 @@
+"""ML and REML deviance of a linear mixed model with analytic gradient and Hessian.
+
+With H = V / s2 = I + Z P Z', P = Lambda Lambda' and m = n (ML) or n - p (REML),
+
+    d(theta, sigma) = m log(2 pi sigma^2) + log|H| + r'H^-1 r / sigma^2  [+ log|X'H^-1 X|  for REML],
+
+the -2 log-likelihood with every constant, so that it compares with lme4 and statsmodels (Bates,
+Maechler, Bolker and Walker 2015, equations 34 and 41). With S = Z'H^-1 Z, T = Z'H^-1 X, u = Z'H^-1 r,
+C = (X'H^-1 X)^-1, P_i the derivative of P and H1_i = T'P_i T,
+
+    d|H|_i   = tr(S P_i)                d|H|_ij   = tr(S P_ij) - tr(S P_j S P_i)
+    rss_i    = -u'P_i u                 rss_ij    = -u'P_ij u + 2 (P_i u)'(S - T C T')(P_j u)
+    |XHX|_i  = -tr(C H1_i)              |XHX|_ij  = -tr(C H1_j C H1_i) - tr(C T'P_ij T)
+                                                    + 2 tr(C T'P_i S P_j T).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.cases.design import Design
+from harness.referee.crossproducts import Bucket, CrossProducts, cross_products
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """One bucket at a point: S (B, k, k), T (B, k, p), u (B, k)."""
+
+    bucket: Bucket
+    s: Array
+    t: Array
+    u: Array
+
+
+class Likelihood:
+    """The deviance of one design under one criterion.
+
+    Parameters
+    ----------
+    design : Design
+    reml : bool
+
+    Notes
+    -----
+    ``theta`` is lme4's: the lower triangles of the relative factors L_t (Psi_t = s2 L_t L_t'), column
+    by column, term after term. Signs are free: only L L' matters.
+    """
+
+    def __init__(self, design: Design, *, reml: bool) -> None:
+        self.products: CrossProducts = cross_products(design)
+        self.reml = reml
+        self.layout = tuple(
+            (t, a, b)
+            for t, q in enumerate(self.products.sizes)
+            for b in range(q)
+            for a in range(b, q)
+        )
+        """Term, row and column of each element of theta."""
+
+    @property
+    def m(self) -> int:
+        """Rows less, for REML, fixed effects: the divisor of the profiled sigma^2."""
+        return self.products.n - (self.products.p if self.reml else 0)
+
+    def factors(self, theta: Sequence[float] | Array) -> tuple[Array, ...]:
+        """Return the lower-triangular L_t of ``theta``."""
+        out = tuple(np.zeros((q, q)) for q in self.products.sizes)
+        for value, (t, a, b) in zip(theta, self.layout, strict=True):
+            out[t][a, b] = value
+        return out
+
+    def theta(self, relative: Sequence[Array]) -> Array:
+        """Return theta of relative covariance matrices Psi_t / s2, diagonals non-negative."""
+        lower = [semidefinite_cholesky(np.asarray(p, dtype=np.float64)) for p in relative]
+        return np.array([lower[t][a, b] for t, a, b in self.layout])
+
+    def at(self, theta: Sequence[float] | Array) -> Point:
+        """Evaluate at ``theta``, sigma still free."""
+        return Point(self, np.asarray(theta, dtype=np.float64))
+
+
+class Point:
+    """The likelihood at one theta. Quantities are computed when asked for."""
+
+    def __init__(self, likelihood: Likelihood, theta: Array) -> None:
+        self.likelihood = likelihood
+        self.theta = theta
+        products = likelihood.products
+        self.lambdas = tuple(
+            w @ lower
+            for w, lower in zip(products.basis.effects, likelihood.factors(theta), strict=True)
+        )
+        relative = tuple(a @ a.T for a in self.lambdas)
+        cross = products.rest.copy()
+        self.logdet_h = 0.0
+        self._halves: list[tuple[Bucket, Array, Array]] = []
+        for bucket in products.buckets:
+            r, k = bucket.r, bucket.r.shape[1]
+            inner = r @ bucket.scatter(relative) @ r.swapaxes(1, 2)
+            inner[:, np.arange(k), np.arange(k)] += 1.0
+            lower = np.linalg.cholesky(inner)
+            self.logdet_h += 2.0 * float(np.log(np.diagonal(lower, axis1=1, axis2=2)).sum())
+            solved_r = np.linalg.solve(lower, r)
+            solved_f = np.linalg.solve(lower, bucket.f)
+            cross += np.einsum("bki,bkj->ij", solved_f, solved_f)
+            self._halves.append((bucket, solved_r, solved_f))
+        p = products.p
+        self.xhx = cross[:p, :p]
+        self.root = np.linalg.cholesky(self.xhx)
+        self.c = np.linalg.inv(self.xhx)
+        self.gamma = self.c @ cross[:p, p]
+        # From the completed square, again a sum of positive terms: no y'H^-1 y less a fit.
+        residual = np.append(-self.gamma, 1.0)
+        rss = float(residual @ products.rest @ residual)
+        for _, _, solved_f in self._halves:
+            rss += float(((solved_f @ residual) ** 2).sum())
+        self.rss = rss
+
+    @property
+    def sigma(self) -> float:
+        """Profiled residual standard deviation, in internal units."""
+        return math.sqrt(self.rss / self.likelihood.m)
+
+    @cached_property
+    def solved(self) -> tuple[_Solved, ...]:
+        """S, T and u of every bucket."""
+        p = self.likelihood.products.p
+        out = []
+        for bucket, solved_r, solved_f in self._halves:
+            right = solved_r.swapaxes(1, 2)
+            t = right @ solved_f[:, :, :p]
+            u = (right @ (solved_f[:, :, p] - solved_f[:, :, :p] @ self.gamma)[:, :, None])[:, :, 0]
+            out.append(_Solved(bucket, right @ solved_r, t, u))
+        return tuple(out)
+
+    def _constant(self) -> float:
+        """What maps the internal deviance to the units of the data."""
+        basis = self.likelihood.products.basis
+        units = 2.0 * self.likelihood.m * math.log(basis.y_scale)
+        return units + (2.0 * basis.log_volume if self.likelihood.reml else 0.0)
+
+    def deviance(self, sigma: float | None = None) -> float:
+        """-2 log-likelihood at ``sigma`` (units of the data); profiled over sigma without it."""
+        m = self.likelihood.m
+        s = self.sigma if sigma is None else sigma / self.likelihood.products.basis.y_scale
+        value = m * math.log(2.0 * math.pi * s * s) + self.logdet_h + self.rss / (s * s)
+        if self.likelihood.reml:
+            value += 2.0 * float(np.log(np.diag(self.root)).sum())
+        return value + self._constant()
+
+    @property
+    def beta(self) -> Array:
+        """GLS estimates, in the units of the data."""
+        basis = self.likelihood.products.basis
+        return np.asarray(
+            basis.y_scale * (basis.m @ self.gamma) + basis.y_mean * basis.constant
+        )
+
+    def to_data(self, covariance: Array) -> Array:
+        """Map a covariance of gamma, or a derivative of one, to beta."""
+        basis = self.likelihood.products.basis
+        return np.asarray(basis.y_scale**2 * (basis.m @ covariance @ basis.m.T))
+
+    @cached_property
+    def _directions(self) -> tuple[Array, ...]:
+        """P_i of each element of theta, q x q in its own term."""
+        basis = self.likelihood.products.basis
+        out = []
+        for t, a, b in self.likelihood.layout:
+            half = np.outer(basis.effects[t][:, a], self.lambdas[t][:, b])
+            out.append(half + half.T)
+        return tuple(out)
+
+    def _second(self, i: int, j: int) -> Array | None:
+        """P_ij, None when it is zero."""
+        (t, a, b), (other, c, d) = self.likelihood.layout[i], self.likelihood.layout[j]
+        if t != other or b != d:
+            return None
+        w = self.likelihood.products.basis.effects[t]
+        half = np.outer(w[:, a], w[:, c])
+        return half + half.T
+
+    @cached_property
+    def summed(self) -> tuple[tuple[Array, Array, Array], ...]:
+        """Per term, sums over its levels of S, T C T' and u u' (q x q each)."""
+        out = []
+        for t, q in enumerate(self.likelihood.products.sizes):
+            s, tct, uu = np.zeros((q, q)), np.zeros((q, q)), np.zeros((q, q))
+            for part in self.solved:
+                at = part.bucket.slots[t]
+                s += part.bucket.gather(t, part.s)
+                rows = part.t[at.block[:, None], at.columns]
+                tct += np.einsum("laj,jk,lbk->ab", rows, self.c, rows)
+                u = part.u[at.block[:, None], at.columns]
+                uu += u.T @ u
+            out.append((s, tct, uu))
+        return tuple(out)
+
+    @cached_property
+    def gradient_parts(self) -> tuple[Array, Array]:
+        """Derivatives in theta of the log-determinants and of rss."""
+        logdet, rss = [], []
+        for (t, _, _), p_i in zip(self.likelihood.layout, self._directions, strict=True):
+            s, tct, uu = self.summed[t]
+            value = float((s * p_i).sum())
+            if self.likelihood.reml:
+                value -= float((tct * p_i).sum())
+            logdet.append(value)
+            rss.append(-float((uu * p_i).sum()))
+        return np.array(logdet), np.array(rss)
+
+    @cached_property
+    def xhx_derivatives(self) -> Array:
+        """H1_i = T'P_i T for each element of theta: (k, p, p); d(X'H^-1 X) is minus this."""
+        p = self.likelihood.products.p
+        out = np.zeros((len(self.theta), p, p))
+        for i, ((t, _, _), p_i) in enumerate(
+            zip(self.likelihood.layout, self._directions, strict=True)
+        ):
+            for part in self.solved:
+                at = part.bucket.slots[t]
+                rows = part.t[at.block[:, None], at.columns]
+                out[i] += np.einsum("laj,ab,lbk->jk", rows, p_i, rows)
+        return out
+
+    @cached_property
+    def hessian_parts(self) -> tuple[Array, Array]:
+        """Second derivatives in theta of the log-determinants and of rss."""
+        k, reml = len(self.theta), self.likelihood.reml
+        logdet, rss = np.zeros((k, k)), np.zeros((k, k))
+        h1 = self.xhx_derivatives
+        for part in self.solved:
+            placed = []
+            for (t, _, _), p_i in zip(self.likelihood.layout, self._directions, strict=True):
+                matrices: list[Array | None] = [None] * len(part.bucket.slots)
+                matrices[t] = p_i
+                placed.append(part.bucket.scatter(tuple(matrices)))
+            s_p = [part.s @ d for d in placed]
+            d_u = [(d @ part.u[:, :, None])[:, :, 0] for d in placed]
+            d_t = [d @ part.t for d in placed]
+            for i in range(k):
+                s_du = (part.s @ d_u[i][:, :, None])[:, :, 0]
+                s_dt = part.s @ d_t[i] if reml else None
+                for j in range(i + 1):
+                    logdet[i, j] -= float((s_p[i] * s_p[j].swapaxes(1, 2)).sum())
+                    rss[i, j] += 2.0 * float((d_u[j] * s_du).sum())
+                    if s_dt is not None:
+                        inner = np.einsum("bka,bkc->ac", d_t[j], s_dt)
+                        logdet[i, j] += 2.0 * float((self.c * inner).sum())
+        t_du = self._t_du()
+        for i in range(k):
+            for j in range(i + 1):
+                rss[i, j] -= 2.0 * float(t_du[i] @ self.c @ t_du[j])
+                if reml:
+                    logdet[i, j] -= float(((self.c @ h1[j]) * (self.c @ h1[i]).T).sum())
+                p_ij = self._second(i, j)
+                if p_ij is not None:
+                    s, tct, uu = self.summed[self.likelihood.layout[i][0]]
+                    logdet[i, j] += float(((s - tct if reml else s) * p_ij).sum())
+                    rss[i, j] -= float((uu * p_ij).sum())
+        return _symmetric(logdet), _symmetric(rss)
+
+    def _t_du(self) -> Array:
+        """T'P_i u for each element of theta: (k, p)."""
+        out = np.zeros((len(self.theta), self.likelihood.products.p))
+        for i, ((t, _, _), p_i) in enumerate(
+            zip(self.likelihood.layout, self._directions, strict=True)
+        ):
+            for part in self.solved:
+                at = part.bucket.slots[t]
+                rows = part.t[at.block[:, None], at.columns]
+                u = part.u[at.block[:, None], at.columns]
+                out[i] += np.einsum("laj,ab,lb->j", rows, p_i, u)
+        return out
+
+    def profiled_gradient(self) -> Array:
+        """Gradient in theta of the deviance profiled over sigma."""
+        logdet, rss = self.gradient_parts
+        return np.asarray(logdet + self.likelihood.m * rss / self.rss)
+
+    def profiled_hessian(self) -> Array:
+        """Hessian in theta of the deviance profiled over sigma."""
+        logdet, rss = self.hessian_parts
+        first = self.gradient_parts[1]
+        m = self.likelihood.m
+        return np.asarray(
+            logdet + m * (rss / self.rss - np.outer(first, first) / self.rss**2)
+        )
+
+    def gradient(self, sigma: float) -> Array:
+        """Gradient in (theta, sigma) of the deviance at ``sigma`` (units of the data)."""
+        scale = self.likelihood.products.basis.y_scale
+        s = sigma / scale
+        logdet, rss = self.gradient_parts
+        last = (2.0 * self.likelihood.m / s - 2.0 * self.rss / s**3) / scale
+        return np.append(logdet + rss / s**2, last)
+
+    def hessian(self, sigma: float) -> Array:
+        """Hessian in (theta, sigma) of the deviance at ``sigma`` (units of the data)."""
+        scale = self.likelihood.products.basis.y_scale
+        s = sigma / scale
+        logdet, rss = self.hessian_parts
+        k = len(self.theta)
+        out = np.empty((k + 1, k + 1))
+        out[:k, :k] = logdet + rss / s**2
+        out[:k, k] = out[k, :k] = -2.0 * self.gradient_parts[1] / s**3 / scale
+        out[k, k] = (-2.0 * self.likelihood.m / s**2 + 6.0 * self.rss / s**4) / scale**2
+        return out
+
+
+def _symmetric(lower: Array) -> Array:
+    return np.asarray(lower + np.tril(lower, -1).T)
+
+
+def semidefinite_cholesky(matrix: Array) -> Array:
+    """Lower L with ``L L' = matrix`` for a positive semidefinite matrix; exact zeros stay zero.
+
+    A pivot below 1e-14 of the largest diagonal is taken as zero, with the rest of its column: where
+    the matrix has no variance it has no covariance.
+    """
+    q = len(matrix)
+    lower = np.zeros((q, q))
+    floor = 1e-14 * float(np.abs(np.diag(matrix)).max(initial=0.0))
+    for j in range(q):
+        pivot = matrix[j, j] - float((lower[j, :j] ** 2).sum())
+        if pivot <= floor:
+            continue
+        lower[j, j] = math.sqrt(pivot)
+        for i in range(j + 1, q):
+            lower[i, j] = (matrix[i, j] - float(lower[i, :j] @ lower[j, :j])) / lower[j, j]
+    return lower

@@ -1,0 +1,93 @@
+"""Optimality certificate on the cone of positive semidefinite matrices.
+
+A point (Psi, s2) is first-order optimal iff for every term Psi_t >= 0, G_t >= 0 and G_t Psi_t = 0,
+where G_t is the derivative of the deviance in Psi_t, summed over the levels (the Karush-Kuhn-Tucker
+conditions of the semidefinite cone; Boyd and Vandenberghe 2004, section 5.9). This does not depend on
+a factor of Psi, so the points that a bound on a Cholesky diagonal creates cannot pass: at them G_t has
+a negative eigenvalue in the null space of Psi_t, and its eigenvector is a direction of descent.
+
+G_t is whitened by J_t = sum of Z'V^-1 Z, which makes it dimensionless and free of the units of y and x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.referee.deviance import Point
+
+Array = NDArray[np.float64]
+
+NULL_VARIANCE = 1e-8
+"""Relative variances (in units of s2, effects scaled to unit root mean square) below this count as
+zero: the square of lme4's ``isSingular`` threshold of 1e-4 on theta."""
+
+DUAL_TOLERANCE = 1e-3
+"""A whitened dual eigenvalue below minus this is a direction of descent. True optima reach 1e-4 at the
+engines' default tolerances; false boundaries measured between -0.01 and -0.5."""
+
+
+@dataclass(frozen=True)
+class Optimality:
+    """First-order conditions at a point.
+
+    Attributes
+    ----------
+    ranks : tuple of int
+        Rank of each Psi_t.
+    gradient : float
+        Largest entry of Psi^(1/2) G Psi^(1/2) over the terms: derivatives of the deviance in
+        relative changes of the variances. 0 at an optimum.
+    dual : float or None
+        Smallest eigenvalue of whitened G_t in the null space of Psi_t; None when all have full rank.
+    descent : tuple of (q,) arrays or None
+        For each term the direction of that eigenvalue, in scaled effects; None without one.
+    """
+
+    ranks: tuple[int, ...]
+    gradient: float
+    dual: float | None
+    descent: tuple[Array | None, ...]
+
+    @property
+    def singular(self) -> bool:
+        """Whether some Psi_t lacks rank."""
+        return self.dual is not None
+
+    @property
+    def false_boundary(self) -> bool:
+        """Whether a variance sits at zero although the deviance falls when it grows."""
+        return self.dual is not None and self.dual < -DUAL_TOLERANCE
+
+
+def optimality(point: Point) -> Optimality:
+    """Check the first-order conditions at a point, sigma profiled."""
+    likelihood = point.likelihood
+    ranks: list[int] = []
+    gradient = 0.0
+    dual: float | None = None
+    descent: list[Array | None] = []
+    for t, q in enumerate(likelihood.products.sizes):
+        s, tct, uu = point.summed[t]
+        g = s - (tct if likelihood.reml else 0.0) - likelihood.m * uu / point.rss
+        psi = point.lambdas[t] @ point.lambdas[t].T
+        values, vectors = np.linalg.eigh(psi)
+        roots = vectors * np.sqrt(np.maximum(values, 0.0))
+        gradient = max(gradient, float(np.abs(roots.T @ g @ roots).max(initial=0.0)))
+        null = vectors[:, values <= NULL_VARIANCE]
+        ranks.append(q - null.shape[1])
+        direction = None
+        if null.shape[1]:
+            weight = null.T @ s @ null
+            scale, basis = np.linalg.eigh(weight)
+            inside = scale > 1e-12 * max(float(np.trace(s)), np.finfo(float).tiny)
+            white = basis[:, inside] / np.sqrt(scale[inside])
+            duals, directions = np.linalg.eigh(white.T @ (null.T @ g @ null) @ white)
+            smallest = float(duals[0]) if len(duals) else 0.0
+            dual = smallest if dual is None else min(dual, smallest)
+            if smallest < 0.0:
+                direction = null @ white @ directions[:, 0]
+        descent.append(direction)
+    return Optimality(tuple(ranks), gradient, dual, tuple(descent))

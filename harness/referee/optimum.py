@@ -1,0 +1,221 @@
+"""The best point of a likelihood, found from many starts and certified.
+
+Damped Newton steps on the factor with its signs free: the deviance is a smooth function of L, also
+where a diagonal passes through zero, and the boundary is reached exactly (a zero column stays zero).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.referee.deviance import Likelihood, Point
+from harness.referee.optimality import Optimality, optimality
+
+Array = NDArray[np.float64]
+
+_STEPS = 200
+_DECREMENT = 1e-13
+"""Newton's estimate of what is left to gain in deviance; below it rounding decides."""
+
+_SNAP = 1e-9
+"""A smaller rank is taken when the deviance does not rise by more than this."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best point found.
+
+    Attributes
+    ----------
+    point : Point
+    deviance : float
+    optimality : Optimality
+    starts : int
+        How many starts were run.
+    """
+
+    point: Point
+    deviance: float
+    optimality: Optimality
+    starts: int
+
+
+def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimum:
+    """Minimise the deviance over theta from given and built-in starts.
+
+    Parameters
+    ----------
+    starts : iterable of theta
+        For instance every engine's answer; unit and small relative covariances are always tried.
+    """
+    if not likelihood.layout:
+        point = likelihood.at(np.zeros(0))
+        return Optimum(point, point.deviance(), optimality(point), 1)
+    candidates = [_scaled_identity(likelihood, s) for s in (1.0, 0.2)] + [
+        np.asarray(start, dtype=np.float64) for start in starts
+    ]
+    best: Point | None = None
+    for start in candidates:
+        found = _newton(likelihood, start)
+        if best is None or found.deviance() < best.deviance():
+            best = found
+    assert best is not None
+    runs = len(candidates)
+    for _ in range(5):  # each escape lowers the deviance; five are far more than ever needed
+        best = _snapped(best)
+        outcome = optimality(best)
+        if not outcome.false_boundary:
+            break
+        moved = _newton(likelihood, _along_descent(best, outcome))
+        runs += 1
+        if moved.deviance() >= best.deviance():
+            break
+        best = moved
+    best = likelihood.at(_rectified(likelihood, best.theta))
+    return Optimum(best, best.deviance(), optimality(best), runs)
+
+
+def _rectified(likelihood: Likelihood, theta: Array) -> Array:
+    """Theta with non-negative diagonals, as lme4 writes it; a column's sign is free."""
+    signs = {(t, b): np.sign(v) or 1.0 for v, (t, a, b) in zip(theta, likelihood.layout,
+                                                             strict=True) if a == b}
+    return np.array(
+        [v * signs[t, b] for v, (t, _, b) in zip(theta, likelihood.layout, strict=True)]
+    )
+
+
+def _widths(likelihood: Likelihood) -> Array:
+    """Scale of each element of theta, so that a unit step means the same in any units of x."""
+    effects = likelihood.products.basis.effects
+    return np.array([np.linalg.norm(effects[t][:, a]) for t, a, _ in likelihood.layout])
+
+
+def _theta_of_scaled(likelihood: Likelihood, scaled: Iterable[Array]) -> Array:
+    """Theta of relative covariance matrices given for the scaled effects."""
+    back = [np.linalg.inv(w) for w in likelihood.products.basis.effects]
+    return likelihood.theta([b @ p @ b.T for b, p in zip(back, scaled, strict=True)])
+
+
+def _scaled_identity(likelihood: Likelihood, variance: float) -> Array:
+    return _theta_of_scaled(likelihood, [variance * np.eye(q) for q in likelihood.products.sizes])
+
+
+def _newton(likelihood: Likelihood, start: Array) -> Point:
+    widths = _widths(likelihood)
+    point = likelihood.at(start)
+    value = point.deviance()
+    radius = 1.0
+    for _ in range(_STEPS):
+        gradient = point.profiled_gradient() / widths
+        hessian = point.profiled_hessian() / np.outer(widths, widths)
+        values, vectors = np.linalg.eigh(hessian)
+        along = vectors.T @ gradient
+        largest = max(float(np.abs(values).max()), 1e-300)
+        curvature = np.maximum(np.abs(values), 1e-10 * largest)
+        decrement = 0.5 * float((along**2 / curvature).sum())
+        descending = values[0] < -1e-7 * largest
+        if decrement < _DECREMENT and not descending:
+            break
+        step = -vectors @ (along / curvature)
+        if decrement < _DECREMENT:
+            step = 0.1 * vectors[:, 0]  # a saddle: the gradient is blind, the curvature is not
+        length = float(np.linalg.norm(step))
+        if length > radius:
+            step *= radius / length
+        moved = _line_search(likelihood, point, value, step / widths)
+        if moved is None:
+            break
+        # Grow after a full step, shrink to what was accepted otherwise.
+        taken = float(np.linalg.norm((moved.theta - point.theta) * widths))
+        full = taken > 0.99 * min(length, radius)
+        radius = 2.0 * radius if full else max(2.0 * taken, 1e-6)
+        point, value = moved, moved.deviance()
+    return _polished(likelihood, point)
+
+
+def _line_search(
+    likelihood: Likelihood, point: Point, value: float, step: Array
+) -> Point | None:
+    for halving in range(30):
+        moved = likelihood.at(point.theta + step * 0.5**halving)
+        if moved.deviance() < value:
+            return moved
+    return None
+
+
+def _polished(likelihood: Likelihood, point: Point) -> Point:
+    """Newton steps judged by the gradient: it still falls where the deviance is all rounding."""
+    widths = _widths(likelihood)
+    for _ in range(3):
+        gradient = point.profiled_gradient() / widths
+        hessian = point.profiled_hessian() / np.outer(widths, widths)
+        values, vectors = np.linalg.eigh(hessian)
+        usable = values > 1e-9 * max(float(np.abs(values).max()), 1e-300)
+        step = -vectors[:, usable] @ ((vectors[:, usable].T @ gradient) / values[usable])
+        moved = likelihood.at(point.theta + step / widths)
+        smaller = np.linalg.norm(moved.profiled_gradient() / widths) < np.linalg.norm(gradient)
+        if not smaller or moved.deviance() > point.deviance() + _SNAP:
+            break
+        point = moved
+    return point
+
+
+def _snapped(point: Point) -> Point:
+    """Drop directions of small variance for which the deviance does not need to rise."""
+    likelihood = point.likelihood
+    scaled = [a @ a.T for a in point.lambdas]
+    best = point
+    for t, psi in enumerate(scaled):
+        values, vectors = np.linalg.eigh(psi)
+        for count in range(len(values), 0, -1):
+            if values[count - 1] > 1e-3 * max(1.0, float(values[-1])):
+                continue
+            kept = values.copy()
+            kept[:count] = 0.0
+            reduced = list(scaled)
+            reduced[t] = (vectors * kept) @ vectors.T
+            moved = _newton(likelihood, _theta_of_face(likelihood, reduced, t, vectors, kept))
+            if moved.deviance() <= best.deviance() + _SNAP:
+                best = moved
+                scaled = [a @ a.T for a in best.lambdas]
+                break
+    return best
+
+
+def _theta_of_face(
+    likelihood: Likelihood, scaled: list[Array], t: int, vectors: Array, values: Array
+) -> Array:
+    """Theta on a face of the cone, with exact zero columns for what was dropped.
+
+    A Cholesky factor of the rounded matrix would leave 1e-8 where zero is meant.
+    """
+    theta = _theta_of_scaled(likelihood, scaled)
+    rank = int((values > 0.0).sum())
+    factors = list(likelihood.factors(theta))
+    back = np.linalg.inv(likelihood.products.basis.effects[t])
+    half = back @ (vectors[:, values > 0.0] * np.sqrt(values[values > 0.0]))
+    lower = np.zeros_like(factors[t])
+    if rank:
+        # Rows of half' turned to lower-trapezoidal form: half = L Q with Q orthogonal.
+        _, upper = np.linalg.qr(half.T)
+        lower[:, :rank] = upper.T
+        lower = np.tril(lower)
+    factors[t] = lower
+    return np.array([factors[i][a, b] for i, a, b in likelihood.layout])
+
+
+def _along_descent(point: Point, outcome: Optimality) -> Array:
+    scaled = []
+    for lam, direction in zip(point.lambdas, outcome.descent, strict=True):
+        psi = lam @ lam.T
+        if direction is not None:
+            unit = direction / np.linalg.norm(direction)
+            psi = psi + 0.01 * max(1.0, float(np.trace(psi))) * np.outer(unit, unit)
+        scaled.append(psi)
+    return _theta_of_scaled(point.likelihood, scaled)
+
+

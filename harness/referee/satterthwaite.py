@@ -1,0 +1,91 @@
+"""Satterthwaite degrees of freedom, analytic.
+
+For a contrast l of the fixed effects, df = 2 (l'Cl)^2 / (g'A g) with C = sigma^2 (X'H^-1 X)^-1,
+g_i = l'(dC / d varpar_i) l and A = 2 Hess^-1, Hess the Hessian of the deviance in varpar = (theta,
+sigma) (Giesbrecht and Burns 1985; Kuznetsova, Brockhoff and Christensen 2017, whose ``lmerTest`` takes
+both derivatives numerically). Here both are exact, and directions in which the deviance is flat are
+found in scale-free variables, where lmerTest cuts eigenvalues at an absolute 1e-8 and so makes its df
+depend on the units of y.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from harness.referee.deviance import Point
+
+Array = NDArray[np.float64]
+
+FLAT = 1e-9
+"""Eigenvalues of the scaled Hessian below this share of the largest are flat directions: rotations
+of a rank-deficient factor, along which neither the deviance nor C changes."""
+
+
+@dataclass(frozen=True)
+class ContrastTest:
+    """t test of one contrast: estimate, standard error, Satterthwaite df, t and two-sided p."""
+
+    estimate: float
+    se: float
+    df: float
+    statistic: float
+    p: float
+
+
+def contrast_tests(
+    point: Point, contrasts: Array, *, sigma: float | None = None, beta: Array | None = None
+) -> tuple[ContrastTest, ...]:
+    """Test contrasts of the fixed effects.
+
+    Parameters
+    ----------
+    contrasts : (r, p) array
+    sigma : float, optional
+        Residual standard deviation, in the units of the data; profiled without it.
+    beta : (p,) array, optional
+        Fixed effects; the GLS estimates without it.
+    """
+    scale = point.likelihood.products.basis.y_scale
+    sigma = point.sigma * scale if sigma is None else sigma
+    beta = point.beta if beta is None else beta
+    internal = sigma / scale
+    covariance = internal**2 * point.to_data(point.c)
+    derivatives = [
+        internal**2 * point.to_data(point.c @ h1 @ point.c) for h1 in point.xhx_derivatives
+    ]
+    derivatives.append(2.0 * covariance / sigma)
+    asymptotic = _variance_of_varpar(point, sigma)
+    out = []
+    for row in np.atleast_2d(contrasts):
+        variance = float(row @ covariance @ row)
+        g = np.array([float(row @ d @ row) for d in derivatives])
+        spread = float(g @ asymptotic @ g)
+        df = 2.0 * variance**2 / spread if spread > 0.0 else math.inf
+        estimate, se = float(row @ beta), math.sqrt(variance)
+        statistic = estimate / se
+        out.append(ContrastTest(estimate, se, df, statistic, two_sided_p(statistic, df)))
+    return tuple(out)
+
+
+def two_sided_p(statistic: float, df: float) -> float:
+    """Two-sided p value of a t statistic; the normal distribution for infinite df."""
+    return float(2.0 * (stats.norm.sf(abs(statistic)) if math.isinf(df)
+                        else stats.t.sf(abs(statistic), df)))
+
+
+def _variance_of_varpar(point: Point, sigma: float) -> Array:
+    """A = 2 Hess^-1 in (theta, sigma), flat directions left out."""
+    effects = point.likelihood.products.basis.effects
+    widths = np.array(
+        [np.linalg.norm(effects[t][:, a]) for t, a, _ in point.likelihood.layout] + [1.0 / sigma]
+    )
+    hessian = point.hessian(sigma) / np.outer(widths, widths)
+    values, vectors = np.linalg.eigh(hessian)
+    usable = values > FLAT * float(values[-1])
+    inverse = (vectors[:, usable] / values[usable]) @ vectors[:, usable].T
+    return np.asarray(2.0 * inverse / np.outer(widths, widths))

@@ -1,0 +1,1 @@
+"""Do two fits agree, and where they do not, what is the cause."""
