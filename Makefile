@@ -7,7 +7,7 @@ bin := .venv/bin
 help:
 	@echo 'make report   set up, fit the ladder in Python and in R, write reports/parity.html'
 	@echo 'make test     set up and run the tests       (ARGS="-k name" goes to pytest)'
-	@echo 'make lint     set up, then ruff and mypy'
+	@echo 'make lint     set up, then ruff, mypy and codespell'
 	@echo 'make wheel    set up, then build dist/*.whl'
 	@echo 'make setup    only the set-up: R and its packages, and .venv'
 	@echo 'make clean    remove .venv and everything built'
@@ -31,6 +31,7 @@ lint: setup-dev
 	@$(bin)/ruff check .
 	@$(bin)/ruff format --check .
 	@$(bin)/mypy
+	@$(bin)/codespell
 
 wheel: setup-dev
 	@$(bin)/python -m build --wheel --no-isolation
