@@ -1,0 +1,153 @@
+"""Numbers as text: as many digits as mean something, and lined up on the decimal point.
+
+Numbers that are to be compared stand under one another. :func:`pair` therefore gives them the same
+number of decimals and remembers where their digits part, and :func:`align` pads a whole column with
+figure spaces, which are as wide as a digit and survive a viewer that blocks style sheets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+ABSENT = "–"
+FIGURE_SPACE = "\u2007"
+PUNCTUATION_SPACE = "\u2008"
+
+ESTIMATE_DIGITS = 7
+SE_DIGITS = 6
+DF_DIGITS = 6
+P_DIGITS = 3
+FIXED_SMALLEST = 1e-4
+FIXED_LARGEST = 1e7
+# Two numbers further apart than this say more when each keeps its own digits.
+SAME_DECIMALS_RATIO = 1e4
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as text; from position ``common`` on it differs from the one it is held against."""
+
+    text: str
+    common: int
+
+    @property
+    def fraction(self) -> int:
+        """Characters after the decimal point."""
+        return len(self.text.partition(".")[2])
+
+    def html(self, fraction: int = 0) -> Markup:
+        """Return the number with its own digits marked, padded to ``fraction`` decimals."""
+        head, tail = self.text[: self.common], self.text[self.common :]
+        marked = Markup("{}<span class=diff>{}</span>").format(head, tail) if tail else Markup(head)
+        if not any(character.isdigit() for character in self.text):
+            return marked
+        missing = fraction - self.fraction
+        point = PUNCTUATION_SPACE if "." not in self.text and fraction else ""
+        return marked + Markup(point + FIGURE_SPACE * missing)
+
+
+def number(value: float | None, digits: int = ESTIMATE_DIGITS) -> str:
+    """Return ``value`` with ``digits`` significant digits; never scientific for ordinary sizes."""
+    if value is None:
+        return ABSENT
+    if not math.isfinite(value):
+        return _nonfinite(value)
+    if value == 0:
+        return "0"
+    if FIXED_SMALLEST <= abs(value) < FIXED_LARGEST:
+        return f"{value:.{_decimals(value, digits)}f}"
+    return f"{value:.{digits - 1}e}"
+
+
+def short(value: float | None) -> str:
+    """Return a difference, gap or other size with two significant digits."""
+    return number(value, 2)
+
+
+def p_value(value: float | None) -> str:
+    """Return a p value with three significant digits."""
+    return number(value, P_DIGITS)
+
+
+def digits_of_agreement(value: float | None) -> str:
+    """Return an LRE with one decimal; two equal numbers agree in all digits and get ``=``."""
+    if value is None:
+        return ABSENT
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "=" if value > 0 else "none"
+    # LRE is negative when the difference exceeds the number: no digit agrees.
+    return f"{max(value, 0.0):.1f}"
+
+
+def count(value: int) -> str:
+    """Return a count with thin spaces between thousands."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def seconds(value: float) -> str:
+    """Return a duration as a person would say it."""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min"
+
+
+def pair(values: Sequence[float | None], digits: int = ESTIMATE_DIGITS) -> list[Number]:
+    """Return numbers to be compared, in the same form, with the place where they part marked."""
+    texts = _alike(values, digits)
+    shown = [text for text, value in zip(texts, values, strict=True) if value is not None]
+    common = _common_prefix(shown)
+    return [
+        Number(text, len(text) if value is None or len(set(shown)) < 2 else common)
+        for text, value in zip(texts, values, strict=True)
+    ]
+
+
+def align(column: Iterable[Number]) -> list[Markup]:
+    """Return a column of numbers padded so that their decimal points are under one another."""
+    column = list(column)
+    widest = max((cell.fraction for cell in column), default=0)
+    return [cell.html(widest) for cell in column]
+
+
+def _alike(values: Sequence[float | None], digits: int) -> list[str]:
+    sizes = [abs(v) for v in values if v is not None and math.isfinite(v) and v != 0]
+    if not sizes or max(sizes) / min(sizes) > SAME_DECIMALS_RATIO:
+        return [number(value, digits) for value in values]
+    if not FIXED_SMALLEST <= max(sizes) < FIXED_LARGEST:
+        return [number(value, digits) for value in values]
+    decimals = _decimals(max(sizes), digits)
+    return [
+        number(value) if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+        for value in values
+    ]
+
+
+def _decimals(value: float, digits: int) -> int:
+    return max(0, digits - 1 - math.floor(math.log10(abs(value))))
+
+
+def _nonfinite(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "∞" if value > 0 else "-∞"
+
+
+def _common_prefix(texts: Sequence[str]) -> int:
+    if not texts:
+        return 0
+    if len({len(text) for text in texts}) > 1:
+        return 0
+    length = 0
+    for characters in zip(*texts, strict=True):
+        if len(set(characters)) > 1:
+            break
+        length += 1
+    return length
