@@ -1,70 +1,121 @@
 # Linear mixed models with lme4, and Satterthwaite's degrees of freedom from lmerTest.
 
-# Control settings by name: "default" is what a user gets. "tight" asks the same optimizer for twelve
-# digits. xtol_rel has to be set as well: nloptr's own 1e-4 stays in force beside lme4's absolute
-# tolerances, and lowering those alone changes not one evaluation.
+# Twelve digits asked of lme4's own optimizer. xtol_rel has to be set as well: nloptr's 1e-4 stays in
+# force beside lme4's absolute tolerances, and lowering those alone changes not one evaluation.
 tight_tolerances <- list(xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, maxeval = 20000L)
 
-lmer_control <- function(setting) {
-  switch(setting,
-    default = lme4::lmerControl(),
-    tight = lme4::lmerControl(optimizer = "nloptwrap", optCtrl = tight_tolerances),
-    stop("unknown setting: ", setting)
-  )
+# An optimizer for lmer() that stays where `search`, a result of best_theta, has ended.
+stay_at <- function(search) {
+  function(fn, par, lower, upper, control) {
+    list(
+      par = search$theta, fval = fn(search$theta), feval = 0L,
+      conv = search$code, message = search$message
+    )
+  }
 }
 
 # Starting values that leave a boundary. In a column of the relative covariance factor whose diagonal
 # has become (nearly) zero, the sign of the column no longer matters to the likelihood, but lme4's
 # bound diagonal >= 0 hides the descent that lies on the other side: return `theta` with such diagonals
-# set to each of a few positive values and the column's sign turned. A list; empty when nothing is
-# near zero.
-leave_boundary <- function(theta, lower, sizes) {
-  diagonal <- lower == 0
-  near_zero <- diagonal & theta < 1e-2
+# set to each of a few positive values and the column's sign as it is and turned. With several effects
+# in a term that is not always enough, so that the factors of its covariance matrix with the variances
+# enlarged are returned as well. A list; empty when nothing is near zero. `scale` is that of each
+# effect (see effect_scales).
+leave_boundary <- function(theta, sizes, scale) {
+  column <- theta_columns(sizes)
+  diagonal <- !duplicated(column)
+  near_zero <- diagonal & abs(theta) < 1e-2 * scale[column]
   if (!any(near_zero)) {
     return(list())
   }
   starts <- list()
-  column <- theta_columns(sizes)
   for (sign in c(-1, 1)) {
     for (size in c(0.03, 0.3)) {
       start <- theta
       inside <- column %in% column[near_zero] & !diagonal
       start[inside] <- sign * start[inside]
-      start[near_zero] <- size
+      start[near_zero] <- size * scale[column[near_zero]]
       starts <- c(starts, list(start))
     }
+  }
+  if (any(sizes > 1L)) {
+    enlarged <- lapply(c(0.01, 0.3), function(share) enlarged_factor(theta, sizes, scale, share))
+    starts <- c(starts, enlarged)
   }
   starts
 }
 
+# The theta of the covariance matrices of `theta` whose variances have become larger by the factor
+# 1 + share, and by a little more so that none of them is zero.
+enlarged_factor <- function(theta, sizes, scale, share) {
+  term_of_theta <- rep(seq_along(sizes), sizes * (sizes + 1L) / 2L)
+  term_of_effect <- rep(seq_along(sizes), sizes)
+  unlist(lapply(seq_along(sizes), function(i) {
+    q <- sizes[i]
+    factor <- matrix(0, q, q)
+    factor[lower.tri(factor, diag = TRUE)] <- theta[term_of_theta == i]
+    covariance <- tcrossprod(factor)
+    unit <- scale[term_of_effect == i]^2
+    more <- share * diag(covariance) + 0.01 * unit * max(diag(covariance) / unit, 0.1)
+    enlarged <- t(chol(covariance + diag(more, q)))
+    enlarged[lower.tri(enlarged, diag = TRUE)]
+  }))
+}
+
+# The size of theta at which each effect contributes as much variance as the residual: one over the
+# root mean square of its values. Effects of all terms, in lme4's order; `blocks` are the transposed
+# model matrices of the terms, whose rows run over levels and, within a level, over effects.
+effect_scales <- function(blocks, sizes) {
+  squares <- lapply(seq_along(sizes), function(i) {
+    by_row <- Matrix::rowSums(blocks[[i]]^2)
+    rowSums(matrix(by_row, nrow = sizes[i])) / ncol(blocks[[i]])
+  })
+  squares <- unlist(squares)
+  ifelse(squares > 0, 1 / sqrt(squares), 1)
+}
+
 # Number the columns of the factors of all terms, and say for each element of theta which one it is
-# in. `sizes` holds the number of effects of each term.
+# in: the number of the effect on that column's diagonal. `sizes` holds the number of effects of each
+# term.
 theta_columns <- function(sizes) {
   per_column <- unlist(lapply(sizes, function(q) q:1))
   rep(seq_along(per_column), per_column)
 }
 
+# The same for rows: for each element of theta the number of the effect whose row it is in.
+theta_rows <- function(sizes) {
+  column <- theta_columns(sizes)
+  column + stats::ave(column, column, FUN = seq_along) - 1L
+}
+
 # Search from several fixed starting values, with tight tolerances, for the theta of lowest deviance.
 # From the best point found it goes on to starts that leave the boundary, until they bring nothing.
-# Above 20000 rows only the default start and those that leave the boundary are tried: there, an
-# evaluation takes a good part of a second. Returns theta and the number of starts and evaluations.
+# Theta is divided by the scale of its effect meanwhile, so that units do not matter. Above 20000 rows
+# only lme4's start and those that leave the boundary are tried: there, an evaluation takes a good part
+# of a second. Returns theta, the optimizer's code and message for it, and the number of starts and
+# evaluations.
 best_theta <- function(formula, frame, reml) {
   parsed <- suppressMessages(lme4::lFormula(
     formula, data = frame, REML = reml,
-    control = lme4::lmerControl(check.rankX = "silent.drop.cols")
+    control = lme4::lmerControl(check.rankX = "silent.drop.cols", check.scaleX = "ignore")
   ))
   deviance_at <- do.call(lme4::mkLmerDevfun, parsed)
   default <- parsed$reTrms$theta
   lower <- parsed$reTrms$lower
   sizes <- lengths(parsed$reTrms$cnms)
-  found <- list(theta = default, deviance = Inf, starts = 0L, evaluations = 0L)
+  scale <- effect_scales(parsed$reTrms$Ztlist, sizes)
+  unit <- scale[theta_rows(sizes)]
+  found <- list(
+    theta = default, deviance = Inf, code = -1, message = "no start led to a finite deviance",
+    starts = 0L, evaluations = 0L
+  )
   try_starts <- function(starts) {
     for (start in starts) {
       # A start may lead the optimizer astray (a numerical error in a corner); others remain.
       search <- tryCatch(
         suppressWarnings(lme4::nloptwrap(
-          start, deviance_at, lower, rep(Inf, length(lower)), control = tight_tolerances
+          start / unit, function(scaled) deviance_at(scaled * unit), lower,
+          rep(Inf, length(start)), control = tight_tolerances
         )),
         error = function(e) NULL
       )
@@ -74,16 +125,21 @@ best_theta <- function(formula, frame, reml) {
       }
       found$evaluations <<- found$evaluations + search$feval
       if (is.finite(search$fval) && search$fval < found$deviance) {
-        found$theta <<- search$par
+        found$theta <<- search$par * unit
         found$deviance <<- search$fval
+        found$code <<- search$conv
+        found$message <<- search$message
       }
     }
   }
-  scales <- if (nrow(frame) > 20000L) 1 else c(1, 0.1, 5)
-  try_starts(lapply(scales, function(scale) scale * default))
+  try_starts(list(default))
+  if (nrow(frame) <= 20000L) {
+    in_scale <- unit * !duplicated(theta_columns(sizes))
+    try_starts(list(0.2 * in_scale, 3 * in_scale))
+  }
   for (round in 1:3) {
     before <- found$deviance
-    try_starts(leave_boundary(found$theta, lower, sizes))
+    try_starts(leave_boundary(found$theta, sizes, scale))
     if (before - found$deviance < 1e-8) {
       break
     }
@@ -94,9 +150,8 @@ best_theta <- function(formula, frame, reml) {
 # Fit the mixed model `formula` (text) to `columns` (see data_frame_from_columns).
 #
 # criterion  "REML" or "ML"
-# setting    "default": lmerTest::lmer as a user calls it; "tight": twelve digits asked of the
-#            optimizer, restarts from several points (see best_theta), and the final lmerTest::lmer
-#            started from the best of them
+# setting    "default": lmerTest::lmer as a user calls it; "tight": lmerTest::lmer at the best point of
+#            several searches for twelve digits (see best_theta)
 #
 # Returns one flat named list of numeric vectors and strings. Matrices are vectors, column by column.
 # Those of fit_lm, with the REML or ML criterion's log-likelihood as asked, and also
@@ -117,19 +172,18 @@ fit_lmer <- function(columns, formula, criterion, setting = "default", checksum 
   frame <- checked_data_frame(columns, checksum)
   formula <- formula_from_text(formula)
   reml <- criterion == "REML"
-  control <- lmer_control(setting)
-  starts <- 1L
-  evaluations <- 0L
+  search <- list(starts = 1L, evaluations = 0L)
 
   started <- Sys.time()
-  if (setting == "tight") {
-    best <- best_theta(formula, frame, reml)
-    starts <- best$starts
-    evaluations <- best$evaluations
-    fit <- lmerTest::lmer(formula, data = frame, REML = reml, control = control, start = best$theta)
-  } else {
-    fit <- lmerTest::lmer(formula, data = frame, REML = reml)
-  }
+  fit <- switch(setting,
+    default = lmerTest::lmer(formula, data = frame, REML = reml),
+    tight = {
+      search <- best_theta(formula, frame, reml)
+      control <- lme4::lmerControl(optimizer = stay_at(search))
+      lmerTest::lmer(formula, data = frame, REML = reml, control = control)
+    },
+    stop("unknown setting: ", setting)
+  )
   table <- summary(fit, ddf = "Satterthwaite")$coefficients
   seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
 
@@ -165,10 +219,10 @@ fit_lmer <- function(columns, formula, criterion, setting = "default", checksum 
       optimizer_code = as.double(optimum$conv$opt),
       # lme4 files the remark that a fit is singular here too; it is no failure to converge.
       convergence_messages = as.character(said[!grepl("singular", said, fixed = TRUE)]),
-      optimizer = as.character(optimum$optimizer),
+      optimizer = if (setting == "tight") "nloptwrap" else as.character(optimum$optimizer),
       optimizer_message = as.character(optimum$message),
-      evaluations = as.double(evaluations + optimum$feval),
-      starts = as.double(starts),
+      evaluations = as.double(search$evaluations + optimum$feval),
+      starts = as.double(search$starts),
       seconds = seconds,
       data_checksum = attr(frame, "checksum")
     ),

@@ -86,7 +86,7 @@ class Lme4Engine:
         """Begin to fit the case in R; calling what is returned waits for the result."""
         table = case.table
         payload: dict[str, Any] = {
-            "columns": _columns(table),
+            "columns": r_columns(table),
             "formula": lme4_formula(case.model, table.alias),
             "checksum": table.checksum(),
         }
@@ -162,7 +162,7 @@ class Lme4Engine:
         )
 
 
-def _columns(table: Table) -> dict[str, NDArray[Any] | dict[str, Any]]:
+def r_columns(table: Table) -> dict[str, NDArray[Any] | dict[str, Any]]:
     """All rows under the alias names; see ``data_frame_from_columns`` in r_scripts/data.R."""
     columns: dict[str, NDArray[Any] | dict[str, Any]] = {}
     for column in table.columns:
@@ -228,7 +228,7 @@ def _coefficients(
         order += match.extra
         names += [native[j] for j in match.extra]
     absent = [name for name, j in zip(design.x_names, match.engine, strict=True) if j < 0]
-    if absent:
+    if len(absent) != len(dropped):
         notes.append(f"columns of this design that R's fit does not have: {', '.join(absent)}")
     table_of = {
         column: reply.numbers(column).tolist() for column in ("estimate", "se", "df", "t", "p")
@@ -375,7 +375,9 @@ def _replace_tokens(text: str, tokens: Mapping[str, str]) -> str:
 
 
 def _messages(conditions: tuple[Any, ...], rename: Callable[[str], str]) -> tuple[Message, ...]:
-    return tuple(Message(kind=c.kind, text=rename(c.text), category=c.category) for c in conditions)
+    # lmerTest evaluates the call a second time, and lme4 then says the same again.
+    once = dict.fromkeys(conditions)
+    return tuple(Message(kind=c.kind, text=rename(c.text), category=c.category) for c in once)
 
 
 def _matrix(values: Any, rows: int) -> NDArray[np.float64]:

@@ -25,9 +25,6 @@ RTYPES = rinterface.RTYPES
 Value = NDArray[Any] | tuple[str, ...]
 Result = dict[str, Value]
 
-# Loaded before processes are forked. One that is missing is reported by the fit that needs it.
-PRELOADED = ("lme4", "lmerTest")
-
 
 class EmbeddedR:
     """R with the project's functions loaded into an environment of their own.
@@ -37,9 +34,11 @@ class EmbeddedR:
     scripts : sequence of paths
         R files to load; together they must define ``call_recording``, ``set_session_options`` and
         ``need_packages``.
+    preload : sequence of str
+        R packages to load now. One that is missing is reported by the function that needs it.
     """
 
-    def __init__(self, scripts: Sequence[Path]) -> None:
+    def __init__(self, scripts: Sequence[Path], preload: Sequence[str] = ()) -> None:
         embedded.set_initoptions(("rpy2", "--vanilla", "--quiet", "--no-echo"))
         rinterface.initr(_c_stack_limit=_stack_limit())
         # What a fit has to say it says by conditions; what it prints has no reader.
@@ -51,7 +50,7 @@ class EmbeddedR:
             base["sys.source"](str(script), envir=self._scope)
         self._scope["set_session_options"]()
         self._call_recording = self._scope["call_recording"]
-        for package in PRELOADED:
+        for package in preload:
             self.call("need_packages", {"packages": package})
 
     def call(self, function: str, payload: Mapping[str, Any]) -> tuple[Result | None, Result]:

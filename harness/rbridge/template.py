@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> NoReturn:
     ----------
     arguments : list of str
         File descriptor of the socket, megabytes that a worker may allocate on top of what the
-        template has (0: no limit), folder to delete at the end, paths of the R scripts.
+        template has (0: no limit), folder to delete at the end, R packages to load with commas
+        between them, paths of the R scripts.
     """
     control = socket.socket(fileno=int(arguments[0]))
     memory_mb = int(arguments[1])
@@ -52,7 +53,8 @@ def main(arguments: list[str]) -> NoReturn:
     try:
         from harness.rbridge.session import EmbeddedR
 
-        r = EmbeddedR([Path(script) for script in arguments[3:]])
+        packages = [name for name in arguments[3].split(",") if name]
+        r = EmbeddedR([Path(script) for script in arguments[4:]], packages)
     except Exception as error:
         control.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
         os._exit(1)

@@ -101,6 +101,8 @@ class RSession:
         Calls that may run at the same time.
     extra_scripts : sequence of str
         R files of ``r_scripts/`` to load besides :data:`SCRIPTS`.
+    preload : sequence of str
+        R packages to load once for all workers; without any, R starts in a fraction of the time.
 
     Examples
     --------
@@ -116,10 +118,12 @@ class RSession:
         *,
         workers: int = 1,
         extra_scripts: Sequence[str] = (),
+        preload: Sequence[str] = ("lme4", "lmerTest"),
     ) -> None:
         self.timeout = timeout
         self._memory_mb = memory_mb or 0
         self._scripts = [str(r_script(name)) for name in (*SCRIPTS, *extra_scripts)]
+        self._preload = tuple(preload)
         self._lock = threading.Lock()
         self._template: _Template | None = None
         self._broken: str | None = None
@@ -216,7 +220,7 @@ class RSession:
                     self._template.stop()
                     self._template = None
             try:
-                self._template = _Template(find_r(), self._scripts, self._memory_mb)
+                self._template = _Template(find_r(), self._scripts, self._preload, self._memory_mb)
                 return self._template.fork()
             except RFailure as failure:
                 # It would fail the same way, seconds later, for every case of a campaign.
@@ -232,7 +236,9 @@ class RSession:
 class _Template:
     """The parent's end of a template process (see harness/rbridge/template.py)."""
 
-    def __init__(self, r: RInstallation, scripts: Sequence[str], memory_mb: int) -> None:
+    def __init__(
+        self, r: RInstallation, scripts: Sequence[str], preload: Sequence[str], memory_mb: int
+    ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="lmm-parity-r-"))
         self._log = self._folder / "log"
         self._socket, theirs = socket.socketpair()
@@ -247,6 +253,7 @@ class _Template:
                     str(theirs.fileno()),
                     str(memory_mb),
                     str(self._folder),
+                    ",".join(preload),
                     *scripts,
                 ],
                 env=worker_environment(r, self._folder),
@@ -275,10 +282,10 @@ class _Template:
     def fork(self) -> _Worker:
         """Return a new worker. OSError or ValueError when the template is gone."""
         ours, theirs = socket.socketpair()
-        with self._lock, theirs:
+        with self._lock, ours, theirs:
             socket.send_fds(self._socket, [b"fork"], [theirs.fileno()])
             process = int(self._socket.recv(64))
-        return _Worker(self, process, Connection(ours.detach()))
+            return _Worker(self, process, Connection(ours.detach()))
 
     def reap(self, process: int) -> int | None:
         """Kill a worker that may have ended already and return its exit code, None if unknown."""
