@@ -40,7 +40,8 @@ class Scale:
     def __call__(self, values: Array | Sequence[float] | float) -> Array:
         """Return picture coordinates."""
         share = (np.asarray(values, dtype=np.float64) - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
+        placed: Array = self.start + share * (self.end - self.start)
+        return placed
 
     def ticks(self, about: int = 5) -> list[float]:
         """Return round values inside the scale."""
@@ -168,6 +169,7 @@ def picture(
         f'<svg viewBox="0 0 {coordinate(width)} {coordinate(height)}" '
         f'width="{coordinate(width)}" height="{coordinate(height)}" role="img" '
         f'aria-labelledby="{key}-t {key}-d" fill="none" stroke="currentColor">'
-        f'<title id="{key}-t">{escape(title)}</title><desc id="{key}-d">{escape(description)}</desc>'
+        f'<title id="{key}-t">{escape(title)}</title>'
+        f'<desc id="{key}-d">{escape(description)}</desc>'
         f"{body}</svg>"
     )

@@ -221,9 +221,16 @@ def _fixed(case: CaseRecord, ctx: Context, setting: Setting) -> Table | None:
     if not names:
         return None
     digits = (
-        ESTIMATE_DIGITS, SE_DIGITS, DF_DIGITS, SE_DIGITS, P_DIGITS,
-        SE_DIGITS, DF_DIGITS, SE_DIGITS, P_DIGITS,
-    )  # fmt: skip
+        ESTIMATE_DIGITS,
+        SE_DIGITS,
+        DF_DIGITS,
+        SE_DIGITS,
+        P_DIGITS,
+        SE_DIGITS,
+        DF_DIGITS,
+        SE_DIGITS,
+        P_DIGITS,
+    )
     lines: list[tuple[str, str, tuple[Number, ...]]] = []
     for name in names:
         values: dict[str, list[float | None]] = {}
@@ -274,7 +281,7 @@ def _variances(case: CaseRecord, ctx: Context, setting: Setting) -> Table | None
         groups.setdefault(label, []).append(TableRow(engine, ctx.rank(engine), (a, b)))
     return Table(
         caption=f"Variance components, {setting} setting",
-        heads=("variance or covariance", "SD or correlation"),
+        heads=("(co)variance", "SD, correlation"),
         groups=tuple((label, tuple(rows)) for label, rows in groups.items()),
     )
 
@@ -334,7 +341,7 @@ def _statements(case: CaseRecord, ctx: Context) -> Table | None:
             "fitted by",
             "how",
             "time",
-        ),  # fmt: skip
+        ),
         groups=tuple((label, tuple(lines)) for label, lines in rows.items()),
         note="A statement that the referee finds false is marked.",
         text=("converged", "singular", "fitted by", "how"),
@@ -377,7 +384,7 @@ def _certificates(case: CaseRecord, ctx: Context) -> Table | None:
             "dual eigenvalue",
             "ranks of Psi",
             "distance from GLS, SE",
-        ),  # fmt: skip
+        ),
         groups=tuple((label, tuple(lines)) for label, lines in rows.items()),
         note="At an optimum gap and gradient are 0 and the dual eigenvalue is not negative." + best,
         text=("the point is",),
@@ -413,10 +420,10 @@ def _differences(case: CaseRecord, ctx: Context) -> tuple[tuple[DifferenceRow, .
             items.sort(key=lambda item: _badness(quantity, item, settings, by_key))
             rest = items[MOST_ITEMS:]
             outside = sum(
-                not c.within
+                not held.within
                 for item in rest
                 for s in settings
-                if (c := by_key.get((quantity, item, s))) is not None
+                if (held := by_key.get((quantity, item, s))) is not None
             )
             left_out.append(
                 f"{count(len(rest))} more of {words.QUANTITIES.get(quantity, quantity)}, "

@@ -20,6 +20,10 @@ class Explanation(Protocol):
         """Return what it is called."""
 
     @property
+    def kind(self) -> str:
+        """Return ``definition`` for two quantities under one name, else another word."""
+
+    @property
     def definition(self) -> str:
         """Return what it is."""
 
@@ -54,6 +58,7 @@ class Cause:
     anchor: str
     key: str
     title: str
+    by_definition: bool
     definition: str
     evidence: str
     upstream: tuple[str, ...]
@@ -100,7 +105,10 @@ def causes(
         _cause(key, known, ctx, instances.get(key, []), verdicts.get(key, []))
         for key in _keys(run, known)
     ]
-    return tuple(c for c in found if c.instances), tuple(c for c in found if not c.instances)
+    return (
+        tuple(c for c in found if c.by_definition),
+        tuple(c for c in found if not c.by_definition),
+    )
 
 
 def _cause(
@@ -115,6 +123,7 @@ def _cause(
         anchor=ctx.cause(key).href.removeprefix("#"),
         key=key,
         title=explained.title if explained else key,
+        by_definition=explained.kind == "definition" if explained else bool(instances),
         definition=explained.definition if explained else "No explanation is on file.",
         evidence=explained.evidence if explained else "",
         upstream=tuple(explained.upstream) if explained else (),

@@ -1,8 +1,8 @@
 """The pictures: data with fitted lines, residuals, their densities, random effects.
 
-Each is a function from numbers to an SVG string. Two engines that agree give the same picture, so the
-reference is drawn broad and pale and the other engine thin and dark on top of it: where the thin line
-leaves the middle of the band, the engines differ.
+Each is a function from numbers to an SVG string. Two engines that agree give the same picture, so
+the reference is drawn broad and pale and the other engine thin and dark on top of it: where the
+thin line leaves the middle of the band, the engines differ.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from harness.report import axes
+from harness.report import axes, words
 from harness.report.axes import Array, Scale
 from harness.report.format import count, short
 
@@ -111,7 +111,7 @@ def residual_figure(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure | N
     caption = (
         f"{_names(traces)}: the same points, largest difference {_largest(traces)}; drawn once."
         if len(traces) > 1 and len(drawn) == 1
-        else f"{_names(drawn)}." + _thinning(len(drawn[0].fitted))
+        else _points_drawn(drawn) + _thinning(len(drawn[0].fitted))
     )
     title = "Residuals against fitted values"
     return Figure(title, axes.picture(key, WIDTH, HEIGHT, title, caption, "".join(body)), caption)
@@ -176,7 +176,7 @@ def random_effects_figure(
     left = 16.0 + 6.2 * max(len(label) for label in labels)
     height = TOP + 13.0 * len(order) + BOTTOM
     across = axes.scale([e[2][order] for e in effects] + [np.zeros(1)], left, WIDTH - RIGHT)
-    at = TOP + 13.0 * np.arange(len(order)) + 6.5
+    at: Array = TOP + 13.0 * np.arange(len(order), dtype=np.float64) + 6.5
     zero = axes.coordinate(float(across(0.0)))
     body = [f'<path class="zero" d="M{zero} {TOP}V{axes.coordinate(height - BOTTOM)}"/>']
     for y, label in zip(at, labels, strict=True):
@@ -371,8 +371,8 @@ def _strips(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
 def fitted_line(x: Array, fitted: Array) -> tuple[Array, Array]:
     """Return fitted values in the order of ``x``, averaged where several rows share an ``x``.
 
-    A model with further predictors has several fitted values at one ``x``; their mean is a line where
-    the values themselves would be a zigzag.
+    A model with further predictors has several fitted values at one ``x``; their mean is a line
+    where the values themselves would be a zigzag.
     """
     keep = np.isfinite(x) & np.isfinite(fitted)
     at, place = np.unique(x[keep], return_inverse=True)
@@ -425,6 +425,13 @@ def _furthest_apart(traces: Sequence[Trace], across: Scale, up: Scale) -> float:
     return max(distances)
 
 
+def _points_drawn(traces: Sequence[Trace]) -> str:
+    if len(traces) == 1:
+        return f"{traces[0].engine}."
+    rings = words.join([t.engine for t in traces[1:]])
+    return f"Dots: {traces[0].engine}; rings: {rings}. Largest difference {_largest(traces)}."
+
+
 def _largest(traces: Sequence[Trace]) -> str:
     gaps = [float(np.nanmax(np.abs(traces[0].residuals - t.residuals))) for t in traces[1:]]
     return short(max(gaps))
@@ -452,7 +459,7 @@ def _how_drawn(traces: Sequence[Trace]) -> str:
 
 
 def _names(traces: Sequence[Trace]) -> str:
-    return " and ".join(t.engine for t in traces)
+    return words.join([t.engine for t in traces])
 
 
 def _thinning(points: int) -> str:
@@ -473,18 +480,18 @@ def _end_labels(rows: Rows, ends: list[tuple[float, int]], x: float) -> str:
     drawn = []
     last = -1e9
     for y, place in sorted(ends):
-        y = max(y, last + 12)
-        last = y
+        last = max(y, last + 12)
         label = axes.shortened(rows.levels[rows.present[place]], 12)
-        drawn.append(axes.text(x, y + 3.5, label, f"g{place} direct"))
+        drawn.append(axes.text(x, last + 3.5, label, f"g{place} direct"))
     return "".join(drawn)
 
 
 def _legend(entries: Sequence[tuple[str, str]], width: float = WIDTH) -> str:
     x = width - RIGHT
+    room = int(((width - 70) / max(len(entries), 1) - 32) / 6.4)
     drawn = []
     for label, sample in reversed(entries):
-        shown = axes.shortened(label, 18)
+        shown = axes.shortened(label, min(18, room))
         x -= 6.4 * len(shown)
         drawn.append(axes.text(x, 14, shown, "legend"))
         x -= 22
@@ -514,8 +521,9 @@ def _group_legend(rows: Rows, *, lines: bool = False) -> str:
     return _legend(
         [
             (
-                axes.shortened(rows.levels[level], 8),
-                f'<path class="g{place} thread" stroke-width="1.5"{_dash(f"g{place}")} d="M0 0H18"/>'
+                rows.levels[level],
+                f'<path class="g{place} thread" stroke-width="1.5"'
+                f'{_dash(f"g{place}")} d="M0 0H18"/>'
                 if lines
                 else axes.marks(*one, f"g{place} point", axes.MARKS[place]),
             )

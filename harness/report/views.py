@@ -322,13 +322,27 @@ def _ladder_numbers(case: CaseRecord, ctx: Context) -> list[tuple[str, tuple[Num
         else:
             notes[engine] = "not run"
     columns = [
-        pair([c.estimate for c in found.values()], ESTIMATE_DIGITS),
-        pair([c.se for c in found.values()], SE_DIGITS),
-        pair([c.df for c in found.values()], DF_DIGITS),
-        pair([c.p for c in found.values()], P_DIGITS),
+        pair(_compared(case, ctx, quantity, found), digits)
+        for quantity, digits in (
+            ("estimate", ESTIMATE_DIGITS),
+            ("se", SE_DIGITS),
+            ("df", DF_DIGITS),
+            ("p", P_DIGITS),
+        )
     ]
     by_engine = {engine: tuple(column[i] for column in columns) for i, engine in enumerate(found)}
     return [(e, by_engine.get(e, ()), notes.get(e, "")) for e in ctx.engines]
+
+
+def _compared(
+    case: CaseRecord, ctx: Context, quantity: str, found: dict[str, Coefficient]
+) -> list[float | None]:
+    """Return the values that the verdict rests on, else those of the referee."""
+    if tuple(found) == ctx.engines and len(found) == 2:
+        for c in case.comparisons:
+            if (c.setting, c.quantity, c.item) == ("default", quantity, _focus(case)):
+                return [c.left, c.right]
+    return [getattr(row, quantity) for row in found.values()]
 
 
 def coefficients(case: CaseRecord, engine: str, setting: Setting) -> tuple[Coefficient, ...]:
@@ -466,7 +480,7 @@ def _plain(text: str) -> Number:
 
 
 def match_state(case: CaseRecord, entry: Printed, ctx: Context) -> tuple[str, Link | None]:
-    """Return whether a number matches print, differs by a definition the case records, or differs."""
+    """Return whether a number matches print, and if not, whether a definition explains it."""
     if entry.matches:
         return "match", None
     recorded = {d.cause for d in case.definitions}

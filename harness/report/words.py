@@ -16,7 +16,7 @@ Family = Literal["agree", "differ", "silent", "unexplained"]
 
 @dataclass(frozen=True)
 class VerdictWords:
-    """How a verdict class is shown. ``icon`` names a symbol of its own, so colour is never alone."""
+    """How a verdict class is shown; each has an icon of its own, so colour is never alone."""
 
     label: str
     plain: str

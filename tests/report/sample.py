@@ -35,6 +35,7 @@ class Explained(msgspec.Struct, frozen=True):
     evidence: str = ""
     upstream: tuple[str, ...] = ()
     remedy: str = ""
+    kind: str = "defect"
 
 
 KNOWN = {
@@ -45,12 +46,14 @@ KNOWN = {
         "The statistics agree to 9 digits; the p values are those of the two distributions.",
         ("statsmodels#2620",),
         "Read the like-for-like p value.",
+        kind="definition",
     ),
     "se-joint-hessian": Explained(
         "Standard errors from the joint Hessian",
         "statsmodels inverts the Hessian in fixed effects and variances together; lme4 takes "
         "(X'V⁻¹X)⁻¹ at the estimated variances. They are equal on balanced data.",
         "The fixed-effects block of statsmodels' own Hessian gives lme4's SE.",
+        kind="definition",
     ),
     "sm-score-sign": Explained(
         "A gradient with the wrong sign",
@@ -62,7 +65,7 @@ KNOWN = {
     ),
     "lme4-column-trap": Explained(
         "A false boundary made by theta >= 0",
-        "With theta_11 = 0 and theta_21 != 0 the bound makes a stationary point that is no optimum.",
+        "With theta_11 = 0 and theta_21 != 0 the bound makes a stationary point, not an optimum.",
         remedy="Restart from a perturbed theta.",
     ),
     "true-boundary": Explained(
@@ -142,8 +145,8 @@ def grouped_data(
         y_name="y",
         group_name="g",
         group_levels=tuple(f"s{k}" for k in range(groups)),
-        x=tuple(x) if with_x else (),
-        y=tuple(fitted + residuals),
+        x=tuple(x.tolist()) if with_x else (),
+        y=tuple((fitted + residuals).tolist()),
         group=tuple(int(k) for k in group),
     )
     return summary, fitted, residuals
@@ -221,7 +224,7 @@ def case(
         comparisons += compare(setting, rows, gap)
     fields: dict[str, Any] = {
         "id": name,
-        "title": name.split("/")[0],
+        "title": name.split("/", maxsplit=1)[0],
         "group": "Beyond the tutorial",
         "formula": "y ~ x + (1 | g)" if with_x else "y ~ 1 + (1 | g)",
         "criterion": "ML" if name.endswith("ML") and not name.endswith("REML") else "REML",
@@ -292,8 +295,8 @@ def fit(
         loglik=-871.8141 - shift,
         aic=None if z else 1751.6,
         bic=math.nan if z else 1764.4,
-        fitted=tuple(fitted),
-        residuals=tuple(residuals),
+        fitted=tuple(fitted.tolist()),
+        residuals=tuple(residuals.tolist()),
         converged=True,
         singular=None if z else False,
         settings=("bfgs, lbfgs, cg",) if z else ("nloptwrap", "xtol_abs 1e-6"),
@@ -493,7 +496,7 @@ def everything() -> list[CaseRecord]:
                     apart=2e-5 if "slope" in title else 3e-9,
                     title=title,
                     formula=formula,
-                    sentence="Same optimum; the digits differ as the default stopping rules explain."
+                    sentence="Same optimum; the default stopping rules explain the digits."
                     if "slope" in title
                     else "Both engines found the same optimum.",
                 )
@@ -562,3 +565,13 @@ def everything() -> list[CaseRecord]:
         odd_case(),
     ]
     return cases
+
+
+def one_of_each() -> list[CaseRecord]:
+    """Return the first case of every verdict class, and a rung of the tutorial."""
+    cases = everything()
+    found = {cases[6].id: cases[6]}
+    for record in reversed(cases):
+        if all(v.verdicts[0].verdict != record.verdicts[0].verdict for v in found.values()):
+            found[record.id] = record
+    return list(found.values())

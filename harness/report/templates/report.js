@@ -10,6 +10,7 @@
   const expand = byId("expand");
   const tip = byId("tip");
   byId("controls").hidden = false;
+  expand.hidden = false;
 
   // Filtering acts on the ladder, the heat map and the cards alike.
   const apply = () => {
