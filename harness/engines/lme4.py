@@ -35,6 +35,7 @@ from harness.rbridge import (
     RSession,
     RTimeout,
 )
+from harness.rbridge.environment import rpy2_version
 
 _REFUSALS = (
     "number of levels of each grouping factor must be",
@@ -65,13 +66,14 @@ class Lme4Engine:
         self._versions: dict[str, str] = {}
 
     def versions(self) -> dict[str, str]:
-        """Versions of R, its packages and its BLAS; empty when R cannot be started."""
+        """Versions of R, its packages, its BLAS and rpy2; empty when R cannot be started."""
         if not self._versions:
             try:
                 reply = self._session.call("r_versions", {})
             except RFailure:
                 return {}
             self._versions = {name: _text(reply, name) for name in reply if _text(reply, name)}
+            self._versions["rpy2-rinterface"] = f"{rpy2_version()} ({self._session.mode} mode)"
         return dict(self._versions)
 
     def unsupported(self, case: Case) -> str | None:  # noqa: ARG002

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 rinterface: Any = import_module("rpy2.rinterface")
 embedded: Any = import_module("rpy2.rinterface_lib.embedded")
 callbacks: Any = import_module("rpy2.rinterface_lib.callbacks")
+openrlib: Any = import_module("rpy2.rinterface_lib.openrlib")
 RTYPES = rinterface.RTYPES
 
 Value = NDArray[Any] | tuple[str, ...]
@@ -52,6 +53,11 @@ class EmbeddedR:
         self._call_recording = self._scope["call_recording"]
         for package in preload:
             self.call("need_packages", {"packages": package})
+
+    @property
+    def mode(self) -> str:
+        """How rpy2 was built: ``"API"``, or ``"ABI"`` when a header was missing (slower)."""
+        return str(openrlib.cffi_mode.name)
 
     def call(self, function: str, payload: Mapping[str, Any]) -> tuple[Result | None, Result]:
         """Call an R function with named arguments.

@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> NoReturn:
     except Exception as error:
         control.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
         os._exit(1)
-    control.sendall(json.dumps({"ready": os.getpid()}).encode())
+    control.sendall(json.dumps({"mode": r.mode}).encode())
     try:
         _answer_requests(control, r, memory_mb)
     finally:

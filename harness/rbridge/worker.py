@@ -177,6 +177,12 @@ class RSession:
             self._run, function, payload, self.timeout if timeout is None else timeout
         )
 
+    @property
+    def mode(self) -> str:
+        """How rpy2 was built, ``"API"`` or ``"ABI"``; empty before R has been started."""
+        template = self._template
+        return template.mode if template is not None else ""
+
     def close(self) -> None:
         """Kill every R process; calls under way fail with :class:`RCrash`."""
         with self._lock:
@@ -273,10 +279,11 @@ class _Template:
             answer = json.loads(self._socket.recv(65536) or b"{}")
         except (TimeoutError, ConnectionError):
             answer = {"error": f"no answer within {START_SECONDS:.0f} s"}
-        if "ready" not in answer:
+        if "mode" not in answer:
             error = answer.get("error") or f"it ended while starting\n{self.log_tail()}".strip()
             self.stop()
             raise REnvironment(explain_start(error, r))
+        self.mode = str(answer["mode"])
         self._socket.settimeout(30)
 
     def fork(self) -> _Worker:

@@ -351,6 +351,7 @@ def test_versions(engine):
     assert versions["lme4"].startswith(("1.", "2."))
     assert {"lmerTest", "pbkrtest", "Matrix", "BLAS", "LAPACK", "platform"} <= set(versions)
     assert versions["locale"] == "C.UTF-8"
+    assert versions["rpy2-rinterface"].endswith(("(API mode)", "(ABI mode)"))
 
 
 def test_the_scripts_run_under_plain_rscript(engine, slope):
