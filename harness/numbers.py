@@ -8,11 +8,9 @@ Non-finite numbers therefore travel as the strings ``"nan"``, ``"inf"`` and ``"-
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-
-T = TypeVar("T")
 
 Real = Annotated[
     float,
@@ -31,8 +29,11 @@ def encode(value: Any) -> bytes:
     return msgspec.json.encode(_without_nonfinite(msgspec.to_builtins(value)))
 
 
-def decode(line: bytes | str, kind: type[T]) -> T:
-    """Read back what :func:`encode` wrote; raises ``msgspec.DecodeError`` when it is not that."""
+def decode(line: bytes | str, kind: Any) -> Any:
+    """Read back what :func:`encode` wrote as ``kind``, which may be a union of tagged structs.
+
+    Raises ``msgspec.DecodeError`` when the line is not that.
+    """
     return msgspec.json.decode(line, type=kind, strict=False)
 
 

@@ -1,7 +1,7 @@
 """Records: a header, one line per case, a footer, as JSON lines.
 
-Everything after a run (HTML, markdown, exit code) is a reader of such a file. The footer is the proof
-that the run came to its end; a file without one is unfinished.
+Everything after a run (HTML, markdown, exit code) is a reader of such a file. The footer is the
+proof that the run came to its end; a file without one is unfinished.
 """
 
 from __future__ import annotations
@@ -214,25 +214,24 @@ def read_records(path: Path, *, allow_unfinished: bool = False) -> Run:
     if not lines:
         raise BadInput(f"{path}: the file is empty; run `lmm-parity report` to make it")
     records = [_parse(path, number, line) for number, line in enumerate(lines, 1)]
-    header, footer = records[0], records[-1]
+    header, last = records[0], records[-1]
     if not isinstance(header, Header):
         raise BadInput(f"{path}: line 1 is not a header; this is not a record file")
     if header.format != FORMAT:
         raise BadInput(f"{path}: record format {header.format}; this program reads {FORMAT}")
-    if isinstance(footer, Footer):
-        middle = records[1:-1]
-    elif allow_unfinished:
-        middle, footer = records[1:], None
-    else:
+    footer = last if isinstance(last, Footer) else None
+    if footer is None and not allow_unfinished:
         raise BadInput(f"{path}: the run did not finish (no footer line); run it again")
+    middle = records[1:] if footer is None else records[1:-1]
     return Run(header=header, cases=tuple(_cases(path, middle, footer)), footer=footer)
 
 
 def _parse(path: Path, number: int, line: bytes) -> Record:
     try:
-        return decode(line, Record)
+        record: Record = decode(line, Record)
     except msgspec.DecodeError as error:
         raise BadInput(f"{path}: line {number} is not a whole record: {error}") from error
+    return record
 
 
 def _cases(path: Path, middle: Iterable[Record], footer: Footer | None) -> Iterable[CaseRecord]:

@@ -158,6 +158,15 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+_OPERATORS: dict[str, Callable[[Array, Array], Array]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "^": np.power,
+}
+
+
 def _number(node: Node, table: Table, what: str) -> Array:
     """Evaluate arithmetic on numeric columns; every value must come out finite."""
     with np.errstate(all="ignore"):
@@ -183,16 +192,5 @@ def _arithmetic(node: Node, table: Table) -> Array:
             value = _arithmetic(operand, table)
             return -value if operator == "-" else value
         case Binary(operator=operator, left=left, right=right):
-            first, second = _arithmetic(left, table), _arithmetic(right, table)
-            match operator:
-                case "+":
-                    return first + second
-                case "-":
-                    return first - second
-                case "*":
-                    return first * second
-                case "/":
-                    return first / second
-                case "^":
-                    return first**second
+            return _OPERATORS[operator](_arithmetic(left, table), _arithmetic(right, table))
     raise AssertionError(node)

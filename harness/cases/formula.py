@@ -1,8 +1,9 @@
 """Parse lme4-style formulas.
 
-No Python library reads the random part of lme4's syntax right, so this small recursive-descent parser
-does, with the operator precedence of R's formula language: ``^`` before ``:`` before ``*`` and ``/``
-before ``+`` and ``-``, with ``|`` and ``||`` last. An error points at its place with a caret.
+No Python library reads the random part of lme4's syntax right, so this small recursive-descent
+parser does, with the operator precedence of R's formula language: ``^`` before ``:`` before ``*``
+and ``/`` before ``+`` and ``-``, with ``|`` and ``||`` last. An error points at its place with a
+caret.
 """
 
 from __future__ import annotations
@@ -105,6 +106,10 @@ _TOKEN = re.compile(
 )
 
 
+_SPACE = re.compile(r"(?P<quoted>`(?:[^`\\]|\\.)*`)|\s+")
+"""Space between tokens, which means nothing, told apart from space in a quoted name."""
+
+
 class FormulaError(BadInput):
     """A formula that does not parse, with a caret under the place."""
 
@@ -120,10 +125,13 @@ def parse(text: str) -> Formula:
     FormulaError
         With the place and, where there is one, what to write instead.
     """
-    text = " ".join(text.split())
+    text = _SPACE.sub(lambda hit: hit["quoted"] or " ", text).strip()
     if not text:
         raise BadInput("formula: it is empty; write for example 'y ~ x + (1 | g)'")
-    return _Parser(text).formula()
+    try:
+        return _Parser(text).formula()
+    except RecursionError:
+        raise BadInput("formula: its parentheses are nested too deeply") from None
 
 
 class _Parser:
@@ -198,9 +206,9 @@ class _Parser:
         result: Node | None = None
         sign = self.take().text if self.is_operator("+", "-") else "+"
         while True:
+            place = self.token.place
             bar = self.bar() if top else None
             if bar is None:
-                place = self.token.place
                 term = self.product()
                 if sign == "-" and not _is_one(term) and result is None:
                     raise self.error("only the intercept can be taken out first: '-1'", place)
@@ -210,14 +218,14 @@ class _Parser:
                     result = Binary(sign, result, term)
             else:
                 if sign == "-":
-                    raise self.error("a random term cannot be subtracted", self.token.place)
+                    raise self.error("a random term cannot be subtracted", place)
                 self.bars.append(bar)
             if not self.is_operator("+", "-"):
                 return result
             sign = self.take().text
 
     def bar(self) -> Bar | None:
-        """A parenthesis is a random term when a '|' stands in it at its own depth."""
+        """Read a random term: a parenthesis with a '|' at its own depth."""
         if not self.is_operator("("):
             return None
         depth, at = 0, self.at
@@ -252,11 +260,18 @@ class _Parser:
         return Bar(effects, group, double)
 
     def group(self) -> Node:
-        """Names joined by ':' and '/', as in ``a/b`` and ``a:b``."""
-        node = self.group_name()
-        while self.is_operator(":", "/"):
-            operator = self.take().text
-            node = Binary(operator, node, self.group_name())
+        """Names joined by ':' and '/', as in ``a/b`` and ``a:b``; ``a/b:c`` is ``a/(b:c)``."""
+        node = self.group_interaction()
+        while self.is_operator("/"):
+            self.take()
+            node = Binary("/", node, self.group_interaction())
+        return node
+
+    def group_interaction(self) -> Node:
+        node: Node = self.group_name()
+        while self.is_operator(":"):
+            self.take()
+            node = Binary(":", node, self.group_name())
         return node
 
     def group_name(self) -> Name:
@@ -298,8 +313,9 @@ class _Parser:
             self.take()
             exponent = self.token
             if exponent.kind != "number" or not exponent.text.isdigit():
-                raise self.error("the power of a set of terms must be a whole number",
-                                 exponent.place)
+                raise self.error(
+                    "the power of a set of terms must be a whole number", exponent.place
+                )
             if isinstance(node, Name):
                 raise self.error(
                     f"{node.name}^{exponent.text} means {node.name} here; "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.cases.formula import Bar, Binary, Formula, Name, Node, names_in, parse
 from harness.cases.table import FactorColumn, NumericColumn, Table, table_from_frame
-from harness.cases.terms import Term, Terms, expand
+from harness.cases.terms import Atom, Term, Terms, expand
 from harness.errors import BadInput
 
 Criterion = Literal["REML", "ML", "OLS"]
@@ -44,8 +44,8 @@ class Model:
     criterion : {"REML", "ML", "OLS"}
         ``"OLS"`` exactly when the formula has no random terms.
     random : tuple of RandomTerm
-        ``(x || g)`` is two terms, ``(1 | g)`` and ``(0 + x | g)``, as lme4 takes it, also when ``x``
-        is a factor: its levels then have an unstructured covariance matrix. ``(1 | a/b)`` is
+        ``(x || g)`` is two terms, ``(1 | g)`` and ``(0 + x | g)``, as lme4 takes it, also when
+        ``x`` is a factor: its levels then have an unstructured covariance matrix. ``(1 | a/b)`` is
         ``(1 | a) + (1 | a:b)``.
     """
 
@@ -60,7 +60,7 @@ class Model:
     @cached_property
     def random(self) -> tuple[RandomTerm, ...]:
         """Random-effects terms."""
-        return tuple(term for bar in self.formula.bars for term in _split(bar))
+        return tuple(term for bar in self.formula.bars for term in split_bar(bar))
 
     def names(self) -> Iterator[Name]:
         """Every column of the formula with its role, left to right, the outcome first."""
@@ -89,13 +89,13 @@ def parse_model(text: str, criterion: Criterion = "REML") -> Model:
     model = Model(formula, criterion if formula.bars else "OLS")
     if not model.fixed.intercept and not model.fixed.terms:
         raise BadInput("formula: no fixed effects are left; keep at least an intercept")
-    seen: set[tuple[frozenset[str], Term]] = set()
+    seen: set[tuple[frozenset[str], frozenset[Atom]]] = set()
     for term in model.random:
         columns: list[Term] = [*([()] if term.effects.intercept else []), *term.effects.terms]
         if not columns:
             raise BadInput(f"formula: the random term for {':'.join(term.group)} has no effects")
         for effect in columns:
-            key = (frozenset(term.group), effect)
+            key = (frozenset(term.group), frozenset(effect))
             if key in seen:
                 raise BadInput(
                     f"formula: {_effect(effect)} has two variances for {':'.join(term.group)}; "
@@ -167,7 +167,8 @@ def _is_number(value: object) -> bool:
     return True
 
 
-def _split(bar: Bar) -> Iterator[RandomTerm]:
+def split_bar(bar: Bar) -> Iterator[RandomTerm]:
+    """Take ``||`` and ``/`` apart."""
     effects = expand(bar.effects)
     for group in _groups(bar.group):
         if bar.double:
@@ -196,5 +197,3 @@ def _effect(term: Term) -> str:
     if not term:
         return "the intercept"
     return ":".join(a.name if isinstance(a, Name) else f"{a.function}()" for a in term)
-
-

@@ -5,10 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
 
-from harness.cases.formula import Bar, Binary, Call, Name, Node, Number, Unary
-from harness.cases.model import Model, RandomTerm, column_of
+from harness.cases.formula import Bar, Binary, Call, Name, Node, Number, Unary, names_in
+from harness.cases.model import Model, RandomTerm, column_of, split_bar
 from harness.cases.table import FactorColumn, Table
 from harness.cases.terms import Term, Terms
 
@@ -23,24 +24,26 @@ def lme4_formula(model: Model, names: Mapping[str, str] | None = None) -> str:
     Parameters
     ----------
     names : mapping, optional
-        From table column to the name to write, as ``Table.alias``. Factor columns are factors in the
-        data already, so ``factor()`` is not written then. Without it the user's names are written, in
-        backticks where R needs them.
+        From table column to the name to write, as ``Table.alias``. Factor columns are factors in
+        the data already, so ``factor()`` is not written then. Without it the user's names are
+        written, in backticks where R needs them.
     """
 
     def name(node: Name) -> str:
         if names is not None:
             both = f"factor({node.name})"
             return names[both] if node.as_factor and both in names else names[node.name]
-        return f"factor({_r_name(node.name)})" if node.as_factor else _r_name(node.name)
+        return f"factor({quote_name(node.name)})" if node.as_factor else quote_name(node.name)
 
     def group_name(node: Name) -> str:
-        return name(node) if names is not None else _r_name(node.name)
+        return name(node) if names is not None else quote_name(node.name)
 
     outcome = _render(model.formula.outcome, name, "^", lambda f: f)
-    parts = [] if model.formula.fixed is None else [
-        _render(model.formula.fixed, name, "^", lambda f: f)
-    ]
+    parts = (
+        []
+        if model.formula.fixed is None
+        else [_render(model.formula.fixed, name, "^", lambda f: f)]
+    )
     parts += [_bar(bar, name, group_name) for bar in model.formula.bars]
     return f"{outcome} ~ {' + '.join(parts)}"
 
@@ -53,11 +56,25 @@ def _bar(bar: Bar, name: Callable[[Name], str], group_name: Callable[[Name], str
 
 def r_call(model: Model) -> str:
     """Return the R call that fits the model."""
-    formula = lme4_formula(model)
+    bars = tuple(part for bar in model.formula.bars for part in _readable(bar))
+    formula = lme4_formula(replace(model, formula=replace(model.formula, bars=bars)))
     if model.criterion == "OLS":
         return f"lm({formula}, data)"
     reml = "TRUE" if model.criterion == "REML" else "FALSE"
     return f"lmerTest::lmer({formula}, data, REML = {reml})"
+
+
+def _readable(bar: Bar) -> list[Bar]:
+    """Take ``(x || g)`` apart where lme4 cannot: it loses the backticks of a group's name."""
+    if not bar.double or all(quote_name(n.name) == n.name for n in names_in(bar.group)):
+        return [bar]
+    parts = []
+    for term in split_bar(bar):
+        pieces: list[Node] = [reduce(partial(Binary, ":"), t) for t in term.effects.terms]
+        effects = reduce(partial(Binary, "+"), [Number("01"[term.effects.intercept]), *pieces])
+        group = reduce(partial(Binary, ":"), [Name(g, as_factor=True) for g in term.group])
+        parts.append(Bar(effects, group, double=False))
+    return parts
 
 
 def render_name(node: Node) -> str:
@@ -89,9 +106,9 @@ def _render(
             return f"({text})" if level > 1 else text
         case Binary(operator=operator, left=left, right=right):
             mine = _PRECEDENCE[operator]
-            # Only + : and * may be regrouped; a - (b - c) keeps its parentheses.
+            # None may be regrouped: a*(b/c) has the term b:c and (a*b)/c has not.
             text_left = inner(left, mine + (operator == "^"))
-            text_right = inner(right, mine + (operator in "-/" or operator == "^"))
+            text_right = inner(right, mine + 1)
             sign = power if operator == "^" else operator
             space = "" if tight or operator in ("^", ":", "/") else " "
             text = f"{text_left}{space}{sign}{space}{text_right}"
@@ -99,21 +116,50 @@ def _render(
     raise AssertionError(node)
 
 
-def _r_name(name: str) -> str:
+def quote_name(name: str) -> str:
+    """Write a column name as R does, in backticks where it is not a syntactic name."""
     if _SYNTACTIC.fullmatch(name) and name not in _R_RESERVED:
         return name
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 _R_RESERVED = frozenset(
-    "if else repeat while function for next break TRUE FALSE NULL Inf NaN NA in".split()
+    ("if", "else", "repeat", "while", "function", "for", "next", "break", "in")
+    + ("TRUE", "FALSE", "NULL", "Inf", "NaN", "...")
+    + ("NA", "NA_integer_", "NA_real_", "NA_complex_", "NA_character_")
 )
 
 
+_HIDING = ("C", "I", "Q", "np")
+"""Columns of these names hide what formulas need from patsy, even when they are quoted."""
+
+
+def _python_column(name: str) -> str:
+    """Return the column's name in the data that ``python_call`` prepares."""
+    return f"{name}_" if name in _HIDING else name
+
+
 def _python_name(name: str) -> str:
-    if name.isidentifier() and not keyword.iskeyword(name) and name not in ("C", "I", "Q"):
-        return name
-    return f"Q({name!r})"
+    name = _python_column(name)
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"Q({name!r})"
+
+
+def _data(columns: tuple[str, ...]) -> str:
+    """Write the column, or the pasted columns, of a grouping factor."""
+    taken = [f"data[{_python_column(column)!r}]" for column in columns]
+    return taken[0] if len(taken) == 1 else ' + ":" + '.join(f"{t}.astype(str)" for t in taken)
+
+
+def _preparation(table: Table) -> list[str]:
+    """Lines that make the data what the formulas expect."""
+    columns = list(dict.fromkeys(re.sub(r"^factor\((.*)\)$", r"\1", n) for n in table.names))
+    lines = []
+    if not table.complete.all():
+        lines.append(f"data = data.dropna(subset={columns!r})")
+    hiding = {name: _python_column(name) for name in columns if name in _HIDING}
+    if hiding:
+        lines.append(f"data = data.rename(columns={hiding!r})")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -179,8 +225,8 @@ def _python_term(term: Term, name: Callable[[Name], str]) -> str:
 def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpelling:
     """Translate a model with random terms to a MixedLM call.
 
-    With ``aliased`` the names are those of ``Table.alias``, and the grouping factor of term ``i`` in
-    a variance component is a column ``r<i>`` (to run); else they are the user's (to show).
+    With ``aliased`` the names are those of ``Table.alias``, and the grouping factor of term ``i``
+    in a variance component is a column ``r<i>`` (to run); else they are the user's (to show).
 
     Raises
     ------
@@ -311,20 +357,17 @@ def python_call(model: Model, table: Table) -> str:
             shown = _python_name(node.name)
             return f"C({shown})" if node.as_factor else shown
 
-        return f"smf.ols({python_formula(model, name)!r}, data).fit()"
+        fit_line = f"smf.ols({python_formula(model, name)!r}, data).fit()"
+        return "\n".join([*_preparation(table), fit_line])
     try:
         spelling = mixedlm_spelling(model, table, aliased=False)
     except NotExpressible as reason:
         return f"# not expressible: {reason}"
-    lines = [
-        f"data[{column!r}] = " + ' + ":" + '.join(f"data[{c!r}].astype(str)" for c in pasted)
-        for column, pasted in spelling.data_columns.items()
+    lines = _preparation(table)
+    lines += [
+        f"data[{column!r}] = {_data(pasted)}" for column, pasted in spelling.data_columns.items()
     ]
-    groups = ' + ":" + '.join(f"data[{column!r}].astype(str)" for column in spelling.group)
-    if not spelling.group:
-        groups = "np.ones(len(data))"
-    elif len(spelling.group) == 1:
-        groups = f"data[{spelling.group[0]!r}]"
+    groups = _data(spelling.group) if spelling.group else "np.ones(len(data))"
     arguments = [repr(spelling.formula), "data", f"groups={groups}"]
     if spelling.re_formula not in (None, "1") or spelling.vc_formula:
         arguments += [f"re_formula={spelling.re_formula!r}"] if spelling.re_formula else []

@@ -112,11 +112,11 @@ class Table:
     def checksum(self) -> str:
         """Return the MD5 of rows, levels and missing values.
 
-        ``data_checksum`` in ``r_scripts/data.R`` computes the same from the vectors that R received.
-        Per column, in order: the byte ``n`` or ``f``; the number of rows as int32; a missing mask of
-        one byte a row; then for numeric columns the values as float64 with 0 for missing, for factors
-        the 1-based codes as int32 with 0 for missing, the number of levels as int32 and each level in
-        UTF-8 ended by a zero byte. Numbers are little-endian.
+        ``data_checksum`` in ``r_scripts/data.R`` computes the same from the vectors that R
+        received. Per column, in order: the byte ``n`` or ``f``; the number of rows as int32; a
+        missing mask of one byte a row; then for numeric columns the values as float64 with 0 for
+        missing, for factors the 1-based codes as int32 with 0 for missing, the number of levels as
+        int32 and each level in UTF-8 ended by a zero byte. Numbers are little-endian.
         """
         digest = hashlib.md5(usedforsecurity=False)
         for column in self.columns:
@@ -205,7 +205,10 @@ def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> F
     if unknown:
         raise BadInput(f"column {name!r}: value {unknown[0]!r} is not among its levels {order}")
     codes = np.array(
-        [MISSING_CODE if gone else index[label] for label, gone in zip(labels, missing, strict=True)],
+        [
+            MISSING_CODE if gone else index[label]
+            for label, gone in zip(labels, missing, strict=True)
+        ],
         dtype=np.int32,
     )
     return FactorColumn(name, codes, order)

@@ -71,7 +71,10 @@ def _combine(operator: str, left: Node, right: Node) -> list[Term]:
             raise BadInput(f"formula: a power of terms must be at least 1, not {power}")
         result = first
         for _ in range(power - 1):
-            result = result + _cross(result, first)
+            longer = _distinct(result + _cross(result, first))
+            if len(longer) == len(result):
+                break  # every interaction there can be is there already
+            result = longer
         return _distinct(result)
     second = _expand(right, True)[0]
     if operator == ":":

@@ -1,11 +1,12 @@
 """What an engine is, and what it gives back: a :class:`Fit` or a :class:`Failure`.
 
-A fit is what the engine *said*, in its own numbers. Nothing here is recomputed or repaired: what the
-referee makes of it is kept apart in an audit.
+A fit is what the engine *said*, in its own numbers. Nothing here is recomputed or repaired: what
+the referee makes of it is kept apart in an audit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import msgspec
@@ -14,13 +15,13 @@ from harness.cases.case import Case
 from harness.numbers import Matrix, Real, Vector
 
 Setting = Literal["default", "tight"]
-"""``default`` is what a user gets; ``tight`` is stricter tolerances, several methods and restarts."""
+"""``default`` is what a user gets; ``tight`` has strict tolerances, several methods and starts."""
 
 Reason = Literal[
     "unsupported", "refused", "error", "crash", "timeout", "memory", "environment", "data"
 ]
-"""Why there is no fit. ``unsupported``: the engine cannot express the model; ``refused``: it rejects
-the data; ``data``: the data it received are not the data that were sent."""
+"""Why there is no fit. ``unsupported``: the engine cannot express the model; ``refused``: it
+rejects the data; ``data``: the data it received are not the data that were sent."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -150,5 +151,9 @@ class Engine(Protocol):
         ...
 
     def fit(self, case: Case, setting: Setting) -> Outcome:
-        """Fit the case."""
+        """Fit the case and wait for the result."""
+        ...
+
+    def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
+        """Begin to fit the case, where possible elsewhere; calling what is returned waits."""
         ...

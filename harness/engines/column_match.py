@@ -1,7 +1,7 @@
 """Match the columns of an engine's design matrix to those of the case, by value.
 
-Names are mangled on the way (``[T.b]``, backticks, ``v1``) and engines order columns differently; the
-numbers are what a coefficient belongs to.
+Names are mangled on the way (``[T.b]``, backticks, ``v1``) and engines order columns differently;
+the numbers are what a coefficient belongs to.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -86,6 +88,10 @@ class StatsmodelsEngine:
             messages=tuple(messages),
             singular=None if case.model.criterion == "OLS" else singular,
         )
+
+    def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
+        """Return the fit to be run when it is asked for: it uses this process."""
+        return partial(self.fit, case, setting)
 
 
 @contextmanager
@@ -181,7 +187,7 @@ def _mixed(case: Case, setting: Setting, messages: list[Message]) -> Fit:
         # whole factor in every group.
         frame[f"r{i}"] = term.codes.astype(str)
     if spelling.group_term is None:
-        groups = np.ones(len(frame), dtype=np.intp)
+        groups = np.ones(len(frame), dtype=np.int32)
     else:
         groups = case.design.random[spelling.group_term].codes
 
@@ -205,60 +211,102 @@ def _mixed(case: Case, setting: Setting, messages: list[Message]) -> Fit:
         result = build().fit(**arguments)
         settings: tuple[str, ...] = ("method bfgs, lbfgs, cg in turn", "start at cov_re = I")
     else:
-        result, settings = _fit_tight(build, arguments)
+        best, settings = _fit_tight(build, arguments)
+        result = best.result
+        messages += best.messages
     seconds = time.perf_counter() - started
     return _collect(case, spelling, result, setting, settings, messages, seconds)
 
 
-def _fit_tight(
-    build: Callable[[], Any], arguments: dict[str, Any]
-) -> tuple[Any, tuple[str, ...]]:
-    """Take the best of several starts and methods, each run to 1e-10 on the gradient.
+@dataclass(frozen=True)
+class _Run:
+    """One optimizer run: its result and what was said during it."""
 
-    Starts of different scale matter because MixedLM's gradient has the wrong sign in a column of
-    the Cholesky factor whose diagonal turns negative: a run that meets one stops there, wherever it
-    is. Another start rarely meets it again.
+    result: Any
+    messages: tuple[Message, ...]
+
+
+def _fit_tight(build: Callable[[], Any], arguments: dict[str, Any]) -> tuple[_Run, tuple[str, ...]]:
+    """Take the best of several methods and starts.
+
+    MixedLM's gradient has the wrong sign in a column of the Cholesky factor whose diagonal turns
+    negative, so a gradient method that meets one stops there, wherever that is. Two starts that end
+    at the same log-likelihood are taken for the optimum; otherwise Powell's method, which uses no
+    gradient, goes on from the best. It ignores ``free=``, so a model with uncorrelated effects gets
+    conjugate gradients and a third start instead.
     """
-    best: Any = None
-    scales = (1.0, 0.1, 10.0, 0.001)
-    for scale in scales:
-        model = build()
-        start = MixedLMParams.from_components(
+    unit, small, large = 1.0, 0.1, 10.0
+    runs = [
+        _run(build, arguments, "bfgs", scale=unit, **_BFGS),
+        _run(build, arguments, "bfgs", scale=small, **_BFGS),
+    ]
+    tried = ["bfgs from cov_re = I and 0.1 I (gtol 1e-10)"]
+    if not _agree(runs):
+        runs.append(_run(build, arguments, "lbfgs", scale=unit))
+        tried.append("lbfgs from I")
+    if not _agree(runs):
+        if "free" in arguments:
+            runs.append(_run(build, arguments, "cg", scale=large, gtol=1e-10, maxiter=500))
+            tried.append("cg from 10 I")
+        else:
+            runs.append(_run(build, arguments, "powell", start=_best(runs), ftol=1e-14))
+            tried.append("powell from the best (ftol 1e-14)")
+        runs.append(_run(build, arguments, "bfgs", start=_best(runs), **_BFGS))
+        tried.append("bfgs from the best")
+    best = _best(runs)
+    if best is None:
+        raise RuntimeError(f"no fit succeeded: {'; '.join(tried)}")
+    return best, tuple(tried)
+
+
+_BFGS: dict[str, Any] = {"gtol": 1e-10, "maxiter": 2000}
+
+
+def _agree(runs: list[_Run | None]) -> bool:
+    """Whether the two best runs end at the same log-likelihood, to 1e-8 and rounding."""
+    found = sorted((run.result.llf for run in runs if run is not None), reverse=True)
+    return len(found) > 1 and found[0] - found[1] <= 1e-8 + 1e-12 * abs(found[0])
+
+
+def _best(runs: list[_Run | None]) -> _Run | None:
+    done = [run for run in runs if run is not None]
+    return max(done, key=lambda run: run.result.llf) if done else None
+
+
+def _run(
+    build: Callable[[], Any],
+    arguments: dict[str, Any],
+    method: str,
+    *,
+    scale: float = 1.0,
+    start: _Run | None = None,
+    **tolerances: Any,
+) -> _Run | None:
+    """Run one method from a multiple of the identity or from another run's answer.
+
+    None when it ends in an error or, as at an exactly zero covariance, with an infinite likelihood.
+    """
+    model = build()
+    if start is None:
+        point = MixedLMParams.from_components(
             fe_params=np.zeros(model.k_fe),
             cov_re=scale * np.eye(model.k_re),
             vcomp=scale * np.ones(model.k_vc),
         )
-        best = _better(best, _run(model, start, "bfgs", arguments))
-    if best is None:
-        raise RuntimeError(f"no fit succeeded from any of {len(scales)} starts")
-    # Last runs from the best point: they cost little and take the digits that are left.
-    for method in ("lbfgs", "bfgs"):
-        start = MixedLMParams.from_components(
-            fe_params=best.fe_params,
-            cov_re=best.cov_re_unscaled,
-            vcomp=best.vcomp / best.scale,
+    else:
+        point = MixedLMParams.from_components(
+            fe_params=start.result.fe_params,
+            cov_re=start.result.cov_re_unscaled,
+            vcomp=start.result.vcomp / start.result.scale,
         )
-        best = _better(best, _run(build(), start, method, arguments))
-    return best, (
-        f"best of bfgs from {len(scales)} starts, then lbfgs and bfgs from there",
-        "gtol 1e-10, ftol 1e-15",
-    )
-
-
-def _run(model: Any, start: Any, method: str, arguments: dict[str, Any]) -> Any:
-    tolerances = {"gtol": 1e-10, "maxiter": 2000}
-    if method == "lbfgs":
-        tolerances["ftol"] = 1e-15
+    messages: list[Message] = []
     try:
-        return model.fit(start_params=start, method=[method], **tolerances, **arguments)
+        with _recorded(messages):
+            result = model.fit(start_params=point, method=[method], **tolerances, **arguments)
+            finite = bool(np.isfinite(result.llf))
     except (np.linalg.LinAlgError, ValueError, FloatingPointError):
         return None  # a start from which the optimizer leaves the domain; others remain
-
-
-def _better(first: Any, second: Any) -> Any:
-    if second is None or not np.isfinite(second.llf):
-        return first
-    return second if first is None or second.llf > first.llf else first
+    return _Run(result, tuple(messages)) if finite else None
 
 
 def _collect(
@@ -357,9 +405,7 @@ def _random_effects(
         for i, own in columns.items():
             effects[i][int(group)] = values[own]
         at = model.k_re
-        for name, by_group_columns in zip(
-            model.exog_vc.names, model.exog_vc.colnames, strict=True
-        ):
+        for name, by_group_columns in zip(model.exog_vc.names, model.exog_vc.colnames, strict=True):
             i = components.index(name)
             for column in by_group_columns[group_index]:
                 # "C(r1)[17]" or "C(r1)[17]:v2"; a component on the top group has no brackets.

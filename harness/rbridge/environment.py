@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -11,18 +10,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from harness.numerics import repeatable
 from harness.rbridge.failures import REnvironment
 
 # rpy2-rinterface 3.6.6 calls R_getVar, which R has had since 4.5, and its metadata does not say so.
 RPY2_FOR_OLD_R = ("rpy2==3.6.6", "rpy2-rinterface==3.6.5", "rpy2-robjects==3.6.6")
-
-_THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 
 @dataclass(frozen=True)
@@ -106,11 +98,7 @@ def worker_environment(r: RInstallation, temporary: Path) -> dict[str, str]:
     and never set in this one.
     """
     environment = dict(os.environ)
-    # One thread: sums of several would be added in the order in which they happen to finish.
-    environment.update(dict.fromkeys(_THREADS, "1"))
-    kernel = _openblas_kernel()
-    if kernel:
-        environment.setdefault("OPENBLAS_CORETYPE", kernel)
+    environment |= repeatable()
     library_path = [str(r.home / "lib"), environment.get("LD_LIBRARY_PATH", "")]
     environment |= {
         # Messages in English and one collation everywhere; LANGUAGE overrides LC_ALL in gettext.
@@ -125,17 +113,6 @@ def worker_environment(r: RInstallation, temporary: Path) -> dict[str, str]:
     }
     environment.pop("R_DEFAULT_PACKAGES", None)
     return environment
-
-
-def _openblas_kernel() -> str | None:
-    """Name one kernel that this machine has, so that a newer processor gives the same digits."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return None
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    return "Haswell" if re.search(r"^flags\s*:.*\bavx2\b", flags, re.MULTILINE) else "Nehalem"
 
 
 def _output_of(program: str, argument: str) -> str:

@@ -7,12 +7,12 @@ coordinates of [X y] on the range of Z,
 
     [X y]' H^-1 [X y] = E'E + sum over blocks of F' (I + R P R')^-1 F,      H = V / s2,
 
-where E is what is left of [X y] after projection on Z, computed from the rows and not by a difference
-of cross-products. Every term is positive, so neither large group effects nor large variance ratios
-cost digits, and an evaluation does not depend on the number of rows.
+where E is what is left of [X y] after projection on Z, computed from the rows and not by a
+difference of cross-products. Every term is positive, so neither large group effects nor large
+variance ratios cost digits, and an evaluation does not depend on the number of rows.
 
-Inside, y is centred and scaled, X is replaced by an orthonormal basis of its centred columns, and the
-effects of each term are centred and scaled; results are mapped back (``Basis``).
+Inside, y is centred and scaled, X is replaced by an orthonormal basis of its centred columns, and
+the effects of each term are centred and scaled; results are mapped back (``Basis``).
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ Index = NDArray[np.intp]
 RANK_TOLERANCE = 1e-7
 """Relative size below which a column counts as aliased, as in R's ``lm`` (``qr(tol = 1e-7)``)."""
 
+EXACT = 1e-14
+"""Residuals below this share of the outcome are its rounding: no variance is left to divide up."""
+
 RANGE_TOLERANCE = 1e-13
 """Eigenvalues of a block of Z'Z below this share of the largest are rounding, not range."""
 
@@ -45,8 +48,8 @@ class Basis:
     """How internal quantities map back to the units of the data.
 
     ``beta = y_scale * m @ gamma + y_mean * constant``; the covariance of beta is
-    ``y_scale^2 m C m'``. ``log_volume`` is log|m^-1|, ``effects`` holds for each term the matrix W with
-    ``Lambda = W L``.
+    ``y_scale^2 m C m'``. ``log_volume`` is log|m^-1|, ``effects`` holds for each term the matrix W
+    with ``Lambda = W L``.
     """
 
     m: Array
@@ -129,7 +132,7 @@ def cross_products(design: Design) -> CrossProducts:
     RankDeficient
         When X has aliased columns.
     ValueError
-        When there are no more rows than fixed effects.
+        When there are no more rows than fixed effects, or X fits y exactly.
     """
     n, p = design.x.shape
     aliased = aliased_columns(design.x)
@@ -199,8 +202,8 @@ def _standardised(x: Array, q: Array, m: Array, y: Array) -> tuple[Array, Array,
         constant[j] = 1.0 / x[0, j]
     centred = y - mean
     scale = float(np.linalg.norm(centred - q @ (q.T @ centred)) / np.sqrt(len(y)))
-    if not scale > 0.0:
-        scale = float(np.linalg.norm(centred)) or 1.0
+    if not scale > EXACT * float(np.abs(y).max()):
+        raise ValueError("the fixed effects fit the outcome exactly: there is nothing to estimate")
     return constant, centred / scale, mean, scale
 
 
@@ -218,8 +221,9 @@ def _blocks(
     n = len(xy)
     if not terms:
         return xy.T @ xy, ()
-    offsets = np.cumsum([0] + [len(t.levels) * z.shape[1] for t, z in zip(terms, effects,
-                                                                       strict=True)])
+    offsets = np.cumsum(
+        [0] + [len(t.levels) * z.shape[1] for t, z in zip(terms, effects, strict=True)]
+    )
     rows, columns, values = [], [], []
     for t, z, start in zip(terms, effects, offsets[:-1], strict=True):
         q = z.shape[1]

@@ -2,11 +2,12 @@
 
 With H = V / s2 = I + Z P Z', P = Lambda Lambda' and m = n (ML) or n - p (REML),
 
-    d(theta, sigma) = m log(2 pi sigma^2) + log|H| + r'H^-1 r / sigma^2  [+ log|X'H^-1 X|  for REML],
+    d(theta, sigma) = m log(2 pi sigma^2) + log|H| + r'H^-1 r / sigma^2  [+ log|X'H^-1 X|  for
+    REML],
 
 the -2 log-likelihood with every constant, so that it compares with lme4 and statsmodels (Bates,
-Maechler, Bolker and Walker 2015, equations 34 and 41). With S = Z'H^-1 Z, T = Z'H^-1 X, u = Z'H^-1 r,
-C = (X'H^-1 X)^-1, P_i the derivative of P and H1_i = T'P_i T,
+Maechler, Bolker and Walker 2015, equations 34 and 41). With S = Z'H^-1 Z, T = Z'H^-1 X, u = Z'H^-1
+r, C = (X'H^-1 X)^-1, P_i the derivative of P and H1_i = T'P_i T,
 
     d|H|_i   = tr(S P_i)                d|H|_ij   = tr(S P_ij) - tr(S P_j S P_i)
     rss_i    = -u'P_i u                 rss_ij    = -u'P_ij u + 2 (P_i u)'(S - T C T')(P_j u)
@@ -16,6 +17,7 @@ C = (X'H^-1 X)^-1, P_i the derivative of P and H1_i = T'P_i T,
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,8 +52,8 @@ class Likelihood:
 
     Notes
     -----
-    ``theta`` is lme4's: the lower triangles of the relative factors L_t (Psi_t = s2 L_t L_t'), column
-    by column, term after term. Signs are free: only L L' matters.
+    ``theta`` is lme4's: the lower triangles of the relative factors L_t (Psi_t = s2 L_t L_t'),
+    column by column, term after term. Signs are free: only L L' matters.
     """
 
     def __init__(self, design: Design, *, reml: bool) -> None:
@@ -142,7 +144,7 @@ class Point:
         return tuple(out)
 
     def _constant(self) -> float:
-        """What maps the internal deviance to the units of the data."""
+        """Return what maps the internal deviance to the units of the data."""
         basis = self.likelihood.products.basis
         units = 2.0 * self.likelihood.m * math.log(basis.y_scale)
         return units + (2.0 * basis.log_volume if self.likelihood.reml else 0.0)
@@ -160,9 +162,7 @@ class Point:
     def beta(self) -> Array:
         """GLS estimates, in the units of the data."""
         basis = self.likelihood.products.basis
-        return np.asarray(
-            basis.y_scale * (basis.m @ self.gamma) + basis.y_mean * basis.constant
-        )
+        return np.asarray(basis.y_scale * (basis.m @ self.gamma) + basis.y_mean * basis.constant)
 
     def to_data(self, covariance: Array) -> Array:
         """Map a covariance of gamma, or a derivative of one, to beta."""
@@ -170,22 +170,53 @@ class Point:
         return np.asarray(basis.y_scale**2 * (basis.m @ covariance @ basis.m.T))
 
     @cached_property
+    def _tangents(self) -> tuple[Array, ...]:
+        """Change of its column of Lambda with each variable; for elements of theta, of W."""
+        effects = self.likelihood.products.basis.effects
+        return tuple(effects[t][:, a] for t, a, _ in self.likelihood.layout)
+
+    def conditioned(self) -> tuple[Point, Array]:
+        """Return this point in well-conditioned variables, and the matrix from them to theta.
+
+        Theta multiplies the effects as they are in the data: with a predictor far from zero, or
+        with variances far from s2, its derivatives differ by many orders of magnitude and cancel.
+        Here the variables of a column of Lambda are orthonormal combinations of its elements in the
+        centred and scaled effects, relative to the effects' standard deviations. Derivatives of the
+        point returned are in these variables, which are a linear map of theta.
+        """
+        likelihood = self.likelihood
+        tangents = list(self._tangents)
+        to_theta = np.zeros((len(tangents), len(tangents)))
+        for i, (t, a, b) in enumerate(likelihood.layout):
+            if a > b:
+                continue  # done with the diagonal, which is the first of its column
+            w = likelihood.products.basis.effects[t][:, b:]
+            size = 1.0 + np.linalg.norm(self.lambdas[t], axis=1)
+            basis, upper = np.linalg.qr(w / size[:, None])
+            column = slice(i, i + w.shape[1])
+            to_theta[column, column] = np.linalg.inv(upper)
+            tangents[column] = list((size[:, None] * basis).T)
+        twin = copy.copy(self)
+        for cached in ("_directions", "gradient_parts", "xhx_derivatives", "hessian_parts"):
+            twin.__dict__.pop(cached, None)
+        twin.__dict__["_tangents"] = tuple(tangents)
+        return twin, to_theta
+
+    @cached_property
     def _directions(self) -> tuple[Array, ...]:
-        """P_i of each element of theta, q x q in its own term."""
-        basis = self.likelihood.products.basis
+        """P_i of each variable, q x q in its own term."""
         out = []
-        for t, a, b in self.likelihood.layout:
-            half = np.outer(basis.effects[t][:, a], self.lambdas[t][:, b])
+        for (t, _, b), tangent in zip(self.likelihood.layout, self._tangents, strict=True):
+            half = np.outer(tangent, self.lambdas[t][:, b])
             out.append(half + half.T)
         return tuple(out)
 
     def _second(self, i: int, j: int) -> Array | None:
         """P_ij, None when it is zero."""
-        (t, a, b), (other, c, d) = self.likelihood.layout[i], self.likelihood.layout[j]
+        (t, _, b), (other, _, d) = self.likelihood.layout[i], self.likelihood.layout[j]
         if t != other or b != d:
             return None
-        w = self.likelihood.products.basis.effects[t]
-        half = np.outer(w[:, a], w[:, c])
+        half = np.outer(self._tangents[i], self._tangents[j])
         return half + half.T
 
     @cached_property
@@ -291,9 +322,7 @@ class Point:
         logdet, rss = self.hessian_parts
         first = self.gradient_parts[1]
         m = self.likelihood.m
-        return np.asarray(
-            logdet + m * (rss / self.rss - np.outer(first, first) / self.rss**2)
-        )
+        return np.asarray(logdet + m * (rss / self.rss - np.outer(first, first) / self.rss**2))
 
     def gradient(self, sigma: float) -> Array:
         """Gradient in (theta, sigma) of the deviance at ``sigma`` (units of the data)."""

@@ -2,11 +2,13 @@
 
 A point (Psi, s2) is first-order optimal iff for every term Psi_t >= 0, G_t >= 0 and G_t Psi_t = 0,
 where G_t is the derivative of the deviance in Psi_t, summed over the levels (the Karush-Kuhn-Tucker
-conditions of the semidefinite cone; Boyd and Vandenberghe 2004, section 5.9). This does not depend on
-a factor of Psi, so the points that a bound on a Cholesky diagonal creates cannot pass: at them G_t has
-a negative eigenvalue in the null space of Psi_t, and its eigenvector is a direction of descent.
+conditions of the semidefinite cone; Boyd and Vandenberghe 2004, section 5.9). This does not depend
+on a factor of Psi, so the points that a bound on a Cholesky diagonal creates cannot pass: at them
+G_t has a negative eigenvalue in the null space of Psi_t, and its eigenvector is a direction of
+descent.
 
-G_t is whitened by J_t = sum of Z'V^-1 Z, which makes it dimensionless and free of the units of y and x.
+G_t is whitened by J_t = sum of Z'V^-1 Z, which makes it dimensionless and free of the units of y
+and x.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ NULL_VARIANCE = 1e-8
 zero: the square of lme4's ``isSingular`` threshold of 1e-4 on theta."""
 
 DUAL_TOLERANCE = 1e-3
-"""A whitened dual eigenvalue below minus this is a direction of descent. True optima reach 1e-4 at the
-engines' default tolerances; false boundaries measured between -0.01 and -0.5."""
+"""A whitened dual eigenvalue below minus this is a direction of descent. True optima reach 1e-4 at
+the engines' default tolerances; false boundaries measured between -0.01 and -0.5."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Optimality:
         Largest entry of Psi^(1/2) G Psi^(1/2) over the terms: derivatives of the deviance in
         relative changes of the variances. 0 at an optimum.
     dual : float or None
-        Smallest eigenvalue of whitened G_t in the null space of Psi_t; None when all have full rank.
+        Smallest eigenvalue of whitened G_t in the null space of Psi_t; None when all have full
+        rank.
     descent : tuple of (q,) arrays or None
         For each term the direction of that eigenvalue, in scaled effects; None without one.
     """

@@ -1,7 +1,8 @@
 """The best point of a likelihood, found from many starts and certified.
 
 Damped Newton steps on the factor with its signs free: the deviance is a smooth function of L, also
-where a diagonal passes through zero, and the boundary is reached exactly (a zero column stays zero).
+where a diagonal passes through zero, and the boundary is reached exactly (a zero column stays
+zero).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ Array = NDArray[np.float64]
 _STEPS = 200
 _DECREMENT = 1e-13
 """Newton's estimate of what is left to gain in deviance; below it rounding decides."""
+
+_ROUNDING = 1e-14
+"""Relative rounding of a derivative, a few tens of units in the last place."""
 
 _SNAP = 1e-9
 """A smaller rank is taken when the deviance does not rise by more than this."""
@@ -81,17 +85,14 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
 
 def _rectified(likelihood: Likelihood, theta: Array) -> Array:
     """Theta with non-negative diagonals, as lme4 writes it; a column's sign is free."""
-    signs = {(t, b): np.sign(v) or 1.0 for v, (t, a, b) in zip(theta, likelihood.layout,
-                                                             strict=True) if a == b}
+    signs = {
+        (t, b): np.sign(v) or 1.0
+        for v, (t, a, b) in zip(theta, likelihood.layout, strict=True)
+        if a == b
+    }
     return np.array(
         [v * signs[t, b] for v, (t, _, b) in zip(theta, likelihood.layout, strict=True)]
     )
-
-
-def _widths(likelihood: Likelihood) -> Array:
-    """Scale of each element of theta, so that a unit step means the same in any units of x."""
-    effects = likelihood.products.basis.effects
-    return np.array([np.linalg.norm(effects[t][:, a]) for t, a, _ in likelihood.layout])
 
 
 def _theta_of_scaled(likelihood: Likelihood, scaled: Iterable[Array]) -> Array:
@@ -105,59 +106,61 @@ def _scaled_identity(likelihood: Likelihood, variance: float) -> Array:
 
 
 def _newton(likelihood: Likelihood, start: Array) -> Point:
-    widths = _widths(likelihood)
     point = likelihood.at(start)
     value = point.deviance()
     radius = 1.0
     for _ in range(_STEPS):
-        gradient = point.profiled_gradient() / widths
-        hessian = point.profiled_hessian() / np.outer(widths, widths)
-        values, vectors = np.linalg.eigh(hessian)
+        twin, to_theta = point.conditioned()
+        gradient = twin.profiled_gradient()
+        values, vectors = np.linalg.eigh(twin.profiled_hessian())
         along = vectors.T @ gradient
         largest = max(float(np.abs(values).max()), 1e-300)
         curvature = np.maximum(np.abs(values), 1e-10 * largest)
         decrement = 0.5 * float((along**2 / curvature).sum())
-        descending = values[0] < -1e-7 * largest
-        if decrement < _DECREMENT and not descending:
+        # The variables are relative, so rounding is that of a sum of m terms: a likelihood that is
+        # flat (one row per group) must not be followed to infinity.
+        noise = _ROUNDING * likelihood.m
+        descending = values[0] < -max(1e-7 * largest, noise)
+        still = decrement < _DECREMENT or float(np.abs(along).max()) < noise
+        if still and not descending:
             break
         step = -vectors @ (along / curvature)
-        if decrement < _DECREMENT:
+        if still:
             step = 0.1 * vectors[:, 0]  # a saddle: the gradient is blind, the curvature is not
-        length = float(np.linalg.norm(step))
-        if length > radius:
-            step *= radius / length
-        moved = _line_search(likelihood, point, value, step / widths)
+        length = min(float(np.linalg.norm(step)), radius)
+        step *= length / float(np.linalg.norm(step))
+        moved, share = _line_search(likelihood, point, value, to_theta @ step)
         if moved is None:
             break
         # Grow after a full step, shrink to what was accepted otherwise.
-        taken = float(np.linalg.norm((moved.theta - point.theta) * widths))
-        full = taken > 0.99 * min(length, radius)
-        radius = 2.0 * radius if full else max(2.0 * taken, 1e-6)
+        radius = 2.0 * radius if share == 1.0 else max(2.0 * share * length, 1e-6)
         point, value = moved, moved.deviance()
     return _polished(likelihood, point)
 
 
 def _line_search(
     likelihood: Likelihood, point: Point, value: float, step: Array
-) -> Point | None:
+) -> tuple[Point | None, float]:
+    """Return the first point along a halved step that lies lower, and the share of the step."""
     for halving in range(30):
         moved = likelihood.at(point.theta + step * 0.5**halving)
         if moved.deviance() < value:
-            return moved
-    return None
+            return moved, 0.5**halving
+    return None, 0.0
 
 
 def _polished(likelihood: Likelihood, point: Point) -> Point:
     """Newton steps judged by the gradient: it still falls where the deviance is all rounding."""
-    widths = _widths(likelihood)
     for _ in range(3):
-        gradient = point.profiled_gradient() / widths
-        hessian = point.profiled_hessian() / np.outer(widths, widths)
-        values, vectors = np.linalg.eigh(hessian)
+        twin, to_theta = point.conditioned()
+        gradient = twin.profiled_gradient()
+        values, vectors = np.linalg.eigh(twin.profiled_hessian())
         usable = values > 1e-9 * max(float(np.abs(values).max()), 1e-300)
         step = -vectors[:, usable] @ ((vectors[:, usable].T @ gradient) / values[usable])
-        moved = likelihood.at(point.theta + step / widths)
-        smaller = np.linalg.norm(moved.profiled_gradient() / widths) < np.linalg.norm(gradient)
+        moved = likelihood.at(point.theta + to_theta @ step)
+        smaller = np.linalg.norm(moved.conditioned()[0].profiled_gradient()) < np.linalg.norm(
+            gradient
+        )
         if not smaller or moved.deviance() > point.deviance() + _SNAP:
             break
         point = moved
@@ -217,5 +220,3 @@ def _along_descent(point: Point, outcome: Optimality) -> Array:
             psi = psi + 0.01 * max(1.0, float(np.trace(psi))) * np.outer(unit, unit)
         scaled.append(psi)
     return _theta_of_scaled(point.likelihood, scaled)
-
-

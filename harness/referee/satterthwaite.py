@@ -2,10 +2,10 @@
 
 For a contrast l of the fixed effects, df = 2 (l'Cl)^2 / (g'A g) with C = sigma^2 (X'H^-1 X)^-1,
 g_i = l'(dC / d varpar_i) l and A = 2 Hess^-1, Hess the Hessian of the deviance in varpar = (theta,
-sigma) (Giesbrecht and Burns 1985; Kuznetsova, Brockhoff and Christensen 2017, whose ``lmerTest`` takes
-both derivatives numerically). Here both are exact, and directions in which the deviance is flat are
-found in scale-free variables, where lmerTest cuts eigenvalues at an absolute 1e-8 and so makes its df
-depend on the units of y.
+sigma) (Giesbrecht and Burns 1985; Kuznetsova, Brockhoff and Christensen 2017, whose ``lmerTest``
+takes both derivatives numerically). Here both are exact, and directions in which the deviance is
+flat are found in scale-free variables, where lmerTest cuts eigenvalues at an absolute 1e-8 and so
+makes its df depend on the units of y.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def contrast_tests(
     sigma = point.sigma * scale if sigma is None else sigma
     beta = point.beta if beta is None else beta
     internal = sigma / scale
+    # df do not depend on the variables in which the variance parameters are written.
+    point, _ = point.conditioned()
     covariance = internal**2 * point.to_data(point.c)
     derivatives = [
         internal**2 * point.to_data(point.c @ h1 @ point.c) for h1 in point.xhx_derivatives
@@ -74,16 +76,14 @@ def contrast_tests(
 
 def two_sided_p(statistic: float, df: float) -> float:
     """Two-sided p value of a t statistic; the normal distribution for infinite df."""
-    return float(2.0 * (stats.norm.sf(abs(statistic)) if math.isinf(df)
-                        else stats.t.sf(abs(statistic), df)))
+    return float(
+        2.0 * (stats.norm.sf(abs(statistic)) if math.isinf(df) else stats.t.sf(abs(statistic), df))
+    )
 
 
 def _variance_of_varpar(point: Point, sigma: float) -> Array:
-    """A = 2 Hess^-1 in (theta, sigma), flat directions left out."""
-    effects = point.likelihood.products.basis.effects
-    widths = np.array(
-        [np.linalg.norm(effects[t][:, a]) for t, a, _ in point.likelihood.layout] + [1.0 / sigma]
-    )
+    """Return A = 2 Hess^-1 in the point's variables and sigma, flat directions left out."""
+    widths = np.append(np.ones(len(point.theta)), 1.0 / sigma)
     hessian = point.hessian(sigma) / np.outer(widths, widths)
     values, vectors = np.linalg.eigh(hessian)
     usable = values > FLAT * float(values[-1])

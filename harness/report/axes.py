@@ -161,6 +161,19 @@ def vertical_axis(up: Scale, left: float, right: float, about: int = 5) -> str:
     )
 
 
+def row_lines(heights: Sequence[float], left: float, right: float, labels: Sequence[str]) -> str:
+    """Return a line across the picture for each row, with its label; one element for all lines."""
+    lines = "".join(f"M{coordinate(left)} {coordinate(y)}H{coordinate(right)}" for y in heights)
+    names = "".join(
+        f'<text x="{coordinate(left - 6)}" y="{coordinate(y + 3.5)}">{escape(label)}</text>'
+        for y, label in zip(heights, labels, strict=True)
+    )
+    return (
+        f'<path class="grid" stroke-opacity=".2" d="{lines}"/>'
+        f'<g class="labels" text-anchor="end" stroke="none" fill="currentColor">{names}</g>'
+    )
+
+
 def picture(
     key: str, width: float, height: float, title: str, description: str, body: str
 ) -> Markup:

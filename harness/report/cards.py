@@ -25,6 +25,7 @@ from harness.report.format import (
     digits_of_agreement,
     number,
     pair,
+    pair_of_p,
     seconds,
     short,
 )
@@ -159,11 +160,11 @@ def card(case: CaseRecord, ctx: Context) -> Card:
     badge = ctx.badge(main)
     return Card(
         anchor=key,
-        title=case.title,
+        title=ctx.titles[case.id],
         id=case.id,
         formula=case.formula,
         criterion=case.criterion,
-        opened=main.verdict not in words.QUIET,
+        opened=any(v.verdict not in words.QUIET for v in case.verdicts or (main,)),
         badge=badge,
         judgements=tuple(_judgement(v, ctx) for v in case.verdicts or (main,)),
         words=case.words,

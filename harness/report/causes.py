@@ -85,7 +85,7 @@ def causes(
     instances: dict[str, list[Instance]] = {}
     verdicts: dict[str, list[Link]] = {}
     for case in run.cases:
-        label = f"{case.title} ({case.criterion})"
+        label = f"{ctx.titles[case.id]} ({case.criterion})"
         link = Link(label, "#" + ctx.anchors[case.id])
         for d in case.definitions:
             instances.setdefault(d.cause, []).append(

@@ -24,7 +24,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 26.0, 40.0
 OVERLAID_GROUPS = 6
 PANEL_GROUPS = 36
 STRIP_ROWS = 40
-MOST_POINTS = 600
+MOST_POINTS = 400
 MOST_LINES = 60
 MOST_DENSITIES = 24
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2")
@@ -128,7 +128,7 @@ def density_figure(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure | No
     for trace in reversed(traces):
         if grouped:
             for place, level in enumerate(_some(rows.present, MOST_DENSITIES)):
-                density = kernel_density(trace.residuals[rows.of(level)], 64 if few else 36)
+                density = kernel_density(trace.residuals[rows.of(level)], 48 if few else 32)
                 if density is not None and (few or trace.rank == 0):
                     curves.append((trace, f"g{place}" if few else "crowd", *density))
         if not few:
@@ -179,12 +179,7 @@ def random_effects_figure(
     at: Array = TOP + 13.0 * np.arange(len(order), dtype=np.float64) + 6.5
     zero = axes.coordinate(float(across(0.0)))
     body = [f'<path class="zero" d="M{zero} {TOP}V{axes.coordinate(height - BOTTOM)}"/>']
-    for y, label in zip(at, labels, strict=True):
-        body.append(
-            f'<path class="grid" stroke-opacity=".2" d="M{axes.coordinate(left)} '
-            f'{axes.coordinate(y)}H{WIDTH - RIGHT}"/>'
-        )
-        body.append(axes.text(left - 6, float(y) + 3.5, label, "tick-label", "end"))
+    body.append(axes.row_lines(at.tolist(), left, WIDTH - RIGHT, labels))
     for _, rank, values in reversed(effects):
         shape = "circle" if rank == 0 else "ring"
         body.append(axes.marks(across(values[order]), at, f"e{rank}", shape))
@@ -205,7 +200,7 @@ def random_effects_figure(
     return Figure(title, svg, caption)
 
 
-def kernel_density(values: Array, points: int = 64) -> tuple[Array, Array] | None:
+def kernel_density(values: Array, points: int = 48) -> tuple[Array, Array] | None:
     """Return a Gaussian kernel density with Scott's bandwidth, or None where it is undefined."""
     values = values[np.isfinite(values)]
     if values.size < 3:
@@ -338,15 +333,10 @@ def _strips(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
     step = 18.0 if len(levels) <= 12 else 13.0
     height = TOP + step * len(levels) + BOTTOM
     across = axes.scale([rows.y, *(t.fitted for t in traces)], left, WIDTH - RIGHT)
-    body: list[str] = []
-    for place, (level, label) in enumerate(zip(levels, labels, strict=True)):
-        y = TOP + step * (place + 0.5)
+    middles = [TOP + step * (place + 0.5) for place in range(len(levels))]
+    body = [axes.row_lines(middles, left, WIDTH - RIGHT, labels)]
+    for y, level in zip(middles, levels, strict=True):
         mask = rows.of(level)
-        body.append(
-            f'<path class="grid" stroke-opacity=".2" d="M{axes.coordinate(left)} '
-            f'{axes.coordinate(y)}H{WIDTH - RIGHT}"/>'
-        )
-        body.append(axes.text(left - 6, y + 3.5, label, "tick-label", "end"))
         values = rows.y[mask][_thin(int(mask.sum()), MOST_POINTS // len(levels) + 1)]
         body.append(axes.marks(across(values), np.full(values.size, y), "neutral point"))
         for trace in reversed(traces):
@@ -433,8 +423,15 @@ def _points_drawn(traces: Sequence[Trace]) -> str:
 
 
 def _largest(traces: Sequence[Trace]) -> str:
-    gaps = [float(np.nanmax(np.abs(traces[0].residuals - t.residuals))) for t in traces[1:]]
-    return short(max(gaps))
+    first = traces[0]
+    gaps = [
+        np.abs(np.concatenate([first.fitted - t.fitted, first.residuals - t.residuals]))
+        for t in traces[1:]
+        if len(t.fitted) == len(first.fitted)
+    ]
+    finite = np.concatenate([*gaps, np.empty(0)])
+    finite = finite[np.isfinite(finite)]
+    return short(float(finite.max())) if finite.size else "unknown"
 
 
 def _weight(trace: Trace, traces: Sequence[Trace]) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 ABSENT = "–"
+UNDERFLOW = "<1e-307"
 FIGURE_SPACE = "\u2007"
 PUNCTUATION_SPACE = "\u2008"
 
@@ -42,7 +43,7 @@ class Number:
     def html(self, fraction: int = 0) -> Markup:
         """Return the number with its own digits marked, padded to ``fraction`` decimals."""
         head, tail = self.text[: self.common], self.text[self.common :]
-        marked = Markup("{}<span class=diff>{}</span>").format(head, tail) if tail else Markup(head)
+        marked = Markup("{}<u>{}</u>").format(head, tail) if tail else Markup(head)
         if not any(character.isdigit() for character in self.text):
             return marked
         missing = fraction - self.fraction
@@ -66,11 +67,6 @@ def number(value: float | None, digits: int = ESTIMATE_DIGITS) -> str:
 def short(value: float | None) -> str:
     """Return a difference, gap or other size with two significant digits."""
     return number(value, 2)
-
-
-def p_value(value: float | None) -> str:
-    """Return a p value with three significant digits."""
-    return number(value, P_DIGITS)
 
 
 def digits_of_agreement(value: float | None) -> str:
@@ -107,6 +103,14 @@ def pair(values: Sequence[float | None], digits: int = ESTIMATE_DIGITS) -> list[
     return [
         Number(text, len(text) if value is None or len(set(shown)) < 2 else common)
         for text, value in zip(texts, values, strict=True)
+    ]
+
+
+def pair_of_p(values: Sequence[float | None]) -> list[Number]:
+    """Return p values to be compared; one too small for a float is not zero."""
+    return [
+        Number(UNDERFLOW, len(UNDERFLOW)) if value == 0 else shown
+        for value, shown in zip(values, pair(values, P_DIGITS), strict=True)
     ]
 
 

@@ -19,7 +19,6 @@ from harness.report import words
 from harness.report.format import (
     DF_DIGITS,
     ESTIMATE_DIGITS,
-    P_DIGITS,
     SE_DIGITS,
     Number,
     align,
@@ -27,6 +26,7 @@ from harness.report.format import (
     digits_of_agreement,
     number,
     pair,
+    pair_of_p,
     short,
 )
 from harness.report.format import seconds as duration
@@ -36,15 +36,14 @@ from harness.verdicts.verdict import Verdict
 # Quantities of the row's own coefficient: what the ladder's "digits" column is the least of.
 INFERENCE = ("loglik", "estimate", "se", "df", "statistic", "p")
 
-# What a publication's number is called there, and the definition that lets it differ by design.
+# Column of a coefficient table behind a publication's number, and the definition that may account
+# for an engine's printing another one. It is tested by match_state, never assumed.
 BY_DEFINITION = {
-    "table.Stat": ("z-for-t", "se-joint-hessian"),
-    "table.Pval": ("z-for-t", "se-joint-hessian"),
-    "statistic": ("z-for-t", "se-joint-hessian"),
-    "p": ("z-for-t", "se-joint-hessian"),
-    "df": ("z-for-t",),
-    "se": ("se-joint-hessian",),
-    "variance_ratio": ("scaled-params",),
+    "table.Stat": ("statistic", "se-joint-hessian"),
+    "table.Pval": ("p", "z-for-t"),
+    "statistic": ("statistic", "se-joint-hessian"),
+    "p": ("p", "z-for-t"),
+    "se": ("se", "se-joint-hessian"),
 }
 
 
@@ -95,6 +94,7 @@ class LadderRow:
     digits_sort: float
     digits_in: str
     badge: Badge
+    others: tuple[Badge, ...]
     group: str
     search: str
 
@@ -181,6 +181,7 @@ class Context:
     reference: str
     settings: tuple[Setting, ...]
     anchors: dict[str, str]
+    titles: dict[str, str]
     causes: dict[str, Link] = field(default_factory=dict)
 
     def rank(self, engine: str) -> int:
@@ -222,7 +223,19 @@ def context(run: Run) -> Context:
         reference=reference,
         settings=tuple(s for s in settings if s in used),
         anchors=anchors,
+        titles=_titles(run),
     )
+
+
+def _titles(run: Run) -> dict[str, str]:
+    """Return titles that tell cases apart: a shared one gets the last part of the id."""
+    shared = Counter((case.title, case.criterion) for case in run.cases)
+    return {
+        case.id: case.title
+        if shared[case.title, case.criterion] == 1
+        else f"{case.title}, {case.id.rpartition('/')[2]}"
+        for case in run.cases
+    }
 
 
 def tally(run: Run) -> tuple[TallyRow, ...]:
@@ -280,7 +293,7 @@ def _ladder_row(case: CaseRecord, ctx: Context, lines: tuple[Line, ...]) -> Ladd
     badge = ctx.badge(words.main_verdict(case))
     return LadderRow(
         anchor=ctx.anchors[case.id],
-        title=case.title,
+        title=ctx.titles[case.id],
         formula=case.formula,
         criterion=case.criterion,
         focus=_focus(case),
@@ -296,6 +309,12 @@ def _ladder_row(case: CaseRecord, ctx: Context, lines: tuple[Line, ...]) -> Ladd
         if worst and not math.isinf(worst.digits)
         else "",
         badge=badge,
+        # A verdict of another setting is worth a line only where it is not a milder one.
+        others=tuple(
+            ctx.badge(v)
+            for v in case.verdicts
+            if words.VERDICTS[v.verdict].family not in ("agree", badge.family)
+        ),
         group=case.group,
         search=" ".join(
             [case.id, case.title, case.formula, case.criterion, badge.label, badge.engines]
@@ -322,13 +341,10 @@ def _ladder_numbers(case: CaseRecord, ctx: Context) -> list[tuple[str, tuple[Num
         else:
             notes[engine] = "not run"
     columns = [
-        pair(_compared(case, ctx, quantity, found), digits)
-        for quantity, digits in (
-            ("estimate", ESTIMATE_DIGITS),
-            ("se", SE_DIGITS),
-            ("df", DF_DIGITS),
-            ("p", P_DIGITS),
-        )
+        pair(_compared(case, ctx, "estimate", found), ESTIMATE_DIGITS),
+        pair(_compared(case, ctx, "se", found), SE_DIGITS),
+        pair(_compared(case, ctx, "df", found), DF_DIGITS),
+        pair_of_p(_compared(case, ctx, "p", found)),
     ]
     by_engine = {engine: tuple(column[i] for column in columns) for i, engine in enumerate(found)}
     return [(e, by_engine.get(e, ()), notes.get(e, "")) for e in ctx.engines]
@@ -395,7 +411,9 @@ def heat_map(run: Run, ctx: Context) -> HeatMap:
         )
         badge = ctx.badge(words.main_verdict(case))
         rows.append(
-            HeatRow(ctx.anchors[case.id], case.title, case.criterion, badge, cells, case.group)
+            HeatRow(
+                ctx.anchors[case.id], ctx.titles[case.id], case.criterion, badge, cells, case.group
+            )
         )
     return HeatMap(settings, tuple(words.QUANTITIES.get(q, q) for q in quantities), tuple(rows))
 
@@ -467,7 +485,8 @@ def _printed_table(
         source,
         tuple(c.removeprefix("table.") for c in columns),
         tuple(
-            PrintedRow(ctx.anchors[case.id], case.title, tuple(rows[case.id])) for case, _ in found
+            PrintedRow(ctx.anchors[case.id], ctx.titles[case.id], tuple(rows[case.id]))
+            for case, _ in found
         ),
         states["match"],
         sum(states.values()),
@@ -480,13 +499,30 @@ def _plain(text: str) -> Number:
 
 
 def match_state(case: CaseRecord, entry: Printed, ctx: Context) -> tuple[str, Link | None]:
-    """Return whether a number matches print, and if not, whether a definition explains it."""
+    """Return whether a number matches print, and if not, whether a definition explains it.
+
+    It does when the printed number is another engine's own, and computed like for like at that
+    engine's estimates it becomes this engine's number, but for a twentieth of the difference.
+    """
     if entry.matches:
         return "match", None
-    recorded = {d.cause for d in case.definitions}
-    for cause in BY_DEFINITION.get(entry.quantity, ()):
-        if cause in recorded:
-            return "definition", ctx.cause(cause)
+    if entry.quantity not in BY_DEFINITION:
+        return "mismatch", None
+    column, cause = BY_DEFINITION[entry.quantity]
+    for other in case.printed:
+        same = (other.source, other.quantity, other.item, other.printed) == (
+            entry.source,
+            entry.quantity,
+            entry.item,
+            entry.printed,
+        )
+        if not same or not other.matches:
+            continue
+        audit = case.audit(other.engine)
+        rows = audit.coefficients if audit is not None else ()
+        alike = next((getattr(c, column) for c in rows if c.name == entry.item), None)
+        if alike is not None and abs(alike - entry.value) < abs(other.value - entry.value) / 20:
+            return "definition", ctx.causes.get(cause)
     return "mismatch", None
 
 

@@ -29,7 +29,7 @@ VERDICTS: dict[VerdictClass, VerdictWords] = {
     "TOLERANCE": VerdictWords("TOLERANCE", "the same once both stop later", "agree", "about"),
     "DEFINITION": VerdictWords("DEFINITION", "the same fit, defined otherwise", "agree", "equals"),
     "CODING": VerdictWords("CODING", "the same fit, coded otherwise", "agree", "swap"),
-    "WRONG_OPTIMUM": VerdictWords("WRONG OPTIMUM", "one engine is off", "differ", "warning"),
+    "WRONG_OPTIMUM": VerdictWords("WRONG OPTIMUM", "an engine stopped short", "differ", "warning"),
     "DIFFERENT_MODEL": VerdictWords("DIFFERENT MODEL", "not the same model", "differ", "fork"),
     "DATA_MISMATCH": VerdictWords("DATA MISMATCH", "not the same data", "differ", "fork"),
     "UNEXPLAINED": VerdictWords("UNEXPLAINED", "no cause found", "unexplained", "question"),

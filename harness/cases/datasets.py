@@ -1,0 +1,128 @@
+"""Data sets: the fixtures with their provenance, and anyone's CSV."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import BadInput
+from harness.resources import fixture
+
+_DELIMITERS = (",", ";", "\t")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data frame with what is known about it.
+
+    Attributes
+    ----------
+    origin : str
+        Where it comes from, in a line.
+    levels : dict
+        Explicit level order of factor columns.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    origin: str
+    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@cache
+def _described() -> dict[str, Any]:
+    return tomllib.loads(fixture("datasets.toml").read_text(encoding="utf-8"))
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Return the names of the fixtures."""
+    return tuple(_described())
+
+
+@cache
+def load_dataset(name: str) -> Dataset:
+    """Load a fixture.
+
+    Raises
+    ------
+    BadInput
+        When there is no fixture of that name.
+    """
+    described = _described()
+    if name not in described:
+        raise BadInput(f"no data set {name!r}; there are {', '.join(described)}")
+    about = described[name]
+    frame = read_csv(fixture(*Path(about["file"]).parts))
+    version = f" {about['version']}" if about.get("package", "none") != "none" else ""
+    origin = f"{about['title']}; {about['package']}{version}, {about['licence']}"
+    levels = {column: tuple(order) for column, order in about.get("factors", {}).items()}
+    return Dataset(name, frame, origin, levels)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV with a header, delimited by comma, semicolon or tab, in UTF-8.
+
+    Numbers are read to the nearest double, so that a file written with 17 digits comes back
+    exactly.
+
+    Raises
+    ------
+    BadInput
+        When the file is missing, not text in UTF-8, not a table, has no rows, or has empty or
+        duplicate column names.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise BadInput(f"{path}: is a folder, not a CSV file") from None
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{path}: not UTF-8 (byte {error.object[error.start]:#04x} at offset {error.start}); "
+            "save it as UTF-8"
+        ) from None
+    if "\0" in text:
+        raise BadInput(f"{path}: not a text file (it holds zero bytes)")
+    if not text.strip():
+        raise BadInput(f"{path}: the file is empty")
+    first = text.lstrip("\r\n").splitlines()[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    header = next(csv.reader([first], delimiter=delimiter))
+    _check_header(path, header)
+    try:
+        frame = pd.read_csv(
+            path,
+            sep=delimiter,
+            encoding="utf-8-sig",
+            float_precision="round_trip",
+            index_col=False,
+            on_bad_lines="error",
+        )
+    except (pd.errors.ParserError, ValueError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise BadInput(f"{path}: not a CSV table: {reason}") from None
+    if len(frame) == 0:
+        raise BadInput(f"{path}: there is a header but no rows")
+    return frame
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if len(header) < 2:
+        raise BadInput(f"{path}: not a CSV table: its first line has no comma, semicolon or tab")
+    empty = [i for i, name in enumerate(header, 1) if not name.strip()]
+    if empty and empty != [1]:
+        raise BadInput(f"{path}: column {empty[-1]} has no name")
+    duplicated = sorted({name for name in header if header.count(name) > 1})
+    if duplicated:
+        raise BadInput(
+            f"{path}: duplicate column names: {', '.join(map(repr, duplicated))}; rename them"
+        )

@@ -1,0 +1,259 @@
+"""Predicates for the named causes of known_differences.toml.
+
+Each takes what is known of a comparison and returns the evidence, a line with numbers, when its
+cause holds. The order of ``EXPLAINING`` and ``ACCOMPANYING`` is the order in which they are
+reported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.cases.case import Case
+from harness.engines.base import Failure, Fit
+from harness.referee.crossproducts import aliased_columns
+from harness.referee.optimality import NULL_VARIANCE
+from harness.verdicts.audit import Audit
+from harness.verdicts.comparison import Comparison
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything a predicate may look at: two outcomes in one setting and what was made of them.
+
+    ``tight`` says whether the same two engines agree in the tight setting; None when that is not
+    known (it was not run, or this is it).
+    """
+
+    case: Case
+    left: Fit | Failure
+    right: Fit | Failure
+    left_audit: Audit | None
+    right_audit: Audit | None
+    comparisons: tuple[Comparison, ...]
+    tight: bool | None = None
+
+    def pairs(self) -> list[tuple[Fit, Audit]]:
+        """Return the fits with their audits."""
+        out = []
+        for fit, audit in ((self.left, self.left_audit), (self.right, self.right_audit)):
+            if isinstance(fit, Fit) and audit is not None:
+                out.append((fit, audit))
+        return out
+
+    def failures(self) -> list[Failure]:
+        """Return the outcomes that are no fits."""
+        return [o for o in (self.left, self.right) if isinstance(o, Failure)]
+
+    def outside(self, *quantities: str) -> list[Comparison]:
+        """Return comparisons beyond their tolerance, of some quantities or of all."""
+        return [
+            c
+            for c in self.comparisons
+            if not c.within and (not quantities or c.quantity in quantities)
+        ]
+
+
+Predicate = Callable[[Seen], str | None]
+
+
+def stopped_short(seen: Seen) -> str | None:
+    """Hold when a fit stopped above the best deviance with no false boundary in its way."""
+    for fit, audit in seen.pairs():
+        if audit.certificate == "stopped short":
+            said = {True: ", and says it converged", False: ", and says so", None: ""}[
+                fit.converged
+            ]
+            return (
+                f"{fit.engine}: deviance {audit.gap:.2g} above the best point, largest scaled "
+                f"derivative {audit.gradient:.2g}{said}"
+            )
+    return None
+
+
+def false_boundary(seen: Seen) -> str | None:
+    """Hold when a fit sits on a boundary from which the likelihood rises."""
+    for fit, audit in seen.pairs():
+        if audit.certificate == "false boundary":
+            return (
+                f"{fit.engine}: dual eigenvalue {audit.dual:.2g} at rank {audit.ranks}, deviance "
+                f"{audit.gap:.2g} above the best point"
+            )
+    return None
+
+
+def zeroed_fixed_effects(seen: Seen) -> str | None:
+    """statsmodels#10239: effects exactly 0.0 at a vanishing covariance, away from GLS."""
+    for fit, audit in seen.pairs():
+        if fit.engine != "statsmodels" or not audit.gls_distance > 1e-3:
+            continue
+        zeros = [c.name for c in fit.coefficients if c.estimate == 0.0]
+        largest = max(
+            (float(np.abs(t.covariance).max()) / fit.residual_variance for t in fit.random),
+            default=0.0,
+        )
+        if zeros and largest < NULL_VARIANCE:
+            return (
+                f"{', '.join(zeros)} exactly 0, {audit.gls_distance:.3g} SE from the GLS estimate; "
+                f"largest variance {largest:.2g} of the residual variance"
+            )
+    return None
+
+
+def _df_off(seen: Seen) -> Comparison | None:
+    """Find the worst df that lmerTest and the referee give at one and the same point."""
+    if not isinstance(seen.right, Fit) or seen.right_audit is None:
+        return None
+    worst: tuple[float, float, float, str] | None = None
+    for native, audited in zip(
+        seen.right.coefficients, seen.right_audit.coefficients, strict=False
+    ):
+        if native.df is None or audited.df is None or native.df == audited.df:
+            continue
+        off = abs(native.df - audited.df) / audited.df
+        if worst is None or not off <= worst[0]:
+            worst = (off, native.df, audited.df, native.name)
+    if worst is None or worst[0] <= 1e-3:
+        return None
+    off, a, b, name = worst
+    return Comparison(
+        setting=seen.right.setting,
+        quantity="df",
+        item=name,
+        left=b,
+        right=a,
+        difference=off,
+        unit="relative",
+        digits=0.0,
+        tolerance=1e-3,
+        within=False,
+    )
+
+
+def singular_df(seen: Seen) -> str | None:
+    """At lme4's own singular point the numerical and the analytic df differ."""
+    off = _df_off(seen)
+    if off is None or seen.right_audit is None or seen.right_audit.dual is None:
+        return None
+    return (
+        f"df of {off.item} at lme4's own estimates: lmerTest {off.right:.6g}, "
+        f"analytic {off.left:.6g}; "
+        f"ranks {seen.right_audit.ranks}"
+    )
+
+
+def lmertest_units(seen: Seen) -> str | None:
+    """At lme4's own full-rank point lmerTest's df are off."""
+    off = _df_off(seen)
+    if off is None or seen.right_audit is None or seen.right_audit.dual is not None:
+        return None
+    assert isinstance(seen.right, Fit)
+    return (
+        f"df of {off.item} at lme4's own estimates: lmerTest {off.right:.6g}, "
+        f"analytic {off.left:.6g}; "
+        f"residual SD {math.sqrt(seen.right.residual_variance):.2g}"
+    )
+
+
+def flat_optimum(seen: Seen) -> str | None:
+    """Both fits are at the optimum to the default tolerance, and agree when tightened."""
+    audits = [audit for _, audit in seen.pairs()]
+    optimal = ("interior optimum", "boundary optimum")
+    if len(audits) != 2 or not all(a.certificate in optimal for a in audits) or not seen.tight:
+        return None
+    gaps = " and ".join(f"{a.engine} {max(a.gap, 0.0):.2g}" for a in audits)
+    return f"deviance above the best point: {gaps}; within tolerance when run tight"
+
+
+def true_boundary(seen: Seen) -> str | None:
+    """Hold when the best point is singular."""
+    for _, audit in seen.pairs():
+        if audit.certificate == "boundary optimum":
+            dual = f", dual eigenvalue {audit.dual:.2g}" if audit.dual is not None else ""
+            return f"{audit.engine}: ranks {audit.ranks}, gap {max(audit.gap, 0.0):.2g}{dual}"
+    return None
+
+
+def aliased(seen: Seen) -> str | None:
+    """X lacks column rank."""
+    gone = aliased_columns(seen.case.design.x)
+    if not gone:
+        return None
+    return "combinations of other columns: " + ", ".join(seen.case.design.x_names[j] for j in gone)
+
+
+def one_row_per_group(seen: Seen) -> str | None:
+    """Every group of some term has one row."""
+    n = len(seen.case.design.y)
+    for term in seen.case.design.random:
+        if len(term.levels) >= n:
+            return f"{term.group}: {len(term.levels)} groups in {n} rows"
+    return None
+
+
+def too_many_effects(seen: Seen) -> str | None:
+    """Hold when a term has no fewer random effects than there are rows."""
+    n = len(seen.case.design.y)
+    for term in seen.case.design.random:
+        count = len(term.levels) * len(term.names)
+        if len(term.levels) < n <= count:
+            return f"{term.group}: {len(term.levels)} levels x {len(term.names)} effects, {n} rows"
+    return None
+
+
+def not_expressible(seen: Seen) -> str | None:
+    """Hold when an engine has no way to write the model."""
+    for failure in seen.failures():
+        if failure.reason == "unsupported":
+            return f"{failure.engine}: {failure.text}"
+    return None
+
+
+def engine_error(seen: Seen) -> str | None:
+    """Hold when an engine gave no fit."""
+    for failure in seen.failures():
+        if failure.reason != "unsupported":
+            return f"{failure.engine}: {failure.text}"
+    return None
+
+
+def random_effects_refused(seen: Seen) -> str | None:
+    """Statsmodels gave variances but no random effects."""
+    for fit, _ in seen.pairs():
+        for message in fit.messages:
+            if message.kind == "error" and message.text.startswith("random_effects:"):
+                return f"{fit.engine}: {message.text}"
+    return None
+
+
+FAILING: dict[str, Predicate] = {
+    "aliased-columns": aliased,
+    "one-row-per-group": one_row_per_group,
+    "too-many-effects": too_many_effects,
+    "engine-error": engine_error,
+}
+"""Why there is no fit."""
+
+WRONG: dict[str, Predicate] = {
+    "sm-zero-fe": zeroed_fixed_effects,
+    "false-boundary": false_boundary,
+    "stopped-short": stopped_short,
+}
+"""Why a fit is not at the optimum."""
+
+EXPLAINING: dict[str, Predicate] = {
+    "lmertest-units": lmertest_units,
+    "singular-df": singular_df,
+    "flat-optimum": flat_optimum,
+}
+"""Why numbers differ between two fits at the optimum, most specific first."""
+
+ACCOMPANYING: dict[str, Predicate] = {
+    "true-boundary": true_boundary,
+    "re-refused": random_effects_refused,
+}
+"""What a reader should know whatever the verdict."""

@@ -1,0 +1,192 @@
+"""Decide the verdict on two outcomes, in the order of ``VerdictClass``."""
+
+from __future__ import annotations
+
+import math
+
+from harness.engines.base import Fit
+from harness.verdicts.causes import ACCOMPANYING, EXPLAINING, FAILING, WRONG, Predicate, Seen
+from harness.verdicts.comparison import Comparison
+from harness.verdicts.known import load_known
+from harness.verdicts.verdict import Verdict, VerdictClass
+
+
+def decide(seen: Seen) -> Verdict:
+    """Classify two outcomes of one case in one setting."""
+    return _failed(seen) or _different(seen) or _wrong_optimum(seen) or _same_optimum(seen)
+
+
+def _held(seen: Seen, table: dict[str, Predicate]) -> dict[str, str]:
+    found = {cause: predicate(seen) for cause, predicate in table.items()}
+    return {cause: evidence for cause, evidence in found.items() if evidence is not None}
+
+
+def _verdict(
+    seen: Seen,
+    kind: VerdictClass,
+    sentence: str,
+    causes: dict[str, str],
+    engines: tuple[str, ...] = (),
+) -> Verdict:
+    known = load_known()
+    unknown = [cause for cause in causes if cause not in known]
+    assert not unknown, f"causes without an entry in known_differences.toml: {unknown}"
+    return Verdict(
+        setting=seen.left.setting,
+        verdict=kind,
+        engines=engines,
+        causes=tuple(causes),
+        sentence=sentence,
+        evidence=tuple(causes.values()),
+    )
+
+
+_BY_REASON: dict[str, VerdictClass] = {
+    "environment": "ENVIRONMENT",
+    "unsupported": "UNSUPPORTED",
+    "data": "DATA_MISMATCH",
+}
+
+
+def _failed(seen: Seen) -> Verdict | None:
+    failures = seen.failures()
+    if not failures:
+        return None
+    order: tuple[VerdictClass, ...] = ("ENVIRONMENT", "UNSUPPORTED", "FAILED", "DATA_MISMATCH")
+    classes: list[VerdictClass] = [_BY_REASON.get(f.reason, "FAILED") for f in failures]
+    kind = min(classes, key=order.index)
+    engines = tuple(f.engine for f, c in zip(failures, classes, strict=True) if c == kind)
+    who = " and ".join(engines)
+    first = next(f for f, c in zip(failures, classes, strict=True) if c == kind)
+    if kind == "ENVIRONMENT":
+        return _verdict(seen, kind, f"{who} could not run: {first.text}", {}, engines)
+    if kind == "UNSUPPORTED":
+        text = f"{who} cannot express this model: {first.text}."
+        return _verdict(seen, kind, text, {"not-expressible": first.text}, engines)
+    if kind == "DATA_MISMATCH":
+        return _verdict(seen, kind, f"{who} did not get the same data: {first.text}.", {}, engines)
+    causes = _held(seen, FAILING)
+    if len(causes) > 1:
+        causes.pop("engine-error", None)
+    what = {
+        "refused": "refused the data",
+        "timeout": "ran out of time",
+        "crash": "crashed",
+        "memory": "ran out of memory",
+    }.get(first.reason, "raised an error")
+    why = load_known()[next(iter(causes))].title if causes else ""
+    because = f" ({why[0].lower()}{why[1:]})" if why and "engine-error" not in causes else ""
+    return _verdict(seen, kind, f"{who} {what}{because}: {first.text}", causes, engines)
+
+
+def _different(seen: Seen) -> Verdict | None:
+    """Other rows, or another design, before any number is compared."""
+    left, right = seen.left, seen.right
+    assert isinstance(left, Fit)
+    assert isinstance(right, Fit)
+    if left.n_obs != right.n_obs:
+        text = f"{left.engine} used {left.n_obs} rows, {right.engine} {right.n_obs}."
+        return _verdict(seen, "DATA_MISMATCH", text, {})
+    names = seen.case.design.x_names
+    own = {f.engine: [c.name for c in f.coefficients] for f in (left, right)}
+    odd = tuple(engine for engine, have in own.items() if have != list(names))
+    if odd:
+        if len(own[left.engine]) == len(own[right.engine]) and not _held(seen, FAILING):
+            close = (
+                left.loglik is not None
+                and right.loglik is not None
+                and (seen.case.model.criterion == "REML" or abs(left.loglik - right.loglik) < 1e-4)
+            )
+            if close:
+                text = "The engines code the fixed effects in different bases of one space."
+                return _verdict(
+                    seen,
+                    "CODING",
+                    text,
+                    {
+                        "reml-coding": "columns: "
+                        + "; ".join(f"{e} {', '.join(h)}" for e, h in own.items())
+                    },
+                    odd,
+                )
+        causes = _held(seen, {"aliased-columns": FAILING["aliased-columns"]})
+        text = (
+            f"The engines fitted different fixed effects; {' and '.join(odd)} changed the design."
+        )
+        return _verdict(seen, "DIFFERENT_MODEL", text, causes, odd)
+    if [t.group for t in left.random] != [t.group for t in right.random]:
+        return _verdict(seen, "DIFFERENT_MODEL", "The engines have different random terms.", {})
+    return None
+
+
+def _wrong_optimum(seen: Seen) -> Verdict | None:
+    wrong = [
+        (fit, audit)
+        for fit, audit in seen.pairs()
+        if audit.certificate in ("false boundary", "stopped short", "outside the parameter space")
+        or not audit.gls_distance <= 1e-3
+    ]
+    if not wrong:
+        return None
+    engines = tuple(fit.engine for fit, _ in wrong)
+    causes = _held(seen, WRONG)
+    if not causes:
+        fit, audit = wrong[0]
+        text = (
+            f"{fit.engine} is not at the optimum ({audit.certificate}, fixed effects "
+            f"{audit.gls_distance:.2g} SE from GLS) for no known reason."
+        )
+        return _verdict(seen, "UNEXPLAINED", text, {}, engines)
+    causes |= _held(seen, ACCOMPANYING)
+    others = [f.engine for f, _ in seen.pairs() if f.engine not in engines]
+    gaps = ", ".join(f"{f.engine} by {a.gap / 2.0:.2g} in log-likelihood" for f, a in wrong)
+    right = f"{others[0]} is at the optimum" if others else "neither engine is at the optimum"
+    return _verdict(
+        seen,
+        "WRONG_OPTIMUM",
+        f"{right[0].upper()}{right[1:]}; short of it: {gaps}.",
+        causes,
+        engines,
+    )
+
+
+def _same_optimum(seen: Seen) -> Verdict:
+    outside = seen.outside()
+    accompanying = _held(seen, ACCOMPANYING)
+    if not seen.comparisons:
+        text = "Nothing could be compared."
+        return _verdict(seen, "UNEXPLAINED", text, accompanying)
+    if not outside:
+        where = "on the boundary: a singular fit" if "true-boundary" in accompanying else ""
+        text = f"Both engines are right, at the same optimum{' ' + where if where else ''}."
+        if seen.case.model.criterion == "OLS":
+            text = "Both engines are right; least squares has a closed form."
+        return _verdict(seen, "AGREE", text, accompanying)
+    causes = _held(seen, EXPLAINING)
+    worst = _worst(outside)
+    beyond = (
+        f"{worst.quantity}{f' of {worst.item}' if worst.item else ''} differs by "
+        f"{worst.difference:.2g} ({worst.unit})"
+    )
+    # A df that is wrong explains df and p, and nothing else.
+    df_only = all(c.quantity in ("df", "p") for c in outside)
+    for cause in ("lmertest-units", "singular-df"):
+        if cause in causes and df_only:
+            kept = {cause: causes[cause]} | accompanying
+            who = "The referee's df hold" if cause == "lmertest-units" else "Neither df is reliable"
+            text = f"Same optimum; {beyond}. {who}."
+            kind: VerdictClass = "DEFINITION" if cause == "lmertest-units" else "TOLERANCE"
+            return _verdict(seen, kind, text, kept)
+    if "flat-optimum" in causes:
+        text = (
+            f"Same optimum, reached to the default tolerance; {beyond}, and agrees when run tight."
+        )
+        return _verdict(seen, "TOLERANCE", text, causes | accompanying)
+    return _verdict(seen, "UNEXPLAINED", f"Same optimum, yet {beyond}.", accompanying)
+
+
+def _worst(comparisons: list[Comparison]) -> Comparison:
+    def excess(c: Comparison) -> float:
+        return math.inf if math.isnan(c.difference) else c.difference / c.tolerance
+
+    return max(comparisons, key=excess)

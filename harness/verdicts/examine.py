@@ -1,0 +1,175 @@
+"""Audit fits: evaluate each with the referee, and find the best point known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.cases.case import Case
+from harness.engines.base import Coefficient, Fit, Setting
+from harness.referee.deviance import Likelihood, Point
+from harness.referee.optimality import Optimality, optimality
+from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.satterthwaite import contrast_tests, two_sided_p
+from harness.verdicts.audit import Audit, Certificate
+from harness.verdicts.tolerances import load_tolerances
+
+Array = NDArray[np.float64]
+
+OUTSIDE = 1e-8
+"""A covariance matrix with an eigenvalue below minus this share of its largest is not one."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the referee found out about a case.
+
+    ``best`` is None, and ``reason`` says why, where the referee cannot evaluate the case.
+    """
+
+    audits: tuple[Audit, ...]
+    best: Optimum | None
+    reason: str = ""
+
+    @property
+    def singular(self) -> bool:
+        """Whether the best point known lies on the boundary."""
+        return self.best is not None and self.best.optimality.singular
+
+
+def examine(case: Case, fits: Sequence[Fit]) -> Examination:
+    """Audit every fit of a case against the best point known from all of them."""
+    reml = case.model.criterion != "ML"
+    try:
+        likelihood = Likelihood(case.design, reml=reml)
+    except ValueError as error:  # aliased fixed effects among them
+        return Examination((), None, str(error))
+    if case.model.criterion == "OLS":
+        best = find_optimum(likelihood)
+        return Examination(tuple(_closed_form(case, f, best.point) for f in fits), best)
+    points = {id(fit): _point(likelihood, fit) for fit in fits}
+    starts = [point.theta for point in points.values() if point is not None]
+    best = find_optimum(likelihood, starts)
+    return Examination(tuple(_audit(fit, points[id(fit)], best) for fit in fits), best)
+
+
+def _relative(fit: Fit) -> list[Array]:
+    return [
+        np.asarray(term.covariance, dtype=np.float64) / fit.residual_variance for term in fit.random
+    ]
+
+
+def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
+    """Return the fit's variances as a point; None when outside the parameter space."""
+    relative = _relative(fit)
+    if not fit.residual_variance > 0.0 or [len(p) for p in relative] != list(
+        likelihood.products.sizes
+    ):
+        return None
+    for psi in relative:
+        values = np.linalg.eigvalsh(psi)
+        if not np.isfinite(values).all() or values[0] < -OUTSIDE * max(float(values[-1]), 1e-300):
+            return None
+    return likelihood.at(likelihood.theta(relative))
+
+
+def _audit(fit: Fit, point: Point | None, best: Optimum) -> Audit:
+    if point is None:
+        nan = math.nan
+        return Audit(
+            engine=fit.engine,
+            setting=fit.setting,
+            certificate="outside the parameter space",
+            loglik=nan,
+            loglik_error=nan,
+            gap=math.inf,
+            gradient=nan,
+            dual=None,
+            ranks=(),
+            gls_distance=nan,
+            coefficients=fit.coefficients,
+            converged_true=False,
+        )
+    sigma = math.sqrt(fit.residual_variance)
+    loglik = -0.5 * point.deviance(sigma)
+    gap = point.deviance() - best.deviance
+    outcome = optimality(point)
+    certificate = _certificate(fit, gap, outcome, best)
+    coefficients, distance = _like_for_like(fit, point, sigma)
+    optimal = certificate in ("interior optimum", "boundary optimum")
+    return Audit(
+        engine=fit.engine,
+        setting=fit.setting,
+        certificate=certificate,
+        loglik=loglik,
+        loglik_error=None if fit.loglik is None else fit.loglik - loglik,
+        gap=gap,
+        gradient=outcome.gradient,
+        dual=outcome.dual,
+        ranks=outcome.ranks,
+        gls_distance=distance,
+        coefficients=coefficients,
+        theta=tuple(point.theta.tolist()),
+        # "converged" is a claim; "not converged" at the optimum is a false alarm, also untrue.
+        converged_true=None if fit.converged is None else fit.converged == optimal,
+        singular_true=None
+        if fit.singular is None or not optimal
+        else fit.singular == best.optimality.singular,
+    )
+
+
+def gap_tolerance(setting: Setting, *, singular: bool) -> float:
+    """Return the deviance by which a fit may be above the best point: twice that of loglik."""
+    return 2.0 * load_tolerances()["loglik"].at(setting, singular=singular)
+
+
+def _certificate(fit: Fit, gap: float, outcome: Optimality, best: Optimum) -> Certificate:
+    singular = best.optimality.singular
+    if gap <= gap_tolerance(fit.setting, singular=singular):
+        return "boundary optimum" if singular else "interior optimum"
+    return "false boundary" if outcome.false_boundary else "stopped short"
+
+
+def _like_for_like(fit: Fit, point: Point, sigma: float) -> tuple[tuple[Coefficient, ...], float]:
+    """SE, Satterthwaite df, t and p at the fit's variances, for the fit's own estimates."""
+    names = [c.name for c in fit.coefficients]
+    p = point.likelihood.products.p
+    tests = contrast_tests(point, np.eye(p), sigma=sigma)
+    if len(names) != p:
+        return fit.coefficients, math.nan
+    rows, distance = [], 0.0
+    for own, test in zip(fit.coefficients, tests, strict=True):
+        distance = max(distance, abs(own.estimate - test.estimate) / test.se)
+        statistic = own.estimate / test.se
+        rows.append(
+            Coefficient(
+                own.name, own.estimate, test.se, test.df, statistic, two_sided_p(statistic, test.df)
+            )
+        )
+    return tuple(rows), distance
+
+
+def _closed_form(case: Case, fit: Fit, point: Point) -> Audit:
+    """Audit a linear model: SE, df and p at the fit's residual variance; ML log-likelihood."""
+    sigma = math.sqrt(fit.residual_variance)
+    coefficients, distance = _like_for_like(fit, point, sigma)
+    n, p = case.design.x.shape
+    scale = sigma * math.sqrt((n - p) / n)
+    loglik = -0.5 * Likelihood(case.design, reml=False).at(point.theta).deviance(scale)
+    return Audit(
+        engine=fit.engine,
+        setting=fit.setting,
+        certificate="closed form",
+        loglik=loglik,
+        loglik_error=None if fit.loglik is None else fit.loglik - loglik,
+        gap=0.0,
+        gradient=0.0,
+        dual=None,
+        ranks=(),
+        gls_distance=distance,
+        coefficients=coefficients,
+    )
