@@ -243,7 +243,11 @@ def _fixed(case: CaseRecord, ctx: Context, setting: Setting) -> Table | None:
                 *((own.estimate, own.se, own.df, own.statistic, own.p) if own else [None] * 5),
                 *((like.se, like.df, like.statistic, like.p) if like else [None] * 4),
             ]
-        columns = [pair([row[i] for row in values.values()], digits[i]) for i in range(len(digits))]
+        sides = list(zip(*values.values(), strict=True))
+        columns = [
+            pair_of_p(side) if i in (4, 8) else pair(side, digits[i])
+            for i, side in enumerate(sides)
+        ]
         for place, engine in enumerate(values):
             lines.append((name, engine, tuple(column[place] for column in columns)))
     aligned = [align(line[2][i] for line in lines) for i in range(len(digits))]

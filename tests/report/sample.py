@@ -391,7 +391,20 @@ def tutorial_case(row: tuple[str, ...], place: int) -> CaseRecord:
         names=("(Intercept)", "edu"),
         printed=tuple(printed),
     )
-    return base if mixed else msgspec.structs.replace(base, definitions=())
+    if not mixed:
+        return msgspec.structs.replace(base, definitions=())
+    # Like for like, the left engine's statistic and p value are what the right engine prints.
+    stat, p = (float(text) * 1.9 for text in numbers[2:])
+    audits = tuple(
+        msgspec.structs.replace(
+            audit,
+            coefficients=tuple(
+                msgspec.structs.replace(c, statistic=stat, p=p) for c in audit.coefficients
+            ),
+        )
+        for audit in base.audits
+    )
+    return msgspec.structs.replace(base, audits=audits)
 
 
 def failing(name: str, verdict: VerdictClass, reason: Any, text: str, **changes: Any) -> CaseRecord:

@@ -40,8 +40,8 @@ def test_digits_of_agreement(lre, text):
 def test_a_pair_has_the_same_decimals_and_marks_where_digits_part():
     left, right = fmt.pair([10.46728, 10.46731])
     assert (left.text, right.text) == ("10.46728", "10.46731")
-    assert left.html() == "10.467<span class=diff>28</span>"
-    assert right.html() == "10.467<span class=diff>31</span>"
+    assert left.html() == "10.467<u>28</u>"
+    assert right.html() == "10.467<u>31</u>"
 
 
 def test_equal_numbers_are_not_marked():
@@ -52,6 +52,10 @@ def test_a_value_that_an_engine_does_not_report_is_not_marked_as_a_difference():
     here, absent = fmt.pair([2.5, None])
     assert here.html() == "2.500000"
     assert absent.html() == "–"
+
+
+def test_a_p_value_that_underflows_is_not_zero():
+    assert [n.text for n in fmt.pair_of_p([0.0, 3.26e-6])] == ["<1e-307", "3.26e-06"]
 
 
 def test_numbers_of_very_different_size_keep_their_own_digits():

@@ -149,6 +149,18 @@ def test_the_printed_table_has_the_publications_numbers_and_says_what_holds(whol
     assert "52 of 56 numbers round to the printed digits; 4 differ by definition" in text_of(table)
 
 
+def test_a_definition_is_not_blamed_for_what_it_does_not_explain():
+    case = sample.tutorial_case(sample.TABLE[4], 4)
+    audits = tuple(
+        msgspec.structs.replace(
+            a, coefficients=tuple(msgspec.structs.replace(c, p=0.3) for c in a.coefficients)
+        )
+        for a in case.audits
+    )
+    shown = text_of(page(sample.run([msgspec.structs.replace(case, audits=audits)])))
+    assert "6 of 8 numbers round to the printed digits; 1 differ by definition; 1 differ" in shown
+
+
 def test_a_printed_number_that_no_longer_holds_is_marked():
     case = sample.tutorial_case(sample.TABLE[0], 0)
     wrong = tuple(
@@ -185,6 +197,24 @@ def only(case, engine):
         comparisons=(),
         definitions=(),
     )
+
+
+def test_cases_that_share_a_title_are_told_apart():
+    cases = [sample.case(f"level/{k}", title="level 1") for k in "ab"]
+    shown = text_of(page(sample.run(cases)))
+    assert shown.count("level 1, a") >= 3
+    assert shown.count("level 1, b") >= 3
+
+
+def test_a_tight_setting_that_fails_opens_the_card_and_shows_in_the_row():
+    case = sample.case("a")
+    late = msgspec.structs.replace(
+        case.verdicts[1], verdict="WRONG_OPTIMUM", engines=("lme4",), causes=("sm-score-sign",)
+    )
+    shown = page(sample.run([msgspec.structs.replace(case, verdicts=(case.verdicts[0], late))]))
+    row = shown.split('<tbody class="case"')[1].split("</tbody>")[0]
+    assert "tight setting: WRONG OPTIMUM lme4" in " ".join(text_of(row).split())
+    assert 'data-case="case-a" open>' in shown
 
 
 def test_one_engine_is_enough():
