@@ -181,7 +181,7 @@ def picture(
     return Markup(
         f'<svg viewBox="0 0 {coordinate(width)} {coordinate(height)}" '
         f'width="{coordinate(width)}" height="{coordinate(height)}" role="img" '
-        f'aria-labelledby="{key}-t {key}-d" fill="none" stroke="currentColor">'
+        f'aria-labelledby="{key}-t {key}-d" fill="none" stroke="currentColor" font-size="11">'
         f'<title id="{key}-t">{escape(title)}</title>'
         f'<desc id="{key}-d">{escape(description)}</desc>'
         f"{body}</svg>"

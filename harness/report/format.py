@@ -44,7 +44,7 @@ class Number:
         """Return the number with its own digits marked, padded to ``fraction`` decimals."""
         head, tail = self.text[: self.common], self.text[self.common :]
         marked = Markup("{}<u>{}</u>").format(head, tail) if tail else Markup(head)
-        if not any(character.isdigit() for character in self.text):
+        if not self.text[-1:].isdigit() or self.text == UNDERFLOW:
             return marked
         missing = fraction - self.fraction
         point = PUNCTUATION_SPACE if "." not in self.text and fraction else ""

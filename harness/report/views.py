@@ -415,7 +415,11 @@ def heat_map(run: Run, ctx: Context) -> HeatMap:
                 ctx.anchors[case.id], ctx.titles[case.id], case.criterion, badge, cells, case.group
             )
         )
-    return HeatMap(settings, tuple(words.QUANTITIES.get(q, q) for q in quantities), tuple(rows))
+    return HeatMap(
+        settings,
+        tuple(words.SHORT.get(q, words.QUANTITIES.get(q, q)) for q in quantities),
+        tuple(rows),
+    )
 
 
 def _heat_cell(comparisons: Sequence[Comparison]) -> HeatCell:

@@ -56,6 +56,9 @@ QUANTITIES: dict[str, str] = {
 }
 """Rows of the tolerance table, in the order in which they are shown."""
 
+SHORT: dict[str, str] = {"estimate": "coef", "variance": "var", "random_effect": "BLUP"}
+"""Heads of the heat map's narrow columns, where they differ from :data:`QUANTITIES`."""
+
 REASONS: dict[str, str] = {
     "unsupported": "cannot express this model",
     "refused": "refused the data",
