@@ -33,7 +33,7 @@ SMOKE_TOLERANCE = 1e-3
 EXACT = 1e-9
 """Relative: the referee has no stopping rule to blame."""
 
-_PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "patsy", "formulaic", "msgspec", "pebble")
+_PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "patsy", "formulaic", "msgspec")
 _R_PACKAGES = ("lme4", "lmerTest", "pbkrtest")
 
 

@@ -36,7 +36,11 @@ EXACT = 1e-14
 """Residuals below this share of the outcome are its rounding: no variance is left to divide up."""
 
 RANGE_TOLERANCE = 1e-13
-"""Eigenvalues of a block of Z'Z below this share of the largest are rounding, not range."""
+"""Eigenvalues of a block of Z'Z below this share of the largest are rounding, not range; likewise
+what is left of a unit vector after it is projected on Z."""
+
+REFINED_ELEMENTS = 20_000_000
+"""Blocks of Z with more elements than this, 320 MB as a sparse array, are not refined."""
 
 
 class RankDeficient(ValueError):
@@ -269,10 +273,80 @@ class _Blocks:
 
 
 def _projected(z: sparse.csr_array, component: Index, xy: Array) -> tuple[Array, _Blocks]:
-    gram = (z.T @ z).tocsr()
     order = np.argsort(component, kind="stable")
     bounds = np.flatnonzero(np.diff(component[order])) + 1
     blocks = np.split(order, bounds)
+    r, q = _ranges(z, blocks, component)
+    f = np.zeros((z.shape[1], xy.shape[1]))
+    left = xy
+    for _ in range(2):  # the second projection removes the rounding of the first
+        step = np.asarray(q.T @ left)
+        f += step
+        left = left - np.asarray(q @ step)
+    # What is left of a column of X that Z spans is rounding; against 1 / theta^2 it would count.
+    u, sizes, v = np.linalg.svd(left[:, :-1], full_matrices=False)
+    left = np.column_stack([(u * np.where(sizes > RANGE_TOLERANCE, sizes, 0.0)) @ v, left[:, -1]])
+    return left.T @ left, _Blocks(blocks, r, [f[columns] for columns in blocks])
+
+
+def _ranges(
+    z: sparse.csr_array, blocks: list[Index], component: Index
+) -> tuple[list[Array], sparse.csr_array | _Product]:
+    """R of each block and Q with orthonormal columns, Z = Q R.
+
+    The eigenvalues of Z'Z alone would lose half the digits of a group whose effects are nearly
+    collinear (a predictor that varies far more between groups than within). A second pass on the
+    nearly orthonormal Q of the first brings them back; it is left out where that is too large.
+    """
+    if _elements(z, component) > REFINED_ELEMENTS:
+        r, inverse = _eigen_ranges(z, blocks, floor=0.0, tolerance=RANGE_TOLERANCE)
+        return r, _Product(z, _block_diagonal(inverse, blocks))
+    r, inverse = _eigen_ranges(z, blocks, floor=1e-15, tolerance=0.0)
+    q = (z @ _block_diagonal(inverse, blocks)).tocsr()
+    again, inverse = _eigen_ranges(q, blocks, floor=0.0, tolerance=1e-14)
+    q = (q @ _block_diagonal(inverse, blocks)).tocsr()
+    return [b @ a for a, b in zip(r, again, strict=True)], q
+
+
+@dataclass(frozen=True)
+class _Product:
+    """Q = Z K kept as its factors, for blocks too large to multiply out."""
+
+    z: sparse.csr_array
+    k: sparse.csr_array
+
+    @property
+    def T(self) -> _Product:
+        return _Product(self.k.T, self.z.T)
+
+    def __matmul__(self, other: Array) -> Array:
+        return np.asarray(self.z @ (self.k @ other))
+
+
+def _block_diagonal(inverse: list[Array], blocks: list[Index]) -> sparse.csr_array:
+    """Place the transposed pseudo-inverses of the blocks at their columns."""
+    rows = np.concatenate([np.repeat(columns, len(columns)) for columns in blocks])
+    columns = np.concatenate([np.tile(columns, len(columns)) for columns in blocks])
+    values = np.concatenate([k.T.ravel() for k in inverse])
+    size = sum(len(columns) for columns in blocks)
+    return sparse.csr_array((values, (rows, columns)), shape=(size, size))
+
+
+def _elements(z: sparse.csr_array, component: Index) -> int:
+    """Elements of Z's blocks when each is dense."""
+    sizes = np.bincount(component)
+    first = z.indices[z.indptr[:-1][np.diff(z.indptr) > 0]]
+    return int(sizes[component[first]].sum())
+
+
+def _eigen_ranges(
+    z: sparse.csr_array, blocks: list[Index], *, floor: float, tolerance: float
+) -> tuple[list[Array], list[Array]]:
+    """Return R and its pseudo-inverse from Z'Z, eigenvalues raised to ``floor``.
+
+    Those below ``tolerance`` are left out. Both are shares of the largest eigenvalue of the block.
+    """
+    gram = (z.T @ z).tocsr()
     by_size: dict[int, list[int]] = {}
     for i, columns in enumerate(blocks):
         by_size.setdefault(len(columns), []).append(i)
@@ -281,23 +355,14 @@ def _projected(z: sparse.csr_array, component: Index, xy: Array) -> tuple[Array,
     for size, members in by_size.items():
         stacked = _dense_blocks(gram, [blocks[i] for i in members], size)
         values, vectors = np.linalg.eigh(stacked)
-        inside = values > RANGE_TOLERANCE * values[:, -1:]
+        values = np.maximum(values, floor * values[:, -1:])
+        inside = values > tolerance * values[:, -1:]
         roots = np.sqrt(np.where(inside, values, 0.0))
         inverses = np.divide(1.0, roots, out=np.zeros_like(roots), where=inside)
         for at, i in enumerate(members):
             r[i] = roots[at][:, None] * vectors[at].T
             inverse[i] = inverses[at][:, None] * vectors[at].T
-    f: list[Array] = [np.zeros((len(c), xy.shape[1])) for c in blocks]
-    left = xy
-    for _ in range(2):  # the second projection removes the rounding of the first
-        b = np.asarray(z.T @ left)
-        coefficients = np.empty_like(b)
-        for i, columns in enumerate(blocks):
-            step = inverse[i] @ b[columns]
-            f[i] = f[i] + step
-            coefficients[columns] = inverse[i].T @ step
-        left = left - np.asarray(z @ coefficients)
-    return left.T @ left, _Blocks(list(blocks), r, f)
+    return r, inverse
 
 
 def _dense_blocks(gram: sparse.csr_array, blocks: list[Index], size: int) -> Array:

@@ -100,16 +100,14 @@ class Point:
             w @ lower
             for w, lower in zip(products.basis.effects, likelihood.factors(theta), strict=True)
         )
-        relative = tuple(a @ a.T for a in self.lambdas)
         cross = products.rest.copy()
         self.logdet_h = 0.0
         self._halves: list[tuple[Bucket, Array, Array]] = []
         for bucket in products.buckets:
-            r, k = bucket.r, bucket.r.shape[1]
-            inner = r @ bucket.scatter(relative) @ r.swapaxes(1, 2)
-            inner[:, np.arange(k), np.arange(k)] += 1.0
-            lower = np.linalg.cholesky(inner)
-            self.logdet_h += 2.0 * float(np.log(np.diagonal(lower, axis1=1, axis2=2)).sum())
+            r = bucket.r
+            lower: Array = _root(r @ bucket.scatter(self.lambdas))
+            diagonal = np.abs(np.diagonal(lower, axis1=1, axis2=2))
+            self.logdet_h += 2.0 * float(np.log(diagonal).sum())
             solved_r = np.linalg.solve(lower, r)
             solved_f = np.linalg.solve(lower, bucket.f)
             cross += np.einsum("bki,bkj->ij", solved_f, solved_f)
@@ -197,27 +195,24 @@ class Point:
             to_theta[column, column] = np.linalg.inv(upper)
             tangents[column] = list((size[:, None] * basis).T)
         twin = copy.copy(self)
-        for cached in ("_directions", "gradient_parts", "xhx_derivatives", "hessian_parts"):
+        for cached in ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts"):
             twin.__dict__.pop(cached, None)
         twin.__dict__["_tangents"] = tuple(tangents)
         return twin, to_theta
 
     @cached_property
-    def _directions(self) -> tuple[Array, ...]:
-        """P_i of each variable, q x q in its own term."""
-        out = []
-        for (t, _, b), tangent in zip(self.likelihood.layout, self._tangents, strict=True):
-            half = np.outer(tangent, self.lambdas[t][:, b])
-            out.append(half + half.T)
-        return tuple(out)
+    def _variables(self) -> tuple[tuple[slice, Array, NDArray[np.intp]], ...]:
+        """Per term: its slice of the variables, tangents v_i (q, k), and columns b_i of Lambda.
 
-    def _second(self, i: int, j: int) -> Array | None:
-        """P_ij, None when it is zero."""
-        (t, _, b), (other, _, d) = self.likelihood.layout[i], self.likelihood.layout[j]
-        if t != other or b != d:
-            return None
-        half = np.outer(self._tangents[i], self._tangents[j])
-        return half + half.T
+        P_i = v_i lambda_b' + lambda_b v_i' for variable i in column b.
+        """
+        out, start = [], 0
+        for t in range(len(self.lambdas)):
+            columns = np.array([b for term, _, b in self.likelihood.layout if term == t])
+            mine = slice(start, start + len(columns))
+            out.append((mine, np.array(self._tangents[mine]).T, columns))
+            start = mine.stop
+        return tuple(out)
 
     @cached_property
     def summed(self) -> tuple[tuple[Array, Array, Array], ...]:
@@ -237,79 +232,88 @@ class Point:
 
     @cached_property
     def gradient_parts(self) -> tuple[Array, Array]:
-        """Derivatives in theta of the log-determinants and of rss."""
-        logdet, rss = [], []
-        for (t, _, _), p_i in zip(self.likelihood.layout, self._directions, strict=True):
+        """Derivatives of the log-determinants and of rss; sum(M * P_i) is 2 v_i'M lambda_b."""
+        logdet, rss = np.zeros(len(self.theta)), np.zeros(len(self.theta))
+        for t, (mine, v, columns) in enumerate(self._variables):
             s, tct, uu = self.summed[t]
-            value = float((s * p_i).sum())
-            if self.likelihood.reml:
-                value -= float((tct * p_i).sum())
-            logdet.append(value)
-            rss.append(-float((uu * p_i).sum()))
-        return np.array(logdet), np.array(rss)
+            m = s - tct if self.likelihood.reml else s
+            beside = self.lambdas[t][:, columns]
+            logdet[mine] = 2.0 * (v * (m @ beside)).sum(axis=0)
+            rss[mine] = -2.0 * (v * (uu @ beside)).sum(axis=0)
+        return logdet, rss
+
+    def _rows(self, t: int) -> tuple[Array, Array]:
+        """T and u at the levels of a term, all buckets: (levels, q, p) and (levels, q)."""
+        slots = [(part, part.bucket.slots[t]) for part in self.solved]
+        rows = [part.t[at.block[:, None], at.columns] for part, at in slots]
+        u = [part.u[at.block[:, None], at.columns] for part, at in slots]
+        return np.concatenate(rows), np.concatenate(u)
 
     @cached_property
     def xhx_derivatives(self) -> Array:
-        """H1_i = T'P_i T for each element of theta: (k, p, p); d(X'H^-1 X) is minus this."""
+        """H1_i = T'P_i T for each variable: (k, p, p); d(X'H^-1 X) is minus this."""
         p = self.likelihood.products.p
         out = np.zeros((len(self.theta), p, p))
-        for i, ((t, _, _), p_i) in enumerate(
-            zip(self.likelihood.layout, self._directions, strict=True)
-        ):
-            for part in self.solved:
-                at = part.bucket.slots[t]
-                rows = part.t[at.block[:, None], at.columns]
-                out[i] += np.einsum("laj,ab,lbk->jk", rows, p_i, rows)
+        for t, (mine, v, columns) in enumerate(self._variables):
+            rows, _ = self._rows(t)
+            beside = self.lambdas[t][:, columns]
+            half = np.einsum("lij,lik->ijk", v.T @ rows, beside.T @ rows, optimize=True)
+            out[mine] = half + half.swapaxes(1, 2)
         return out
 
     @cached_property
     def hessian_parts(self) -> tuple[Array, Array]:
         """Second derivatives in theta of the log-determinants and of rss."""
-        k, reml = len(self.theta), self.likelihood.reml
+        k, p, reml = len(self.theta), self.likelihood.products.p, self.likelihood.reml
         logdet, rss = np.zeros((k, k)), np.zeros((k, k))
-        h1 = self.xhx_derivatives
         for part in self.solved:
-            placed = []
-            for (t, _, _), p_i in zip(self.likelihood.layout, self._directions, strict=True):
-                matrices: list[Array | None] = [None] * len(part.bucket.slots)
-                matrices[t] = p_i
-                placed.append(part.bucket.scatter(tuple(matrices)))
-            s_p = [part.s @ d for d in placed]
-            d_u = [(d @ part.u[:, :, None])[:, :, 0] for d in placed]
-            d_t = [d @ part.t for d in placed]
-            for i in range(k):
-                s_du = (part.s @ d_u[i][:, :, None])[:, :, 0]
-                s_dt = part.s @ d_t[i] if reml else None
-                for j in range(i + 1):
-                    logdet[i, j] -= float((s_p[i] * s_p[j].swapaxes(1, 2)).sum())
-                    rss[i, j] += 2.0 * float((d_u[j] * s_du).sum())
-                    if s_dt is not None:
-                        inner = np.einsum("bka,bkc->ac", d_t[j], s_dt)
-                        logdet[i, j] += 2.0 * float((self.c * inner).sum())
+            placed = self._placed(part.bucket)
+            s_p = part.s @ placed
+            logdet -= _flat(s_p) @ _flat(s_p.swapaxes(2, 3)).T
+            d_u = placed @ part.u[:, :, None]
+            rss += 2.0 * _flat(d_u) @ _flat(part.s @ d_u).T
+            if reml:
+                d_t = placed @ part.t
+                logdet += 2.0 * _flat(d_t @ self.c) @ _flat(part.s @ d_t).T
         t_du = self._t_du()
-        for i in range(k):
-            for j in range(i + 1):
-                rss[i, j] -= 2.0 * float(t_du[i] @ self.c @ t_du[j])
-                if reml:
-                    logdet[i, j] -= float(((self.c @ h1[j]) * (self.c @ h1[i]).T).sum())
-                p_ij = self._second(i, j)
-                if p_ij is not None:
-                    s, tct, uu = self.summed[self.likelihood.layout[i][0]]
-                    logdet[i, j] += float(((s - tct if reml else s) * p_ij).sum())
-                    rss[i, j] -= float((uu * p_ij).sum())
-        return _symmetric(logdet), _symmetric(rss)
+        rss -= 2.0 * t_du @ self.c @ t_du.T
+        if reml:
+            c_h1 = self.c @ self.xhx_derivatives.reshape(-1, p, p)
+            logdet -= _flat(c_h1) @ _flat(c_h1.swapaxes(1, 2)).T
+        second_logdet, second_rss = self._second_order()
+        return logdet + second_logdet, rss + second_rss
+
+    def _placed(self, bucket: Bucket) -> Array:
+        """P_i at every level, for each variable: (k, B, kk, kk)."""
+        out = []
+        for t, (_, v, columns) in enumerate(self._variables):
+            for tangent, b in zip(v.T, columns, strict=True):
+                half = np.outer(tangent, self.lambdas[t][:, b])
+                matrices: list[Array | None] = [None] * len(bucket.slots)
+                matrices[t] = half + half.T
+                out.append(bucket.scatter(tuple(matrices)))
+        return np.array(out)
+
+    def _second_order(self) -> tuple[Array, Array]:
+        """Terms in P_ij = v_i v_j' + v_j v_i', which is zero unless term and column are equal."""
+        k = len(self.theta)
+        logdet, rss = np.zeros((k, k)), np.zeros((k, k))
+        for t, (mine, v, columns) in enumerate(self._variables):
+            s, tct, uu = self.summed[t]
+            same = columns[:, None] == columns
+            m = s - tct if self.likelihood.reml else s
+            logdet[mine, mine] = np.where(same, 2.0 * v.T @ m @ v, 0.0)
+            rss[mine, mine] = np.where(same, -2.0 * v.T @ uu @ v, 0.0)
+        return logdet, rss
 
     def _t_du(self) -> Array:
-        """T'P_i u for each element of theta: (k, p)."""
+        """T'P_i u for each variable: (k, p)."""
         out = np.zeros((len(self.theta), self.likelihood.products.p))
-        for i, ((t, _, _), p_i) in enumerate(
-            zip(self.likelihood.layout, self._directions, strict=True)
-        ):
-            for part in self.solved:
-                at = part.bucket.slots[t]
-                rows = part.t[at.block[:, None], at.columns]
-                u = part.u[at.block[:, None], at.columns]
-                out[i] += np.einsum("laj,ab,lb->j", rows, p_i, u)
+        for t, (mine, v, columns) in enumerate(self._variables):
+            rows, u = self._rows(t)
+            beside = self.lambdas[t][:, columns]
+            out[mine] = np.einsum("lij,li->ij", v.T @ rows, u @ beside)
+            out[mine] += np.einsum("lij,li->ij", beside.T @ rows, u @ v)
         return out
 
     def profiled_gradient(self) -> Array:
@@ -345,8 +349,27 @@ class Point:
         return out
 
 
-def _symmetric(lower: Array) -> Array:
-    return np.asarray(lower + np.tril(lower, -1).T)
+_SMALL_BLOCK = 32
+"""Up to this size the orthogonal route to the root costs little more than Cholesky's."""
+
+
+def _root(half: Array) -> Array:
+    """Lower L (B, k, k) with ``L L' = I + A A'``, diagonal of any sign.
+
+    For small blocks by a QR factorisation of [A' ; I], which never squares A: where one effect has
+    a huge variance and another has not, I + A A' would drown the second.
+    """
+    k = half.shape[1]
+    identity = np.broadcast_to(np.eye(k), half.shape)
+    if k > _SMALL_BLOCK:
+        return np.asarray(np.linalg.cholesky(half @ half.swapaxes(1, 2) + identity))
+    stacked = np.concatenate([half.swapaxes(1, 2), identity], axis=1)
+    return np.asarray(np.linalg.qr(stacked, mode="r")).swapaxes(1, 2)
+
+
+def _flat(stack: Array) -> Array:
+    """One row per element of theta."""
+    return stack.reshape(len(stack), -1)
 
 
 def semidefinite_cholesky(matrix: Array) -> Array:

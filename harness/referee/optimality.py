@@ -79,18 +79,40 @@ def optimality(point: Point) -> Optimality:
         values, vectors = np.linalg.eigh(psi)
         roots = vectors * np.sqrt(np.maximum(values, 0.0))
         gradient = max(gradient, float(np.abs(roots.T @ g @ roots).max(initial=0.0)))
-        null = vectors[:, values <= NULL_VARIANCE]
+        inside = values > NULL_VARIANCE
+        null = vectors[:, ~inside]
         ranks.append(q - null.shape[1])
         direction = None
         if null.shape[1]:
-            weight = null.T @ s @ null
-            scale, basis = np.linalg.eigh(weight)
-            inside = scale > 1e-12 * max(float(np.trace(s)), np.finfo(float).tiny)
-            white = basis[:, inside] / np.sqrt(scale[inside])
-            duals, directions = np.linalg.eigh(white.T @ (null.T @ g @ null) @ white)
-            smallest = float(duals[0]) if len(duals) else 0.0
+            white, range_white = _whitened(null, s), _whitened(vectors[:, inside], s)
+            smallest, direction = _dual(g, white, range_white)
             dual = smallest if dual is None else min(dual, smallest)
-            if smallest < 0.0:
-                direction = null @ white @ directions[:, 0]
         descent.append(direction)
     return Optimality(tuple(ranks), gradient, dual, tuple(descent))
+
+
+def _whitened(basis: Array, s: Array) -> Array:
+    """Rescale a basis to ``B' S B = I``, directions that the data do not know left out."""
+    scale, vectors = np.linalg.eigh(basis.T @ s @ basis)
+    known = scale > 1e-12 * max(float(np.trace(s)), np.finfo(float).tiny)
+    return np.asarray(basis @ (vectors[:, known] / np.sqrt(scale[known])))
+
+
+def _dual(g: Array, null: Array, inside: Array) -> tuple[float, Array | None]:
+    """Smallest eigenvalue of G in the null space of Psi, and its direction when it is negative.
+
+    G Psi = 0 also asks that G does not couple the null space to the range: [[0, c], [c, d]] has a
+    negative eigenvalue however large d is. That is what the bound theta_ii >= 0 of a factor hides,
+    where it holds a derivative that is not zero. G on the range itself is left to the gradient.
+    """
+    values, vectors = np.linalg.eigh(null.T @ g @ null)
+    if not len(values):
+        return 0.0, None
+    both = np.column_stack([inside, null])
+    coupled = both.T @ g @ both
+    coupled[: inside.shape[1], : inside.shape[1]] = 0.0
+    lowest, directions = np.linalg.eigh(coupled)
+    if lowest[0] < -DUAL_TOLERANCE:
+        return float(lowest[0]), np.asarray(both @ directions[:, 0])
+    smallest = float(values[0])
+    return smallest, np.asarray(null @ vectors[:, 0]) if smallest < 0.0 else None
