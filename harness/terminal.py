@@ -81,7 +81,8 @@ def print_run(run: Run, records: Path, page: Path) -> None:
     console.print(table)
     console.print("digits: fewest digits of agreement on any coefficient's estimate, SE, df or p")
     console.print()
-    console.print(headline(run))
+    said = headline(run)
+    console.print(Text(" ".join(part for part in (said.lead, said.rest) if part), style="bold"))
     console.print(f"report   {page}", soft_wrap=True)
     console.print(f"records  {records}", soft_wrap=True)
 

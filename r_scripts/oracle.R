@@ -77,7 +77,7 @@ oracle_deviance <- function(columns, formula, criterion, theta) {
 }
 
 # A tight fit by lmerTest: theta and sigma in lme4's order of terms, -2 log-likelihood, estimates,
-# standard errors and Satterthwaite's df of the fixed effects, with their names.
+# standard errors and Satterthwaite's df of the fixed effects.
 oracle_lmertest <- function(columns, formula, criterion, start = NULL) {
   frame <- data_frame_from_columns(columns)
   fit <- lmerTest::lmer(
@@ -85,7 +85,12 @@ oracle_lmertest <- function(columns, formula, criterion, start = NULL) {
     data = frame,
     REML = criterion == "REML",
     start = start,
-    control = lmer_control("tight")
+    control = lme4::lmerControl(
+      optimizer = "nloptwrap",
+      optCtrl = list(
+        xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, ftol_rel = 1e-15, maxeval = 20000L
+      )
+    )
   )
   table <- summary(fit, ddf = "Satterthwaite")$coefficients
   list(
@@ -94,9 +99,7 @@ oracle_lmertest <- function(columns, formula, criterion, start = NULL) {
     deviance = -2 * as.double(stats::logLik(fit)),
     estimate = as.double(table[, "Estimate"]),
     se = as.double(table[, "Std. Error"]),
-    df = as.double(table[, "df"]),
-    x_names = as.character(rownames(table)),
-    hessian_eigenvalues = as.double(eigen(fit@vcov_varpar, only.values = TRUE)$values)
+    df = as.double(table[, "df"])
   )
 }
 

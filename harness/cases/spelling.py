@@ -70,11 +70,16 @@ def _readable(bar: Bar) -> list[Bar]:
         return [bar]
     parts = []
     for term in split_bar(bar):
-        pieces: list[Node] = [reduce(partial(Binary, ":"), t) for t in term.effects.terms]
-        effects = reduce(partial(Binary, "+"), [Number("01"[term.effects.intercept]), *pieces])
-        group = reduce(partial(Binary, ":"), [Name(g, as_factor=True) for g in term.group])
+        pieces = [_product(t) for t in term.effects.terms]
+        intercept: Node = Number("01"[term.effects.intercept])
+        effects = reduce(partial(Binary, "+"), pieces, intercept)
+        group = _product(tuple(Name(g, as_factor=True) for g in term.group))
         parts.append(Bar(effects, group, double=False))
     return parts
+
+
+def _product(factors: tuple[Node, ...]) -> Node:
+    return reduce(partial(Binary, ":"), factors)
 
 
 def render_name(node: Node) -> str:

@@ -369,7 +369,7 @@ def _root(half: Array) -> Array:
 
 def _flat(stack: Array) -> Array:
     """One row per element of theta."""
-    return stack.reshape(len(stack), -1)
+    return stack.reshape(len(stack), math.prod(stack.shape[1:]))  # also without variables
 
 
 def semidefinite_cholesky(matrix: Array) -> Array:

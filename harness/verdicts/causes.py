@@ -80,7 +80,7 @@ def false_boundary(seen: Seen) -> str | None:
     for fit, audit in seen.pairs():
         if audit.certificate == "false boundary":
             return (
-                f"{fit.engine}: dual eigenvalue {audit.dual:.2g} at rank {audit.ranks}, deviance "
+                f"{fit.engine}: dual eigenvalue {audit.dual:.2g} at {_ranks(audit)}, deviance "
                 f"{audit.gap:.2g} above the best point"
             )
     return None
@@ -142,7 +142,7 @@ def singular_df(seen: Seen) -> str | None:
     return (
         f"df of {off.item} at lme4's own estimates: lmerTest {off.right:.6g}, "
         f"analytic {off.left:.6g}; "
-        f"ranks {seen.right_audit.ranks}"
+        f"{_ranks(seen.right_audit)}"
     )
 
 
@@ -174,7 +174,7 @@ def true_boundary(seen: Seen) -> str | None:
     for _, audit in seen.pairs():
         if audit.certificate == "boundary optimum":
             dual = f", dual eigenvalue {audit.dual:.2g}" if audit.dual is not None else ""
-            return f"{audit.engine}: ranks {audit.ranks}, gap {max(audit.gap, 0.0):.2g}{dual}"
+            return f"{audit.engine}: {_ranks(audit)}, gap {max(audit.gap, 0.0):.2g}{dual}"
     return None
 
 
@@ -184,6 +184,11 @@ def aliased(seen: Seen) -> str | None:
     if not gone:
         return None
     return "combinations of other columns: " + ", ".join(seen.case.design.x_names[j] for j in gone)
+
+
+def _ranks(audit: Audit) -> str:
+    """``rank 1``, or ``ranks 1 and 0`` for several terms."""
+    return f"rank{'s' if len(audit.ranks) > 1 else ''} {' and '.join(map(str, audit.ranks))}"
 
 
 def one_row_per_group(seen: Seen) -> str | None:

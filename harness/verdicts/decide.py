@@ -140,14 +140,8 @@ def _wrong_optimum(seen: Seen) -> Verdict | None:
     causes |= _held(seen, ACCOMPANYING)
     others = [f.engine for f, _ in seen.pairs() if f.engine not in engines]
     gaps = ", ".join(f"{f.engine} by {a.gap / 2.0:.2g} in log-likelihood" for f, a in wrong)
-    right = f"{others[0]} is at the optimum" if others else "neither engine is at the optimum"
-    return _verdict(
-        seen,
-        "WRONG_OPTIMUM",
-        f"{right[0].upper()}{right[1:]}; short of it: {gaps}.",
-        causes,
-        engines,
-    )
+    right = f"{others[0]} is right" if others else "Neither engine is at the optimum"
+    return _verdict(seen, "WRONG_OPTIMUM", f"{right}; short of it: {gaps}.", causes, engines)
 
 
 def _same_optimum(seen: Seen) -> Verdict:
