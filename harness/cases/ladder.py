@@ -63,6 +63,12 @@ class _Beyond:
     notebook: str = ""
 
 
+_FLAT_VALLEY = (
+    "The optimum lies on the boundary, at the end of a flat valley. Where along it a run with default "
+    "tolerances stops depends on rounding, so the digits of a default run beyond the fourth belong to "
+    "the run and not to the data; the numbers printed for lmerTest come from such a run."
+)
+
 _CLASSIC = "Classic data sets"
 _NOTEBOOKS = "statsmodels notebooks the tutorial cites"
 
@@ -193,7 +199,8 @@ def tutorial_ladder() -> tuple[Rung, ...]:
             numbers = (PrintedNumber("tutorial", "estimate", "edu", "statsmodels", slopes[level]),)
             out.append(replace(rung, printed=numbers))
         elif criterion != "ML":
-            out.append(replace(rung, printed=tutorial_numbers(rung.title)))
+            notes = rung.notes + ((_FLAT_VALLEY,) if rung.title == "LMM-Full" else ())
+            out.append(replace(rung, printed=tutorial_numbers(rung.title), notes=notes))
         else:
             out.append(rung)
     return tuple(out)
