@@ -39,8 +39,9 @@ RANGE_TOLERANCE = 1e-13
 """Eigenvalues of a block of Z'Z below this share of the largest are rounding, not range; likewise
 what is left of a unit vector after it is projected on Z."""
 
-REFINED_ELEMENTS = 20_000_000
-"""Blocks of Z with more elements than this, 320 MB as a sparse array, are not refined."""
+REFINED_PRODUCTS = 50_000_000
+"""Blocks of Z whose cross-products take more multiplications than this, about a second as sparse
+arrays, are not refined."""
 
 
 class RankDeficient(ValueError):
@@ -298,7 +299,7 @@ def _ranges(
     collinear (a predictor that varies far more between groups than within). A second pass on the
     nearly orthonormal Q of the first brings them back; it is left out where that is too large.
     """
-    if _elements(z, component) > REFINED_ELEMENTS:
+    if _products(z, component) > REFINED_PRODUCTS:
         r, inverse = _eigen_ranges(z, blocks, floor=0.0, tolerance=RANGE_TOLERANCE)
         return r, _Product(z, _block_diagonal(inverse, blocks))
     r, inverse = _eigen_ranges(z, blocks, floor=1e-15, tolerance=0.0)
@@ -332,11 +333,11 @@ def _block_diagonal(inverse: list[Array], blocks: list[Index]) -> sparse.csr_arr
     return sparse.csr_array((values, (rows, columns)), shape=(size, size))
 
 
-def _elements(z: sparse.csr_array, component: Index) -> int:
-    """Elements of Z's blocks when each is dense."""
+def _products(z: sparse.csr_array, component: Index) -> int:
+    """Multiplications in Z'Z when each block of Z is dense."""
     sizes = np.bincount(component)
     first = z.indices[z.indptr[:-1][np.diff(z.indptr) > 0]]
-    return int(sizes[component[first]].sum())
+    return int((sizes[component[first]] ** 2).sum())
 
 
 def _eigen_ranges(
