@@ -384,7 +384,7 @@ def test_the_cholesky_factor_of_a_singular_matrix_has_exact_zeros(matrix):
 
 
 def test_many_crossed_levels_are_reduced_in_seconds_whether_refined_or_not():
-    """Measured 0.4 s; refining a block of 450 columns would take tens of times that."""
+    """Measured 0.04 s. Refining a block of 900 columns and 20,000 rows took 107 s."""
     rng = np.random.default_rng(0)
     n = 10_000
     first, second = rng.integers(0, 300, n), rng.integers(0, 150, n)
