@@ -50,6 +50,15 @@ _timeout = click.option(
     help="Seconds an R fit may take.",
 )
 
+_engine = click.option(
+    "--engine",
+    "engine_name",
+    type=click.Choice(["statsmodels", "referee"]),
+    default="statsmodels",
+    show_default=True,
+    help="What is compared with lme4.",
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lmm-parity")
@@ -96,6 +105,7 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="Render the report of an existing record file; fit nothing.",
 )
+@_engine
 @_timeout
 @_json
 @_quiet
@@ -103,6 +113,7 @@ def report(
     out: Path,
     wanted: tuple[str, ...],
     source: Path | None,
+    engine_name: str,
     timeout: float,
     as_json: bool,
     quiet: bool,
@@ -117,7 +128,8 @@ def report(
     if wanted:
         rungs = select(rungs, wanted)
     options = {"rungs": " ".join(wanted) or "all", "timeout": f"{timeout:g}"}
-    _run_and_report("The ladder", rungs, out, options, timeout, as_json=as_json, quiet=quiet)
+    title = "The ladder"
+    _run_and_report(title, rungs, out, engine_name, options, timeout, as_json=as_json, quiet=quiet)
 
 
 @cli.command()
@@ -131,6 +143,7 @@ def report(
 @click.option("--predictor", metavar="COLUMN", help="Numeric column.")
 @click.option("--group", metavar="COLUMN", help="Grouping factor.")
 @_out
+@_engine
 @_timeout
 @_json
 @_quiet
@@ -140,6 +153,7 @@ def ladder(
     predictor: str | None,
     group: str | None,
     out: Path,
+    engine_name: str,
     timeout: float,
     as_json: bool,
     quiet: bool,
@@ -163,7 +177,7 @@ def ladder(
     rungs = seven_rungs(_own_dataset(data), outcome, predictor, group, prefix="ladder")
     options = {"data": str(data), "outcome": outcome, "predictor": predictor, "group": group}
     title = f"The tutorial's ladder on {data.name}"
-    _run_and_report(title, rungs, out, options, timeout, as_json=as_json, quiet=quiet)
+    _run_and_report(title, rungs, out, engine_name, options, timeout, as_json=as_json, quiet=quiet)
 
 
 @cli.command()
@@ -184,6 +198,7 @@ def ladder(
     metavar="COLUMN=A,B,C",
     help="Level order of a factor; the first is the reference (repeatable).",
 )
+@_engine
 @_timeout
 @_json
 @_quiet
@@ -206,7 +221,7 @@ def fit(
     from harness.cases.case import Case
     from harness.cases.ladder import Rung
     from harness.cases.model import bind, parse_model
-    from harness.engines.statsmodels import StatsmodelsEngine
+    from harness.engines.registry import PYTHON_ENGINES
     from harness.numbers import encode
     from harness.terminal import print_case
 
@@ -221,7 +236,7 @@ def fit(
     focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
     rung = Rung(case, data.name, "", focus, dataset)
     with _r_engine(timeout) as reference:
-        plan = Plan("fit", [rung], StatsmodelsEngine(), reference)
+        plan = Plan("fit", [rung], PYTHON_ENGINES[engine_name](), reference)
         with _progress("Fitting in both engines", 1, hidden=quiet or as_json) as advance:
             record = next(run(plan))
             advance(record.id)
@@ -350,6 +365,7 @@ def _run_and_report(
     title: str,
     rungs: Sequence[Rung],
     out: Path,
+    engine_name: str,
     options: dict[str, str],
     timeout: float,
     *,
@@ -357,7 +373,7 @@ def _run_and_report(
     quiet: bool,
 ) -> None:
     from harness.campaign.run import Plan, run_to_file
-    from harness.engines.statsmodels import StatsmodelsEngine
+    from harness.engines.registry import PYTHON_ENGINES
 
     _require_writable(out)
     path = out / "parity.jsonl"
@@ -365,10 +381,10 @@ def _run_and_report(
         plan = Plan(
             title=title,
             rungs=rungs,
-            engine=StatsmodelsEngine(),
+            engine=PYTHON_ENGINES[engine_name](),
             reference=reference,
             command=shlex.join(["lmm-parity", *sys.argv[1:]]),
-            options=tuple(options.items()),
+            options=tuple({"engine": engine_name, **options}.items()),
         )
         with _progress("Fitting", len(rungs), hidden=quiet or as_json) as advance:
             run_to_file(plan, path, lambda record: advance(record.id))

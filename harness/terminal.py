@@ -208,13 +208,21 @@ def _side_by_side(
         table.add_row(
             Text(item),
             _LABELS[row.quantity],
-            _number(row.left),
-            _number(row.right),
+            *_pair(row.left, row.right),
             f"{row.difference:.1e}{unit}" if row.difference else "0",
             _digits(row.digits),
             Text("" if row.within else "!", style="bold red"),
         )
     return table
+
+
+def _pair(left: float, right: float) -> tuple[str, str]:
+    """Write two values with the same number of decimals, seven digits of the larger."""
+    size = max(abs(left), abs(right))
+    if not (math.isfinite(left) and math.isfinite(right)) or size >= 1e7 or 0.0 < size < 1e-4:
+        return _number(left), _number(right)
+    decimals = 6 if size < 1.0 else 6 - math.floor(math.log10(size))
+    return f"{left:.{decimals}f}", f"{right:.{decimals}f}"
 
 
 def _number(value: float) -> str:

@@ -67,8 +67,9 @@ class Basis:
 
 @dataclass(frozen=True)
 class Slots:
-    """Where the levels of one term sit in a bucket: block of each level, its columns (m, q)."""
+    """Levels of one term in a bucket: their numbers, blocks and columns, the last (m, q)."""
 
+    level: Index
     block: Index
     columns: Index
 
@@ -416,6 +417,7 @@ def _bucketed(
             first = start + np.arange(len(t.levels)) * q
             mine = number[component[first]] >= 0
             columns = first[mine][:, None] + np.arange(q)
-            slots.append(Slots(number[component[first[mine]]], place[columns]))
+            block = number[component[first[mine]]]
+            slots.append(Slots(np.flatnonzero(mine), block, place[columns]))
         buckets.append(Bucket(r, f, tuple(slots)))
     return tuple(buckets)
