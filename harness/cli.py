@@ -208,6 +208,7 @@ def fit(
     ml: bool,
     factors: tuple[str, ...],
     levels: tuple[str, ...],
+    engine_name: str,
     timeout: float,
     as_json: bool,
     quiet: bool,

@@ -103,7 +103,6 @@ def read_csv(path: Path) -> pd.DataFrame:
             path,
             sep=delimiter,
             encoding="utf-8-sig",
-            float_precision="round_trip",
             index_col=False,
             on_bad_lines="error",
         )

@@ -43,7 +43,7 @@ class FactorColumn:
     @property
     def missing(self) -> NDArray[np.bool_]:
         """Mask of length n."""
-        return self.codes == MISSING_CODE
+        return np.asarray(self.codes == MISSING_CODE)
 
 
 Column = NumericColumn | FactorColumn
@@ -84,7 +84,8 @@ class Table:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Rows without a missing value: the rule of this contract is to use these (listwise)."""
-        return ~np.logical_or.reduce([column.missing for column in self.columns])
+        missing = np.column_stack([column.missing for column in self.columns])
+        return np.asarray(~missing.any(axis=1), dtype=np.bool_)
 
     def rows(self, keep: NDArray[np.bool_]) -> Table:
         """Return the rows where ``keep`` is true; levels stay as they are."""

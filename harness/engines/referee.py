@@ -105,7 +105,7 @@ def _fit(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
 
 
 def _conditional_modes(point: Point) -> list[Array]:
-    """u = Psi Z'V^-1 (y - X beta) by term, (k, q) each, for the effects as they are in the data."""
+    """Return u = Psi Z'V^-1 (y - X beta) by term, (k, q) each, in the units of the data."""
     basis = point.likelihood.products.basis
     out = []
     for t, (q, levels) in enumerate(

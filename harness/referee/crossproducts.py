@@ -240,14 +240,12 @@ def _blocks(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(n, int(offsets[-1])),
     )
-    component = _components(terms, effects, offsets)
+    component = _components(terms, effects)
     rest, per_block = _projected(z_all, component, xy)
     return rest, _bucketed(terms, effects, offsets, component, per_block)
 
 
-def _components(
-    terms: tuple[RandomDesign, ...], effects: list[Array], offsets: NDArray[np.int64]
-) -> Index:
+def _components(terms: tuple[RandomDesign, ...], effects: list[Array]) -> Index:
     """Independent block of every random-effects column: levels that share a row are connected."""
     starts = np.cumsum([0] + [len(t.levels) for t in terms])
     nodes = [t.codes + start for t, start in zip(terms, starts[:-1], strict=True)]

@@ -8,7 +8,7 @@ reported.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,11 @@ import numpy as np
 from harness.cases.case import Case
 from harness.engines.base import Failure, Fit
 from harness.referee.crossproducts import aliased_columns
+from harness.referee.deviance import Likelihood
 from harness.referee.optimality import NULL_VARIANCE
 from harness.verdicts.audit import Audit
 from harness.verdicts.comparison import Comparison
+from harness.verdicts.tolerances import load_tolerances
 
 
 @dataclass(frozen=True)
@@ -63,27 +65,27 @@ Predicate = Callable[[Seen], str | None]
 
 def stopped_short(seen: Seen) -> str | None:
     """Hold when a fit stopped above the best deviance with no false boundary in its way."""
-    for fit, audit in seen.pairs():
-        if audit.certificate == "stopped short":
-            said = {True: ", and says it converged", False: ", and says so", None: ""}[
-                fit.converged
-            ]
-            return (
-                f"{fit.engine}: deviance {audit.gap:.2g} above the best point, largest scaled "
-                f"derivative {audit.gradient:.2g}{said}"
-            )
-    return None
+    said = {True: ", and says it converged", False: ", and says so", None: ""}
+    return _joined(
+        f"{fit.engine}: deviance {audit.gap:.2g} above the best point, largest scaled "
+        f"derivative {audit.gradient:.2g}{said[fit.converged]}"
+        for fit, audit in seen.pairs()
+        if audit.certificate == "stopped short"
+    )
 
 
 def false_boundary(seen: Seen) -> str | None:
     """Hold when a fit sits on a boundary from which the likelihood rises."""
-    for fit, audit in seen.pairs():
-        if audit.certificate == "false boundary":
-            return (
-                f"{fit.engine}: dual eigenvalue {audit.dual:.2g} at {_ranks(audit)}, deviance "
-                f"{audit.gap:.2g} above the best point"
-            )
-    return None
+    return _joined(
+        f"{fit.engine}: dual eigenvalue {audit.dual:.2g} at {_ranks(audit)}, deviance "
+        f"{audit.gap:.2g} above the best point"
+        for fit, audit in seen.pairs()
+        if audit.certificate == "false boundary"
+    )
+
+
+def _joined(lines: Iterable[str]) -> str | None:
+    return "; ".join(lines) or None
 
 
 def zeroed_fixed_effects(seen: Seen) -> str | None:
@@ -147,16 +149,42 @@ def singular_df(seen: Seen) -> str | None:
 
 
 def lmertest_units(seen: Seen) -> str | None:
-    """At lme4's own full-rank point lmerTest's df are off."""
+    """At lme4's own full-rank point lmerTest's df are off, and one of its absolute limits is met."""
     off = _df_off(seen)
     if off is None or seen.right_audit is None or seen.right_audit.dual is not None:
         return None
-    assert isinstance(seen.right, Fit)
+    limit = _absolute_limit(seen)
+    if limit is None:
+        return None
     return (
         f"df of {off.item} at lme4's own estimates: lmerTest {off.right:.6g}, "
-        f"analytic {off.left:.6g}; "
-        f"residual SD {math.sqrt(seen.right.residual_variance):.2g}"
+        f"analytic {off.left:.6g}; {limit}"
     )
+
+
+_STEP_LIMIT = math.sqrt(np.finfo(float).eps / 7e-7)
+"""numDeriv's ``zero.tol``: a parameter below it is moved by an absolute 1e-4, not by a tenth."""
+
+_EIGENVALUE_LIMIT = 1e-8
+"""lmerTest leaves out directions in which the Hessian is flatter than this."""
+
+
+def _absolute_limit(seen: Seen) -> str | None:
+    assert isinstance(seen.right, Fit)
+    assert seen.right_audit is not None
+    sigma = math.sqrt(seen.right.residual_variance)
+    if sigma < _STEP_LIMIT:
+        return f"residual SD {sigma:.2g}, below the step of its numerical derivatives"
+    theta = np.abs(seen.right_audit.theta)
+    small = theta[(theta > 0.0) & (theta < _STEP_LIMIT)]
+    if small.size:
+        return f"theta {small.min():.2g}, below the step of its numerical derivatives"
+    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
+    hessian = likelihood.at(seen.right_audit.theta).hessian(sigma)
+    flattest = float(np.linalg.eigvalsh(hessian)[0])
+    if flattest < _EIGENVALUE_LIMIT:
+        return f"eigenvalue {flattest:.2g} of the Hessian, below its cut-off of 1e-8"
+    return None
 
 
 def flat_optimum(seen: Seen) -> str | None:
@@ -233,6 +261,22 @@ def random_effects_refused(seen: Seen) -> str | None:
             if message.kind == "error" and message.text.startswith("random_effects:"):
                 return f"{fit.engine}: {message.text}"
     return None
+
+
+def same_space(seen: Seen) -> str | None:
+    """Hold when the fits have in common what does not depend on a basis of the fixed effects."""
+    left, right = seen.left, seen.right
+    if not isinstance(left, Fit) or not isinstance(right, Fit):
+        return None
+    if len(left.fitted) != len(right.fitted) or not left.fitted:
+        return None
+    sigma = math.sqrt(right.residual_variance)
+    apart = float(np.abs(np.array(left.fitted) - np.array(right.fitted)).max()) / sigma
+    spread = abs(left.residual_variance / right.residual_variance - 1.0)
+    table = load_tolerances()
+    if not (apart <= table["fitted"].default and spread <= table["residual_variance"].default):
+        return None
+    return f"fitted values within {apart:.2g} residual SD"
 
 
 FAILING: dict[str, Predicate] = {

@@ -32,8 +32,16 @@ def compare(
     Standard errors are like for like on both sides: the referee's at each fit's own estimates. df,
     t and p of the reference are what it printed, those of the other side the referee's, so that
     lmerTest's numbers are checked and not assumed. ``singular`` says whether the optimum is.
+    Nothing is compared between fits with different random effects.
     """
+    if random_effects(left) != random_effects(right):
+        return ()
     return tuple(_rows(design, left, left_audit, right, right_audit, singular=singular))
+
+
+def random_effects(fit: Fit) -> list[tuple[str, int]]:
+    """Grouping factor and number of effects of each term."""
+    return [(term.group, len(term.names)) for term in fit.random]
 
 
 def _rows(

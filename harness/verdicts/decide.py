@@ -5,9 +5,20 @@ from __future__ import annotations
 import math
 
 from harness.engines.base import Fit
-from harness.verdicts.causes import ACCOMPANYING, EXPLAINING, FAILING, WRONG, Predicate, Seen
+from harness.verdicts.audit import Audit
+from harness.verdicts.causes import (
+    ACCOMPANYING,
+    EXPLAINING,
+    FAILING,
+    WRONG,
+    Predicate,
+    Seen,
+    same_space,
+)
+from harness.verdicts.compare import random_effects
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.known import load_known
+from harness.verdicts.tolerances import load_tolerances
 from harness.verdicts.verdict import Verdict, VerdictClass
 
 
@@ -84,38 +95,38 @@ def _different(seen: Seen) -> Verdict | None:
     left, right = seen.left, seen.right
     assert isinstance(left, Fit)
     assert isinstance(right, Fit)
-    if left.n_obs != right.n_obs:
-        text = f"{left.engine} used {left.n_obs} rows, {right.engine} {right.n_obs}."
-        return _verdict(seen, "DATA_MISMATCH", text, {})
+    rows, sent = len(seen.case.design.y), seen.case.table.checksum()
+    both = (left, right)
+    astray = tuple(f.engine for f in both if f.n_obs != rows)
+    if astray:
+        used = ", ".join(f"{f.engine} {f.n_obs}" for f in both)
+        text = f"Complete rows: {rows}; rows used: {used}."
+        return _verdict(seen, "DATA_MISMATCH", text, {}, astray)
+    astray = tuple(f.engine for f in both if f.data_checksum != sent)
+    if astray:
+        text = f"{' and '.join(astray)} did not get the same data: another checksum."
+        return _verdict(seen, "DATA_MISMATCH", text, {}, astray)
     names = seen.case.design.x_names
     own = {f.engine: [c.name for c in f.coefficients] for f in (left, right)}
     odd = tuple(engine for engine, have in own.items() if have != list(names))
     if odd:
         if len(own[left.engine]) == len(own[right.engine]) and not _held(seen, FAILING):
-            close = (
-                left.loglik is not None
-                and right.loglik is not None
-                and (seen.case.model.criterion == "REML" or abs(left.loglik - right.loglik) < 1e-4)
-            )
-            if close:
+            same = same_space(seen)
+            if same is not None:
                 text = "The engines code the fixed effects in different bases of one space."
-                return _verdict(
-                    seen,
-                    "CODING",
-                    text,
-                    {
-                        "reml-coding": "columns: "
-                        + "; ".join(f"{e} {', '.join(h)}" for e, h in own.items())
-                    },
-                    odd,
-                )
+                columns = "; ".join(f"{e} {', '.join(h)}" for e, h in own.items())
+                evidence = {"reml-coding": f"columns: {columns}; {same}"}
+                return _verdict(seen, "CODING", text, evidence, odd)
         causes = _held(seen, {"aliased-columns": FAILING["aliased-columns"]})
         text = (
             f"The engines fitted different fixed effects; {' and '.join(odd)} changed the design."
         )
         return _verdict(seen, "DIFFERENT_MODEL", text, causes, odd)
-    if [t.group for t in left.random] != [t.group for t in right.random]:
-        return _verdict(seen, "DIFFERENT_MODEL", "The engines have different random terms.", {})
+    wanted = [(t.group, len(t.names)) for t in seen.case.design.random]
+    astray = tuple(f.engine for f in both if random_effects(f) != wanted)
+    if astray:
+        text = f"{' and '.join(astray)} fitted other random effects than the formula asks for."
+        return _verdict(seen, "DIFFERENT_MODEL", text, {}, astray)
     return None
 
 
@@ -132,10 +143,13 @@ def _wrong_optimum(seen: Seen) -> Verdict | None:
     causes = _held(seen, WRONG)
     if not causes:
         fit, audit = wrong[0]
-        text = (
-            f"{fit.engine} is not at the optimum ({audit.certificate}, fixed effects "
-            f"{audit.gls_distance:.2g} SE from GLS) for no known reason."
+        what = (
+            "variances are no valid covariance matrix"
+            if audit.certificate == "outside the parameter space"
+            else f"fixed effects are {audit.gls_distance:.2g} SE from the GLS estimates at its own "
+            "variances"
         )
+        text = f"{fit.engine}'s {what}, for no known reason."
         return _verdict(seen, "UNEXPLAINED", text, {}, engines)
     causes |= _held(seen, ACCOMPANYING)
     others = [f.engine for f, _ in seen.pairs() if f.engine not in engines]
@@ -150,6 +164,12 @@ def _same_optimum(seen: Seen) -> Verdict:
     if not seen.comparisons:
         text = "Nothing could be compared."
         return _verdict(seen, "UNEXPLAINED", text, accompanying)
+    misstated = [(f, a) for f, a in seen.pairs() if _misstated(a)]
+    if misstated:
+        said = " and ".join(f"{f.engine}'s by {a.loglik_error:.2g}" for f, a in misstated)
+        text = f"Same optimum, yet the log-likelihood is not that of the fit's estimates: {said}."
+        engines = tuple(f.engine for f, _ in misstated)
+        return _verdict(seen, "UNEXPLAINED", text, accompanying, engines)
     if not outside:
         where = "on the boundary: a singular fit" if "true-boundary" in accompanying else ""
         text = f"Both engines are right, at the same optimum{' ' + where if where else ''}."
@@ -177,6 +197,15 @@ def _same_optimum(seen: Seen) -> Verdict:
         )
         return _verdict(seen, "TOLERANCE", text, causes | accompanying)
     return _verdict(seen, "UNEXPLAINED", f"Same optimum, yet {beyond}.", accompanying)
+
+
+def _misstated(audit: Audit) -> bool:
+    """Whether the log-likelihood an engine states is another than the referee's at its point.
+
+    Held to the default tolerance in every setting: rounding grows with the log-likelihood.
+    """
+    error = audit.loglik_error
+    return error is not None and not abs(error) <= load_tolerances()["loglik"].default
 
 
 def _worst(comparisons: list[Comparison]) -> Comparison:

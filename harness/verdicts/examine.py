@@ -96,8 +96,10 @@ def _audit(fit: Fit, point: Point | None, best: Optimum) -> Audit:
         )
     sigma = math.sqrt(fit.residual_variance)
     loglik = -0.5 * point.deviance(sigma)
-    gap = point.deviance() - best.deviance
+    # At the fit's own sigma, so that a wrong divisor of the residual variance counts.
+    gap = point.deviance(sigma) - best.deviance
     outcome = optimality(point)
+    profiled = (point.sigma * point.likelihood.products.basis.y_scale / sigma) ** 2
     certificate = _certificate(fit, gap, outcome, best)
     coefficients, distance = _like_for_like(fit, point, sigma)
     optimal = certificate in ("interior optimum", "boundary optimum")
@@ -108,7 +110,7 @@ def _audit(fit: Fit, point: Point | None, best: Optimum) -> Audit:
         loglik=loglik,
         loglik_error=None if fit.loglik is None else fit.loglik - loglik,
         gap=gap,
-        gradient=outcome.gradient,
+        gradient=max(outcome.gradient, point.likelihood.m * abs(1.0 - profiled)),
         dual=outcome.dual,
         ranks=outcome.ranks,
         gls_distance=distance,
@@ -143,7 +145,8 @@ def _like_for_like(fit: Fit, point: Point, sigma: float) -> tuple[tuple[Coeffici
         return fit.coefficients, math.nan
     rows, distance = [], 0.0
     for own, test in zip(fit.coefficients, tests, strict=True):
-        distance = max(distance, abs(own.estimate - test.estimate) / test.se)
+        # np.maximum keeps a NaN, which max() drops.
+        distance = float(np.maximum(distance, abs(own.estimate - test.estimate) / test.se))
         statistic = own.estimate / test.se
         rows.append(
             Coefficient(
