@@ -81,10 +81,13 @@ def main() -> None:
         click.echo(f"lmm-parity: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        command = context.command_path if context is not None else "lmm-parity"
+        message = " ".join(error.format_message().split())
+        click.echo(f"lmm-parity: {message} ({command} --help says more)", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("lmm-parity: interrupted; nothing half-written was kept", err=True)
+        click.echo("lmm-parity: interrupted; no report was written", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
@@ -233,6 +236,10 @@ def fit(
     _require_used([*factors, *order], {name.name for name in model.names()})
     table = bind(model, dataset.frame, factors=factors, levels=order)
     case = Case(data.name, model, table)
+    rows, columns = case.design.x.shape
+    if rows <= columns:
+        counts = f"{rows} complete row{'s' if rows > 1 else ''} for {columns} fixed effects"
+        raise BadInput(f"{counts}: nothing is left for a residual variance")
     names = case.design.x_names
     focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
     rung = Rung(case, data.name, "", focus, dataset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
@@ -74,8 +75,8 @@ def read_csv(path: Path) -> pd.DataFrame:
     Raises
     ------
     BadInput
-        When the file is missing, not text in UTF-8, not a table, has no rows, or has empty or
-        duplicate column names.
+        When the file is missing, not text in UTF-8, not a table, has no rows, rows of another
+        length than the header, or empty or duplicate column names.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -98,6 +99,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     delimiter = max(_DELIMITERS, key=first.count)
     header = next(csv.reader([first], delimiter=delimiter))
     _check_header(path, header)
+    _check_widths(path, text, delimiter, len(header))
     try:
         frame = pd.read_csv(
             path,
@@ -108,10 +110,25 @@ def read_csv(path: Path) -> pd.DataFrame:
         )
     except (pd.errors.ParserError, ValueError) as error:
         reason = str(error).strip().splitlines()[-1]
+        reason = reason.removeprefix("Error tokenizing data. C error: ")
         raise BadInput(f"{path}: not a CSV table: {reason}") from None
     if len(frame) == 0:
         raise BadInput(f"{path}: there is a header but no rows")
     return frame
+
+
+def _check_widths(path: Path, text: str, delimiter: str, width: int) -> None:
+    """Refuse ragged rows: pandas fills short ones with missing values and cuts long ones."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for fields in reader:
+            if fields and len(fields) != width:
+                raise BadInput(
+                    f"{path}: line {reader.line_num} has {len(fields)} "
+                    f"field{'s' if len(fields) != 1 else ''}, the header {width}"
+                )
+    except csv.Error as error:
+        raise BadInput(f"{path}: line {reader.line_num}: {error}") from None
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from harness.cases.formula import Bar, Binary, Formula, Name, Node, names_in, parse
@@ -120,8 +121,8 @@ def bind(
     Raises
     ------
     BadInput
-        For what :func:`table_from_frame` refuses, an outcome that is not numeric, a factor in
-        arithmetic, or too few complete rows.
+        For what :func:`table_from_frame` refuses, an outcome that is not numeric or the same in
+        every row, a factor with one level, or no complete row.
     """
     roles: dict[str, set[bool]] = {}
     for name in model.names():
@@ -138,7 +139,31 @@ def bind(
     )
     if not table.complete.any():
         raise BadInput("no row is complete: every row misses a value in some column of the model")
+    if table.complete.sum() > 1:
+        _require_variation(model, table.rows(table.complete))
     return table
+
+
+def _require_variation(model: Model, used: Table) -> None:
+    """Refuse what leaves nothing to estimate: a constant outcome, a factor with one level."""
+    match model.formula.outcome:
+        case Name(name=name):
+            outcome = used[name]
+            if isinstance(outcome, NumericColumn) and np.ptp(outcome.values) == 0.0:
+                raise BadInput(f"the outcome {name!r} is {outcome.values[0]:g} in every row used")
+    for term in model.random:
+        columns = [column_of(used, Name(name, as_factor=True)) for name in term.group]
+        codes = np.array([c.codes for c in columns if isinstance(c, FactorColumn)])
+        if (codes == codes[:, :1]).all():
+            raise BadInput(
+                f"grouping factor {':'.join(term.group)!r} has one level in the rows used; "
+                "a random effect needs at least two"
+            )
+    for node in names_in(model.formula.fixed):
+        column = column_of(used, node)
+        if isinstance(column, FactorColumn) and (column.codes == column.codes[0]).all():
+            level = column.levels[column.codes[0]]
+            raise BadInput(f"factor {node.name!r} has one level ({level!r}) in the rows used")
 
 
 def column_of(table: Table, name: Name) -> NumericColumn | FactorColumn:

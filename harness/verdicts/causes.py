@@ -149,7 +149,7 @@ def singular_df(seen: Seen) -> str | None:
 
 
 def lmertest_units(seen: Seen) -> str | None:
-    """At lme4's own full-rank point lmerTest's df are off, and one of its absolute limits is met."""
+    """At lme4's own full-rank point lmerTest's df are off, and an absolute limit is met."""
     off = _df_off(seen)
     if off is None or seen.right_audit is None or seen.right_audit.dual is not None:
         return None
@@ -235,14 +235,6 @@ def too_many_effects(seen: Seen) -> str | None:
         count = len(term.levels) * len(term.names)
         if len(term.levels) < n <= count:
             return f"{term.group}: {len(term.levels)} levels x {len(term.names)} effects, {n} rows"
-    return None
-
-
-def not_expressible(seen: Seen) -> str | None:
-    """Hold when an engine has no way to write the model."""
-    for failure in seen.failures():
-        if failure.reason == "unsupported":
-            return f"{failure.engine}: {failure.text}"
     return None
 
 

@@ -40,7 +40,7 @@ def compare(
 
 
 def random_effects(fit: Fit) -> list[tuple[str, int]]:
-    """Grouping factor and number of effects of each term."""
+    """Return the grouping factor and the number of effects of each term."""
     return [(term.group, len(term.names)) for term in fit.random]
 
 
