@@ -129,8 +129,28 @@ def quote_name(name: str) -> str:
 
 
 _R_RESERVED = frozenset(
-    "if else repeat while function for next break in TRUE FALSE NULL Inf NaN ... "
-    "NA NA_integer_ NA_real_ NA_complex_ NA_character_".split()  # noqa: SIM905  # a word list
+    {
+        "if",
+        "else",
+        "repeat",
+        "while",
+        "function",
+        "for",
+        "next",
+        "break",
+        "in",
+        "TRUE",
+        "FALSE",
+        "NULL",
+        "Inf",
+        "NaN",
+        "...",
+        "NA",
+        "NA_integer_",
+        "NA_real_",
+        "NA_complex_",
+        "NA_character_",
+    }
 )
 
 

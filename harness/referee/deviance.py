@@ -108,8 +108,8 @@ class Point:
             lower: Array = _root(r @ bucket.scatter(self.lambdas))
             diagonal = np.abs(np.diagonal(lower, axis1=1, axis2=2))
             self.logdet_h += 2.0 * float(np.log(diagonal).sum())
-            solved_r: Array = np.linalg.solve(lower, r)
-            solved_f: Array = np.linalg.solve(lower, bucket.f)
+            solved_r = np.asarray(np.linalg.solve(lower, r), dtype=np.float64)
+            solved_f = np.asarray(np.linalg.solve(lower, bucket.f), dtype=np.float64)
             cross += np.einsum("bki,bkj->ij", solved_f, solved_f)
             self._halves.append((bucket, solved_r, solved_f))
         p = products.p

@@ -57,7 +57,7 @@ def contrast_tests(
     # df do not depend on the variables in which the variance parameters are written.
     point, _ = point.conditioned()
     covariance = internal**2 * point.to_data(point.c)
-    inner: list[Array] = [point.c @ h1 @ point.c for h1 in point.xhx_derivatives]
+    inner = np.asarray(point.c @ point.xhx_derivatives @ point.c, dtype=np.float64)
     derivatives = [internal**2 * point.to_data(matrix) for matrix in inner]
     derivatives.append(2.0 * covariance / sigma)
     asymptotic = _variance_of_varpar(point, sigma)
