@@ -66,7 +66,8 @@ class _Beyond:
 _FLAT_VALLEY = (
     "The optimum lies on the boundary, at the end of a flat valley. Where along it a run with "
     "default tolerances stops depends on rounding, so the digits of a default run beyond the "
-    "fourth belong to the run and not to the data; the numbers printed for lmerTest come from such a run."
+    "fourth belong to the run and not to the data; the numbers printed for lmerTest come from such "
+    "a run."
 )
 
 _CLASSIC = "Classic data sets"
