@@ -358,9 +358,10 @@ def _progress(what: str, total: int, *, hidden: bool) -> Iterator[Callable[[str]
     if total > 1:
         columns += [BarColumn(), TextColumn("{task.completed}/{task.total}")]
     columns += [TimeElapsedColumn(), TextColumn("{task.fields[now]}")]
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=hidden
-    ) as progress:
+    console = Console(stderr=True)
+    # In a pipe or a log a bar that erases itself leaves empty lines.
+    hidden = hidden or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task(what, total=total or None, now="")
 
         def advance(now: str) -> None:

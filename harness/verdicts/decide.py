@@ -190,7 +190,8 @@ def _same_optimum(seen: Seen) -> Verdict:
             who = "The referee's df hold" if cause == "lmertest-units" else "Neither df is reliable"
             text = f"Same optimum; {beyond}. {who}."
             kind: VerdictClass = "DEFINITION" if cause == "lmertest-units" else "TOLERANCE"
-            return _verdict(seen, kind, text, kept)
+            engines = (seen.right.engine,) if cause == "lmertest-units" else ()
+            return _verdict(seen, kind, text, kept, engines)
     if "flat-optimum" in causes:
         text = (
             f"Same optimum, reached to the default tolerance; {beyond}, and agrees when run tight."
