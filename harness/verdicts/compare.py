@@ -75,7 +75,7 @@ def _rows(
         for item, a, b, size in _covariances(mine_term, own_term, sigma2):
             yield row("variance", item, a, b, size)
     yield row("residual_variance", "", left.residual_variance, sigma2)
-    sigma = math.sqrt(sigma2)
+    sigma = math.sqrt(max(sigma2, 0.0))
     for term, mine_term, own_term in zip(design.random, left.random, right.random, strict=False):
         if mine_term.effects is None or own_term.effects is None:
             continue
@@ -91,7 +91,7 @@ def _covariances(
     left: RandomTerm, right: RandomTerm, sigma2: float
 ) -> Iterator[tuple[str, float, float, float]]:
     """Lower triangle of Psi: item, the two values and the size that a difference is relative to."""
-    floor = load_tolerances()["variance"].floor * sigma2
+    floor = load_tolerances()["variance"].floor * max(sigma2, 0.0)
     for i, name in enumerate(right.names):
         for j in range(i + 1):
             other = right.names[j]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from harness.engines.base import Fit
 from harness.verdicts.audit import Audit
+from harness.verdicts.compare import random_effects
 from harness.verdicts.verdict import Definition
 
 SHOWN = 1e-9
@@ -46,7 +47,8 @@ def _found(left: Fit, audit: Audit, right: Fit) -> Iterator[Definition]:
                 right=other.se,
                 like_for_like=fair.se,
             )
-    if mixed:
+    comparable = random_effects(left) == random_effects(right) and left.residual_variance > 0.0
+    if mixed and comparable:
         for term, same in zip(left.random, right.random, strict=False):
             for i, name in enumerate(term.names):
                 variance = term.covariance[i][i]
@@ -58,6 +60,15 @@ def _found(left: Fit, audit: Audit, right: Fit) -> Iterator[Definition]:
                         right=same.covariance[i][i],
                         like_for_like=variance,
                     )
+        for (item, shown), error in zip(left.variance_se, audit.variance_se, strict=False):
+            if _differ(shown, error, 1e-4):
+                yield Definition(
+                    cause="variance-se-column",
+                    item=item,
+                    left=shown,
+                    right=None,
+                    like_for_like=error,
+                )
         warned = any("boundary" in m.text for m in left.messages)
         if right.singular is not None and warned != right.singular:
             smallest = min(t.covariance[i][i] for t in left.random for i in range(len(t.names)))

@@ -15,6 +15,7 @@ from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.optimum import Optimum, find_optimum
 from harness.referee.satterthwaite import contrast_tests, two_sided_p
+from harness.referee.variance_errors import variance_errors
 from harness.verdicts.audit import Audit, Certificate
 from harness.verdicts.tolerances import load_tolerances
 
@@ -65,10 +66,10 @@ def _relative(fit: Fit) -> list[Array]:
 
 def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
     """Return the fit's variances as a point; None when outside the parameter space."""
+    if not fit.residual_variance > 0.0:
+        return None
     relative = _relative(fit)
-    if not fit.residual_variance > 0.0 or [len(p) for p in relative] != list(
-        likelihood.products.sizes
-    ):
+    if [len(p) for p in relative] != list(likelihood.products.sizes):
         return None
     for psi in relative:
         values = np.linalg.eigvalsh(psi)
@@ -116,6 +117,7 @@ def _audit(fit: Fit, point: Point | None, best: Optimum) -> Audit:
         gls_distance=distance,
         coefficients=coefficients,
         theta=tuple(point.theta.tolist()),
+        variance_se=variance_errors(point, sigma),
         # "converged" is a claim; "not converged" at the optimum is a false alarm, also untrue.
         converged_true=None if fit.converged is None else fit.converged == optimal,
         singular_true=None
