@@ -164,7 +164,8 @@ def print_case(case: CaseRecord, versions: dict[str, str]) -> None:
         example = focus[0] if focus else example
         text = (
             f"  note     {known[definition].title}: {example.item} "
-            f"{_number(example.left)} there, {_number(example.right)} in R"
+            f"{_number(example.left)} there, "
+            f"{'nothing' if example.right is None else _number(example.right)} in R"
         )
         if example.like_for_like is not None:
             text += f", {_number(example.like_for_like)} like for like"

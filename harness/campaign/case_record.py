@@ -215,6 +215,7 @@ def _value(fit: Fit, quantity: str, item: str) -> float | None:
         "loglik": lambda: fit.loglik,
         "reml_criterion": lambda: None if fit.loglik is None else -2.0 * fit.loglik,
         "variance": lambda: _variance(fit, item),
+        "variance_se": lambda: _variance_error(fit, item),
         "random_effect": lambda: _random_effect(fit, item),
     }
     if quantity in readers:
@@ -259,6 +260,13 @@ def _variance(fit: Fit, item: str) -> float | None:
         if cross and first in names and second in names:
             return float(term.covariance[names[first]][names[second]])
     return None
+
+
+def _variance_error(fit: Fit, item: str) -> float | None:
+    """Return the printed standard error of a variance; ``"Group Var"`` is the intercept's."""
+    name = item.removesuffix(" Var")
+    wanted = "Intercept" if name == "Group" else name
+    return next((v for label, v in fit.variance_se if label.endswith(f": {wanted}")), None)
 
 
 def _random_effect(fit: Fit, level: str) -> float | None:

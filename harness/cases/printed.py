@@ -62,6 +62,7 @@ _QUANTITIES = {
     "p_values": "p",
     "df": "df",
     "variance": "variance",
+    "variance_se": "variance_se",
     "random_effects": "random_effect",
 }
 _SCALARS = {"scale": "scale", "loglik": "loglik", "reml_criterion": "reml_criterion"}

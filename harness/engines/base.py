@@ -88,6 +88,10 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
         As the engine states it; None where it says nothing.
     settings : tuple of str
         What was run: optimizer, tolerances, number of starts.
+    variance_se : tuple of (str, float)
+        What the engine prints as standard errors of variance parameters, under its own names.
+    probes : dict of str to str
+        What the adapter found out about the engine's run: evidence for a cause, by its name.
     data_checksum : str
         MD5 of the data as the engine's side received it.
     seconds : float
@@ -112,6 +116,8 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     singular: bool | None = None
     settings: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
+    variance_se: tuple[tuple[str, Real], ...] = ()
+    probes: dict[str, str] = {}
     data_checksum: str = ""
     seconds: float = 0.0
 

@@ -44,9 +44,17 @@ class StatsmodelsEngine:
 
     A fresh model is built for every fit, since ``MixedLM.fit`` changes its model and an ML fit
     would alter the log-likelihood of an earlier REML result.
+
+    Parameters
+    ----------
+    method : str, optional
+        Optimizer of the default setting, as ``MixedLM.fit(method=...)``; its own chain without it.
     """
 
     name = "statsmodels"
+
+    def __init__(self, method: str | None = None) -> None:
+        self.method = method
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages the numbers depend on."""
@@ -71,7 +79,10 @@ class StatsmodelsEngine:
         started = time.perf_counter()
         try:
             with _recorded(messages):
-                fit = (_ols if case.model.criterion == "OLS" else _mixed)(case, setting, messages)
+                if case.model.criterion == "OLS":
+                    fit = _ols(case, setting, messages)
+                else:
+                    fit = _mixed(case, setting, messages, self.method)
         except Exception as error:  # an engine may raise anything; it is a result, not a crash
             return Failure(
                 engine=self.name,
@@ -179,7 +190,7 @@ def _labels(
     return found + [(names[i], i) for i in extra]
 
 
-def _mixed(case: Case, setting: Setting, messages: list[Message]) -> Fit:
+def _mixed(case: Case, setting: Setting, messages: list[Message], method: str | None = None) -> Fit:
     spelling = mixedlm_spelling(case.model, case.table, aliased=True)
     frame = _frame(case)
     for i, term in enumerate(case.design.random):
@@ -208,14 +219,79 @@ def _mixed(case: Case, setting: Setting, messages: list[Message]) -> Fit:
             fe_params=np.ones(shape.k_fe), cov_re=np.eye(shape.k_re)
         )
     if setting == "default":
-        result = build().fit(**arguments)
-        settings: tuple[str, ...] = ("method bfgs, lbfgs, cg in turn", "start at cov_re = I")
+        model = build()
+        if method is not None:
+            arguments["method"] = method
+        last = _recorded_points(model)
+        result = model.fit(**arguments)
+        probes = _score_probe(model, last) | _constraint_probe(spelling, result)
+        tried = method or "bfgs, lbfgs, cg in turn"
+        settings: tuple[str, ...] = (f"method {tried}", "start at cov_re = I")
     else:
         best, settings = _fit_tight(build, arguments)
         result = best.result
         messages += best.messages
+        probes = _constraint_probe(spelling, result)
     seconds = time.perf_counter() - started
-    return _collect(case, spelling, result, setting, settings, messages, seconds)
+    fit = _collect(case, spelling, result, setting, settings, messages, seconds)
+    return msgspec.structs.replace(fit, probes=probes)
+
+
+def _recorded_points(model: Any) -> list[Array]:
+    """Keep the last point at which the optimizer asks the model for its gradient."""
+    last: list[Array] = []
+    score = model.score
+
+    def recording(params: Any, *arguments: Any, **named: Any) -> Any:
+        last[:] = [np.array(params, dtype=np.float64, copy=True)]
+        return score(params, *arguments, **named)
+
+    model.score = recording
+    return last
+
+
+def _score_probe(model: Any, last: list[Array]) -> dict[str, str]:
+    """Compare MixedLM's gradient with central differences where its factor has a negative diagonal.
+
+    ``score_sqrt`` packs the covariance again through a Cholesky factor with a positive diagonal, so
+    that the gradient in a column whose diagonal is negative comes out with the wrong sign.
+    """
+    if not last or model.k_re == 0:
+        return {}
+    point = last[0]
+    rows, columns = np.tril_indices(model.k_re)
+    diagonal = point[: model.k_re2][rows == columns]
+    if not (diagonal < 0.0).any():
+        return {}
+    analytic = np.asarray(type(model).score(model, point), dtype=np.float64)
+    steps = 1e-6 * np.maximum(np.abs(point), 1e-3)
+    differences = np.array(
+        [
+            (model.loglike(point + h * e) - model.loglike(point - h * e)) / (2.0 * h)
+            for h, e in zip(steps, np.eye(len(point)), strict=True)
+        ]
+    )
+    size = np.abs(differences)
+    wrong = (np.sign(analytic) != np.sign(differences)) & (size > 1e-3 * (1.0 + size.max()))
+    if not wrong.any():
+        return {}
+    i = int(np.argmax(np.where(wrong, size, 0.0)))
+    return {
+        "score-sign": f"at the optimizer's last point MixedLM's gradient has element {i + 1} of "
+        f"{len(point)} as {analytic[i]:.3g}, by differences it is {differences[i]:.3g}; factor "
+        f"diagonal {', '.join(f'{d:.3g}' for d in diagonal)}"
+    }
+
+
+def _constraint_probe(spelling: MixedLMSpelling, result: Any) -> dict[str, str]:
+    """Whether ``free=`` was honoured: the covariances it holds at zero are zero."""
+    covariance = np.asarray(result.cov_re, dtype=np.float64)
+    if not spelling.diagonal:
+        return {}
+    largest = float(np.abs(covariance - np.diag(np.diag(covariance))).max(initial=0.0))
+    if largest <= 1e-10 * float(np.abs(covariance).max(initial=0.0)):
+        return {}
+    return {"free-ignored": f"a covariance held at 0 by free= came out as {largest:.3g}"}
 
 
 @dataclass(frozen=True)
@@ -362,6 +438,7 @@ def _collect(
         fitted=fitted,
         residuals=residuals,
         converged=bool(result.converged),
+        variance_se=_variance_errors(case, spelling, result),
         settings=settings,
         data_checksum=case.table.checksum(),
         seconds=seconds,
@@ -375,6 +452,28 @@ def _covariance(case: Case, spelling: MixedLMSpelling, result: Any, i: int) -> A
         return np.full((1, 1), float(result.vcomp[result.model.exog_vc.names.index(component)]))
     columns = _effect_columns(case, result.model, i)
     return np.asarray(result.cov_re, dtype=np.float64)[np.ix_(columns, columns)]
+
+
+def _variance_errors(
+    case: Case, spelling: MixedLMSpelling, result: Any
+) -> tuple[tuple[str, float], ...]:
+    """Return what MixedLM prints as standard errors of variances, in the case's order."""
+    # The wrapped attribute fails for models with variance components.
+    packed = np.asarray(result._results.bse_re, dtype=np.float64)
+    model, out = result.model, []
+    for i, (term, component) in enumerate(
+        zip(case.design.random, spelling.components, strict=True)
+    ):
+        if component is not None:
+            places = [model.k_re2 + model.exog_vc.names.index(component)]
+        else:
+            # Lower triangle by rows: element (j, j) is number j (j + 3) / 2.
+            places = [j * (j + 3) // 2 for j in _effect_columns(case, model, i)]
+        out += [
+            (f"{term.group}: {name}", float(packed[place]))
+            for name, place in zip(term.names, places, strict=True)
+        ]
+    return tuple(out)
 
 
 def _effect_columns(case: Case, model: Any, i: int) -> list[int]:

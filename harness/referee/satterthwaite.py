@@ -60,7 +60,7 @@ def contrast_tests(
     inner = np.asarray(point.c @ point.xhx_derivatives @ point.c, dtype=np.float64)
     derivatives = [internal**2 * point.to_data(matrix) for matrix in inner]
     derivatives.append(2.0 * covariance / sigma)
-    asymptotic = _variance_of_varpar(point, sigma)
+    asymptotic = variance_of_varpar(point, sigma)
     out = []
     for row in np.atleast_2d(contrasts):
         variance = float(row @ covariance @ row)
@@ -80,7 +80,7 @@ def two_sided_p(statistic: float, df: float) -> float:
     )
 
 
-def _variance_of_varpar(point: Point, sigma: float) -> Array:
+def variance_of_varpar(point: Point, sigma: float) -> Array:
     """Return A = 2 Hess^-1 in the point's variables and sigma, flat directions left out."""
     widths = np.append(np.ones(len(point.theta)), 1.0 / sigma)
     hessian = point.hessian(sigma) / np.outer(widths, widths)

@@ -45,6 +45,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     coefficients : tuple of Coefficient
         The engine's estimates with the like-for-like standard error sqrt(diag (X'V^-1 X)^-1),
         Satterthwaite df, t and p at the engine's own variances.
+    variance_se : tuple of float
+        Asymptotic standard errors of the variances (the diagonals of each Psi in turn).
     converged_true, singular_true : bool or None
         Whether what the engine stated about convergence and singularity is true.
     """
@@ -61,5 +63,6 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     gls_distance: Real
     coefficients: tuple[Coefficient, ...]
     theta: Vector = ()
+    variance_se: Vector = ()
     converged_true: bool | None = None
     singular_true: bool | None = None

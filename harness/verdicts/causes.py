@@ -8,12 +8,13 @@ reported.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.cases.case import Case
+from harness.cases.design import Design, RandomDesign
 from harness.engines.base import Failure, Fit
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.deviance import Likelihood
@@ -86,6 +87,147 @@ def false_boundary(seen: Seen) -> str | None:
 
 def _joined(lines: Iterable[str]) -> str | None:
     return "; ".join(lines) or None
+
+
+def score_sign(seen: Seen) -> str | None:
+    """Hold when a statsmodels fit stopped short where its own gradient has the wrong sign."""
+    for fit, audit in seen.pairs():
+        if audit.certificate in ("stopped short", "false boundary") and "score-sign" in fit.probes:
+            return f"{fit.engine}: {fit.probes['score-sign']}"
+    return None
+
+
+def column_trap(seen: Seen) -> str | None:
+    """Hold when lme4 sits where the first column of a factor has a zero diagonal, falsely."""
+    for fit, audit in seen.pairs():
+        if fit.engine != "lme4" or audit.certificate != "false boundary":
+            continue
+        for term in fit.random:
+            first = term.covariance[0][0] / fit.residual_variance
+            others = [term.covariance[i][i] for i in range(1, len(term.names))]
+            if first <= NULL_VARIANCE and any(v / fit.residual_variance > first for v in others):
+                return (
+                    f"{fit.engine}: the variance of {term.names[0]} for {term.group} is held at "
+                    f"{first:.2g} of the residual variance by theta_11 >= 0, while the deviance "
+                    f"falls along a direction with dual eigenvalue {audit.dual:.2g}"
+                )
+    return None
+
+
+def constraint_ignored(seen: Seen) -> str | None:
+    """Hold when statsmodels left its ``free=`` mask aside."""
+    for fit, _ in seen.pairs():
+        if "free-ignored" in fit.probes:
+            return f"{fit.engine}, {fit.settings[0]}: {fit.probes['free-ignored']}"
+    return None
+
+
+def singular_not_flagged(seen: Seen) -> str | None:
+    """Hold when the optimum is singular and an engine that is at it says it is not."""
+    for fit, audit in seen.pairs():
+        if audit.certificate == "boundary optimum" and fit.singular is False:
+            smallest = min(float(np.linalg.eigvalsh(np.array(t.covariance))[0]) for t in fit.random)
+            return (
+                f"{fit.engine} says the fit is not singular; the best point is, and "
+                f"the fit's smallest variance is {smallest / fit.residual_variance:.2g} of the "
+                "residual variance"
+            )
+    return None
+
+
+def misstated(audit: Audit) -> bool:
+    """Whether the log-likelihood an engine states is another than the referee's at its point.
+
+    Held to the default tolerance in every setting: rounding grows with the log-likelihood.
+    """
+    error = audit.loglik_error
+    return error is not None and not abs(error) <= load_tolerances()["loglik"].default
+
+
+def _misstated(seen: Seen) -> Iterator[tuple[Fit, Audit]]:
+    yield from ((fit, audit) for fit, audit in seen.pairs() if misstated(audit))
+
+
+def _loglik_of(design: Design, fit: Fit, *, reml: bool, keep: list[int]) -> float | None:
+    """Log-likelihood of another design at the variances of the fit's terms ``keep``."""
+    try:
+        likelihood = Likelihood(design, reml=reml)
+        relative = [np.array(fit.random[i].covariance) / fit.residual_variance for i in keep]
+        point = likelihood.at(likelihood.theta(relative))
+        return -0.5 * point.deviance(math.sqrt(fit.residual_variance))
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+
+
+def _states(fit: Fit, value: float | None) -> bool:
+    if value is None or fit.loglik is None:
+        return False
+    return abs(fit.loglik - value) <= load_tolerances()["loglik"].default
+
+
+def mutated_model(seen: Seen) -> str | None:
+    """Hold when a stated log-likelihood is that of the other criterion at the same estimates."""
+    model = seen.case.model
+    for fit, audit in _misstated(seen):
+        reml = model.criterion != "REML"
+        other = _loglik_of(seen.case.design, fit, reml=reml, keep=list(range(len(fit.random))))
+        if _states(fit, other):
+            return (
+                f"{fit.engine} states {fit.loglik:.6f}, the {'REML' if reml else 'ML'} value "
+                f"at its estimates; by {model.criterion} it is {audit.loglik:.6f}"
+            )
+    return None
+
+
+def crossed_as_nested(seen: Seen) -> str | None:
+    """Hold when the log-likelihood is that of a crossed factor read as nested in another."""
+    design, reml = seen.case.design, seen.case.model.criterion == "REML"
+    for fit, _ in _misstated(seen):
+        keep = list(range(len(design.random)))
+        for inner in keep:
+            for outer in keep:
+                if inner == outer:
+                    continue
+                nested = list(design.random)
+                nested[inner] = _within(design.random[inner], design.random[outer])
+                other = replace(design, random=tuple(nested))
+                if _states(fit, _loglik_of(other, fit, reml=reml, keep=keep)):
+                    a, b = design.random[outer].group, design.random[inner].group
+                    return (
+                        f"{fit.engine}: its log-likelihood {fit.loglik:.6f} is that of "
+                        f"(1 | {a}) + (1 | {a}:{b}), not of {b} crossed with {a}"
+                    )
+    return None
+
+
+def dropped_term(seen: Seen) -> str | None:
+    """Hold when the log-likelihood is that of the model without one of its random terms."""
+    design, reml = seen.case.design, seen.case.model.criterion == "REML"
+    for fit, _ in _misstated(seen):
+        for gone, term in enumerate(design.random):
+            rest = tuple(t for i, t in enumerate(design.random) if i != gone)
+            # The fit may show the term, with a variance that its likelihood does not use, or not.
+            shown = list(range(len(fit.random)))
+            keep = [i for i in shown if i != gone] if len(shown) == len(rest) + 1 else shown
+            if not rest or len(keep) != len(rest):
+                continue
+            other = replace(design, random=rest)
+            if _states(fit, _loglik_of(other, fit, reml=reml, keep=keep)):
+                return (
+                    f"{fit.engine}: its log-likelihood {fit.loglik:.6f} is that of the model "
+                    f"without the term for {term.group}"
+                )
+    return None
+
+
+def _within(inner: RandomDesign, outer: RandomDesign) -> RandomDesign:
+    """Make every combination of the two factors a level of its own."""
+    both = outer.codes.astype(np.int64) * len(inner.levels) + inner.codes
+    present, codes = np.unique(both, return_inverse=True)
+    labels = tuple(str(k) for k in present)
+    return replace(
+        inner, group=f"{outer.group}:{inner.group}", codes=codes.astype(np.int32), levels=labels
+    )
 
 
 def zeroed_fixed_effects(seen: Seen) -> str | None:
@@ -279,12 +421,26 @@ FAILING: dict[str, Predicate] = {
 }
 """Why there is no fit."""
 
+OTHER_MODEL: dict[str, Predicate] = {
+    "sm-free-ignored": constraint_ignored,
+    "crossed-as-nested": crossed_as_nested,
+    "dropped-term": dropped_term,
+}
+"""Why a fit is one of another model than asked for."""
+
 WRONG: dict[str, Predicate] = {
     "sm-zero-fe": zeroed_fixed_effects,
+    "sm-score-sign": score_sign,
+    "lme4-column-trap": column_trap,
     "false-boundary": false_boundary,
     "stopped-short": stopped_short,
 }
 """Why a fit is not at the optimum."""
+
+STATEMENTS: dict[str, Predicate] = {
+    "sm-mutated-model": mutated_model,
+}
+"""Why a stated log-likelihood is not that of the fit's own estimates."""
 
 EXPLAINING: dict[str, Predicate] = {
     "lmertest-units": lmertest_units,
@@ -295,6 +451,7 @@ EXPLAINING: dict[str, Predicate] = {
 
 ACCOMPANYING: dict[str, Predicate] = {
     "true-boundary": true_boundary,
+    "singular-not-flagged": singular_not_flagged,
     "re-refused": random_effects_refused,
 }
 """What a reader should know whatever the verdict."""

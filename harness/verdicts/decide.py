@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 
 from harness.engines.base import Fit
-from harness.verdicts.audit import Audit
 from harness.verdicts.causes import (
     ACCOMPANYING,
     EXPLAINING,
     FAILING,
+    OTHER_MODEL,
+    STATEMENTS,
     WRONG,
     Predicate,
     Seen,
+    misstated,
     same_space,
 )
 from harness.verdicts.compare import random_effects
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.known import load_known
-from harness.verdicts.tolerances import load_tolerances
 from harness.verdicts.verdict import Verdict, VerdictClass
 
 
@@ -123,10 +124,15 @@ def _different(seen: Seen) -> Verdict | None:
         )
         return _verdict(seen, "DIFFERENT_MODEL", text, causes, odd)
     wanted = [(t.group, len(t.names)) for t in seen.case.design.random]
-    astray = tuple(f.engine for f in both if random_effects(f) != wanted)
+    causes = _held(seen, OTHER_MODEL)
+    astray = tuple(
+        f.engine
+        for f in both
+        if random_effects(f) != wanted or any(e.startswith(f.engine) for e in causes.values())
+    )
     if astray:
         text = f"{' and '.join(astray)} fitted other random effects than the formula asks for."
-        return _verdict(seen, "DIFFERENT_MODEL", text, {}, astray)
+        return _verdict(seen, "DIFFERENT_MODEL", text, causes, astray)
     return None
 
 
@@ -164,12 +170,15 @@ def _same_optimum(seen: Seen) -> Verdict:
     if not seen.comparisons:
         text = "Nothing could be compared."
         return _verdict(seen, "UNEXPLAINED", text, accompanying)
-    misstated = [(f, a) for f, a in seen.pairs() if _misstated(a)]
-    if misstated:
-        said = " and ".join(f"{f.engine}'s by {a.loglik_error:.2g}" for f, a in misstated)
+    astray = [(f, a) for f, a in seen.pairs() if misstated(a)]
+    if astray:
+        said = " and ".join(f"{f.engine}'s by {a.loglik_error:.2g}" for f, a in astray)
         text = f"Same optimum, yet the log-likelihood is not that of the fit's estimates: {said}."
-        engines = tuple(f.engine for f, _ in misstated)
-        return _verdict(seen, "UNEXPLAINED", text, accompanying, engines)
+        engines = tuple(f.engine for f, _ in astray)
+        known = _held(seen, STATEMENTS)
+        return _verdict(
+            seen, "DEFINITION" if known else "UNEXPLAINED", text, known | accompanying, engines
+        )
     if not outside:
         where = "on the boundary: a singular fit" if "true-boundary" in accompanying else ""
         text = f"Both engines are right, at the same optimum{' ' + where if where else ''}."
@@ -198,15 +207,6 @@ def _same_optimum(seen: Seen) -> Verdict:
         )
         return _verdict(seen, "TOLERANCE", text, causes | accompanying)
     return _verdict(seen, "UNEXPLAINED", f"Same optimum, yet {beyond}.", accompanying)
-
-
-def _misstated(audit: Audit) -> bool:
-    """Whether the log-likelihood an engine states is another than the referee's at its point.
-
-    Held to the default tolerance in every setting: rounding grows with the log-likelihood.
-    """
-    error = audit.loglik_error
-    return error is not None and not abs(error) <= load_tolerances()["loglik"].default
 
 
 def _worst(comparisons: list[Comparison]) -> Comparison:

@@ -54,11 +54,11 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """Two quantities under one name: not a disagreement, but printed differently by definition.
 
     ``cause`` is a key of known_differences.toml; ``left`` and ``right`` are what the two engines
-    print for ``item``.
+    print for ``item``; None where the second prints nothing of the kind.
     """
 
     cause: str
     item: str
     left: Real
-    right: Real
+    right: Real | None
     like_for_like: Real | None = None
