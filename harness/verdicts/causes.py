@@ -166,11 +166,17 @@ def _states(fit: Fit, value: float | None) -> bool:
 
 
 def mutated_model(seen: Seen) -> str | None:
-    """Hold when a stated log-likelihood is that of the other criterion at the same estimates."""
+    """Hold when a stated log-likelihood is that of the other criterion at the same theta.
+
+    MixedLM profiles sigma out, by the divisor of the criterion that its model has now.
+    """
     model = seen.case.model
     for fit, audit in _misstated(seen):
         reml = model.criterion != "REML"
-        other = _loglik_of(seen.case.design, fit, reml=reml, keep=list(range(len(fit.random))))
+        try:
+            other = -0.5 * Likelihood(seen.case.design, reml=reml).at(audit.theta).deviance()
+        except (ValueError, np.linalg.LinAlgError):
+            continue
         if _states(fit, other):
             return (
                 f"{fit.engine} states {fit.loglik:.6f}, the {'REML' if reml else 'ML'} value "
@@ -184,6 +190,8 @@ def crossed_as_nested(seen: Seen) -> str | None:
     design, reml = seen.case.design, seen.case.model.criterion == "REML"
     for fit, _ in _misstated(seen):
         keep = list(range(len(design.random)))
+        if len(fit.random) != len(keep):
+            continue
         for inner in keep:
             for outer in keep:
                 if inner == outer:

@@ -1,0 +1,256 @@
+"""Every cause that an engine can be made to show, reproduced on the smallest data that show it.
+
+The faults are the engines' own: real fits, no planted numbers, but for how statsmodels is called
+where the fault is the user's call.
+"""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+
+from harness.cases.case import Case
+from harness.cases.datasets import load_dataset
+from harness.cases.model import bind, parse_model
+from harness.engines.base import Fit, RandomTerm
+from harness.engines.lme4 import Lme4Engine
+from harness.engines.referee import RefereeEngine
+from harness.engines.statsmodels import StatsmodelsEngine
+from harness.verdicts.causes import Seen
+from harness.verdicts.compare import compare
+from harness.verdicts.decide import decide
+from harness.verdicts.definitions import definitions
+from harness.verdicts.examine import examine
+
+pytestmark = pytest.mark.r
+
+
+def case_of(frame, formula, criterion="REML"):
+    model = parse_model(formula, criterion)
+    return Case("fact", model, bind(model, frame))
+
+
+def fixture_case(name, formula, criterion="REML"):
+    return case_of(load_dataset(name).frame, formula, criterion)
+
+
+def six_groups_of_five(seed):
+    """Thirty rows whose outcome has one decimal; what a seed shows was found by trying them."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(6), 5)
+    x = rng.integers(0, 10, 30).astype(float)
+    intercepts = rng.normal(size=6)[group] * rng.choice([0.1, 0.5, 1])
+    slopes = rng.normal(size=6)[group] * x * rng.choice([0.02, 0.1, 0.3])
+    y = np.round(intercepts + slopes + rng.normal(size=30), 1)
+    return pd.DataFrame({"y": y, "x": x, "g": [f"g{k}" for k in group]})
+
+
+def seen_of(case, left, right):
+    assert isinstance(left, Fit)
+    assert isinstance(right, Fit)
+    found = examine(case, [left, right])
+    a, b = found.audits
+    rows = ()
+    if len(left.random) == len(right.random):
+        rows = compare(case.design, left, a, right, b, singular=found.singular)
+    return Seen(case, left, right, a, b, rows)
+
+
+def judged(case, left, right):
+    seen = seen_of(case, left, right)
+    return decide(seen), seen
+
+
+def test_statsmodels_stops_where_its_gradient_has_the_wrong_sign(r):
+    case = case_of(six_groups_of_five(7), "y ~ x + (x | g)")
+    left = StatsmodelsEngine().fit(case, "default")
+    verdict, seen = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "WRONG_OPTIMUM"
+    assert verdict.engines == ("statsmodels",)
+    assert verdict.causes[:2] == ("sm-score-sign", "stopped-short")
+    # It says converged=True at a point whose deviance is 0.1 above the best.
+    assert left.converged is True
+    assert seen.left_audit.converged_true is False
+    assert seen.left_audit.gap > 0.05
+
+
+def test_lme4_is_caught_in_the_column_trap(r):
+    case = case_of(six_groups_of_five(44), "y ~ x + (x | g)")
+    verdict, seen = judged(
+        case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    assert verdict.verdict == "WRONG_OPTIMUM"
+    assert verdict.engines == ("lme4",)
+    assert "lme4-column-trap" in verdict.causes
+    assert seen.right_audit.dual < -0.01
+    assert seen.right_audit.gap > 1.0
+    assert Lme4Engine(r).fit(case, "tight").loglik == pytest.approx(seen.left.loglik, abs=1e-6)
+
+
+def test_lme4_calls_a_singular_fit_not_singular(r):
+    case = case_of(six_groups_of_five(12), "y ~ x + (x | g)")
+    right = Lme4Engine(r).fit(case, "default")
+    verdict, seen = judged(case, RefereeEngine().fit(case, "default"), right)
+    assert right.singular is False
+    assert seen.right_audit.certificate == "boundary optimum"
+    assert seen.right_audit.singular_true is False
+    assert "singular-not-flagged" in verdict.causes
+
+
+def test_the_default_tolerances_of_lme4_cost_digits_that_tight_ones_bring_back(r):
+    case = fixture_case("dietox", "Weight ~ Time + (Time || Pig)", "ML")
+    referee = RefereeEngine()
+    tight = seen_of(case, referee.fit(case, "tight"), Lme4Engine(r).fit(case, "tight"))
+    assert decide(tight).verdict == "AGREE"
+    loose = seen_of(case, referee.fit(case, "default"), Lme4Engine(r).fit(case, "default"))
+    verdict = decide(dataclasses.replace(loose, tight=True))
+    assert verdict.verdict == "TOLERANCE"
+    assert verdict.causes == ("flat-optimum",)
+
+
+def test_statsmodels_ignores_free_with_powell(r):
+    case = fixture_case("sleepstudy", "Reaction ~ Days + (Days || Subject)")
+    left = StatsmodelsEngine("powell").fit(case, "default")
+    verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "DIFFERENT_MODEL"
+    assert verdict.engines == ("statsmodels",)
+    assert verdict.causes == ("sm-free-ignored",)
+
+
+def test_a_second_fit_of_one_statsmodels_model_changes_the_first_log_likelihood(r):
+    case = fixture_case("sleepstudy", "Reaction ~ Days + (1 | Subject)")
+    model = smf.mixedlm("Reaction ~ Days", load_dataset("sleepstudy").frame, groups="Subject")
+    reml = model.fit(reml=True)
+    before = float(reml.llf)
+    model.fit(reml=False)
+    assert abs(float(reml.llf) - before) > 1.0
+    left = msgspec.structs.replace(StatsmodelsEngine().fit(case, "default"), loglik=float(reml.llf))
+    verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "DEFINITION"
+    assert verdict.engines == ("statsmodels",)
+    assert verdict.causes == ("sm-mutated-model",)
+
+
+def test_crossed_factors_written_as_nested_are_recognised(r):
+    case = fixture_case("Penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)")
+    result = smf.mixedlm(
+        "diameter ~ 1",
+        load_dataset("Penicillin").frame,
+        groups="plate",
+        re_formula="1",
+        vc_formula={"sample": "0 + C(sample)"},
+    ).fit()
+    left = as_if_it_were(case, result, [float(result.cov_re.iloc[0, 0]), float(result.vcomp[0])])
+    verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "DIFFERENT_MODEL"
+    assert verdict.causes == ("crossed-as-nested",)
+    assert verdict.engines == ("statsmodels",)
+
+
+def test_a_random_intercept_dropped_for_want_of_re_formula_is_recognised(r):
+    case = fixture_case("Pastes", "strength ~ 1 + (1 | batch/cask)")
+    result = smf.mixedlm(
+        "strength ~ 1",
+        load_dataset("Pastes").frame,
+        groups="batch",
+        vc_formula={"cask": "0 + C(cask)"},
+    ).fit()
+    left = as_if_it_were(case, result, [float(result.vcomp[0])], terms=[1])
+    verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "DIFFERENT_MODEL"
+    assert verdict.causes == ("dropped-term",)
+    assert verdict.engines == ("statsmodels",)
+
+
+def as_if_it_were(case, result, variances, terms=None):
+    """What a user would report of a MixedLM result as a fit of ``case``."""
+    fit = StatsmodelsEngine().fit(case, "default")
+    assert isinstance(fit, Fit)
+    kept = [fit.random[i] for i in (terms or range(len(fit.random)))]
+    random = tuple(
+        RandomTerm(t.group, t.names, ((v,),), t.levels, None)
+        for t, v in zip(kept, variances, strict=True)
+    )
+    return msgspec.structs.replace(
+        fit,
+        random=random,
+        residual_variance=float(result.scale),
+        loglik=float(result.llf),
+        fitted=(),
+        residuals=(),
+        variance_se=(),
+    )
+
+
+def test_lmertests_df_depend_on_the_units_of_the_outcome(r):
+    frame = load_dataset("sleepstudy").frame.assign(y=lambda d: d["Reaction"] * 1e-7)
+    case = case_of(frame, "y ~ Days + (Days | Subject)")
+    right = Lme4Engine(r).fit(case, "tight")
+    verdict, seen = judged(case, RefereeEngine().fit(case, "tight"), right)
+    assert "lmertest-units" in verdict.causes
+    assert verdict.engines == ("lme4",)
+    # 17 in milliseconds; FACTS: 6.37 at 1e-7. The referee's do not move.
+    assert seen.left_audit.coefficients[1].df == pytest.approx(17.0, abs=1e-4)
+    assert right.coefficients[1].df < 10.0
+
+
+def test_a_variance_of_zero_at_the_optimum_is_a_true_boundary(r):
+    case = fixture_case("Dyestuff2", "Yield ~ 1 + (1 | Batch)")
+    verdict, _ = judged(
+        case, StatsmodelsEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    assert verdict.verdict == "AGREE"
+    assert verdict.causes == ("true-boundary",)
+
+
+def definitions_of(case, r):
+    left, right = StatsmodelsEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    seen = seen_of(case, left, right)
+    return {d.cause: d for d in definitions(left, seen.left_audit, right)}
+
+
+def test_unbalanced_data_show_the_joint_hessian_in_statsmodels_standard_errors(r):
+    # Litters of 2 to 18 pups.
+    found = definitions_of(fixture_case("RatPupWeight", "weight ~ Lsize + (1 | Litter)"), r)
+    joint = found["se-joint-hessian"]
+    assert abs(joint.left / joint.like_for_like - 1.0) > 1e-4
+    # lme4 prints the like-for-like one.
+    assert joint.right == pytest.approx(joint.like_for_like, rel=1e-3)
+
+
+def test_balanced_data_do_not(r):
+    found = definitions_of(fixture_case("sleepstudy", "Reaction ~ Days + (1 | Subject)"), r)
+    assert "se-joint-hessian" not in found
+
+
+def test_normal_p_values_and_the_variance_column_are_told_apart_from_disagreements(r):
+    found = definitions_of(fixture_case("sleepstudy", "Reaction ~ Days + (Days | Subject)"), r)
+    z = found["z-for-t"]
+    assert z.left < 1e-4 * z.right
+    assert z.like_for_like == pytest.approx(z.right, rel=1e-2)
+    column = found["variance-se-column"]
+    assert column.left < 0.1 * column.like_for_like
+    assert column.right is None
+
+
+def test_the_variance_column_scales_with_the_wrong_power_of_the_units():
+    frame = load_dataset("sleepstudy").frame
+    one, ten = (
+        StatsmodelsEngine().fit(
+            case_of(frame.assign(y=frame["Reaction"] * k), "y ~ Days + (1 | Subject)"), "default"
+        )
+        for k in (1.0, 10.0)
+    )
+    ratio = (
+        dict(ten.variance_se)["Subject: Intercept"] / dict(one.variance_se)["Subject: Intercept"]
+    )
+    # A standard error of a variance has squared units: 100. MixedLM's grows by 10.
+    assert ratio == pytest.approx(10.0, rel=1e-2)
+
+
+def test_the_boundary_warning_of_statsmodels_is_absolute(r):
+    found = definitions_of(fixture_case("Sitka", "size ~ Time + (Time | tree)"), r)
+    assert found["absolute-boundary-warning"].left < 0.01
