@@ -1,0 +1,111 @@
+"""Runs: bit for bit the same twice, each case in its own, nothing lost to a fault."""
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from harness.campaign.run import AHEAD, Plan, run
+from harness.cases.ladder import full_ladder, select
+from harness.engines.base import Failure
+from harness.engines.lme4 import Lme4Engine
+from harness.engines.statsmodels import StatsmodelsEngine
+from harness.numbers import encode
+
+pytestmark = pytest.mark.r
+
+RUNGS = ("tutorial/lmm-full", "sleepstudy/slope", "pastes/REML", "tutorial/hierarchical")
+
+
+def records(rungs, *engines):
+    return list(run(Plan("", rungs, *engines)))
+
+
+def timeless(record):
+    """Return a record's bytes without times; NaN is equal to NaN there."""
+    fits = tuple(replace(fit, seconds=0.0) for fit in record.fits)
+    return encode(replace(record, seconds=0.0, fits=fits))
+
+
+def test_two_runs_are_the_same_but_for_their_times(r):
+    rungs = select(full_ladder(), RUNGS)
+    first, second = (records(rungs, StatsmodelsEngine(), Lme4Engine(r)) for _ in range(2))
+    assert [timeless(x) for x in first] == [timeless(x) for x in second]
+
+
+def test_a_new_r_process_gives_the_same_bits(r):
+    from harness.rbridge import RSession
+
+    rungs = select(full_ladder(), ("sleepstudy/slope/REML", "tutorial/lmm-full/REML"))
+    with RSession(timeout=60) as fresh:
+        first, second = (
+            records(rungs, StatsmodelsEngine(), Lme4Engine(session)) for session in (r, fresh)
+        )
+    assert [timeless(x) for x in first] == [timeless(x) for x in second]
+
+
+class Stub:
+    """An engine that fails, in the way it was made to."""
+
+    name = "lme4"
+
+    def __init__(self, reason="crash", text="R died"):
+        self.reason, self.text, self.begun = reason, text, []
+
+    def versions(self):
+        return {}
+
+    def unsupported(self, case):
+        return None
+
+    def fit(self, case, setting):
+        return self.begin(case, setting)()
+
+    def begin(self, case, setting):
+        self.begun.append(case.id)
+        failure = Failure(
+            engine=self.name, setting=setting, reason=self.reason, text=self.text, seconds=0.0
+        )
+        return lambda: failure
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdict", "words"),
+    [
+        ("crash", "FAILED", "lme4 crashed"),
+        ("timeout", "FAILED", "lme4 ran out of time"),
+        ("memory", "FAILED", "lme4 ran out of memory"),
+        ("error", "FAILED", "lme4 raised an error"),
+        ("refused", "FAILED", "lme4 refused the data"),
+        ("environment", "ENVIRONMENT", "lme4 could not run"),
+        ("data", "DATA_MISMATCH", "lme4 did not get the same data"),
+    ],
+)
+def test_each_reason_of_failure_has_its_class_and_words(reason, verdict, words):
+    (record,) = records(
+        select(full_ladder(), ("dyestuff/REML",)), StatsmodelsEngine(), Stub(reason, "it did.")
+    )
+    assert record.verdicts[0].verdict == verdict
+    assert record.verdicts[0].engines == ("lme4",)
+    assert record.verdicts[0].sentence.startswith(words)
+    # The other engine's fit is there, audited, and found at the optimum.
+    assert record.audit("statsmodels").certificate == "interior optimum"
+
+
+def test_every_case_has_its_record_in_the_order_of_the_plan():
+    rungs = select(full_ladder(), ("tutorial", "dyestuff"))
+    found = records(rungs, Stub(), Stub())
+    assert [record.id for record in found] == [rung.case.id for rung in rungs]
+
+
+def test_only_a_few_cases_are_begun_before_their_turn():
+    rungs = select(full_ladder(), ("tutorial", "dyestuff"))
+    stub = Stub()
+    next(run(Plan("", rungs, stub, stub)))
+    assert len(set(stub.begun)) == AHEAD < len(rungs)
+
+
+def test_without_fits_a_record_still_says_what_was_tried():
+    (record,) = records(select(full_ladder(), ("pastes/ML",)), Stub(), Stub())
+    assert (record.audits, record.comparisons, record.printed) == ((), (), ())
+    assert record.spelling["lme4"].startswith("lmerTest::lmer(strength ~ 1 + (1 | batch/cask)")
+    assert msgspec.json.decode(encode(record))["id"] == "pastes/ML"
