@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness import __version__, numerics
+from harness.certify_command import certify
 from harness.errors import (
     EXIT_ENVIRONMENT,
     EXIT_OK,
@@ -279,6 +280,9 @@ def doctor(as_json: bool, quiet: bool) -> None:
     elif not quiet:
         print_checks(checks)
     sys.exit(EXIT_OK if all(check.ok for check in checks) else EXIT_ENVIRONMENT)
+
+
+cli.add_command(certify)
 
 
 @cli.command()

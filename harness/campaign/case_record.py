@@ -17,8 +17,10 @@ from harness.cases.printed import PrintedNumber, rounds_to
 from harness.cases.spelling import in_words, lme4_formula, python_call, r_call
 from harness.cases.table import FactorColumn, NumericColumn, Table
 from harness.engines.base import Coefficient, Failure, Fit, Outcome, Setting
+from harness.referee.certified import load_certified
 from harness.verdicts.audit import Audit
 from harness.verdicts.causes import Seen
+from harness.verdicts.certified_score import CertifiedScore, score
 from harness.verdicts.compare import compare
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.decide import decide
@@ -98,9 +100,27 @@ def case_record(
         definitions=_definitions(by_key, audits, engines, first),
         verdicts=tuple(verdicts[s] for s in settings),
         printed=tuple(_printed(rung.printed, by_key)),
+        certified=_certified(rung, fits, audits),
         best_loglik=_best_loglik(rung, examination),
         notes=notes,
         seconds=seconds,
+    )
+
+
+def _certified(
+    rung: Rung, fits: Sequence[Fit], audits: dict[tuple[str, Setting], Audit]
+) -> tuple[CertifiedScore, ...]:
+    values = load_certified(rung.case.id, rung.case.design)
+    if values is None:
+        return ()
+    pairs = [(fit, audits.get((fit.engine, fit.setting))) for fit in fits]
+    return score(
+        values,
+        [
+            (fit, audit)
+            for fit, audit in pairs
+            if audit is not None and len(audit.coefficients) == len(fit.coefficients)
+        ],
     )
 
 

@@ -19,6 +19,7 @@ from harness.engines.base import Failure, Fit, Setting
 from harness.errors import BadInput
 from harness.numbers import Real, Vector, decode, encode
 from harness.verdicts.audit import Audit
+from harness.verdicts.certified_score import CertifiedScore
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.verdict import Definition, Verdict
 
@@ -98,7 +99,8 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_fiel
 
     ``fits`` holds every engine in every setting; ``audits`` those fits that the referee could
     evaluate. ``verdicts`` has one entry per setting, the default setting first: it is the one that
-    counts.
+    counts. ``certified`` holds, for a rung with certified values, the digits of every fit that is
+    evaluated, the worst item of each quantity.
     """
 
     id: str
@@ -116,6 +118,7 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_fiel
     definitions: tuple[Definition, ...]
     verdicts: tuple[Verdict, ...]
     printed: tuple[Printed, ...]
+    certified: tuple[CertifiedScore, ...]
     best_loglik: Real | None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0

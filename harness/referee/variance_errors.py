@@ -1,8 +1,8 @@
 """Asymptotic standard errors of variances, by the delta method.
 
-Var(theta, sigma) = 2 Hess^-1, Hess the Hessian of the deviance; Psi_kk = sigma^2 sum_b L_kb^2. What
-statsmodels prints as ``Std.Err.`` of a variance is another quantity (see known_differences.toml); lme4
-prints none, for their distribution is far from normal.
+Var(theta, sigma) = 2 Hess^-1, Hess the Hessian of the deviance; Psi_kk = sigma^2 sum_b L_kb^2.
+What statsmodels prints as ``Std.Err.`` of a variance is another quantity (known_differences.toml);
+lme4 prints none, for their distribution is far from normal.
 """
 
 from __future__ import annotations
