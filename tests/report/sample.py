@@ -390,6 +390,7 @@ def tutorial_case(row: tuple[str, ...], place: int) -> CaseRecord:
         criterion="REML" if mixed else "OLS",
         names=("(Intercept)", "edu"),
         printed=tuple(printed),
+        certified=(),
     )
     if not mixed:
         return msgspec.structs.replace(base, definitions=())
