@@ -254,6 +254,7 @@ def case(
             Verdict(setting="tight", verdict="AGREE", sentence="Tightened, both agree."),
         ),
         "printed": (),
+        "certified": (),
         "best_loglik": -871.8141,
         "seconds": 0.4,
         **changes,
