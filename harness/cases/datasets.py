@@ -16,6 +16,7 @@ from harness.errors import BadInput
 from harness.resources import fixture
 
 _DELIMITERS = (",", ";", "\t")
+_DECIMAL_COMMA = re.compile(r"(?:^|[;\t])[+-]?\d+,\d+(?:[eE][+-]?\d+)?(?=[;\t]|\r?$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def load_dataset(name: str) -> Dataset:
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV with a header, delimited by comma, semicolon or tab, in UTF-8.
 
+    Where commas do not delimit, a field like ``7,5`` makes the comma the decimal sign.
+
     Numbers are read to the nearest double, so that a file written with 17 digits comes back
     exactly.
 
@@ -104,6 +107,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(
             path,
             sep=delimiter,
+            decimal="," if delimiter != "," and _DECIMAL_COMMA.search(text) else ".",
             encoding="utf-8-sig",
             index_col=False,
             on_bad_lines="error",
