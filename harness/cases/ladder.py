@@ -238,7 +238,8 @@ def _check_roles(frame: pd.DataFrame, outcome: str, predictor: str, group: str) 
     for role, name in (("outcome", outcome), ("predictor", predictor)):
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise BadInput(f"the {role} {name!r} is not numeric")
-    sizes = frame.groupby(group)[predictor].agg(["size", "nunique"])
+    groups = frame.groupby(group)
+    sizes = groups[predictor].agg(["size", "nunique"])
     if len(sizes) < 3:
         raise BadInput(
             f"{group!r} has {len(sizes)} group{'s' if len(sizes) != 1 else ''} with complete rows; "
@@ -248,6 +249,12 @@ def _check_roles(frame: pd.DataFrame, outcome: str, predictor: str, group: str) 
     if len(thin):
         raise BadInput(
             f"group {str(thin[0])!r} has fewer than 3 rows or a constant {predictor!r}; "
+            "the ladder fits a regression in every group"
+        )
+    flat = sizes.index[groups[outcome].nunique() < 2]
+    if len(flat):
+        raise BadInput(
+            f"group {str(flat[0])!r} has a constant {outcome!r}; "
             "the ladder fits a regression in every group"
         )
 

@@ -28,10 +28,10 @@ TABLE = [
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     out = tmp_path_factory.mktemp("tutorial")
+    arguments = ("report", "--rung", "tutorial", "--quiet", "--out", str(out))
     environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
     done = subprocess.run(
-        [sys.executable, "-c", "from harness.cli import main; main()"]
-        + ["report", "--rung", "tutorial", "--quiet", "--out", str(out)],
+        [sys.executable, "-c", "from harness.cli import main; main()", *arguments],
         capture_output=True,
         text=True,
         env=environment,
