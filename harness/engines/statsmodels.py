@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,7 +26,10 @@ from harness.cases.spelling import (
     python_formula,
 )
 from harness.engines.base import Coefficient, Failure, Fit, Message, Outcome, RandomTerm, Setting
+from harness.engines.captured import captured
 from harness.engines.column_match import match_columns
+from harness.engines.mixedlm_probes import constraint_probe, recorded_points, score_probe
+from harness.engines.mixedlm_tight import fit_tight
 
 Array = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ class StatsmodelsEngine:
         messages: list[Message] = []
         started = time.perf_counter()
         try:
-            with _recorded(messages):
+            with captured(messages):
                 if case.model.criterion == "OLS":
                     fit = _ols(case, setting, messages)
                 else:
@@ -103,22 +103,6 @@ class StatsmodelsEngine:
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""
         return partial(self.fit, case, setting)
-
-
-@contextmanager
-def _recorded(messages: list[Message]) -> Iterator[None]:
-    """Collect warnings, each text once, so that none reaches stderr."""
-    seen: set[str] = set()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield
-        finally:
-            for item in caught:
-                text = str(item.message)
-                if text not in seen:
-                    seen.add(text)
-                    messages.append(Message("warning", text, item.category.__name__))
 
 
 def _ols(case: Case, setting: Setting, messages: list[Message]) -> Fit:
@@ -222,167 +206,19 @@ def _mixed(case: Case, setting: Setting, messages: list[Message], method: str | 
         model = build()
         if method is not None:
             arguments["method"] = method
-        last = _recorded_points(model)
+        last = recorded_points(model)
         result = model.fit(**arguments)
-        probes = _score_probe(model, last) | _constraint_probe(spelling, result)
+        probes = score_probe(model, last) | constraint_probe(spelling, result)
         tried = method or "bfgs, lbfgs, cg in turn"
         settings: tuple[str, ...] = (f"method {tried}", "start at cov_re = I")
     else:
-        best, settings = _fit_tight(build, arguments)
+        best, settings = fit_tight(build, arguments)
         result = best.result
         messages += best.messages
-        probes = _constraint_probe(spelling, result)
+        probes = constraint_probe(spelling, result)
     seconds = time.perf_counter() - started
     fit = _collect(case, spelling, result, setting, settings, messages, seconds)
     return msgspec.structs.replace(fit, probes=probes)
-
-
-def _recorded_points(model: Any) -> list[Array]:
-    """Keep the last point at which the optimizer asks the model for its gradient."""
-    last: list[Array] = []
-    score = model.score
-
-    def recording(params: Any, *arguments: Any, **named: Any) -> Any:
-        last[:] = [np.array(params, dtype=np.float64, copy=True)]
-        return score(params, *arguments, **named)
-
-    model.score = recording
-    return last
-
-
-def _score_probe(model: Any, last: list[Array]) -> dict[str, str]:
-    """Compare MixedLM's gradient with central differences where its factor has a negative diagonal.
-
-    ``score_sqrt`` packs the covariance again through a Cholesky factor with a positive diagonal, so
-    that the gradient in a column whose diagonal is negative comes out with the wrong sign.
-    """
-    if not last or model.k_re == 0:
-        return {}
-    point = last[0]
-    rows, columns = np.tril_indices(model.k_re)
-    diagonal = point[: model.k_re2][rows == columns]
-    if not (diagonal < 0.0).any():
-        return {}
-    analytic = np.asarray(type(model).score(model, point), dtype=np.float64)
-    steps = 1e-6 * np.maximum(np.abs(point), 1e-3)
-    differences = np.array(
-        [
-            (model.loglike(point + h * e) - model.loglike(point - h * e)) / (2.0 * h)
-            for h, e in zip(steps, np.eye(len(point)), strict=True)
-        ]
-    )
-    size = np.abs(differences)
-    wrong = (np.sign(analytic) != np.sign(differences)) & (size > 1e-3 * (1.0 + size.max()))
-    if not wrong.any():
-        return {}
-    i = int(np.argmax(np.where(wrong, size, 0.0)))
-    return {
-        "score-sign": f"at the optimizer's last point MixedLM's gradient has element {i + 1} of "
-        f"{len(point)} as {analytic[i]:.3g}, by differences it is {differences[i]:.3g}; factor "
-        f"diagonal {', '.join(f'{d:.3g}' for d in diagonal)}"
-    }
-
-
-def _constraint_probe(spelling: MixedLMSpelling, result: Any) -> dict[str, str]:
-    """Whether ``free=`` was honoured: the covariances it holds at zero are zero."""
-    covariance = np.asarray(result.cov_re, dtype=np.float64)
-    if not spelling.diagonal:
-        return {}
-    largest = float(np.abs(covariance - np.diag(np.diag(covariance))).max(initial=0.0))
-    if largest <= 1e-10 * float(np.abs(covariance).max(initial=0.0)):
-        return {}
-    return {"free-ignored": f"a covariance held at 0 by free= came out as {largest:.3g}"}
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One optimizer run: its result and what was said during it."""
-
-    result: Any
-    messages: tuple[Message, ...]
-
-
-def _fit_tight(build: Callable[[], Any], arguments: dict[str, Any]) -> tuple[_Run, tuple[str, ...]]:
-    """Take the best of several methods and starts.
-
-    MixedLM's gradient has the wrong sign in a column of the Cholesky factor whose diagonal turns
-    negative, so a gradient method that meets one stops there, wherever that is. Two starts that end
-    at the same log-likelihood are taken for the optimum; otherwise Powell's method, which uses no
-    gradient, goes on from the best. It ignores ``free=``, so a model with uncorrelated effects gets
-    conjugate gradients and a third start instead.
-    """
-    unit, small, large = 1.0, 0.1, 10.0
-    runs = [
-        _run(build, arguments, "bfgs", scale=unit, **_BFGS),
-        _run(build, arguments, "bfgs", scale=small, **_BFGS),
-    ]
-    tried = ["bfgs from cov_re = I and 0.1 I (gtol 1e-10)"]
-    if not _agree(runs):
-        runs.append(_run(build, arguments, "lbfgs", scale=unit))
-        tried.append("lbfgs from I")
-    if not _agree(runs):
-        if "free" in arguments:
-            runs.append(_run(build, arguments, "cg", scale=large, gtol=1e-10, maxiter=500))
-            tried.append("cg from 10 I")
-        else:
-            runs.append(_run(build, arguments, "powell", start=_best(runs), ftol=1e-14))
-            tried.append("powell from the best (ftol 1e-14)")
-        runs.append(_run(build, arguments, "bfgs", start=_best(runs), **_BFGS))
-        tried.append("bfgs from the best")
-    best = _best(runs)
-    if best is None:
-        raise RuntimeError(f"no fit succeeded: {'; '.join(tried)}")
-    return best, tuple(tried)
-
-
-_BFGS: dict[str, Any] = {"gtol": 1e-10, "maxiter": 2000}
-
-
-def _agree(runs: list[_Run | None]) -> bool:
-    """Whether the two best runs end at the same log-likelihood, to 1e-8 and rounding."""
-    found = sorted((run.result.llf for run in runs if run is not None), reverse=True)
-    return len(found) > 1 and found[0] - found[1] <= 1e-8 + 1e-12 * abs(found[0])
-
-
-def _best(runs: list[_Run | None]) -> _Run | None:
-    done = [run for run in runs if run is not None]
-    return max(done, key=lambda run: run.result.llf) if done else None
-
-
-def _run(
-    build: Callable[[], Any],
-    arguments: dict[str, Any],
-    method: str,
-    *,
-    scale: float = 1.0,
-    start: _Run | None = None,
-    **tolerances: Any,
-) -> _Run | None:
-    """Run one method from a multiple of the identity or from another run's answer.
-
-    None when it ends in an error or, as at an exactly zero covariance, with an infinite likelihood.
-    """
-    model = build()
-    if start is None:
-        point = MixedLMParams.from_components(
-            fe_params=np.zeros(model.k_fe),
-            cov_re=scale * np.eye(model.k_re),
-            vcomp=scale * np.ones(model.k_vc),
-        )
-    else:
-        point = MixedLMParams.from_components(
-            fe_params=start.result.fe_params,
-            cov_re=start.result.cov_re_unscaled,
-            vcomp=start.result.vcomp / start.result.scale,
-        )
-    messages: list[Message] = []
-    try:
-        with _recorded(messages):
-            result = model.fit(start_params=point, method=[method], **tolerances, **arguments)
-            finite = bool(np.isfinite(result.llf))
-    except (np.linalg.LinAlgError, ValueError, FloatingPointError):
-        return None  # a start from which the optimizer leaves the domain; others remain
-    return _Run(result, tuple(messages)) if finite else None
 
 
 def _collect(
