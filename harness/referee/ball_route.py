@@ -93,6 +93,10 @@ def solve_mixed(design: Design, *, reml: bool, theta: NDArray[np.float64]) -> En
         centre = _newton(problem, start)
         box, gradient = _proved_box(problem, centre)
         state = evaluate(problem, box)
+        for value, (t, a, b) in zip(box, problem.layout, strict=False):
+            # With a free pivot of zero the point lies on a smaller face, where d is even in it.
+            if a == b and value.contains(0):
+                raise NotCertified(f"term {t + 1} has a smaller rank than the start")
         curvature = _smallest_pivot(state.hessian)
         if not curvature > 0:
             raise NotCertified("the Hessian is not proved positive definite on the face")
@@ -342,7 +346,11 @@ def _kenward_roger(problem: Problem, state: State) -> tuple[arb_mat, list[arb]]:
 def _tested(name: str, estimate: arb, se: arb, df: arb) -> dict[str, arb]:
     """Test a coefficient: p = I_{df / (df + t^2)}(df / 2, 1 / 2)."""
     t = estimate / se
-    p = (df / (df + t**2)).beta_lower(df / 2, arb(1) / 2, 1)
+    if t.contains(0):
+        # The density of t is below 1/2, so 1 - p < |t|; the ball around I_1 would be without bound.
+        p = 1 + arb(0, t.abs_upper())
+    else:
+        p = (df / (df + t**2)).beta_lower(df / 2, arb(1) / 2, 1)
     return {
         f"{name}.estimate": estimate,
         f"{name}.se": se,
