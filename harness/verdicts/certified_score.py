@@ -76,6 +76,8 @@ def _values(
         if df is not None and name in certified.df:
             yield "df", name, certified.df[name], df
     for term, true in zip(fit.random, certified.random, strict=False):
+        if len(term.names) != len(true.names):
+            continue  # another model, and judged as such
         for i, name in enumerate(true.names):
             if float(true.covariance[i][i]) != 0.0:
                 item = f"{true.group}: {name}"
