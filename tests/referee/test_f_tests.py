@@ -1,6 +1,7 @@
 """F tests: lmerTest's at the same point, its type III hypotheses, and theory."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from harness.cases.model import bind, parse_model
 from harness.rbridge import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.f_tests import (
+    Factor,
     contrast_rows,
     f_p,
     fixed_terms,
@@ -155,6 +157,22 @@ def test_hypotheses_do_not_depend_on_the_number_of_rows_in_a_cell():
     assert list(first) == ["recipe", "temperature", "recipe:temperature"]
     for term in first:
         assert second[term] == pytest.approx(first[term], abs=1e-10)
+
+
+def test_hypotheses_do_not_depend_on_the_origin_of_a_predictor():
+    """Far from zero its columns are nearly collinear with the factor's."""
+    case = csv_case("cake", "angle ~ recipe*temp + (1 | replicate)", factors=("replicate",))
+    terms = fixed_terms(case.model, case.table)
+    wanted = type3_hypotheses(terms, case.design.x)
+    values = terms.factors["temp"].values
+    for far in (values + 1e5, 1e-6 * values):
+        moved = replace(terms, factors=terms.factors | {"temp": Factor("temp", far, False)})
+        x = case.design.x.copy()
+        for j, name in enumerate(case.design.x_names):
+            if "temp" in name:
+                x[:, j] *= (far / values)[:, 0]
+        for term, rows in type3_hypotheses(moved, x).items():
+            assert rows == pytest.approx(wanted[term], abs=1e-6)
 
 
 def test_hypotheses_of_an_empty_cell_stay_estimable():

@@ -59,7 +59,8 @@ def point_of(made, reply, criterion="REML"):
     return likelihood.at(theta), float(reply.numbers("sigma")[0]), at
 
 
-def compare(reply, made, rows=None, rel=1e-6):
+def compare(reply, made, rows=None, rel=1e-10):
+    """1e-10: most agree to 1e-13; R's n x n inverse loses the rest, crossed factors most."""
     point, sigma, at = point_of(made, reply)
     result = kenward_roger(point, sigma=sigma)
     p = made.x.shape[1]
@@ -219,7 +220,7 @@ def test_balanced_one_way_data_have_exact_df_and_no_adjustment():
     ("a", "c", "d"), [(1e-8, 1, 0), (1e6, 1, 0), (1, 1e6, 0), (1, 1, 2000), (1, 1, 1e5)]
 )
 def test_nothing_depends_on_units_or_origins(a, c, d):
-    """pbkrtest's does: it calls an information matrix singular below an absolute 1e-10."""
+    """pbkrtest's df do: see test_pbkrtests_df_depend_on_the_units_of_a_predictor."""
     y, x, z, g = slope_data(4, groups=10, per=6)
     to = np.array([[1.0, d], [0.0, c]])
     base, moved = (
@@ -231,8 +232,35 @@ def test_nothing_depends_on_units_or_origins(a, c, d):
     assert theirs.df == pytest.approx(mine.df, rel=1e-7)
     assert theirs.statistic == pytest.approx(mine.statistic, rel=1e-7)
     assert theirs.se == pytest.approx(mine.se * a / c, rel=1e-7)
-    # The joint test of both does not depend on how they are written either.
-    assert moved.f_test(np.eye(2) @ np.linalg.inv(to).T if d == 0 else slope).df_den > 0.0
+    # Nor does the joint test, of the same two hypotheses in the new coordinates.
+    joint, there = base.f_test(np.eye(2)), moved.f_test(to)
+    assert there.df_den == pytest.approx(joint.df_den, rel=1e-6)
+    assert there.statistic == pytest.approx(joint.statistic, rel=1e-6)
+
+
+@pytest.mark.r
+def test_pbkrtests_df_depend_on_the_units_of_a_predictor(inference_oracle):
+    """Where an eigenvalue of its information is below an absolute 1e-10 it takes ``MASS::ginv``,
+
+    which drops eigenvalues below 1.5e-8 of the largest: with days counted in thousands that is
+    nearly all that is known of the slope's variance.
+    """
+    case = csv_case("sleepstudy", "Reaction ~ Days + (Days | Subject)", rows=every_third)
+    payload = request(case)
+    days = case.table.alias["Days"]
+    theirs, mine = [], []
+    for unit in (1.0, 1000.0):
+        payload["columns"][days] = case.table["Days"].values / unit
+        reply = inference_oracle.call("oracle_kenward_roger", payload)
+        to = np.array([[1.0, 0.0], [0.0, 1.0 / unit]])
+        given = case.design
+        made = design(given.y, given.x @ to, [(given.random[0].z @ to, given.random[0].codes)])
+        point, sigma, _ = point_of(made, reply)
+        theirs.append(reply.numbers("df")[1])
+        mine.append(kenward_roger(point, sigma=sigma).contrast_tests([[0.0, 1.0]])[0].df)
+    assert theirs[0] == pytest.approx(mine[0], rel=1e-10)
+    assert mine[1] == pytest.approx(mine[0], rel=1e-2)  # lme4 stops early in such units
+    assert theirs[1] > 100 * theirs[0]
 
 
 def test_an_f_test_does_not_depend_on_how_its_contrasts_are_written():
