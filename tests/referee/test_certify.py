@@ -1,5 +1,6 @@
 """Certified values are made again as they are stored; what cannot be proved is refused."""
 
+import sys
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 
 from harness.cases.ladder import full_ladder
 from harness.certify_command import certify as command
-from harness.errors import EXIT_UNEXPLAINED, BadInput
+from harness.errors import EXIT_UNEXPLAINED, BadInput, EnvironmentProblem
 from harness.referee.certified import file_name, load_certified, parse_certified
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
@@ -172,6 +173,12 @@ def test_what_the_command_refuses(tmp_path):
     empty = run("dyestuff2/ML", "--check", "--out", str(tmp_path))
     assert empty.exit_code == EXIT_UNEXPLAINED
     assert "no file is stored" in empty.output
+
+
+def test_without_the_extra_the_command_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "flint", None)
+    with pytest.raises(EnvironmentProblem, match=r"lmm-parity\[certify\]"):
+        run("dyestuff2/ML")
 
 
 def test_a_case_certifies_through_one_call():
