@@ -19,13 +19,13 @@ from harness.cases.table import FactorColumn, NumericColumn, Table
 from harness.engines.base import Coefficient, Failure, Fit, Outcome, Setting
 from harness.referee.certified import load_certified
 from harness.verdicts.audit import Audit
-from harness.verdicts.causes import Seen
 from harness.verdicts.certified_score import CertifiedScore, score
 from harness.verdicts.compare import compare
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.decide import decide
 from harness.verdicts.definitions import definitions
 from harness.verdicts.examine import Examination, examine
+from harness.verdicts.seen import Seen
 from harness.verdicts.verdict import Definition, Verdict
 
 EMBED_ROWS = 2000

@@ -13,13 +13,12 @@ from harness.verdicts.causes import (
     STATEMENTS,
     WRONG,
     Predicate,
-    Seen,
-    misstated,
-    same_space,
 )
 from harness.verdicts.compare import random_effects
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.known import load_known
+from harness.verdicts.other_model import same_space
+from harness.verdicts.seen import Seen, misstated
 from harness.verdicts.verdict import Verdict, VerdictClass
 
 

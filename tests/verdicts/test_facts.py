@@ -19,11 +19,11 @@ from harness.engines.base import Fit, RandomTerm
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.verdicts.causes import Seen
 from harness.verdicts.compare import compare
 from harness.verdicts.decide import decide
 from harness.verdicts.definitions import definitions
 from harness.verdicts.examine import examine
+from harness.verdicts.seen import Seen
 
 pytestmark = pytest.mark.r
 
