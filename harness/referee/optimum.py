@@ -54,21 +54,22 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     Parameters
     ----------
     starts : iterable of theta
-        For instance every engine's answer; unit and small relative covariances are always tried.
+        For instance every engine's answer. The unit relative covariance is always tried, and a
+        smaller one too unless the point found is an interior optimum, certified by its derivatives:
+        a boundary may have been met too soon.
     """
     if not likelihood.layout:
         point = likelihood.at(np.zeros(0))
         return Optimum(point, point.deviance(), optimality(point), 1)
-    candidates = [_scaled_identity(likelihood, s) for s in (1.0, 0.2)] + [
-        np.asarray(start, dtype=np.float64) for start in starts
-    ]
-    best: Point | None = None
-    for start in candidates:
+    best = _snapped(_newton(likelihood, _scaled_identity(likelihood, 1.0)))
+    others = [np.asarray(start, dtype=np.float64) for start in starts]
+    if optimality(best).singular:
+        others.append(_scaled_identity(likelihood, 0.2))
+    for start in others:
         found = _newton(likelihood, start)
-        if best is None or found.deviance() < best.deviance():
+        if found.deviance() < best.deviance():
             best = found
-    assert best is not None
-    runs = len(candidates)
+    runs = 1 + len(others)
     for _ in range(5):  # each escape lowers the deviance; five are far more than ever needed
         best = _snapped(best)
         outcome = optimality(best)
@@ -121,7 +122,8 @@ def _newton(likelihood: Likelihood, start: Array) -> Point:
         # flat (one row per group) must not be followed to infinity.
         noise = _ROUNDING * likelihood.m
         descending = values[0] < -max(1e-7 * largest, noise)
-        still = decrement < _DECREMENT or float(np.abs(along).max()) < noise
+        exhausted = max(_DECREMENT, 4.0 * np.finfo(float).eps * abs(value))
+        still = decrement < exhausted or float(np.abs(along).max()) < noise
         if still and not descending:
             break
         step = -vectors @ (along / curvature)
