@@ -44,6 +44,11 @@ REFINED_PRODUCTS = 50_000_000
 arrays, are not refined."""
 
 
+SMALL_BLOCK = 32
+"""Up to this size dense products and orthogonal roots of stacked blocks cost little more than those
+that make use of structure."""
+
+
 class RankDeficient(ValueError):
     """X has aliased columns; the text names them."""
 
@@ -90,6 +95,20 @@ class Bucket:
             if matrix is not None:
                 columns = slots.columns
                 out[slots.block[:, None, None], columns[:, :, None], columns[:, None, :]] = matrix
+        return out
+
+    def times(self, blocks: Array, matrices: tuple[Array | None, ...]) -> Array:
+        """Return ``blocks @ scatter(matrices)``, blocks (B, rows, k)."""
+        if self.r.shape[1] <= SMALL_BLOCK:
+            return np.asarray(blocks @ self.scatter(matrices))
+        out = np.zeros_like(blocks)
+        for slots, matrix in zip(self.slots, matrices, strict=True):
+            if matrix is None:
+                continue
+            for i, j in zip(*np.nonzero(matrix), strict=True):
+                # No two levels share a column, so that nothing is added twice to one place.
+                source, target = slots.columns[:, i], slots.columns[:, j]
+                out[slots.block, :, target] += matrix[i, j] * blocks[slots.block, :, source]
         return out
 
     def gather(self, term: int, blocks: Array) -> Array:
@@ -240,12 +259,12 @@ def _blocks(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(n, int(offsets[-1])),
     )
-    component = _components(terms, effects)
+    component = components(terms)
     rest, per_block = _projected(z_all, component, xy)
     return rest, _bucketed(terms, effects, offsets, component, per_block)
 
 
-def _components(terms: tuple[RandomDesign, ...], effects: list[Array]) -> Index:
+def components(terms: tuple[RandomDesign, ...]) -> Index:
     """Independent block of every random-effects column: levels that share a row are connected."""
     starts = np.cumsum([0] + [len(t.levels) for t in terms])
     nodes = [t.codes + start for t, start in zip(terms, starts[:-1], strict=True)]
@@ -257,8 +276,8 @@ def _components(terms: tuple[RandomDesign, ...], effects: list[Array]) -> Index:
     _, of_level = connected_components(graph, directed=False)
     return np.concatenate(
         [
-            np.repeat(of_level[start:stop], z.shape[1])
-            for z, start, stop in zip(effects, starts[:-1], starts[1:], strict=True)
+            np.repeat(of_level[start:stop], t.z.shape[1])
+            for t, start, stop in zip(terms, starts[:-1], starts[1:], strict=True)
         ]
     ).astype(np.intp)
 
@@ -383,6 +402,13 @@ def _dense_blocks(gram: sparse.csr_array, blocks: list[Index], size: int) -> Arr
     return out
 
 
+def padded_sizes(sizes: Index) -> Index:
+    """Sizes rounded up to powers of two, unless all are equal."""
+    if len(np.unique(sizes)) == 1:
+        return sizes
+    return np.array([1 << (int(size) - 1).bit_length() for size in sizes], dtype=np.intp)
+
+
 def _bucketed(
     terms: tuple[RandomDesign, ...],
     effects: list[Array],
@@ -394,10 +420,7 @@ def _bucketed(
     place = np.empty(len(component), dtype=np.intp)
     for columns in blocks.columns:
         place[columns] = np.arange(len(columns))
-    single = len({len(c) for c in blocks.columns}) == 1
-    padded = np.array(
-        [len(c) if single else 1 << (len(c) - 1).bit_length() for c in blocks.columns]
-    )
+    padded = padded_sizes(np.array([len(c) for c in blocks.columns]))
     buckets = []
     for size in np.unique(padded):
         members = np.flatnonzero(padded == size)

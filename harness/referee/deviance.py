@@ -22,12 +22,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from harness.cases.design import Design
-from harness.referee.crossproducts import Bucket, CrossProducts, cross_products
+from harness.referee.cost import LIMIT, Cost, refuse_beyond
+from harness.referee.crossproducts import SMALL_BLOCK, Bucket, CrossProducts, cross_products
 
 Array = NDArray[np.float64]
 
@@ -49,6 +52,15 @@ class Likelihood:
     ----------
     design : Design
     reml : bool
+    limit : Cost, optional
+        What one evaluation with derivatives may take.
+
+    Raises
+    ------
+    TooLarge
+        Before anything is computed, when it would take more; the text has the estimate.
+    ValueError
+        When X lacks rank, or fits the outcome exactly.
 
     Notes
     -----
@@ -56,7 +68,8 @@ class Likelihood:
     column by column, term after term. Signs are free: only L L' matters.
     """
 
-    def __init__(self, design: Design, *, reml: bool) -> None:
+    def __init__(self, design: Design, *, reml: bool, limit: Cost = LIMIT) -> None:
+        refuse_beyond(limit, design)
         self.products: CrossProducts = cross_products(design)
         self.reml = reml
         self.layout = tuple(
@@ -104,14 +117,12 @@ class Point:
         self.logdet_h = 0.0
         self._halves: list[tuple[Bucket, Array, Array]] = []
         for bucket in products.buckets:
-            r = bucket.r
-            lower: Array = _root(r @ bucket.scatter(self.lambdas))
+            lower: Array = _root(bucket.times(bucket.r, self.lambdas))
             diagonal = np.abs(np.diagonal(lower, axis1=1, axis2=2))
             self.logdet_h += 2.0 * float(np.log(diagonal).sum())
-            solved_r = np.asarray(np.linalg.solve(lower, r), dtype=np.float64)
-            solved_f = np.asarray(np.linalg.solve(lower, bucket.f), dtype=np.float64)
+            solved_f = _solve(lower, bucket.f)
             cross += np.einsum("bki,bkj->ij", solved_f, solved_f)
-            self._halves.append((bucket, solved_r, solved_f))
+            self._halves.append((bucket, lower, solved_f))
         p = products.p
         self.xhx = cross[:p, :p]
         self.root = np.linalg.cholesky(self.xhx)
@@ -134,7 +145,8 @@ class Point:
         """S, T and u of every bucket."""
         p = self.likelihood.products.p
         out = []
-        for bucket, solved_r, solved_f in self._halves:
+        for bucket, lower, solved_f in self._halves:
+            solved_r = _solve(lower, bucket.r)
             right = solved_r.swapaxes(1, 2)
             t = right @ solved_f[:, :, :p]
             u = (right @ (solved_f[:, :, p] - solved_f[:, :, :p] @ self.gamma)[:, :, None])[:, :, 0]
@@ -197,6 +209,8 @@ class Point:
         twin = copy.copy(self)
         for cached in ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts"):
             twin.__dict__.pop(cached, None)
+        # These do not depend on the variables.
+        twin.__dict__.update(solved=self.solved, summed=self.summed)
         twin.__dict__["_tangents"] = tuple(tangents)
         return twin, to_theta
 
@@ -267,14 +281,15 @@ class Point:
         k, p, reml = len(self.theta), self.likelihood.products.p, self.likelihood.reml
         logdet, rss = np.zeros((k, k)), np.zeros((k, k))
         for part in self.solved:
-            placed = self._placed(part.bucket)
-            s_p = part.s @ placed
+            at = np.cumsum([0, part.s.shape[1], 1, p])
+            stacked = np.concatenate([part.s, part.u[:, None, :], part.t.swapaxes(1, 2)], axis=1)
+            # P_i is symmetric, so that products from the right serve u and T as well.
+            products = self._times_each(part.bucket, stacked)
+            s_p, u_d, t_d = (products[:, :, i:j] for i, j in pairwise(at))
             logdet -= _flat(s_p) @ _flat(s_p.swapaxes(2, 3)).T
-            d_u = placed @ part.u[:, :, None]
-            rss += 2.0 * _flat(d_u) @ _flat(part.s @ d_u).T
+            rss += 2.0 * _flat(u_d) @ _flat(u_d @ part.s).T
             if reml:
-                d_t = placed @ part.t
-                logdet += 2.0 * _flat(d_t @ self.c) @ _flat(part.s @ d_t).T
+                logdet += 2.0 * _flat(self.c @ t_d) @ _flat(t_d @ part.s).T
         t_du = self._t_du()
         rss -= 2.0 * t_du @ self.c @ t_du.T
         if reml:
@@ -283,16 +298,18 @@ class Point:
         second_logdet, second_rss = self._second_order()
         return logdet + second_logdet, rss + second_rss
 
-    def _placed(self, bucket: Bucket) -> Array:
-        """P_i at every level, for each variable: (k, B, kk, kk)."""
-        out = []
+    def _times_each(self, bucket: Bucket, blocks: Array) -> Array:
+        """Products of blocks (B, rows, k) with P_i at every level, for each variable."""
+        out = np.empty((len(self.theta), *blocks.shape))
+        i = 0
         for t, (_, v, columns) in enumerate(self._variables):
             for tangent, b in zip(v.T, columns, strict=True):
                 half = np.outer(tangent, self.lambdas[t][:, b])
                 matrices: list[Array | None] = [None] * len(bucket.slots)
                 matrices[t] = half + half.T
-                out.append(bucket.scatter(tuple(matrices)))
-        return np.array(out)
+                out[i] = bucket.times(blocks, tuple(matrices))
+                i += 1
+        return out
 
     def _second_order(self) -> tuple[Array, Array]:
         """Terms in P_ij = v_i v_j' + v_j v_i', which is zero unless term and column are equal."""
@@ -349,10 +366,6 @@ class Point:
         return out
 
 
-_SMALL_BLOCK = 32
-"""Up to this size the orthogonal route to the root costs little more than Cholesky's."""
-
-
 def _root(half: Array) -> Array:
     """Lower L (B, k, k) with ``L L' = I + A A'``, diagonal of any sign.
 
@@ -361,10 +374,20 @@ def _root(half: Array) -> Array:
     """
     k = half.shape[1]
     identity = np.broadcast_to(np.eye(k), half.shape)
-    if k > _SMALL_BLOCK:
+    if k > SMALL_BLOCK:
         return np.asarray(np.linalg.cholesky(half @ half.swapaxes(1, 2) + identity))
     stacked = np.concatenate([half.swapaxes(1, 2), identity], axis=1)
     return np.asarray(np.linalg.qr(stacked, mode="r")).swapaxes(1, 2)
+
+
+def _solve(lower: Array, right: Array) -> Array:
+    """Solve with lower triangular blocks (B, k, k)."""
+    if lower.shape[1] <= SMALL_BLOCK:
+        return np.asarray(np.linalg.solve(lower, right), dtype=np.float64)
+    each = zip(lower, right, strict=True)
+    return np.array(
+        [linalg.solve_triangular(a, b, lower=True, check_finite=False) for a, b in each]
+    )
 
 
 def _flat(stack: Array) -> Array:

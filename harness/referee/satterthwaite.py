@@ -53,18 +53,17 @@ def contrast_tests(
     scale = point.likelihood.products.basis.y_scale
     sigma = point.sigma * scale if sigma is None else sigma
     beta = point.beta if beta is None else beta
-    internal = sigma / scale
     # df do not depend on the variables in which the variance parameters are written.
     point, _ = point.conditioned()
-    covariance = internal**2 * point.to_data(point.c)
     inner = np.asarray(point.c @ point.xhx_derivatives @ point.c, dtype=np.float64)
-    derivatives = [internal**2 * point.to_data(matrix) for matrix in inner]
-    derivatives.append(2.0 * covariance / sigma)
     asymptotic = variance_of_varpar(point, sigma)
     out = []
     for row in np.atleast_2d(contrasts):
-        variance = float(row @ covariance @ row)
-        g = np.array([float(row @ d @ row) for d in derivatives])
+        # The contrast goes to the centred variables rather than their covariance to the data: with
+        # a predictor far from zero the latter would cancel, and squared.
+        inside = np.asarray(row @ point.likelihood.products.basis.m, dtype=np.float64)
+        variance = sigma**2 * float(inside @ point.c @ inside)
+        g = np.append(sigma**2 * (inner @ inside @ inside), 2.0 * variance / sigma)
         spread = float(g @ asymptotic @ g)
         df = 2.0 * variance**2 / spread if spread > 0.0 else math.inf
         estimate, se = float(row @ beta), math.sqrt(variance)

@@ -1,0 +1,81 @@
+"""What an evaluation costs, estimated before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.cases.design import Design
+from harness.referee.crossproducts import components, padded_sizes
+
+SPEED = 1e10
+"""Multiplications and additions a second of dense matrix products on one core, at the low end."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Time and memory of a likelihood: its set-up and one evaluation with gradient and Hessian."""
+
+    seconds: float
+    bytes: float
+
+    def __str__(self) -> str:
+        return f"{_time(self.seconds)} and {_size(self.bytes)}"
+
+
+LIMIT = Cost(seconds=600.0, bytes=8e9)
+"""A likelihood that takes more is refused: a fit needs some tens of evaluations."""
+
+
+class TooLarge(ValueError):
+    """The likelihood would take too much time or memory; the text has the estimate."""
+
+
+def cost(design: Design) -> Cost:
+    """Estimate what a likelihood takes, from the sizes of its blocks alone.
+
+    Every block of k connected random-effects columns is dense. Its set-up is an eigendecomposition
+    (about 10 k^3 operations); an evaluation takes a symmetric product, a Cholesky root, a
+    triangular solve and a symmetric product (5 k^3); the Hessian compares a k x k product for each
+    pair of the elements of theta. Four k x k arrays are kept, the set-up needs as many beside them,
+    the Hessian two for each element of theta.
+    """
+    n, p = design.x.shape
+    widths = [term.z.shape[1] for term in design.random]
+    elements = sum(q * (q + 1) // 2 for q in widths)
+    rows = 8.0 * n * (4 * (p + 1) + 6 * sum(widths))
+    operations = 4.0 * n * (p + 1) * (p + 1 + sum(widths))
+    held = 0.0
+    if design.random:
+        sizes = padded_sizes(np.bincount(components(design.random))).astype(np.float64)
+        squares, cubes = float((sizes**2).sum()), float((sizes**3).sum())
+        held = 8.0 * squares * (4.0 + max(4.0, 2.0 * elements))
+        operations += 15.0 * cubes + squares * (2.0 * elements**2 + 20.0 * elements)
+        # H1_i of every element, in its own term: n p^2 at most.
+        operations += 2.0 * elements * p * p * float(sizes.sum())
+    return Cost(operations / SPEED, rows + held)
+
+
+def refuse_beyond(limit: Cost, design: Design) -> None:
+    """Raise TooLarge when a design costs more than the limit."""
+    estimate = cost(design)
+    if estimate.seconds <= limit.seconds and estimate.bytes <= limit.bytes:
+        return
+    largest = int(np.bincount(components(design.random)).max()) if design.random else 0
+    elements = sum(q * (q + 1) // 2 for q in (term.z.shape[1] for term in design.random))
+    raise TooLarge(
+        f"one evaluation would take about {estimate} (limit {limit}): {largest:,} connected "
+        f"random-effects columns and {elements:,} variance parameters"
+    )
+
+
+def _time(seconds: float) -> str:
+    for size, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2.0 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 1.0):.0f} s"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{max(count / 1e6, 1.0):.0f} MB"
