@@ -9,7 +9,7 @@ import numpy as np
 from harness.cases.design import Design
 from harness.referee.crossproducts import components, padded_sizes
 
-SPEED = 1e10
+SPEED = 2e10
 """Multiplications and additions a second of dense matrix products on one core, at the low end."""
 
 
@@ -38,7 +38,7 @@ def cost(design: Design) -> Cost:
     Every block of k connected random-effects columns is dense. Its set-up is an eigendecomposition
     (about 10 k^3 operations); an evaluation takes a symmetric product, a Cholesky root, a
     triangular solve and a symmetric product (5 k^3); the Hessian compares a k x k product for each
-    pair of the elements of theta. Four k x k arrays are kept, the set-up needs as many beside them,
+    pair of the elements of theta. About five k x k arrays are kept, as many more needed in set-up;
     the Hessian two for each element of theta.
     """
     n, p = design.x.shape
@@ -50,7 +50,7 @@ def cost(design: Design) -> Cost:
     if design.random:
         sizes = padded_sizes(np.bincount(components(design.random))).astype(np.float64)
         squares, cubes = float((sizes**2).sum()), float((sizes**3).sum())
-        held = 8.0 * squares * (4.0 + max(4.0, 2.0 * elements))
+        held = 8.0 * squares * (5.0 + max(5.0, 2.5 * elements))
         operations += 15.0 * cubes + squares * (2.0 * elements**2 + 20.0 * elements)
         # H1_i of every element, in its own term: n p^2 at most.
         operations += 2.0 * elements * p * p * float(sizes.sum())

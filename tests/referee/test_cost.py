@@ -24,7 +24,7 @@ def test_twenty_thousand_crossed_levels_are_refused_at_once_with_an_estimate():
     with pytest.raises(TooLarge, match=r"20,000 connected .* and 2 variance parameters") as refusal:
         Likelihood(made, reml=True)
     assert time.perf_counter() - started < 2.0
-    assert "hours" in str(refusal.value)
+    assert "minutes and" in str(refusal.value)
     assert "GB" in str(refusal.value)
 
 
