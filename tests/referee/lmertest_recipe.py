@@ -1,0 +1,99 @@
+"""lmerTest's way to Satterthwaite's df, applied to any likelihood: numerical derivatives.
+
+numDeriv's Richardson extrapolation (Gilbert and Varadhan, ``genD`` and ``jacobian``, r = 4, v = 2):
+steps of a tenth of each parameter for the Hessian and 1e-4 of it for the Jacobian, an absolute 1e-4
+near zero; eigenvalues of the Hessian up to an absolute 1e-8 are left out.
+"""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+EPSILON = np.finfo(float).eps
+NEAR_ZERO = math.sqrt(EPSILON / 7e-7)
+CUT_OFF = 1e-8
+
+
+def _extrapolated(values):
+    """Extrapolate values at steps h, h/2, h/4, ... to a step of zero."""
+    for m in range(1, len(values)):
+        values = [(4.0**m * b - a) / (4.0**m - 1.0) for a, b in pairwise(values)]
+    return values[0]
+
+
+def _steps(x, share):
+    first = np.abs(share * x) + 1e-4 * (np.abs(x) < NEAR_ZERO)
+    return [first / 2.0**i for i in range(4)]
+
+
+def _hessian(f, x):
+    k, middle, unit = len(x), f(x), np.eye(len(x))
+    out, steps = np.empty((k, k)), _steps(x, 0.1)
+    for i in range(k):
+        out[i, i] = _extrapolated(
+            [(f(x + h * unit[i]) - 2 * middle + f(x - h * unit[i])) / h[i] ** 2 for h in steps]
+        )
+    for i in range(k):
+        for j in range(i):
+            mixed = []
+            for h in steps:
+                e = h * (unit[i] + unit[j])
+                squares = out[i, i] * h[i] ** 2 + out[j, j] * h[j] ** 2
+                mixed.append((f(x + e) - 2 * middle + f(x - e) - squares) / (2 * h[i] * h[j]))
+            out[i, j] = out[j, i] = _extrapolated(mixed)
+    return out
+
+
+def _jacobian(f, x):
+    unit, steps = np.eye(len(x)), _steps(x, 1e-4)
+    return [
+        _extrapolated([(f(x + h * e) - f(x - h * e)) / (2 * h @ e) for h in steps]) for e in unit
+    ]
+
+
+def recipe_df(likelihood, theta, sigma, *, noise=(0.0, 0.0), seed=0):
+    """Df of every coefficient. ``noise`` disturbs the deviance, and each variance relatively."""
+    rng = np.random.default_rng(seed)
+
+    def deviance(v):
+        return likelihood.at(v[:-1]).deviance(v[-1]) + noise[0] * rng.normal()
+
+    def variances(v):
+        point = likelihood.at(v[:-1])
+        internal = v[-1] / likelihood.products.basis.y_scale
+        diagonal = internal**2 * np.diag(point.to_data(point.c))
+        return diagonal * (1.0 + noise[1] * rng.normal(size=len(diagonal)))
+
+    x = np.append(theta, sigma)
+    values, vectors = np.linalg.eigh(_hessian(deviance, x))
+    kept = vectors[:, values > CUT_OFF] / np.sqrt(values[values > CUT_OFF])
+    g = np.array(_jacobian(variances, x)).T @ kept
+    return variances(x) ** 2 / (g**2).sum(axis=1)
+
+
+def rounding_of_lme4(design, theta, sigma):
+    """Roundings of lme4's deviance and, relatively, of its covariance matrix.
+
+    lme4 solves normal equations in the data as they are, neither centred nor scaled, with condition
+    number k after scaling to a unit diagonal: relative errors of k epsilon (Higham 2002, theorem
+    10.3). Its residual sum of squares is that of y - mu, rounded at the size of y.
+    """
+    n, blocks, at = len(design.y), [], 0
+    for term in design.random:
+        q = term.z.shape[1]
+        lower = np.zeros((q, q))
+        for b in range(q):
+            lower[b:, b] = theta[at : at + q - b]
+            at += q - b
+        block = np.zeros((n, len(term.levels), q))
+        block[np.arange(n), term.codes] = term.z @ lower
+        blocks.append(block.reshape(n, -1))
+    columns = np.column_stack([*blocks, design.x])
+    normal = columns.T @ columns
+    random = np.arange(columns.shape[1] - design.x.shape[1])
+    normal[random, random] += 1.0
+    size = np.sqrt(np.diag(normal))
+    condition = float(np.linalg.cond(normal / np.outer(size, size)))
+    outcome = float(np.linalg.norm(design.y)) / sigma
+    return EPSILON * (outcome * math.sqrt(n) + condition), EPSILON * condition, outcome
