@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import formulaic
@@ -15,7 +15,7 @@ from harness.cases.formula import Binary, Call, Name, Node, Number, Unary
 from harness.cases.model import Model, column_of
 from harness.cases.spelling import render_name
 from harness.cases.table import FactorColumn, Table
-from harness.cases.terms import Terms
+from harness.cases.terms import Atom, Terms
 from harness.errors import BadInput
 
 Array = NDArray[np.float64]
@@ -110,12 +110,29 @@ def _matrix(terms: Terms, table: Table) -> tuple[tuple[str, ...], Array]:
                 continue
         columns[short] = _number(atom, table, render_name(atom))
         labels[short] = (render_name(atom), ())
+    if not any(levels for _, levels in labels.values()):
+        return _numeric_matrix(terms, table, {a: columns[s] for a, s in alias.items()})
     formula = [":".join(alias[atom] for atom in term) for term in terms.terms]
     text = " + ".join(["1" if terms.intercept else "0", *formula])
     frame = pd.DataFrame(columns, index=range(table.n_rows))
     matrix = formulaic.Formula(text).get_model_matrix(frame, ensure_full_rank=True)
     names = tuple(_display(str(name), labels) for name in matrix.columns)
     return names, np.ascontiguousarray(matrix.to_numpy(dtype=np.float64))
+
+
+def _numeric_matrix(
+    terms: Terms, table: Table, values: Mapping[Atom, Array | pd.Categorical]
+) -> tuple[tuple[str, ...], Array]:
+    """Products of numbers: without factors there is no coding to decide."""
+    names = ["Intercept"] if terms.intercept else []
+    columns = [np.ones(table.n_rows)] if terms.intercept else []
+    for term in terms.terms:
+        names.append(":".join(render_name(atom) for atom in term))
+        product = np.ones(table.n_rows)
+        for atom in term:
+            product = product * np.asarray(values[atom], dtype=np.float64)
+        columns.append(product)
+    return tuple(names), np.column_stack(columns)
 
 
 _PIECE = re.compile(r"(a\d+)(?:\[(T\.)?(\d+)\])?")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.cases.case import Case
 from harness.cases.datasets import Dataset, load_dataset
@@ -318,7 +321,9 @@ def _seven(
         predictor,
         note="Groups as fixed effects.",
     )
-    means = used.frame.groupby(group, sort=False, observed=True)[[outcome, predictor]].mean()
+    means = used.frame.groupby(group, sort=False, observed=True)[[outcome, predictor]].agg(
+        lambda values: math.fsum(values) / len(values)
+    )
     aggregated = replace(
         used,
         name=f"{data.name}, group means",
@@ -379,9 +384,12 @@ def _seven(
         yield rung("lmm-full", "LMM-Full", f"{y} ~ {x} + ({x} | {g})", data, predictor, criterion)
 
 
-def _slope(x: np.ndarray, y: np.ndarray) -> float:
-    centred = x - x.mean()
-    return float(centred @ y / (centred @ centred))
+def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Return the least-squares slope, rounded once: a BLAS would round as the processor has it."""
+    xs, ys = ([Fraction(float(v)) for v in values] for values in (x, y))
+    n, sum_x = len(xs), sum(xs)
+    above = n * sum(a * b for a, b in zip(xs, ys, strict=True)) - sum_x * sum(ys)
+    return float(above / (n * sum(a * a for a in xs) - sum_x**2))
 
 
 def _beyond() -> Iterator[Rung]:

@@ -153,19 +153,19 @@ def _line_search(
 
 def _polished(likelihood: Likelihood, point: Point) -> Point:
     """Newton steps judged by the gradient: it still falls where the deviance is all rounding."""
+    twin, to_theta = point.conditioned()
+    gradient = twin.profiled_gradient()
     for _ in range(3):
-        twin, to_theta = point.conditioned()
-        gradient = twin.profiled_gradient()
         values, vectors = np.linalg.eigh(twin.profiled_hessian())
         usable = values > 1e-9 * max(float(np.abs(values).max()), 1e-300)
         step = -vectors[:, usable] @ ((vectors[:, usable].T @ gradient) / values[usable])
         moved = likelihood.at(point.theta + to_theta @ step)
-        smaller = np.linalg.norm(moved.conditioned()[0].profiled_gradient()) < np.linalg.norm(
-            gradient
-        )
+        twin, to_theta = moved.conditioned()
+        found = twin.profiled_gradient()
+        smaller = np.linalg.norm(found) < np.linalg.norm(gradient)
         if not smaller or moved.deviance() > point.deviance() + _SNAP:
             break
-        point = moved
+        point, gradient = moved, found
     return point
 
 
