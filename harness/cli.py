@@ -388,9 +388,9 @@ def _run_and_report(
     from harness.campaign.run import Plan, run_to_file
     from harness.engines.registry import PYTHON_ENGINES
 
-    _require_writable(out)
     path = out / "parity.jsonl"
     with _r_engine(timeout) as reference:
+        _require_writable(out)
         plan = Plan(
             title=title,
             rungs=rungs,

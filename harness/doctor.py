@@ -153,7 +153,7 @@ def _smoke(session: RSession) -> Iterator[Check]:
         name = f"smoke fit, {engine.name}"
         outcome = engine.fit(case, "default")
         if isinstance(outcome, Failure):
-            yield Check(name, False, outcome.text, "see the checks above")
+            yield Check(name, False, outcome.text, _reinstall(engine.name))
             continue
         answer = {
             "mean": outcome.coefficients[0].estimate,
@@ -165,8 +165,14 @@ def _smoke(session: RSession) -> Iterator[Check]:
             answer,
             right,
             SMOKE_TOLERANCE,
-            f"the harness is sound and {engine.name} is not: reinstall it",
+            f"the harness is sound, {engine.name} is not. {_reinstall(engine.name)}",
         )
+
+
+def _reinstall(engine: str) -> str:
+    if engine == "lme4":
+        return install_r_package("lme4")
+    return f"Reinstall it: python -m pip install --force-reinstall {engine}"
 
 
 def _referee_answer(case: Case) -> dict[str, float]:
