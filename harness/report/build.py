@@ -13,8 +13,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.campaign.records import Run
-from harness.report import cards, causes, format, views, words
+from harness.report import causes, format, words
+from harness.report.cards import card
 from harness.report.causes import Explanation
+from harness.report.certified import certified_map, who_is_closer
+from harness.report.context import context
+from harness.report.heat import heat_map
+from harness.report.ladder import ladder
+from harness.report.printed import printed_tables
+from harness.report.provenance import data_sets, provenance
+from harness.report.summary import tally
 from harness.verdicts.known import load_known
 
 
@@ -29,7 +37,7 @@ def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
         Explanations by cause; those of known_differences.toml unless given.
     """
     explanations: Mapping[str, Explanation] = load_known() if known is None else known
-    ctx = views.context(run)
+    ctx = context(run)
     ctx.causes.update(causes.cause_links(run, explanations))
     definitions, other_causes = causes.causes(run, ctx, explanations)
     style, script = _asset("report.css"), _asset("report.js")
@@ -41,15 +49,17 @@ def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
             header=run.header,
             ctx=ctx,
             headline=words.headline(run),
-            tally=views.tally(run),
-            ladder=views.ladder(run, ctx),
-            printed_tables=views.printed_tables(run, ctx),
-            heat=views.heat_map(run, ctx),
-            cards=[cards.card(case, ctx) for case in run.cases],
+            tally=tally(run),
+            ladder=ladder(run, ctx),
+            printed_tables=printed_tables(run, ctx),
+            heat=heat_map(run, ctx),
+            certified=certified_map(run, ctx),
+            closer=who_is_closer(run, ctx),
+            cards=[card(case, ctx) for case in run.cases],
             definitions=definitions,
             other_causes=other_causes,
-            provenance=views.provenance(run),
-            data_sets=views.data_sets(run),
+            provenance=provenance(run),
+            data_sets=data_sets(run),
             style=Markup(style),
             script=Markup(script),
             style_hash=_csp_hash(style),

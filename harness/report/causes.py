@@ -8,8 +8,8 @@ from typing import Protocol
 
 from harness.campaign.records import Run
 from harness.report import words
-from harness.report.format import number
-from harness.report.views import Context, Link
+from harness.report.context import Context, Link
+from harness.report.format import number, printed_number
 
 
 class Explanation(Protocol):
@@ -21,7 +21,7 @@ class Explanation(Protocol):
 
     @property
     def kind(self) -> str:
-        """Return ``definition`` for two quantities under one name, else another word."""
+        """Return ``definition``, or one of :data:`KINDS`."""
 
     @property
     def definition(self) -> str:
@@ -58,13 +58,30 @@ class Cause:
     anchor: str
     key: str
     title: str
-    by_definition: bool
+    kind: str
     definition: str
     evidence: str
     upstream: tuple[str, ...]
     remedy: str
     instances: tuple[Instance, ...]
     cases: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Causes of one kind, and what the kind means."""
+
+    title: str
+    meaning: str
+    causes: tuple[Cause, ...]
+
+
+KINDS = {
+    "defect": ("Defects", "An engine does something wrong."),
+    "data": ("Data and model", "A property of the data or the model; no engine is at fault."),
+    "tolerance": ("Tolerances", "How far an engine goes before it stops, or where it cuts off."),
+}
+"""Kinds of causes of disagreement, in the order in which they are shown."""
 
 
 def cause_links(run: Run, known: Mapping[str, Explanation]) -> dict[str, Link]:
@@ -80,8 +97,8 @@ def cause_links(run: Run, known: Mapping[str, Explanation]) -> dict[str, Link]:
 
 def causes(
     run: Run, ctx: Context, known: Mapping[str, Explanation]
-) -> tuple[tuple[Cause, ...], tuple[Cause, ...]]:
-    """Return the definitional differences, and the causes of verdicts that are not among them."""
+) -> tuple[tuple[Cause, ...], tuple[Kind, ...]]:
+    """Return the definitional differences, and the causes of disagreement by kind."""
     instances: dict[str, list[Instance]] = {}
     verdicts: dict[str, list[Link]] = {}
     for case in run.cases:
@@ -93,7 +110,7 @@ def causes(
                     link,
                     d.item,
                     number(d.left, 5),
-                    number(d.right, 5),
+                    printed_number(d.right),
                     number(d.like_for_like, 5),
                 )
             )
@@ -105,9 +122,15 @@ def causes(
         _cause(key, known, ctx, instances.get(key, []), verdicts.get(key, []))
         for key in _keys(run, known)
     ]
+    kinds = [
+        Kind(title, meaning, tuple(c for c in found if c.kind == key))
+        for key, (title, meaning) in KINDS.items()
+    ]
+    others = tuple(c for c in found if c.kind not in ("definition", *KINDS))
+    kinds.append(Kind("Others", "No explanation is on file.", others))
     return (
-        tuple(c for c in found if c.by_definition),
-        tuple(c for c in found if not c.by_definition),
+        tuple(c for c in found if c.kind == "definition"),
+        tuple(kind for kind in kinds if kind.causes),
     )
 
 
@@ -123,7 +146,7 @@ def _cause(
         anchor=ctx.cause(key).href.removeprefix("#"),
         key=key,
         title=explained.title if explained else key,
-        by_definition=explained.kind == "definition" if explained else bool(instances),
+        kind=explained.kind if explained else "definition" if instances else "",
         definition=explained.definition if explained else "No explanation is on file.",
         evidence=explained.evidence if explained else "",
         upstream=tuple(explained.upstream) if explained else (),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from markupsafe import Markup
 
@@ -26,6 +27,17 @@ FIXED_SMALLEST = 1e-4
 FIXED_LARGEST = 1e7
 # Two numbers further apart than this say more when each keeps its own digits.
 SAME_DECIMALS_RATIO = 1e4
+
+
+class Scored(Protocol):
+    """Anything with digits of agreement."""
+
+    @property
+    def digits(self) -> float:
+        """Return the log relative error."""
+
+
+AnyScored = TypeVar("AnyScored", bound=Scored)
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,11 @@ def number(value: float | None, digits: int = ESTIMATE_DIGITS) -> str:
     return f"{value:.{digits - 1}e}"
 
 
+def printed_number(value: float | None) -> str:
+    """Return what an engine prints; ``none`` where it prints nothing of the kind."""
+    return "none" if value is None else number(value, 5)
+
+
 def short(value: float | None) -> str:
     """Return a difference, gap or other size with two significant digits."""
     return number(value, 2)
@@ -79,6 +96,16 @@ def digits_of_agreement(value: float | None) -> str:
         return "=" if value > 0 else "none"
     # LRE is negative when the difference exceeds the number: no digit agrees.
     return f"{max(value, 0.0):.1f}"
+
+
+def least_digits(scores: Iterable[AnyScored]) -> AnyScored | None:
+    """Return what has the fewest digits of agreement; a NaN has fewer than any number."""
+    return min(scores, key=lambda score: sortable(score.digits), default=None)
+
+
+def sortable(digits: float) -> float:
+    """Return digits of agreement as a number to sort by."""
+    return -1.0 if math.isnan(digits) else min(digits, 99.0)
 
 
 def count(value: int) -> str:
@@ -99,7 +126,8 @@ def pair(values: Sequence[float | None], digits: int = ESTIMATE_DIGITS) -> list[
     """Return numbers to be compared, in the same form, with the place where they part marked."""
     texts = _alike(values, digits)
     shown = [text for text, value in zip(texts, values, strict=True) if value is not None]
-    common = _common_prefix(shown)
+    # Texts of other lengths are of another size or form: every digit of them differs.
+    common = common_prefix(shown) if len({len(text) for text in shown}) == 1 else 0
     return [
         Number(text, len(text) if value is None or len(set(shown)) < 2 else common)
         for text, value in zip(texts, values, strict=True)
@@ -144,13 +172,10 @@ def _nonfinite(value: float) -> str:
     return "∞" if value > 0 else "-∞"
 
 
-def _common_prefix(texts: Sequence[str]) -> int:
-    if not texts:
-        return 0
-    if len({len(text) for text in texts}) > 1:
-        return 0
+def common_prefix(texts: Sequence[str]) -> int:
+    """Return how many characters all texts begin with."""
     length = 0
-    for characters in zip(*texts, strict=True):
+    for characters in zip(*texts, strict=False):
         if len(set(characters)) > 1:
             break
         length += 1

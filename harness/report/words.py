@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.campaign.records import CaseRecord, Run
+from harness.verdicts.audit import Certificate
 from harness.verdicts.verdict import Verdict, VerdictClass
 
 Family = Literal["agree", "differ", "silent", "unexplained"]
@@ -20,6 +21,15 @@ class VerdictWords:
 
     label: str
     plain: str
+    family: Family
+    icon: str
+
+
+@dataclass(frozen=True)
+class CertificateWords:
+    """How the referee's finding is shown."""
+
+    label: str
     family: Family
     icon: str
 
@@ -38,6 +48,16 @@ VERDICTS: dict[VerdictClass, VerdictWords] = {
     "ENVIRONMENT": VerdictWords("ENVIRONMENT", "the engine did not run", "silent", "cross"),
 }
 """In the order in which they are shown."""
+
+CERTIFICATES: dict[Certificate, CertificateWords] = {
+    "interior optimum": CertificateWords("interior optimum", "agree", "bowl"),
+    "boundary optimum": CertificateWords("boundary optimum (singular)", "agree", "edge"),
+    "closed form": CertificateWords("closed form", "agree", "closed"),
+    "stopped short": CertificateWords("stopped short", "differ", "slope"),
+    "false boundary": CertificateWords("false boundary", "differ", "wall"),
+    "outside the parameter space": CertificateWords("not a covariance matrix", "differ", "cross"),
+}
+"""What the referee calls a fit, in the words of the page."""
 
 QUIET: frozenset[VerdictClass] = frozenset({"AGREE", "TOLERANCE", "UNSUPPORTED"})
 """Verdicts whose cards start closed."""

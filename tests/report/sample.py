@@ -20,7 +20,9 @@ from harness.campaign.records import (
 )
 from harness.engines.base import Coefficient, Failure, Fit, Message, RandomTerm, Setting
 from harness.verdicts.audit import Audit
+from harness.verdicts.certified_score import CertifiedQuantity, CertifiedScore
 from harness.verdicts.comparison import Comparison
+from harness.verdicts.lre import lre
 from harness.verdicts.verdict import Definition, Verdict, VerdictClass
 
 LEFT, RIGHT = "statsmodels", "lme4"
@@ -55,6 +57,11 @@ KNOWN = {
         "The fixed-effects block of statsmodels' own Hessian gives lme4's SE.",
         kind="definition",
     ),
+    "variance-se-column": Explained(
+        "No standard errors of variances",
+        "The column scales with the wrong power of the units of y.",
+        kind="definition",
+    ),
     "sm-score-sign": Explained(
         "A gradient with the wrong sign",
         "score_sqrt packs through a positive Cholesky factor, which turns the sign of a column "
@@ -69,7 +76,9 @@ KNOWN = {
         remedy="Restart from a perturbed theta.",
     ),
     "true-boundary": Explained(
-        "The optimum is on the boundary", "The data hold no evidence for this much variance."
+        "The optimum is on the boundary",
+        "The data hold no evidence for this much variance.",
+        kind="data",
     ),
 }
 
@@ -238,9 +247,14 @@ def case(
         "fits": tuple(fits),
         "audits": tuple(audits),
         "comparisons": tuple(comparisons),
-        "definitions": tuple(
-            Definition(cause="z-for-t", item=n, left=1.3e-11, right=3.26e-6, like_for_like=3.26e-6)
-            for n in names
+        "definitions": (
+            *(
+                Definition(
+                    cause="z-for-t", item=n, left=1e-11, right=3.26e-6, like_for_like=3.26e-6
+                )
+                for n in names
+            ),
+            Definition(cause="variance-se-column", item="g: (Intercept)", left=0.3, right=None),
         ),
         "verdicts": (
             Verdict(
@@ -254,12 +268,41 @@ def case(
             Verdict(setting="tight", verdict="AGREE", sentence="Tightened, both agree."),
         ),
         "printed": (),
-        "certified": (),
+        "certified": scores(apart),
         "best_loglik": -871.8141,
         "seconds": 0.4,
         **changes,
     }
     return CaseRecord(**fields)
+
+
+def scores(apart: float) -> tuple[CertifiedScore, ...]:
+    """Return digits of both engines: the left one's as far off as the engines are apart."""
+    found = []
+    quantities: tuple[tuple[CertifiedQuantity, str, str], ...] = (
+        ("loglik", "", "-871.81410000000000014"),
+        ("estimate", "x", "10.467285958595959596"),
+        ("se", "x", "1.5457895700000000001"),
+        ("df", "x", "17.000000000000000000"),
+        ("variance", "g: (Intercept)", "4.1000000000000000003"),
+        ("residual_variance", "", "0.86927760000000000002"),
+    )
+    for engine, shift in ((LEFT, apart), (RIGHT, 3e-9)):
+        for setting in ("default", "tight"):
+            for quantity, item, text in quantities:
+                value = float(text) * (1 + (shift if setting == "default" else shift * 1e-4))
+                found.append(
+                    CertifiedScore(
+                        engine=engine,
+                        setting=setting,
+                        quantity=quantity,
+                        item=item,
+                        certified=text,
+                        value=value,
+                        digits=lre(value, float(text)),
+                    )
+                )
+    return tuple(found)
 
 
 def fit(
@@ -391,10 +434,25 @@ def tutorial_case(row: tuple[str, ...], place: int) -> CaseRecord:
         criterion="REML" if mixed else "OLS",
         names=("(Intercept)", "edu"),
         printed=tuple(printed),
-        certified=(),
     )
     if not mixed:
-        return msgspec.structs.replace(base, definitions=())
+        return msgspec.structs.replace(
+            base,
+            definitions=(),
+            fits=tuple(
+                msgspec.structs.replace(
+                    f, fitter="OLS" if f.engine == LEFT else "lm", random=(), converged=None
+                )
+                for f in base.fits
+                if isinstance(f, Fit)
+            ),
+            audits=tuple(
+                msgspec.structs.replace(
+                    a, certificate="closed form", ranks=(), converged_true=None, singular_true=None
+                )
+                for a in base.audits
+            ),
+        )
     # Like for like, the left engine's statistic and p value are what the right engine prints.
     stat, p = (float(text) * 1.9 for text in numbers[2:])
     audits = tuple(

@@ -102,6 +102,24 @@ def test_heat_map_hints_show_the_two_numbers(visit):
     assert page.locator("#tip").is_visible()
 
 
+def test_digits_of_a_card_have_hints_with_the_certified_value(visit):
+    page = visit(fragment="#case-sleepstudy-reml")
+    page.locator("#case-sleepstudy-reml table.scored td[data-hint]").first.hover()
+    assert "certified -871.8141" in page.locator("#tip").inner_text()
+
+
+def test_the_ladder_fits_a_laptop_and_the_certificate_opens_without_scripts(visit):
+    page = visit()
+    box = page.locator("#ladder-table").bounding_box()
+    assert box["width"] <= page.locator("#ladder").bounding_box()["width"]
+    page = visit(NARROW, java_script_enabled=False, fragment="#case-sleepstudy-reml")
+    details = page.locator("#case-sleepstudy-reml details.certificate")
+    assert not details.locator("table").is_visible()
+    details.locator("summary").click()
+    assert details.locator("table").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
 def test_prints_on_white_from_a_dark_screen(visit):
     page = visit(color_scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")

@@ -111,8 +111,9 @@
   addEventListener("hashchange", reveal);
   reveal();
 
-  // The hints of the heat map as tooltips that also open at the touch of a finger.
-  for (const cell of all("table.heat td[title]")) {
+  // Hints of digits as tooltips that also open at the touch of a finger.
+  const hinted = all("table.heat, table.scored");
+  for (const cell of hinted.flatMap((grid) => all("td[title]", grid))) {
     cell.dataset.hint = cell.title;
     cell.removeAttribute("title");
   }
@@ -128,10 +129,11 @@
     tip.style.left = `${left + scrollX}px`;
     tip.style.top = `${(above > 0 ? above : box.bottom + 6) + scrollY}px`;
   };
-  const heat = document.querySelector("table.heat");
-  heat?.addEventListener("pointerover", show);
-  heat?.addEventListener("click", show);
-  heat?.addEventListener("pointerleave", () => (tip.hidden = true));
+  for (const grid of hinted) {
+    grid.addEventListener("pointerover", show);
+    grid.addEventListener("click", show);
+    grid.addEventListener("pointerleave", () => (tip.hidden = true));
+  }
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") tip.hidden = true;
   });
