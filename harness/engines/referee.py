@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 import harness
 from harness.cases.case import Case
 from harness.engines.base import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
-from harness.referee.deviance import Likelihood, Point
+from harness.referee.conditional_modes import conditional_modes
+from harness.referee.deviance import Likelihood
 from harness.referee.optimum import Optimum, find_optimum
 from harness.referee.satterthwaite import contrast_tests
 
@@ -57,7 +58,7 @@ def _fit(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
     n, p = design.x.shape
     sigma = point.sigma * point.likelihood.products.basis.y_scale
     tests = contrast_tests(point, np.eye(p))
-    effects = _conditional_modes(point)
+    effects = conditional_modes(point)
     fitted = design.x @ point.beta
     for term, modes in zip(design.random, effects, strict=True):
         fitted = fitted + (term.z * modes[term.codes]).sum(axis=1)
@@ -102,22 +103,6 @@ def _fit(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
         data_checksum=case.table.checksum(),
         seconds=seconds,
     )
-
-
-def _conditional_modes(point: Point) -> list[Array]:
-    """Return u = Psi Z'V^-1 (y - X beta) by term, (k, q) each, in the units of the data."""
-    basis = point.likelihood.products.basis
-    out = []
-    for t, (q, levels) in enumerate(
-        zip(point.likelihood.products.sizes, point.likelihood.products.levels, strict=True)
-    ):
-        psi = point.lambdas[t] @ point.lambdas[t].T
-        modes = np.empty((levels, q))
-        for part in point.solved:
-            at = part.bucket.slots[t]
-            modes[at.level] = part.u[at.block[:, None], at.columns] @ psi
-        out.append(basis.y_scale * modes @ np.linalg.inv(basis.effects[t]).T)
-    return out
 
 
 def _nested(matrix: Array) -> tuple[tuple[float, ...], ...]:

@@ -55,7 +55,7 @@ CERTIFICATES: dict[Certificate, CertificateWords] = {
     "closed form": CertificateWords("closed form", "agree", "closed"),
     "stopped short": CertificateWords("stopped short", "differ", "slope"),
     "false boundary": CertificateWords("false boundary", "differ", "wall"),
-    "outside the parameter space": CertificateWords("not a covariance matrix", "differ", "cross"),
+    "outside the parameter space": CertificateWords("outside the model", "differ", "cross"),
 }
 """What the referee calls a fit, in the words of the page."""
 

@@ -11,14 +11,21 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.verdicts.df_causes import lmertest_units, singular_df
+from harness.verdicts.df_causes import (
+    lmertest_rounding,
+    lmertest_steps,
+    lmertest_units,
+    singular_df,
+)
 from harness.verdicts.no_fit import aliased, engine_error, one_row_per_group, too_many_effects
 from harness.verdicts.other_model import (
     constraint_ignored,
     crossed_as_nested,
     dropped_term,
+    ill_conditioned_loglik,
     mutated_model,
 )
+from harness.verdicts.same_point import as_near_as_their_gaps
 from harness.verdicts.seen import Seen, ranks_in_words
 from harness.verdicts.wrong_optimum import (
     column_trap,
@@ -45,7 +52,10 @@ def singular_not_flagged(seen: Seen) -> str | None:
 
 
 def flat_optimum(seen: Seen) -> str | None:
-    """Both fits are at the optimum to the default tolerance, and agree when tightened."""
+    """Both fits are at the optimum, and differ as points of equal deviance may, or agree tight."""
+    near = as_near_as_their_gaps(seen)
+    if near is not None:
+        return near
     audits = [audit for _, audit in seen.pairs()]
     optimal = ("interior optimum", "boundary optimum")
     if len(audits) != 2 or not all(a.certificate in optimal for a in audits) or not seen.tight:
@@ -98,15 +108,22 @@ WRONG: dict[str, Predicate] = {
 
 STATEMENTS: dict[str, Predicate] = {
     "sm-mutated-model": mutated_model,
+    "sm-llf-conditioning": ill_conditioned_loglik,
 }
 """Why a stated log-likelihood is not that of the fit's own estimates."""
 
-EXPLAINING: dict[str, Predicate] = {
+NUMERICAL_DF: dict[str, Predicate] = {
     "lmertest-units": lmertest_units,
+    "lmertest-steps": lmertest_steps,
     "singular-df": singular_df,
+    "lmertest-rounding": lmertest_rounding,
+}
+"""Why lmerTest's df are not those of its own point; the first that holds is named."""
+
+EXPLAINING: dict[str, Predicate] = {
     "flat-optimum": flat_optimum,
 }
-"""Why numbers differ between two fits at the optimum, most specific first."""
+"""Why numbers differ between two fits at the optimum."""
 
 ACCOMPANYING: dict[str, Predicate] = {
     "true-boundary": true_boundary,

@@ -150,4 +150,4 @@ def _ratio(difference: float, size: float) -> float:
 def _log_ratio(a: float, b: float) -> float:
     if a <= 0.0 or b <= 0.0 or math.isnan(a) or math.isnan(b):
         return math.nan
-    return abs(math.log10(a / b))
+    return abs(math.log10(a) - math.log10(b)) / max(1.0, abs(math.log10(b)))

@@ -9,6 +9,7 @@ from harness.verdicts.causes import (
     ACCOMPANYING,
     EXPLAINING,
     FAILING,
+    NUMERICAL_DF,
     OTHER_MODEL,
     STATEMENTS,
     WRONG,
@@ -18,6 +19,7 @@ from harness.verdicts.compare import random_effects
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.known import load_known
 from harness.verdicts.other_model import same_space
+from harness.verdicts.same_point import df_off
 from harness.verdicts.seen import Seen, misstated
 from harness.verdicts.verdict import Verdict, VerdictClass
 
@@ -184,28 +186,40 @@ def _same_optimum(seen: Seen) -> Verdict:
         if seen.case.model.criterion == "OLS":
             text = "Both engines are right; least squares has a closed form."
         return _verdict(seen, "AGREE", text, accompanying)
-    causes = _held(seen, EXPLAINING)
     worst = _worst(outside)
     beyond = (
         f"{worst.quantity}{f' of {worst.item}' if worst.item else ''} differs by "
         f"{worst.difference:.2g} ({worst.unit})"
     )
-    # A df that is wrong explains df and p, and nothing else.
-    df_only = all(c.quantity in ("df", "p") for c in outside)
-    for cause in ("lmertest-units", "singular-df"):
-        if cause in causes and df_only:
-            kept = {cause: causes[cause]} | accompanying
-            who = "The referee's df hold" if cause == "lmertest-units" else "Neither df is reliable"
-            text = f"Same optimum; {beyond}. {who}."
-            kind: VerdictClass = "DEFINITION" if cause == "lmertest-units" else "TOLERANCE"
-            engines = (seen.right.engine,) if cause == "lmertest-units" else ()
-            return _verdict(seen, kind, text, kept, engines)
-    if "flat-optimum" in causes:
-        text = (
-            f"Same optimum, reached to the default tolerance; {beyond}, and agrees when run tight."
-        )
-        return _verdict(seen, "TOLERANCE", text, causes | accompanying)
-    return _verdict(seen, "UNEXPLAINED", f"Same optimum, yet {beyond}.", accompanying)
+    # Each difference needs its own cause: df that are wrong explain df and p, and nothing else.
+    assert isinstance(seen.right, Fit)
+    assert seen.right_audit is not None
+    off = df_off(seen.right, seen.right_audit)
+    numerical = [c for c in outside if c.quantity in ("df", "p") and c.item in off]
+    others = [c for c in outside if c not in numerical]
+    why_df = _first(seen, NUMERICAL_DF) if numerical else {}
+    why_others = _held(seen, EXPLAINING) if others else {}
+    if (numerical and not why_df) or (others and not why_others):
+        return _verdict(seen, "UNEXPLAINED", f"Same optimum, yet {beyond}.", accompanying)
+    causes = why_df | why_others | accompanying
+    if why_df and "singular-df" not in why_df:
+        text = f"Same optimum; {beyond}. The referee's df hold."
+        return _verdict(seen, "DEFINITION", text, causes, (seen.right.engine,))
+    if why_df:
+        text = f"Same optimum; {beyond}. Neither df is reliable."
+        return _verdict(seen, "TOLERANCE", text, causes)
+    again = ", and agrees when run tight" if seen.tight else ""
+    text = f"Same optimum, to the tolerance of its deviance; {beyond}{again}."
+    return _verdict(seen, "TOLERANCE", text, causes)
+
+
+def _first(seen: Seen, table: dict[str, Predicate]) -> dict[str, str]:
+    """Return the first cause that holds; the later ones are not tried."""
+    for cause, predicate in table.items():
+        evidence = predicate(seen)
+        if evidence is not None:
+            return {cause: evidence}
+    return {}
 
 
 def _worst(comparisons: list[Comparison]) -> Comparison:

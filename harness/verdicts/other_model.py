@@ -65,6 +65,22 @@ def mutated_model(seen: Seen) -> str | None:
     return None
 
 
+def ill_conditioned_loglik(seen: Seen) -> str | None:
+    """Hold when statsmodels' log-likelihood is off by what inverting its cov_re rounds."""
+    for fit, audit in _misstated(seen):
+        if fit.engine != "statsmodels" or audit.loglik_error is None:
+            continue
+        condition = max(
+            (float(np.linalg.cond(np.array(term.covariance))) for term in fit.random), default=1.0
+        )
+        if abs(audit.loglik_error) <= 100.0 * float(np.finfo(float).eps) * condition:
+            return (
+                f"{fit.engine}: log-likelihood off by {audit.loglik_error:.2g}, "
+                f"condition of cov_re {condition:.1g}"
+            )
+    return None
+
+
 def crossed_as_nested(seen: Seen) -> str | None:
     """Hold when the log-likelihood is that of a crossed factor read as nested in another."""
     design, reml = seen.case.design, seen.case.model.criterion == "REML"

@@ -16,9 +16,9 @@ from harness.engines.base import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.referee.deviance import Likelihood
+from harness.referee.lmertest_recipe import CUT_OFF, recipe_df, rounding_of_lme4
 from harness.referee.satterthwaite import contrast_tests
 from tests.referee.designs import lme4_order
-from tests.referee.lmertest_recipe import CUT_OFF, recipe_df, rounding_of_lme4
 from tests.referee.random_cases import random_rung
 
 pytestmark = pytest.mark.r
@@ -112,8 +112,9 @@ def _studied(rung, session, lme4, statsmodels):
 
 
 def test_the_sample_has_singular_optima_in_a_good_third_and_both_criteria(study):
-    singular = [s.audit("lme4", "tight").certificate == "boundary optimum"
-                for s in study if s.natives]
+    singular = [
+        s.audit("lme4", "tight").certificate == "boundary optimum" for s in study if s.natives
+    ]
     assert 0.25 < np.mean(singular) < 0.55
     assert {s.record.criterion for s in study} == {"REML", "ML"}
     assert len(singular) >= 0.98 * len(study)
@@ -193,7 +194,8 @@ def test_tight_fits_are_at_the_optimum_or_the_verdict_names_who_is_not(study, re
         if verdict.verdict in ("FAILED", "UNSUPPORTED"):
             continue
         astray = {
-            e for e in ("statsmodels", "lme4")
+            e
+            for e in ("statsmodels", "lme4")
             if (a := s.audit(e, "tight")) is not None and a.certificate not in OPTIMA
         }
         assert (verdict.verdict == "WRONG_OPTIMUM") == bool(astray)
@@ -206,11 +208,6 @@ def test_tight_fits_are_at_the_optimum_or_the_verdict_names_who_is_not(study, re
     assert short["statsmodels"] <= 0.1 * len(study)
 
 
-@pytest.mark.xfail(
-    reason="causes are missing for rounding of the deviance, lmerTest's steps at full rank, and "
-    "statsmodels next to the boundary",
-    strict=False,
-)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_no_verdict_is_unexplained(study, setting):
     found = [

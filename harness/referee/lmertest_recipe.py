@@ -5,29 +5,39 @@ steps of a tenth of each parameter for the Hessian and 1e-4 of it for the Jacobi
 near zero; eigenvalues of the Hessian up to an absolute 1e-8 are left out.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-EPSILON = np.finfo(float).eps
+from harness.cases.design import Design
+from harness.referee.deviance import Likelihood
+
+Array = NDArray[np.float64]
+
+EPSILON = float(np.finfo(float).eps)
 NEAR_ZERO = math.sqrt(EPSILON / 7e-7)
 CUT_OFF = 1e-8
 
 
-def _extrapolated(values):
+def _extrapolated(values: list[Any]) -> Any:
     """Extrapolate values at steps h, h/2, h/4, ... to a step of zero."""
     for m in range(1, len(values)):
         values = [(4.0**m * b - a) / (4.0**m - 1.0) for a, b in pairwise(values)]
     return values[0]
 
 
-def _steps(x, share):
+def _steps(x: Array, share: float) -> list[Array]:
     first = np.abs(share * x) + 1e-4 * (np.abs(x) < NEAR_ZERO)
     return [first / 2.0**i for i in range(4)]
 
 
-def _hessian(f, x):
+def _hessian(f: Callable[[Array], float], x: Array) -> Array:
     k, middle, unit = len(x), f(x), np.eye(len(x))
     out, steps = np.empty((k, k)), _steps(x, 0.1)
     for i in range(k):
@@ -45,35 +55,48 @@ def _hessian(f, x):
     return out
 
 
-def _jacobian(f, x):
+def _jacobian(f: Callable[[Array], Array], x: Array) -> list[Array]:
     unit, steps = np.eye(len(x)), _steps(x, 1e-4)
     return [
         _extrapolated([(f(x + h * e) - f(x - h * e)) / (2 * h @ e) for h in steps]) for e in unit
     ]
 
 
-def recipe_df(likelihood, theta, sigma, *, noise=(0.0, 0.0), seed=0):
-    """Df of every coefficient. ``noise`` disturbs the deviance, and each variance relatively."""
+def recipe_df(
+    likelihood: Likelihood,
+    theta: Array,
+    sigma: float,
+    *,
+    noise: tuple[float, float] = (0.0, 0.0),
+    seed: int = 0,
+) -> Array:
+    """Return the df of every coefficient.
+
+    ``noise`` disturbs the deviance absolutely, and each variance relatively.
+    """
     rng = np.random.default_rng(seed)
 
-    def deviance(v):
+    def deviance(v: Array) -> float:
         return likelihood.at(v[:-1]).deviance(v[-1]) + noise[0] * rng.normal()
 
-    def variances(v):
+    def variances(v: Array) -> Array:
         point = likelihood.at(v[:-1])
         internal = v[-1] / likelihood.products.basis.y_scale
-        diagonal = internal**2 * np.diag(point.to_data(point.c))
-        return diagonal * (1.0 + noise[1] * rng.normal(size=len(diagonal)))
+        covariance = np.asarray(point.c, dtype=np.float64)
+        diagonal = internal**2 * np.diag(point.to_data(covariance))
+        return np.asarray(diagonal * (1.0 + noise[1] * rng.normal(size=len(diagonal))))
 
     x = np.append(theta, sigma)
     values, vectors = np.linalg.eigh(_hessian(deviance, x))
     kept = vectors[:, values > CUT_OFF] / np.sqrt(values[values > CUT_OFF])
     g = np.array(_jacobian(variances, x)).T @ kept
-    return variances(x) ** 2 / (g**2).sum(axis=1)
+    return np.asarray(variances(x) ** 2 / (g**2).sum(axis=1))
 
 
-def rounding_of_lme4(design, theta, sigma):
-    """Roundings of lme4's deviance and, relatively, of its covariance matrix.
+def rounding_of_lme4(design: Design, theta: Array, sigma: float) -> tuple[float, float, float]:
+    """Model the rounding of lme4's deviance and, relatively, of its covariance matrix.
+
+    The third number is |y| / sigma.
 
     lme4 solves normal equations in the data as they are, neither centred nor scaled, with condition
     number k after scaling to a unit diagonal: relative errors of k epsilon (Higham 2002, theorem

@@ -1,0 +1,117 @@
+"""Are an engine's numbers those of its own point, and are two points as near as their gaps say.
+
+Two fits whose deviances are equal to the tolerance need not have equal estimates: the distance of
+a point from the optimum, in asymptotic standard errors, is the square root of its gap in deviance
+(which is quadratic there, with Hessian 2 Var^-1). When each engine's printed numbers are right for
+its own point, and the points are no farther apart than their gaps allow, every difference between
+them follows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.engines.base import Fit, RandomTerm
+from harness.referee.conditional_modes import conditional_modes
+from harness.referee.deviance import Likelihood
+from harness.verdicts.audit import Audit
+from harness.verdicts.seen import Seen
+from harness.verdicts.tolerances import load_tolerances
+
+SLACK = 2.0
+"""The deviance is quadratic near the optimum only to first order."""
+
+
+def df_off(fit: Fit, audit: Audit) -> dict[str, tuple[float, float]]:
+    """Coefficients whose printed df are not those of the fit's own point: (printed, analytic)."""
+    tolerance = 0.5 * _tolerance("df", fit, audit)
+    out = {}
+    for native, fair in zip(fit.coefficients, audit.coefficients, strict=False):
+        if native.df is None or fair.df is None or math.isinf(native.df):
+            continue
+        if not abs(native.df - fair.df) <= tolerance * fair.df:
+            out[native.name] = (native.df, fair.df)
+    return out
+
+
+def _tolerance(quantity: str, fit: Fit, audit: Audit) -> float:
+    singular = audit.certificate == "boundary optimum"
+    return load_tolerances()[quantity].at(fit.setting, singular=singular)
+
+
+def true_to_itself(seen: Seen, fit: Fit, audit: Audit) -> bool:
+    """Whether SE, random effects and fitted values are what the fit's own variances give.
+
+    Printed SE are compared where they are defined like the referee's (lme4); df are another matter,
+    see :func:`df_off`.
+    """
+    if fit.engine == "lme4":
+        for native, fair in zip(fit.coefficients, audit.coefficients, strict=True):
+            if native.se is None or fair.se is None:
+                continue
+            if not abs(native.se - fair.se) <= _tolerance("se", fit, audit) * fair.se:
+                return False
+    design = seen.case.design
+    likelihood = Likelihood(design, reml=seen.case.model.criterion != "ML")
+    sigma = math.sqrt(fit.residual_variance)
+    modes = conditional_modes(likelihood.at(audit.theta))
+    limit = _tolerance("random_effect", fit, audit) * sigma
+    fitted = design.x @ np.array([c.estimate for c in fit.coefficients])
+    for term, own, right in zip(design.random, fit.random, modes, strict=True):
+        fitted = fitted + (term.z * right[term.codes]).sum(axis=1)
+        width = np.sqrt((term.z**2).mean(axis=0))
+        if own.effects is not None and not (
+            np.abs((np.array(own.effects) - right) * width).max() <= limit
+        ):
+            return False
+    return not fit.fitted or bool(np.abs(np.array(fit.fitted) - fitted).max() <= limit)
+
+
+def as_near_as_their_gaps(seen: Seen) -> str | None:
+    """Hold when all that differs follows from two points of equal deviance.
+
+    At an interior optimum the variances have to be within the distance that the gaps allow; on the
+    boundary the deviance is not quadratic, and the gaps themselves have to do.
+    """
+    pairs = seen.pairs()
+    if len(pairs) != 2 or not all(
+        audit.certificate in ("interior optimum", "boundary optimum") for _, audit in pairs
+    ):
+        return None
+    if not all(true_to_itself(seen, fit, audit) for fit, audit in pairs):
+        return None
+    (left, one), (right, two) = pairs
+    size = abs(two.loglik) * 2.0 + right.n_obs
+    rounding = 16.0 * float(np.finfo(float).eps) * size
+    reach = SLACK * (
+        math.sqrt(max(one.gap, 0.0) + rounding) + math.sqrt(max(two.gap, 0.0) + rounding)
+    )
+    gaps = f"gaps {left.engine} {max(one.gap, 0.0):.2g} and {right.engine} {max(two.gap, 0.0):.2g}"
+    if one.certificate == "boundary optimum":
+        return f"{gaps} in deviance, on the boundary; each engine's numbers are those of its point"
+    farthest = max(
+        (
+            abs(a.covariance[i][i] - b.covariance[i][i]) / error
+            for a, b, i, error in _diagonals(left, right, two)
+            if error > 0.0
+        ),
+        default=0.0,
+    )
+    if not farthest <= reach:
+        return None
+    return (
+        f"{gaps} in deviance allow variances {reach:.2g} asymptotic SE apart, they are "
+        f"{farthest:.2g}; each engine's numbers are those of its point"
+    )
+
+
+def _diagonals(
+    left: Fit, right: Fit, audit: Audit
+) -> Iterator[tuple[RandomTerm, RandomTerm, int, float]]:
+    errors = iter(audit.variance_se)
+    for a, b in zip(left.random, right.random, strict=True):
+        for i in range(len(b.names)):
+            yield a, b, i, next(errors)
