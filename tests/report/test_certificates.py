@@ -91,7 +91,7 @@ def test_every_certificate_has_words_and_an_icon_of_its_own():
         ("stopped short", 28.4, "stopped short, +28 deviance"),
         ("false boundary", 0.42, "false boundary, +0.42 deviance"),
         ("closed form", 0.0, "closed form"),
-        ("outside the parameter space", math.inf, "not a covariance matrix"),
+        ("outside the parameter space", math.inf, "outside the model"),
     ],
 )
 def test_the_ladder_says_what_the_referee_finds(kind, gap, shown):
