@@ -14,9 +14,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.engines.base import Fit, RandomTerm
+from harness.engines.base import Coefficient, Fit, RandomTerm
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
+from harness.referee.satterthwaite import two_sided_p
 from harness.verdicts.audit import Audit
 from harness.verdicts.seen import Seen
 from harness.verdicts.tolerances import load_tolerances
@@ -54,6 +55,8 @@ def true_to_itself(seen: Seen, fit: Fit, audit: Audit) -> bool:
                 continue
             if not abs(native.se - fair.se) <= _tolerance("se", fit, audit) * fair.se:
                 return False
+            if not _p_follows(native):
+                return False
     design = seen.case.design
     likelihood = Likelihood(design, reml=seen.case.model.criterion != "ML")
     sigma = math.sqrt(fit.residual_variance)
@@ -68,6 +71,15 @@ def true_to_itself(seen: Seen, fit: Fit, audit: Audit) -> bool:
         ):
             return False
     return not fit.fitted or bool(np.abs(np.array(fit.fitted) - fitted).max() <= limit)
+
+
+def _p_follows(row: Coefficient) -> bool:
+    """Whether t is estimate / SE, and p that of t on the row's own df, to nine digits."""
+    if row.statistic is None or row.df is None or row.p is None or row.se is None:
+        return True
+    t = row.estimate / row.se
+    p = two_sided_p(row.statistic, row.df)
+    return abs(row.statistic - t) <= 1e-9 * abs(t) and abs(row.p - p) <= 1e-9 * p
 
 
 def as_near_as_their_gaps(seen: Seen) -> str | None:

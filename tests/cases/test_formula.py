@@ -113,9 +113,7 @@ def test_arithmetic_binds_as_in_r():
     assert parse("y ~ I(-x^2)").fixed == Call("I", Unary("-", Binary("^", x, two)))
     assert parse("y ~ I(2^x^2)").fixed == Call("I", Binary("^", two, Binary("^", x, two)))
     assert parse("y ~ I(2^-x)").fixed == Call("I", Binary("^", two, Unary("-", x)))
-    assert parse("y ~ I(x - 2 - x)").fixed == Call(
-        "I", Binary("-", Binary("-", x, two), x)
-    )
+    assert parse("y ~ I(x - 2 - x)").fixed == Call("I", Binary("-", Binary("-", x, two), x))
     assert parse("y ~ I(2 + x*2)").fixed == Call("I", Binary("+", two, Binary("*", x, two)))
 
 
@@ -251,7 +249,8 @@ _ARITHMETIC = st.recursive(
     max_leaves=6,
 )
 _ATOMS = st.one_of(
-    _NAMES.map(_quoted), _NAMES.map(lambda n: f"factor({_quoted(n)})"),
+    _NAMES.map(_quoted),
+    _NAMES.map(lambda n: f"factor({_quoted(n)})"),
     _ARITHMETIC.map(lambda t: f"I({t})"),
 )
 _TERMS = st.recursive(

@@ -58,9 +58,16 @@ def test_many_variance_parameters_count():
     rng = np.random.default_rng(0)
     n = 600
     few, many = (
-        cost(design(rng.normal(size=n), np.ones((n, 1)),
-                    [(rng.normal(size=(n, q)), np.arange(n) % 20),
-                     (np.ones(n), rng.integers(0, 10, n))]))
+        cost(
+            design(
+                rng.normal(size=n),
+                np.ones((n, 1)),
+                [
+                    (rng.normal(size=(n, q)), np.arange(n) % 20),
+                    (np.ones(n), rng.integers(0, 10, n)),
+                ],
+            )
+        )
         for q in (1, 15)
     )
     assert many.bytes > 120 * few.bytes
@@ -79,9 +86,12 @@ def test_large_blocks_have_the_derivatives_of_small_ones():
     point = likelihood.at(theta)
     assert likelihood.products.buckets[0].r.shape == (1, 55, 55)
     steps = 1e-5 * np.eye(4)
-    slopes = [likelihood.at(theta + h).deviance() - likelihood.at(theta - h).deviance()
-              for h in steps]
+    slopes = [
+        likelihood.at(theta + h).deviance() - likelihood.at(theta - h).deviance() for h in steps
+    ]
     assert point.profiled_gradient() == pytest.approx(np.array(slopes) / 2e-5, rel=1e-6, abs=1e-6)
-    bends = [likelihood.at(theta + h).profiled_gradient()
-             - likelihood.at(theta - h).profiled_gradient() for h in steps]
+    bends = [
+        likelihood.at(theta + h).profiled_gradient() - likelihood.at(theta - h).profiled_gradient()
+        for h in steps
+    ]
     assert point.profiled_hessian() == pytest.approx(np.array(bends) / 2e-5, rel=1e-6, abs=1e-5)

@@ -394,6 +394,4 @@ def test_many_crossed_levels_are_reduced_in_seconds_whether_refined_or_not():
     assert time.perf_counter() - started < 10.0
     # With both variances at zero the model is that of the mean.
     plain = Likelihood(design(y, np.ones((n, 1)), []), reml=True)
-    assert likelihood.at([0.0, 0.0]).deviance() == pytest.approx(
-        plain.at([]).deviance(), rel=1e-12
-    )
+    assert likelihood.at([0.0, 0.0]).deviance() == pytest.approx(plain.at([]).deviance(), rel=1e-12)

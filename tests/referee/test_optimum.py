@@ -148,8 +148,14 @@ def test_the_direction_of_descent_lowers_the_deviance(seed):
 
 
 @pytest.mark.parametrize(
-    "change", [(1e-8, 0.0, 1.0, 0.0), (1.0, 1e6, 1.0, 0.0), (1.0, 0.0, 1e6, 0.0),
-               (1.0, 0.0, 1.0, 2000.0), (1.0, 0.0, 1.0, 1e5)],
+    "change",
+    [
+        (1e-8, 0.0, 1.0, 0.0),
+        (1.0, 1e6, 1.0, 0.0),
+        (1.0, 0.0, 1e6, 0.0),
+        (1.0, 0.0, 1.0, 2000.0),
+        (1.0, 0.0, 1.0, 1e5),
+    ],
     ids=["y * 1e-8", "y + 1e6", "x * 1e6", "x + 2000", "x + 1e5"],
 )
 def test_the_optimum_follows_units_and_origins(change):
@@ -213,8 +219,9 @@ def attack(name):
             y, np.column_stack([one, rare]), [(np.column_stack([one, rare]), g)]
         ),
         "offset 1e9": design(y + 1e9, x, [(z, g)]),
-        "three rows for two effects": design([0.3, -1, 2], [[1, 0], [1, 1], [1, 5]],
-                                             [(np.ones(3), [0, 0, 1])]),
+        "three rows for two effects": design(
+            [0.3, -1, 2], [[1, 0], [1, 1], [1, 5]], [(np.ones(3), [0, 0, 1])]
+        ),
         "tied effects": design(y, x, [(np.column_stack([z, z[:, 1]]), g)]),
         "zero effect": design(y, x, [(np.column_stack([one, 0 * one]), g)]),
         "two groups": design(y, x, [(z, g % 2)]),

@@ -59,8 +59,9 @@ def test_balanced_one_way_data_have_the_df_of_the_analysis_of_variance():
         rng = np.random.default_rng(k)
         g = np.repeat(np.arange(k), per)
         y = 3 * rng.normal(size=k)[g] + rng.normal(size=len(g))
-        best = find_optimum(Likelihood(design(y, np.ones((len(g), 1)), [(np.ones(len(g)), g)]),
-                                       reml=True))
+        best = find_optimum(
+            Likelihood(design(y, np.ones((len(g), 1)), [(np.ones(len(g)), g)]), reml=True)
+        )
         assert contrast_tests(best.point, [[1.0]])[0].df == pytest.approx(k - 1, rel=1e-9)
 
 

@@ -4,8 +4,6 @@ The faults are the engines' own: real fits, no planted numbers, but for how stat
 where the fault is the user's call.
 """
 
-import dataclasses
-
 import msgspec
 import numpy as np
 import pandas as pd
@@ -101,14 +99,14 @@ def test_lme4_calls_a_singular_fit_not_singular(r):
 
 
 def test_the_default_tolerances_of_lme4_cost_digits_that_tight_ones_bring_back(r):
-    case = fixture_case("dietox", "Weight ~ Time + (Time || Pig)", "ML")
-    referee = RefereeEngine()
-    tight = seen_of(case, referee.fit(case, "tight"), Lme4Engine(r).fit(case, "tight"))
-    assert decide(tight).verdict == "AGREE"
-    loose = seen_of(case, referee.fit(case, "default"), Lme4Engine(r).fit(case, "default"))
-    verdict = decide(dataclasses.replace(loose, tight=True))
+    case = case_of(six_groups_of_five(37), "y ~ x + (x | g)")
+    referee = RefereeEngine().fit(case, "default")
+    verdict, seen = judged(case, referee, Lme4Engine(r).fit(case, "default"))
     assert verdict.verdict == "TOLERANCE"
-    assert verdict.causes == ("flat-optimum",)
+    assert verdict.causes[0] == "flat-optimum"
+    assert 1e-6 < seen.right_audit.gap < 2e-4
+    tight, _ = judged(case, RefereeEngine().fit(case, "tight"), Lme4Engine(r).fit(case, "tight"))
+    assert tight.verdict == "AGREE"
 
 
 def test_statsmodels_ignores_free_with_powell(r):

@@ -138,7 +138,8 @@ def test_differences_are_in_the_units_of_the_table(judged):
         elif c.quantity == "estimate":
             expected = gap / se[c.item]
         elif c.quantity == "p":
-            expected = abs(math.log10(c.left) - math.log10(c.right))
+            decades = abs(math.log10(c.right))
+            expected = abs(math.log10(c.left) - math.log10(c.right)) / max(1.0, decades)
         elif c.quantity == "variance":
             first, _, second = c.item.removeprefix("Pig: ").partition(" x ")
             expected = gap / math.sqrt(size[first] * size[second or first])
