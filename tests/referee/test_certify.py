@@ -52,7 +52,7 @@ def test_stored_values_are_made_again(name):
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.slow
+@pytest.mark.study
 def test_all_stored_values_are_made_again():
     names = [name for name in CASES if name not in DERIVED]
     result = run(*names, "--check")

@@ -84,7 +84,7 @@ class Studied:
     scope="module",
     params=[
         pytest.param(range(40), id="40"),
-        pytest.param(range(40, 300), id="260 more", marks=pytest.mark.slow),
+        pytest.param(range(40, 300), id="260 more", marks=pytest.mark.study),
     ],
 )
 def study(request, r):
