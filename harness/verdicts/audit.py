@@ -47,6 +47,9 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         Satterthwaite df, t and p at the engine's own variances.
     variance_se : tuple of float
         Asymptotic standard errors of the variances (the diagonals of each Psi in turn).
+    distances : tuple of (str, float)
+        How far each fixed effect and each variance is from the best point's, in standard errors at
+        the best point; a variance without one (zero at the best point) is left out.
     converged_true, singular_true : bool or None
         Whether what the engine stated about convergence and singularity is true.
     """
@@ -64,5 +67,6 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     coefficients: tuple[Coefficient, ...]
     theta: Vector = ()
     variance_se: Vector = ()
+    distances: tuple[tuple[str, Real], ...] = ()
     converged_true: bool | None = None
     singular_true: bool | None = None

@@ -118,12 +118,33 @@ def _audit(fit: Fit, point: Point | None, best: Optimum) -> Audit:
         coefficients=coefficients,
         theta=tuple(point.theta.tolist()),
         variance_se=variance_errors(point, sigma),
+        distances=_distances(fit, best),
         # "converged" is a claim; "not converged" at the optimum is a false alarm, also untrue.
         converged_true=None if fit.converged is None else fit.converged == optimal,
         singular_true=None
         if fit.singular is None or not optimal
         else fit.singular == best.optimality.singular,
     )
+
+
+def _distances(fit: Fit, best: Optimum) -> tuple[tuple[str, float], ...]:
+    """Distances from the best point in its own standard errors, where these are not zero."""
+    point = best.point
+    sigma = point.sigma * point.likelihood.products.basis.y_scale
+    tests = contrast_tests(point, np.eye(point.likelihood.products.p))
+    out = []
+    if len(fit.coefficients) == len(tests):
+        for own, right in zip(fit.coefficients, tests, strict=True):
+            out.append((own.name, abs(own.estimate - right.estimate) / right.se))
+    errors = iter(variance_errors(point, sigma))
+    for term, lower in zip(fit.random, point.likelihood.factors(point.theta), strict=True):
+        variances = sigma**2 * (lower**2).sum(axis=1)
+        for i, name in enumerate(term.names):
+            error = next(errors)
+            if error > 0.0:
+                distance = abs(term.covariance[i][i] - float(variances[i])) / error
+                out.append((f"{term.group}: {name}", distance))
+    return tuple(out)
 
 
 def gap_tolerance(setting: Setting, *, singular: bool) -> float:

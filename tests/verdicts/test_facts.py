@@ -253,3 +253,16 @@ def test_the_variance_column_scales_with_the_wrong_power_of_the_units():
 def test_the_boundary_warning_of_statsmodels_is_absolute(r):
     found = definitions_of(fixture_case("Sitka", "size ~ Time + (Time | tree)"), r)
     assert found["absolute-boundary-warning"].left < 0.01
+
+
+def test_distances_from_the_best_point_are_in_its_standard_errors(r):
+    case = fixture_case("Sitka", "size ~ Time + (Time | tree)")
+    _, seen = judged(
+        case, StatsmodelsEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    near, far = dict(seen.left_audit.distances), dict(seen.right_audit.distances)
+    assert set(near) == {"Intercept", "Time", "tree: Intercept", "tree: Time"}
+    assert max(near.values()) < 1e-4
+    # lme4 stops 14 units of log-likelihood short; balanced data, so the fixed effects are right.
+    assert far["tree: Intercept"] > 2.0
+    assert far["Time"] < 1e-9
