@@ -126,6 +126,13 @@ def _ranks(fit: Fit, audit: Audit) -> str:
     return ", ".join(f"{rank} of {size}" for rank, size in pairs) or ABSENT
 
 
+def _farthest(audit: Audit) -> str:
+    if not audit.distances:
+        return ABSENT
+    item, distance = max(audit.distances, key=lambda pair: pair[1])
+    return f"{short(distance)} SE, {item}"
+
+
 def _stated(said: bool | None, true: bool | None) -> tuple[str, bool]:
     if said is None:
         return "not stated", False
@@ -190,6 +197,13 @@ _NUMBERS: tuple[tuple[str, str, bool, Cell], ...] = (
         "How many standard errors the fixed effects are from the best ones for these variances.",
         False,
         lambda _, a: (short(a.gls_distance), False),
+    ),
+    (
+        "farthest parameter",
+        "The fixed effect or variance that is farthest from its value at the best point, in "
+        "standard errors there.",
+        True,
+        lambda _, a: (_farthest(a), False),
     ),
     (
         "says converged",

@@ -74,9 +74,9 @@ def _found(left: Fit, audit: Audit, right: Fit) -> Iterator[Definition]:
             smallest = min(t.covariance[i][i] for t in left.random for i in range(len(t.names)))
             yield Definition(
                 cause="absolute-boundary-warning",
-                item="smallest variance",
+                item=f"smallest variance, {smallest / left.residual_variance:.2g} of the residual",
                 left=smallest,
-                right=smallest / left.residual_variance,
+                right=None,
             )
     yield from _criteria(left, right, mixed=mixed)
 
