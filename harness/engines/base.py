@@ -56,6 +56,9 @@ class RandomTerm(msgspec.Struct, frozen=True):
     names : tuple of str, length q
         The effects of the term, ``("(Intercept)", "Days")``.
     covariance : q x q, in squared units of the outcome
+    factor : q x q or None
+        Lower-triangular L with Psi = sigma^2 L L', where the engine has one. It holds digits that
+        Psi has lost when a predictor is far from zero; its diagonal may have any sign.
     levels : tuple of str, length k
         Levels of the grouping factor, in the order of ``effects``.
     effects : k x q or None
@@ -65,6 +68,7 @@ class RandomTerm(msgspec.Struct, frozen=True):
     group: str
     names: tuple[str, ...]
     covariance: Matrix
+    factor: Matrix | None = None
     levels: tuple[str, ...] = ()
     effects: Matrix | None = None
 

@@ -283,6 +283,7 @@ class _NativeTerm:
     group: str
     effects: tuple[str, ...]
     covariance: NDArray[np.float64]
+    factor: NDArray[np.float64]
     z: NDArray[np.float64]
     codes: NDArray[np.int64]
     levels: tuple[str, ...]
@@ -303,6 +304,8 @@ class _NativeTerm:
             group=wanted.group,
             names=wanted.names,
             covariance=_rows(self.covariance[np.ix_(columns, columns)]),
+            # In another order of the effects the factor would not be triangular.
+            factor=_rows(self.factor) if columns == sorted(columns) else None,
             levels=wanted.levels,
             effects=_rows(modes),
         )
@@ -320,7 +323,7 @@ class _NativeTerm:
 
 def _native_terms(reply: Reply, n: int) -> list[_NativeTerm]:
     """Take apart the vectors in which ``random_terms`` in R lays the terms end to end."""
-    ends = dict.fromkeys(("effects", "covariance", "z", "codes", "levels", "ranef"), 0)
+    ends = dict.fromkeys(("effects", "covariance", "theta", "z", "codes", "levels", "ranef"), 0)
 
     def take(name: str, count: int) -> Any:
         begin = ends[name]
@@ -340,6 +343,7 @@ def _native_terms(reply: Reply, n: int) -> list[_NativeTerm]:
                 group=group,
                 effects=take("effects", q),
                 covariance=_matrix(take("covariance", q * q), q),
+                factor=_lower_triangle(take("theta", q * (q + 1) // 2), q),
                 z=_matrix(take("z", n * q), n),
                 codes=take("codes", n).astype(int) - 1,
                 levels=take("levels", k),
@@ -347,6 +351,14 @@ def _native_terms(reply: Reply, n: int) -> list[_NativeTerm]:
             )
         )
     return terms
+
+
+def _lower_triangle(values: Any, q: int) -> NDArray[np.float64]:
+    """Fill a lower triangle column by column, as lme4 orders theta."""
+    out = np.zeros((q, q))
+    columns, rows = np.triu_indices(q)
+    out[rows, columns] = values
+    return out
 
 
 def _renamer(table: Table) -> Callable[[str], str]:

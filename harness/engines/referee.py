@@ -83,6 +83,7 @@ def _fit(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
                 group=term.group,
                 names=term.names,
                 covariance=_nested(sigma**2 * lower @ lower.T),
+                factor=_nested(lower),
                 levels=term.levels,
                 effects=_nested(modes),
             )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.cases.case import Case
-from harness.engines.base import Coefficient, Fit, Setting
+from harness.engines.base import Coefficient, Fit, RandomTerm, Setting
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.optimum import Optimum, find_optimum
@@ -71,11 +71,24 @@ def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
     relative = _relative(fit)
     if [len(p) for p in relative] != list(likelihood.products.sizes):
         return None
+    lower = [_factor(term, psi) for term, psi in zip(fit.random, relative, strict=True)]
+    if all(matrix is not None for matrix in lower):
+        found = [matrix for matrix in lower if matrix is not None]
+        return likelihood.at([found[t][a, b] for t, a, b in likelihood.layout])
     for psi in relative:
         values = np.linalg.eigvalsh(psi)
         if not np.isfinite(values).all() or values[0] < -OUTSIDE * max(float(values[-1]), 1e-300):
             return None
     return likelihood.at(likelihood.theta(relative))
+
+
+def _factor(term: RandomTerm, psi: Array) -> Array | None:
+    """Return the engine's own factor, if it has one and it is that of the covariance it states."""
+    if term.factor is None:
+        return None
+    lower = np.array(term.factor, dtype=np.float64)
+    same = np.abs(lower @ lower.T - psi) <= 1e-10 * np.abs(psi).max(initial=0.0)
+    return lower if bool(same.all()) else None
 
 
 def _audit(fit: Fit, point: Point | None, best: Optimum) -> Audit:

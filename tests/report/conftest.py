@@ -31,11 +31,11 @@ QUIET = (
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """A headless browser of the system; the test is skipped where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api")
+    """Launch a headless browser of the system."""
+    from playwright import sync_api as playwright
+
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip("no chromium or google-chrome on this machine")
+    assert path is not None, "no chromium or google-chrome; ./setup.sh --test installs one"
     with playwright.sync_playwright() as session:
         running = session.chromium.launch(executable_path=path, args=list(QUIET))
         yield running
