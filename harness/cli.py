@@ -336,17 +336,23 @@ def _require_used(columns: list[str], used: set[str]) -> None:
             raise BadInput(f"column {column!r} is not in the formula")
 
 
-@contextmanager
-def _r_engine(timeout: float) -> Iterator[Lme4Engine]:
-    """Give the R engine, R starting in the background; no R is an environment problem."""
-    from harness.engines.lme4 import Lme4Engine
-    from harness.rbridge import RFailure, RSession
+def _require_r() -> None:
+    from harness.rbridge import RFailure
     from harness.rbridge.environment import find_r
 
     try:
         find_r()
     except RFailure as failure:
         raise EnvironmentProblem(f"{failure} (lmm-parity doctor says more)") from None
+
+
+@contextmanager
+def _r_engine(timeout: float) -> Iterator[Lme4Engine]:
+    """Give the R engine, R starting in the background; no R is an environment problem."""
+    from harness.engines.lme4 import Lme4Engine
+    from harness.rbridge import RSession
+
+    _require_r()
     with RSession(timeout=timeout) as session:
         session.start()
         yield Lme4Engine(session)
@@ -389,8 +395,9 @@ def _run_and_report(
     from harness.engines.registry import PYTHON_ENGINES
 
     path = out / "parity.jsonl"
+    _require_r()  # before a folder is made for nothing
+    _require_writable(out)
     with _r_engine(timeout) as reference:
-        _require_writable(out)
         plan = Plan(
             title=title,
             rungs=rungs,

@@ -68,9 +68,9 @@ class RandomTerm(msgspec.Struct, frozen=True):
     group: str
     names: tuple[str, ...]
     covariance: Matrix
-    factor: Matrix | None = None
     levels: tuple[str, ...] = ()
     effects: Matrix | None = None
+    factor: Matrix | None = None
 
 
 class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):

@@ -94,10 +94,17 @@ def test_it_is_the_wheel_that_runs(installed, tmp_path):
     assert Path(where).is_relative_to(installed.parent.parent)
 
 
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def test_ladder_away_from_the_checkout(installed, tmp_path):
-    assert json.loads(output(installed, "ladder", "--json", cwd=tmp_path))
+    rungs = lines(output(installed, "ladder", "--json", cwd=tmp_path))
+    assert "sleepstudy/slope/REML" in {rung["id"] for rung in rungs}
 
 
 @pytest.mark.r
 def test_doctor_away_from_the_checkout(installed, tmp_path):
-    assert json.loads(output(installed, "doctor", "--json", cwd=tmp_path))
+    checks = lines(output(installed, "doctor", "--json", cwd=tmp_path))
+    assert all(check["ok"] for check in checks)
+    assert "smoke fit, lme4" in {check["name"] for check in checks}
