@@ -260,8 +260,9 @@ def _blocks(
         shape=(n, int(offsets[-1])),
     )
     component = components(terms)
-    rest, per_block = _projected(z_all, component, xy)
-    return rest, _bucketed(terms, effects, offsets, component, per_block)
+    alike = _alike(component)
+    rest, r, f = _projected(z_all, component, alike, xy)
+    return rest, _bucketed(terms, effects, offsets, component, alike, r, f)
 
 
 def components(terms: tuple[RandomDesign, ...]) -> Index:
@@ -283,19 +284,30 @@ def components(terms: tuple[RandomDesign, ...]) -> Index:
 
 
 @dataclass(frozen=True)
-class _Blocks:
-    """Per block, in its own size: columns of Z, R and F."""
+class _Alike:
+    """Blocks of one size k: their component numbers (B,) and columns of Z (B, k)."""
 
-    columns: list[Index]
-    r: list[Array]
-    f: list[Array]
+    number: Index
+    columns: Index
 
 
-def _projected(z: sparse.csr_array, component: Index, xy: Array) -> tuple[Array, _Blocks]:
+def _alike(component: Index) -> list[_Alike]:
+    """Group the independent blocks by size, so that each size is done in one stack."""
     order = np.argsort(component, kind="stable")
-    bounds = np.flatnonzero(np.diff(component[order])) + 1
-    blocks = np.split(order, bounds)
-    r, q = _ranges(z, blocks, component)
+    sizes = np.bincount(component)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    out = []
+    for size in np.unique(sizes):
+        number = np.flatnonzero(sizes == size)
+        out.append(_Alike(number, order[starts[number][:, None] + np.arange(size)]))
+    return out
+
+
+def _projected(
+    z: sparse.csr_array, component: Index, alike: list[_Alike], xy: Array
+) -> tuple[Array, list[Array], Array]:
+    """E'E, R of the blocks of each size, and F in the order of Z's columns."""
+    r, q = _ranges(z, alike, component)
     f = np.zeros((z.shape[1], xy.shape[1]))
     left = xy
     for _ in range(2):  # the second projection removes the rounding of the first
@@ -305,25 +317,25 @@ def _projected(z: sparse.csr_array, component: Index, xy: Array) -> tuple[Array,
     # What is left of a column of X that Z spans is rounding; against 1 / theta^2 it would count.
     u, sizes, v = np.linalg.svd(left[:, :-1], full_matrices=False)
     left = np.column_stack([(u * np.where(sizes > RANGE_TOLERANCE, sizes, 0.0)) @ v, left[:, -1]])
-    return left.T @ left, _Blocks(blocks, r, [f[columns] for columns in blocks])
+    return left.T @ left, r, f
 
 
 def _ranges(
-    z: sparse.csr_array, blocks: list[Index], component: Index
+    z: sparse.csr_array, alike: list[_Alike], component: Index
 ) -> tuple[list[Array], sparse.csr_array | _Product]:
-    """R of each block and Q with orthonormal columns, Z = Q R.
+    """R of the blocks of each size and Q with orthonormal columns, Z = Q R.
 
     The eigenvalues of Z'Z alone would lose half the digits of a group whose effects are nearly
     collinear (a predictor that varies far more between groups than within). A second pass on the
     nearly orthonormal Q of the first brings them back; it is left out where that is too large.
     """
     if _products(z, component) > REFINED_PRODUCTS:
-        r, inverse = _eigen_ranges(z, blocks, floor=0.0, tolerance=RANGE_TOLERANCE)
-        return r, _Product(z, _block_diagonal(inverse, blocks))
-    r, inverse = _eigen_ranges(z, blocks, floor=1e-15, tolerance=0.0)
-    q = (z @ _block_diagonal(inverse, blocks)).tocsr()
-    again, inverse = _eigen_ranges(q, blocks, floor=0.0, tolerance=1e-14)
-    q = (q @ _block_diagonal(inverse, blocks)).tocsr()
+        r, inverse = _eigen_ranges(z, alike, floor=0.0, tolerance=RANGE_TOLERANCE)
+        return r, _Product(z, _block_diagonal(inverse, alike))
+    r, inverse = _eigen_ranges(z, alike, floor=1e-15, tolerance=0.0)
+    q = (z @ _block_diagonal(inverse, alike)).tocsr()
+    again, inverse = _eigen_ranges(q, alike, floor=0.0, tolerance=1e-14)
+    q = (q @ _block_diagonal(inverse, alike)).tocsr()
     return [b @ a for a, b in zip(r, again, strict=True)], q
 
 
@@ -342,13 +354,19 @@ class _Product:
         return np.asarray(self.z @ (self.k @ other))
 
 
-def _block_diagonal(inverse: list[Array], blocks: list[Index]) -> sparse.csr_array:
+def _block_diagonal(inverse: list[Array], alike: list[_Alike]) -> sparse.csr_array:
     """Place the transposed pseudo-inverses of the blocks at their columns."""
-    rows = np.concatenate([np.repeat(columns, len(columns)) for columns in blocks])
-    columns = np.concatenate([np.tile(columns, len(columns)) for columns in blocks])
-    values = np.concatenate([k.T.ravel() for k in inverse])
-    size = sum(len(columns) for columns in blocks)
-    return sparse.csr_array((values, (rows, columns)), shape=(size, size))
+    rows, columns, values = [], [], []
+    for own, matrices in zip(alike, inverse, strict=True):
+        k = own.columns.shape[1]
+        rows.append(np.repeat(own.columns, k, axis=1).ravel())
+        columns.append(np.tile(own.columns, (1, k)).ravel())
+        values.append(matrices.swapaxes(1, 2).ravel())
+    size = sum(own.columns.size for own in alike)
+    return sparse.csr_array(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(size, size),
+    )
 
 
 def _products(z: sparse.csr_array, component: Index) -> int:
@@ -359,45 +377,41 @@ def _products(z: sparse.csr_array, component: Index) -> int:
 
 
 def _eigen_ranges(
-    z: sparse.csr_array, blocks: list[Index], *, floor: float, tolerance: float
+    z: sparse.csr_array, alike: list[_Alike], *, floor: float, tolerance: float
 ) -> tuple[list[Array], list[Array]]:
     """Return R and its pseudo-inverse from Z'Z, eigenvalues raised to ``floor``.
 
     Those below ``tolerance`` are left out. Both are shares of the largest eigenvalue of the block.
     """
     gram = (z.T @ z).tocsr()
-    by_size: dict[int, list[int]] = {}
-    for i, columns in enumerate(blocks):
-        by_size.setdefault(len(columns), []).append(i)
-    r: list[Array] = [np.empty(0)] * len(blocks)
-    inverse: list[Array] = [np.empty(0)] * len(blocks)
-    for size, members in by_size.items():
-        stacked = _dense_blocks(gram, [blocks[i] for i in members], size)
-        values, vectors = np.linalg.eigh(stacked)
+    r, inverse = [], []
+    for own in alike:
+        values, vectors = np.linalg.eigh(_dense_blocks(gram, own.columns))
         values = np.maximum(values, floor * values[:, -1:])
         inside = values > tolerance * values[:, -1:]
         roots = np.sqrt(np.where(inside, values, 0.0))
         inverses = np.divide(1.0, roots, out=np.zeros_like(roots), where=inside)
-        for at, i in enumerate(members):
-            r[i] = roots[at][:, None] * vectors[at].T
-            inverse[i] = inverses[at][:, None] * vectors[at].T
+        right = vectors.swapaxes(1, 2)
+        r.append(roots[:, :, None] * right)
+        inverse.append(inverses[:, :, None] * right)
     return r, inverse
 
 
-def _dense_blocks(gram: sparse.csr_array, blocks: list[Index], size: int) -> Array:
+def _dense_blocks(gram: sparse.csr_array, columns: Index) -> Array:
+    """Diagonal blocks of a sparse matrix, dense: (B, k, k)."""
+    blocks, size = columns.shape
     if size == 1:
-        return np.asarray(gram.diagonal()[np.concatenate(blocks)]).reshape(-1, 1, 1)
-    if len(blocks) == 1:
-        return np.asarray(gram[blocks[0]][:, blocks[0]].todense())[None]
+        return np.asarray(gram.diagonal()[columns[:, 0]]).reshape(-1, 1, 1)
+    if blocks == 1:
+        return np.asarray(gram[columns[0]][:, columns[0]].todense())[None]
     place = np.full(gram.shape[0], -1, dtype=np.intp)
     block = np.full(gram.shape[0], -1, dtype=np.intp)
-    for i, columns in enumerate(blocks):
-        place[columns] = np.arange(size)
-        block[columns] = i
+    place[columns] = np.arange(size)
+    block[columns] = np.arange(blocks)[:, None]
     coo = gram.tocoo()
     mine = block[coo.coords[0]] >= 0
     row, column = coo.coords[0][mine], coo.coords[1][mine]
-    out = np.zeros((len(blocks), size, size))
+    out = np.zeros((blocks, size, size))
     out[block[row], place[row], place[column]] = coo.data[mine]
     return out
 
@@ -406,7 +420,8 @@ def padded_sizes(sizes: Index) -> Index:
     """Sizes rounded up to powers of two, unless all are equal."""
     if len(np.unique(sizes)) == 1:
         return sizes
-    return np.array([1 << (int(size) - 1).bit_length() for size in sizes], dtype=np.intp)
+    # frexp's exponent of size - 1 is its bit length; of 0 it is 0, and 1 stays 1.
+    return np.asarray(1 << np.frexp(sizes - 1.0)[1], dtype=np.intp)
 
 
 def _bucketed(
@@ -414,24 +429,29 @@ def _bucketed(
     effects: list[Array],
     offsets: NDArray[np.int64],
     component: Index,
-    blocks: _Blocks,
+    alike: list[_Alike],
+    r_of: list[Array],
+    f_all: Array,
 ) -> tuple[Bucket, ...]:
     """Pad blocks to the next power of two, one bucket per padded size."""
     place = np.empty(len(component), dtype=np.intp)
-    for columns in blocks.columns:
-        place[columns] = np.arange(len(columns))
-    padded = padded_sizes(np.array([len(c) for c in blocks.columns]))
+    for own in alike:
+        place[own.columns] = np.arange(own.columns.shape[1])
+    padded = padded_sizes(np.array([own.columns.shape[1] for own in alike]))
     buckets = []
     for size in np.unique(padded):
-        members = np.flatnonzero(padded == size)
-        number = np.full(len(padded), -1, dtype=np.intp)
-        number[members] = np.arange(len(members))
-        r = np.zeros((len(members), size, size))
-        f = np.zeros((len(members), size, blocks.f[0].shape[1]))
-        for at, i in enumerate(members):
-            k = len(blocks.columns[i])
-            r[at, :k, :k] = blocks.r[i]
-            f[at, :k] = blocks.f[i]
+        inside = [(own, r) for own, r, to in zip(alike, r_of, padded, strict=True) if to == size]
+        count = sum(len(own.number) for own, _ in inside)
+        number = np.full(int(component.max()) + 1, -1, dtype=np.intp)
+        r = np.zeros((count, size, size))
+        f = np.zeros((count, size, f_all.shape[1]))
+        at = 0
+        for own, blocks in inside:
+            k, here = own.columns.shape[1], slice(at, at + len(own.number))
+            number[own.number] = np.arange(here.start, here.stop)
+            r[here, :k, :k] = blocks
+            f[here, :k] = f_all[own.columns]
+            at = here.stop
         slots = []
         for t, z, start in zip(terms, effects, offsets[:-1], strict=True):
             q = z.shape[1]
