@@ -69,6 +69,8 @@ def certify(
     lmm-parity certify sleepstudy/slope
     lmm-parity certify --data sleep.csv --formula "Reaction ~ Days + (Days | Subject)"
     """
+    from harness.progress import progress
+
     if data is not None and wanted:
         raise click.UsageError("give rungs or --data, not both")
     if (data is None) != (formula is None):
@@ -83,7 +85,12 @@ def certify(
         tasks = _rung_tasks(wanted)
     if out is not None and not check:
         _make_folder(out)
-    differing = [task.case.id for task in tasks if not _run(task, out, check=check, quiet=quiet)]
+    differing = []
+    with progress("Certifying", 0, hidden=quiet) as advance:
+        for task in tasks:
+            advance(task.case.id)
+            if not _run(task, out, check=check, quiet=quiet):
+                differing.append(task.case.id)
     if differing:
         click.echo(f"lmm-parity: certify: {', '.join(differing)}", err=True)
         sys.exit(EXIT_UNEXPLAINED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -228,6 +228,7 @@ def fit(
     from harness.cases.model import bind, parse_model
     from harness.engines.registry import PYTHON_ENGINES
     from harness.numbers import encode
+    from harness.progress import progress
     from harness.terminal import print_case
 
     criterion: Criterion = "ML" if ml else "REML"
@@ -246,7 +247,7 @@ def fit(
     rung = Rung(case, data.name, "", focus, dataset)
     with _r_engine(timeout) as reference:
         plan = Plan("fit", [rung], PYTHON_ENGINES[engine_name](), reference)
-        with _progress("Fitting in both engines", 1, hidden=quiet or as_json) as advance:
+        with progress("Fitting in both engines", 1, hidden=quiet or as_json) as advance:
             record = next(run(plan))
             advance(record.id)
         versions = {e.name: e.versions().get(e.name, "") for e in plan.engines}
@@ -264,12 +265,13 @@ def doctor(as_json: bool, quiet: bool) -> None:
     """Check R, rpy2, packages and BLAS, and fit ten rows whose right answer is known."""
     from harness.doctor import examine_environment
     from harness.numbers import encode
+    from harness.progress import progress
     from harness.rbridge import RSession
     from harness.terminal import print_checks
 
     with RSession(timeout=60) as session:
         session.start()
-        with _progress("Looking", 0, hidden=quiet or as_json) as advance:
+        with progress("Looking", 0, hidden=quiet or as_json) as advance:
             checks = []
             for check in examine_environment(session):
                 advance(check.name)
@@ -358,28 +360,6 @@ def _r_engine(timeout: float) -> Iterator[Lme4Engine]:
         yield Lme4Engine(session)
 
 
-@contextmanager
-def _progress(what: str, total: int, *, hidden: bool) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar on stderr; ``total`` 0 for an unknown number of steps."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}")]
-    if total > 1:
-        columns += [BarColumn(), TextColumn("{task.completed}/{task.total}")]
-    columns += [TimeElapsedColumn(), TextColumn("{task.fields[now]}")]
-    console = Console(stderr=True)
-    # In a pipe or a log a bar that erases itself leaves empty lines.
-    hidden = hidden or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        task = progress.add_task(what, total=total or None, now="")
-
-        def advance(now: str) -> None:
-            progress.update(task, advance=1, now=now)
-
-        yield advance
-
-
 def _run_and_report(
     title: str,
     rungs: Sequence[Rung],
@@ -393,6 +373,7 @@ def _run_and_report(
 ) -> None:
     from harness.campaign.run import Plan, run_to_file
     from harness.engines.registry import PYTHON_ENGINES
+    from harness.progress import progress
 
     path = out / "parity.jsonl"
     _require_r()  # before a folder is made for nothing
@@ -406,7 +387,7 @@ def _run_and_report(
             command=shlex.join(["lmm-parity", *sys.argv[1:]]),
             options=tuple({"engine": engine_name, **options}.items()),
         )
-        with _progress("Fitting", len(rungs), hidden=quiet or as_json) as advance:
+        with progress("Fitting", len(rungs), hidden=quiet or as_json) as advance:
             run_to_file(plan, path, lambda record: advance(record.id))
     _render(path, out / "parity.html", as_json=as_json, quiet=quiet)
 
