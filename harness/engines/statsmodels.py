@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
+import statsmodels.formula
 import statsmodels.formula.api as smf
 from numpy.typing import NDArray
 from statsmodels.regression.mixed_linear_model import MixedLMParams
@@ -78,7 +80,7 @@ class StatsmodelsEngine:
         messages: list[Message] = []
         started = time.perf_counter()
         try:
-            with captured(messages):
+            with captured(messages), _formula_engine():
                 if case.model.criterion == "OLS":
                     fit = _ols(case, setting, messages)
                 else:
@@ -103,6 +105,17 @@ class StatsmodelsEngine:
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""
         return partial(self.fit, case, setting)
+
+
+@contextmanager
+def _formula_engine() -> Iterator[None]:
+    """Have formulas read by patsy, statsmodels' default, whatever this process has chosen."""
+    before = statsmodels.formula.options.formula_engine
+    statsmodels.formula.options.formula_engine = "patsy"
+    try:
+        yield
+    finally:
+        statsmodels.formula.options.formula_engine = before
 
 
 def _ols(case: Case, setting: Setting, messages: list[Message]) -> Fit:

@@ -227,3 +227,23 @@ def test_columns_of_any_name_can_be_fitted():
 
 def test_versions_are_stated():
     assert {"statsmodels", "patsy", "numpy", "scipy", "pandas"} <= set(ENGINE.versions())
+
+
+def test_the_formula_engine_of_the_process_changes_nothing_and_is_left_as_it_was():
+    import statsmodels.formula
+
+    from harness.cases.ladder import full_ladder
+
+    case = next(r.case for r in full_ladder() if r.case.id == "cake/REML")
+    options = statsmodels.formula.options
+    first = StatsmodelsEngine().fit(case, "default")
+    before = options.formula_engine
+    options.formula_engine = "formulaic"
+    try:
+        second = StatsmodelsEngine().fit(case, "default")
+        assert options.formula_engine == "formulaic"
+    finally:
+        options.formula_engine = before
+    assert first.native_names == second.native_names
+    assert first.coefficients == second.coefficients
+    assert first.loglik == second.loglik
