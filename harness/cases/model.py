@@ -71,10 +71,6 @@ class Model:
             yield from names_in(bar.effects)
             yield from names_in(bar.group)
 
-    def with_criterion(self, criterion: Criterion) -> Model:
-        """Return the same formula under another criterion."""
-        return replace(self, criterion=criterion)
-
 
 def parse_model(text: str, criterion: Criterion = "REML") -> Model:
     """Parse a formula; without random terms the criterion becomes ``"OLS"``.

@@ -215,21 +215,23 @@ def _mixed(case: Case, setting: Setting, messages: list[Message], method: str | 
         arguments["free"] = MixedLMParams.from_components(
             fe_params=np.ones(shape.k_fe), cov_re=np.eye(shape.k_re)
         )
+    last: list[Array] = []
     if setting == "default":
         model = build()
         if method is not None:
             arguments["method"] = method
         last = recorded_points(model)
         result = model.fit(**arguments)
-        probes = score_probe(model, last) | constraint_probe(spelling, result)
         tried = method or "bfgs, lbfgs, cg in turn"
         settings: tuple[str, ...] = (f"method {tried}", "start at cov_re = I")
     else:
         best, settings = fit_tight(build, arguments)
         result = best.result
         messages += best.messages
-        probes = constraint_probe(spelling, result)
     seconds = time.perf_counter() - started
+    # What is probed is ours: its warnings are no words of the engine, its time is not the fit's.
+    with captured([]):
+        probes = score_probe(result.model, last) | constraint_probe(spelling, result)
     fit = _collect(case, spelling, result, setting, settings, messages, seconds)
     return msgspec.structs.replace(fit, probes=probes)
 

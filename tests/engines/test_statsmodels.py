@@ -247,3 +247,23 @@ def test_the_formula_engine_of_the_process_changes_nothing_and_is_left_as_it_was
     assert first.native_names == second.native_names
     assert first.coefficients == second.coefficients
     assert first.loglik == second.loglik
+
+
+def test_probing_adds_no_message_to_what_the_engine_said(monkeypatch):
+    import warnings
+
+    from harness.cases.ladder import full_ladder
+    from harness.engines import statsmodels as engine
+
+    case = next(r.case for r in full_ladder() if r.case.id == "tutorial/lmm-inter/REML")
+    quiet = StatsmodelsEngine().fit(case, "default")
+
+    def loud(model, last):
+        warnings.warn("the random effects covariance is singular", stacklevel=1)
+        return {"score-sign": "planted"}
+
+    monkeypatch.setattr(engine, "score_probe", loud)
+    probed = StatsmodelsEngine().fit(case, "default")
+    assert probed.probes == {"score-sign": "planted"}
+    assert probed.messages == quiet.messages
+    assert probed.singular is False
