@@ -1,0 +1,414 @@
+"""What a diagnosis found: frozen structures that terminal, HTML page and bundle read.
+
+Every sentence in here stands beside the numbers it was made from. ``harness.numbers.encode`` writes
+a :class:`Diagnosis` as one line of JSON, and :func:`decode_diagnosis` reads it back.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from harness.campaign.records import CaseRecord
+from harness.engines.base import Message
+from harness.errors import BadInput
+from harness.numbers import Matrix, Real, Vector, decode
+from harness.verdicts.audit import Certificate
+from harness.verdicts.verdict import VerdictClass
+
+FORMAT = 1
+"""Version of the format of a written diagnosis; a reader refuses what it does not know."""
+
+Agreement = Literal["agree", "differ", "one engine", "no fit"]
+
+Level = Literal["fine", "note", "warning", "stop"]
+"""How much a check matters: ``stop`` means that the model cannot be fitted to these data."""
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One look at data or model.
+
+    Attributes
+    ----------
+    key : str
+        What was looked at: ``rows``, ``levels``, ``contrasts``, ``rank``, ``groups``,
+        ``one-row-per-group``, ``too-many-effects``, ``slope-constant-within-groups``, ``nesting``,
+        ``reused-labels``, ``coded-factor``, ``scale``, ``far-from-zero``, ``cost``.
+    sentence : str
+        What was found, with its numbers.
+    columns : tuple of str
+        The user's columns it is about.
+    numbers : tuple of (str, float)
+        The numbers behind the sentence, by name.
+    advice : str
+        What can be done; empty when there is nothing to do or nothing was tried.
+    """
+
+    key: str
+    level: Level
+    sentence: str
+    columns: tuple[str, ...] = ()
+    numbers: tuple[tuple[str, Real], ...] = ()
+    advice: str = ""
+
+
+class FocusRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One fixed effect of one fit. ``se``, ``df`` and ``p`` are like for like (the referee's)."""
+
+    name: str
+    estimate: Real
+    se: Real | None = None
+    df: Real | None = None
+    p: Real | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of one fit before or after a remedy.
+
+    Attributes
+    ----------
+    formula : str
+        Of the fitted model, in lme4's syntax.
+    loglik : float or None
+        The referee's log-likelihood at the fit; None when there is no fit.
+    gap : float or None
+        Log-likelihood of the best point known for this formula less ``loglik``.
+    certificate : str
+        Empty when there is no fit.
+    verdict : str
+        Of this fit against the other engine, or empty when the remedy concerns one fit.
+    focus : FocusRow or None
+        None when the model has no such effect.
+    text : str
+        Why there is no fit, or what else describes the state (``"condition of X 1e6"``).
+    """
+
+    engine: str
+    formula: str
+    loglik: Real | None = None
+    gap: Real | None = None
+    certificate: Certificate | Literal[""] = ""
+    verdict: VerdictClass | Literal[""] = ""
+    focus: FocusRow | None = None
+    text: str = ""
+
+
+class Remedy(msgspec.Struct, frozen=True, kw_only=True):
+    """A remedy that was run, with what it changed.
+
+    Attributes
+    ----------
+    kind : str
+        ``optimizer``, ``start``, ``tolerance``, ``centre``, ``rescale``, ``drop-term``,
+        ``uncorrelate``, ``recode``, ``remove-column``, ``rows``, ``model``.
+    title : str
+        What was done, ``"start statsmodels' MixedLM from a small covariance"``.
+    r_code, python_code : str
+        How the user does the same; empty where it does not apply.
+    helped : bool
+        Whether the cause is gone afterwards, by ``sentence``.
+    same_model : bool
+        Whether it is the model asked for, fitted otherwise; False when another model is fitted.
+    sentence : str
+        Outcome with its numbers.
+    """
+
+    kind: str
+    title: str
+    engine: str = ""
+    r_code: str = ""
+    python_code: str = ""
+    helped: bool
+    same_model: bool = True
+    before: Snapshot
+    after: Snapshot
+    sentence: str
+    seconds: float = 0.0
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """A named cause that was tested for and held.
+
+    ``key`` is that of ``known_differences.toml`` or of ``harness/diagnose/causes.toml``; ``main``
+    marks the one that the answer goes by.
+    """
+
+    key: str
+    title: str
+    definition: str
+    engines: tuple[str, ...] = ()
+    evidence: str
+    main: bool = False
+    upstream: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+
+
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """A fixed effect seen by everybody who has a p value for it.
+
+    Attributes
+    ----------
+    name : str
+    printed : tuple of (str, float)
+        p as each engine prints it.
+    right : float or None
+        p at the best point known, with Satterthwaite df; None when the referee cannot evaluate.
+    like_for_like : tuple of (str, float)
+        p of each engine's own estimates with the referee's SE and df.
+    changed : bool
+        Whether two of these lie on different sides of alpha.
+    because : str
+        Empty when not changed; else ``optimum`` (another point), ``definition`` (z for t, SE of the
+        joint Hessian), ``df`` (lmerTest's numerical df).
+    sentence : str
+        Empty when not changed.
+    """
+
+    name: str
+    printed: tuple[tuple[str, Real], ...]
+    right: Real | None
+    like_for_like: tuple[tuple[str, Real], ...] = ()
+    changed: bool = False
+    because: str = ""
+    sentence: str = ""
+
+
+class OptimizerRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One optimizer from one start, judged by the referee.
+
+    Attributes
+    ----------
+    optimizer, start : str
+        ``"bobyqa"``, ``"lme4's default"``.
+    loglik : float or None
+        The referee's value at the run's variances; None when it gave no valid point.
+    stated : float or None
+        What the engine states.
+    gap : float or None
+        Log-likelihood of the best point known less ``loglik``; never negative but for rounding.
+    gradient : float or None
+        Largest scaled derivative of the deviance, dimensionless.
+    dual : float or None
+        Smallest whitened dual eigenvalue; below -0.001 there is a direction of descent.
+    converged : bool or None
+        As the optimizer states it.
+    theta : tuple of float
+        Relative covariance factor as lme4 orders it, in the terms of the formula.
+    path : steps x len(theta)
+        Where the optimizer went, thinned to 200 points, for pictures; empty when not recorded.
+    path_deviance : tuple of float
+        Deviance at these, as the engine computed it.
+    """
+
+    engine: str
+    optimizer: str
+    start: str
+    default: bool = False
+    loglik: Real | None = None
+    stated: Real | None = None
+    gap: Real | None = None
+    gradient: Real | None = None
+    dual: Real | None = None
+    certificate: Certificate | Literal[""] = ""
+    converged: bool | None = None
+    evaluations: int | None = None
+    seconds: float = 0.0
+    messages: tuple[Message, ...] = ()
+    error: str = ""
+    theta: Vector = ()
+    path: Matrix = ()
+    path_deviance: Vector = ()
+
+
+class Translation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine said, in plain words, and whether it matters here.
+
+    ``because`` has the number; ``key`` names the kind of message (``max-grad``, ``boundary``,
+    ``hessian``, ``rescale``, ``dropped-columns``, ``not-converged``, ``retrying``, ``unknown``...).
+    ``matters`` is None where no number decides it.
+    """
+
+    engine: str
+    setting: str
+    key: str
+    text: str
+    meaning: str
+    matters: bool | None
+    because: str
+
+
+class ColumnScale(msgspec.Struct, frozen=True, kw_only=True):
+    """Location and spread of a fixed- or random-effects column on the rows used."""
+
+    name: str
+    mean: Real
+    sd: Real
+
+
+class Conditioning(msgspec.Struct, frozen=True, kw_only=True):
+    """How well-posed the numbers are.
+
+    Attributes
+    ----------
+    x_raw, x_scaled : float
+        Condition number of X as it is, and with every column at unit length.
+    information : float or None
+        Condition number of X'V^-1 X at the best point, columns at unit length.
+    hessian : tuple of float
+        Eigenvalues of the deviance's Hessian in theta at the best point, in scale-free variables,
+        smallest first.
+    gradient : float or None
+        Largest scaled derivative at the best point.
+    columns : tuple of ColumnScale
+    """
+
+    x_raw: Real
+    x_scaled: Real
+    information: Real | None = None
+    hessian: Vector = ()
+    gradient: Real | None = None
+    columns: tuple[ColumnScale, ...] = ()
+
+
+class Shift(msgspec.Struct, frozen=True, kw_only=True):
+    """A fixed effect in the full and in the reduced model."""
+
+    name: str
+    estimate: Real
+    estimate_reduced: Real
+    se: Real
+    se_reduced: Real
+    p: Real | None
+    p_reduced: Real | None
+
+
+class Singular(msgspec.Struct, frozen=True, kw_only=True):
+    """A random term whose covariance matrix lacks rank at a fit or at the best point.
+
+    Attributes
+    ----------
+    fit : str
+        ``"best"`` for the best point known, else the engine whose fit it is.
+    truly : bool
+        Whether the best point is singular in this term: False for a false boundary.
+    direction : tuple of (str, float)
+        Weights of the user's columns in the combination of effects that has no variance, largest
+        1, the effects scaled to unit root mean square.
+    direction_in_words : str
+    proportions : tuple of float
+        Share of the term's variance by principal component, largest first (as lme4's rePCA).
+    kind : str
+        ``"variance 0"``, ``"correlation 1"``, ``"correlation -1"``, ``"combination"``.
+    dual : float or None
+        Whitened dual eigenvalue along it: negative for a false boundary.
+    loglik, loglik_reduced : float or None
+        Best log-likelihood of the model, and with the direction removed.
+    reduced_formula, reduced_python : str
+        The reduced model in both syntaxes; empty where the formula language has none.
+    shifts : tuple of Shift
+    df_warning : str
+        Where Satterthwaite's or Kenward and Roger's df cannot be trusted; with numbers, or empty.
+    """
+
+    fit: str
+    group: str
+    names: tuple[str, ...]
+    rank: int
+    truly: bool
+    kind: str
+    direction: tuple[tuple[str, Real], ...] = ()
+    direction_in_words: str = ""
+    proportions: Vector = ()
+    dual: Real | None = None
+    loglik: Real | None = None
+    loglik_reduced: Real | None = None
+    reduced_formula: str = ""
+    reduced_python: str = ""
+    shifts: tuple[Shift, ...] = ()
+    df_warning: str = ""
+    sentence: str = ""
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """Deviance profiled over all parameters but one.
+
+    ``grid`` is in ``scale`` (``"sd"``, ``"correlation"``, ``"sigma"``); ``low`` and ``high`` bound
+    the likelihood-ratio interval, None where it has no bound inside the parameter space.
+    """
+
+    parameter: str
+    scale: str
+    grid: Vector
+    deviance: Vector
+    best: Real
+    minimum: Real
+    level: Real = 0.95
+    low: Real | None = None
+    high: Real | None = None
+    engines: tuple[tuple[str, Real, Real], ...] = ()
+    """Engine, its value of the parameter, its deviance."""
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_field="record"):
+    """Everything that was found out about one case.
+
+    Attributes
+    ----------
+    record : CaseRecord
+        The standard run. Its two engines are those asked for; with one engine the other is the
+        referee.
+    engines : tuple of str
+        Engines of the user: ``("statsmodels", "lme4")``, or one of them.
+    absent : str
+        Why an engine that was asked for is not there; empty otherwise.
+    agreement : str
+    answer : tuple of str
+        Plain sentences, the answer first.
+    causes : tuple of Cause
+        The main one first.
+    runs : tuple of OptimizerRun
+        Empty with ``quick`` or when there is nothing to optimise.
+    advice : tuple of str
+        What to do, each from a remedy that was run and helped.
+    """
+
+    format: int = FORMAT
+    program: str = ""
+    created: str = ""
+    command: str = ""
+    versions: dict[str, str] = {}
+    record: CaseRecord
+    engines: tuple[str, ...]
+    absent: str = ""
+    alpha: float = 0.05
+    agreement: Agreement
+    answer: tuple[str, ...]
+    advice: tuple[str, ...] = ()
+    conclusions: tuple[Conclusion, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    checks: tuple[Check, ...] = ()
+    runs: tuple[OptimizerRun, ...] = ()
+    translations: tuple[Translation, ...] = ()
+    conditioning: Conditioning | None = None
+    singular: tuple[Singular, ...] = ()
+    profiles: tuple[Profile, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def decode_diagnosis(line: bytes | str) -> Diagnosis:
+    """Read a diagnosis that ``harness.numbers.encode`` wrote.
+
+    Raises
+    ------
+    BadInput
+        When it is not one, or one of another format.
+    """
+    try:
+        found: Diagnosis = decode(line, Diagnosis)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"not a diagnosis: {error}") from error
+    if found.format != FORMAT:
+        raise BadInput(f"diagnosis format {found.format}; this program reads {FORMAT}")
+    return found
