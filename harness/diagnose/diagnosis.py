@@ -355,7 +355,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
 
     Attributes
     ----------
-    record : CaseRecord
+    case : CaseRecord
         The standard run. Its two engines are those asked for; with one engine the other is the
         referee.
     engines : tuple of str
@@ -378,7 +378,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
     created: str = ""
     command: str = ""
     versions: dict[str, str] = {}
-    record: CaseRecord
+    case: CaseRecord
     engines: tuple[str, ...]
     absent: str = ""
     alpha: float = 0.05
