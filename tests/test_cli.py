@@ -12,6 +12,7 @@ import pytest
 
 from harness import cli
 from harness.campaign.records import CaseRecord
+from harness.engines import registry
 from harness.engines.lme4 import Lme4Engine
 from harness.numbers import decode
 
@@ -48,7 +49,7 @@ def warm(r, monkeypatch):
     def engine(timeout):
         yield Lme4Engine(r)
 
-    monkeypatch.setattr(cli, "_r_engine", engine)
+    monkeypatch.setattr(registry, "open_lme4", engine)
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def refused(run, tmp_path, monkeypatch):
     def no_engine(timeout):
         raise AssertionError("bad input reached the engines")
 
-    monkeypatch.setattr(cli, "_r_engine", no_engine)
+    monkeypatch.setattr(registry, "open_lme4", no_engine)
 
     def call(*arguments, carets=False):
         before = sorted(tmp_path.rglob("*"))

@@ -1,4 +1,4 @@
-"""Records: a header, one line per case, a footer, as JSON lines.
+"""Records: a header, one line per case or checked property, a footer, as JSON lines.
 
 Everything after a run (HTML, markdown, exit code) is a reader of such a file. The footer is the
 proof that the run came to its end; a file without one is unfinished.
@@ -21,9 +21,10 @@ from harness.numbers import Real, Vector, decode, encode
 from harness.verdicts.audit import Audit
 from harness.verdicts.certified_score import CertifiedScore
 from harness.verdicts.comparison import Comparison
+from harness.verdicts.property_outcome import PropertyOutcome
 from harness.verdicts.verdict import Definition, Verdict
 
-FORMAT = 1
+FORMAT = 2
 """Version of the record format; a reader refuses what it does not know."""
 
 
@@ -136,12 +137,13 @@ class Footer(msgspec.Struct, frozen=True, kw_only=True, tag="footer", tag_field=
     """Last line: the run came to its end."""
 
     cases: int
+    properties: int
     verdicts: dict[str, int]
     finished: str
     seconds: float
 
 
-Record = Header | CaseRecord | Footer
+Record = Header | CaseRecord | PropertyOutcome | Footer
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +151,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     header: Header
     cases: tuple[CaseRecord, ...]
+    properties: tuple[PropertyOutcome, ...]
     footer: Footer | None
 
 
@@ -163,6 +166,7 @@ class RecordWriter:
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
         self._counts: Counter[str] = Counter()
+        self._properties = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.partial.open("wb")
 
@@ -177,16 +181,19 @@ class RecordWriter:
     ) -> None:
         self._file.close()
 
-    def write(self, record: Header | CaseRecord) -> None:
+    def write(self, record: Header | CaseRecord | PropertyOutcome) -> None:
         """Append one record."""
         if isinstance(record, CaseRecord):
             self._counts[record.verdicts[0].verdict] += 1
+        elif isinstance(record, PropertyOutcome):
+            self._properties += 1
         self._append(record)
 
     def finish(self, finished: str, seconds: float) -> Footer:
         """Write the footer and give the file its name."""
         footer = Footer(
             cases=sum(self._counts.values()),
+            properties=self._properties,
             verdicts=dict(self._counts),
             finished=finished,
             seconds=seconds,
@@ -226,7 +233,15 @@ def read_records(path: Path, *, allow_unfinished: bool = False) -> Run:
     if footer is None and not allow_unfinished:
         raise BadInput(f"{path}: the run did not finish (no footer line); run it again")
     middle = records[1:] if footer is None else records[1:-1]
-    return Run(header=header, cases=tuple(_cases(path, middle, footer)), footer=footer)
+    cases, properties = _sorted(path, middle)
+    if footer is not None:
+        for what, counted, have in (
+            ("cases", footer.cases, len(cases)),
+            ("properties", footer.properties, len(properties)),
+        ):
+            if counted != have:
+                raise BadInput(f"{path}: the footer counts {counted} {what}, the file has {have}")
+    return Run(header=header, cases=tuple(cases), properties=tuple(properties), footer=footer)
 
 
 def _parse(path: Path, number: int, line: bytes) -> Record:
@@ -237,17 +252,28 @@ def _parse(path: Path, number: int, line: bytes) -> Record:
     return record
 
 
-def _cases(path: Path, middle: Iterable[Record], footer: Footer | None) -> Iterable[CaseRecord]:
-    seen: set[str] = set()
+def _sorted(path: Path, middle: Iterable[Record]) -> tuple[list[CaseRecord], list[PropertyOutcome]]:
+    """Take cases and properties apart; neither may be there twice."""
+    cases: list[CaseRecord] = []
+    properties: list[PropertyOutcome] = []
+    seen: set[tuple[str, ...]] = set()
     for number, record in enumerate(middle, 2):
-        if not isinstance(record, CaseRecord):
-            raise BadInput(f"{path}: line {number} is a second {type(record).__name__.lower()}")
-        if record.id in seen:
-            raise BadInput(f"{path}: line {number}: case {record.id!r} is there twice")
-        seen.add(record.id)
-        yield record
-    if footer is not None and footer.cases != len(seen):
-        raise BadInput(f"{path}: the footer counts {footer.cases} cases, the file has {len(seen)}")
+        match record:
+            case CaseRecord():
+                cases.append(record)
+                key: tuple[str, ...] = (record.id,)
+                what = f"case {record.id!r}"
+            case PropertyOutcome():
+                properties.append(record)
+                key = (record.property, record.case, record.engine)
+                what = f"property {record.property!r} of case {record.case!r}"
+            case _:
+                name = type(record).__name__.lower()
+                raise BadInput(f"{path}: line {number} is a second {name}")
+        if key in seen:
+            raise BadInput(f"{path}: line {number}: {what} is there twice")
+        seen.add(key)
+    return cases, properties
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,15 +1,122 @@
-"""Engines by name."""
+"""Engines by name: those of this program, those of other packages, and any importable one.
+
+A package offers an engine by an entry point of the group ``lmm_parity.engines``: a name, and a
+class or function that gives the engine when called without arguments.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from harness.engines.base import Engine
+from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.errors import BadInput, EnvironmentProblem
+from harness.rbridge import RFailure, RSession
+from harness.rbridge.environment import find_r
 
-PYTHON_ENGINES: dict[str, Callable[[], Engine]] = {
+ENTRY_POINTS = "lmm_parity.engines"
+
+_HERE: dict[str, Callable[[], Engine]] = {
     StatsmodelsEngine.name: StatsmodelsEngine,
     RefereeEngine.name: RefereeEngine,
 }
-"""Engines that run in this process; lme4, the reference, needs a session with R."""
+"""Engines that need nothing but Python."""
+
+
+def engine_names() -> tuple[str, ...]:
+    """Return every name that :func:`open_engine` knows, this program's own first."""
+    return (*_HERE, Lme4Engine.name, *sorted(_offered()))
+
+
+def require_engine(name: str) -> None:
+    """Check that an engine is known and could run here, without starting anything.
+
+    Raises
+    ------
+    BadInput
+        When no engine has the name.
+    EnvironmentProblem
+        When it needs an R that is not there.
+    """
+    if name != Lme4Engine.name:
+        _maker(name)
+        return
+    try:
+        find_r()
+    except RFailure as failure:
+        raise EnvironmentProblem(f"{failure} (lmm-parity doctor says more)") from None
+
+
+@contextmanager
+def open_engine(name: str, *, timeout: float = 120.0) -> Iterator[Engine]:
+    """Give the engine called ``name``; what it started is ended afterwards.
+
+    Parameters
+    ----------
+    name : str
+        A name of :func:`engine_names`, or ``module:attribute`` for a class or function that gives
+        an engine when called without arguments.
+    timeout : float
+        Seconds that a fit in R may take.
+
+    Raises
+    ------
+    BadInput, EnvironmentProblem
+        As :func:`require_engine`.
+    """
+    require_engine(name)
+    if name == Lme4Engine.name:
+        with open_lme4(timeout) as engine:
+            yield engine
+    else:
+        yield _maker(name)()
+
+
+@contextmanager
+def open_lme4(timeout: float) -> Iterator[Engine]:
+    """Give lme4, R starting in the background."""
+    with RSession(timeout=timeout) as session:
+        session.start()
+        yield Lme4Engine(session)
+
+
+def _offered() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _maker(name: str) -> Callable[[], Engine]:
+    if name in _HERE:
+        return _HERE[name]
+    offered = _offered()
+    if name in offered:
+        return partial(_made, name, offered[name].load)
+    module, colon, attribute = name.partition(":")
+    if colon and module and attribute:
+        return partial(_made, name, partial(_attribute, module, attribute))
+    raise BadInput(
+        f"no engine {name!r}; there are {', '.join(engine_names())}, or write module:attribute"
+    )
+
+
+def _attribute(module: str, attribute: str) -> Any:
+    return getattr(import_module(module), attribute)
+
+
+def _made(name: str, load: Callable[[], Callable[[], Engine]]) -> Engine:
+    try:
+        engine = load()()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise BadInput(f"engine {name!r} cannot be loaded: {error}") from error
+    missing = [
+        n for n in ("name", "versions", "unsupported", "fit", "begin") if not hasattr(engine, n)
+    ]
+    if missing:
+        raise BadInput(f"engine {name!r} lacks {', '.join(missing)}")
+    return engine

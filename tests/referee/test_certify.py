@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cases.ladder import full_ladder
-from harness.certify_command import certify as command
+from harness.commands.certify import certify as command
 from harness.errors import EXIT_UNEXPLAINED, BadInput, EnvironmentProblem
 from harness.referee.certified import file_name, load_certified, parse_certified
 from harness.referee.deviance import Likelihood

@@ -120,11 +120,16 @@ def run(cases: list[CaseRecord], *, finished: bool = True, **changes: Any) -> Ru
         kind = case.verdicts[0].verdict
         counts[kind] = counts.get(kind, 0) + 1
     footer = Footer(
-        cases=len(cases), verdicts=counts, finished="2026-11-22T15:05:02Z", seconds=51.3
+        cases=len(cases),
+        properties=0,
+        verdicts=counts,
+        finished="2026-11-22T15:05:02Z",
+        seconds=51.3,
     )
     return Run(
         header=header(**{"planned": len(cases), **changes}),
         cases=tuple(cases),
+        properties=(),
         footer=footer if finished else None,
     )
 

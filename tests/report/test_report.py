@@ -113,6 +113,7 @@ def test_equal_records_give_equal_pages(whole):
     read = Run(
         header=decode(encode(again.header), type(again.header)),
         cases=tuple(decode(encode(c), type(c)) for c in again.cases),
+        properties=(),
         footer=again.footer,
     )
     assert page(read) == whole

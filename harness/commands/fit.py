@@ -1,0 +1,58 @@
+"""``lmm-parity fit``: one model on one table, side by side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.commands import options
+from harness.commands.running import exit_code, open_both
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("formula")
+@options.ml
+@options.factors
+@options.levels
+@options.engine
+@options.reference
+@options.timeout
+@options.as_json
+@options.quiet
+def fit(
+    data: Path,
+    formula: str,
+    ml: bool,
+    factors: tuple[str, ...],
+    levels: tuple[str, ...],
+    engine_name: str,
+    reference_name: str,
+    timeout: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    r"""Fit FORMULA (lme4 syntax) to the table DATA in both engines, side by side.
+
+    \b
+    lmm-parity fit sleep.csv "Reaction ~ Days + (Days | Subject)"
+    """
+    from harness.campaign.run import Plan, run
+    from harness.numbers import encode
+    from harness.progress import progress
+    from harness.terminal import print_case
+
+    rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+    with open_both(engine_name, reference_name, timeout) as (engine, reference):
+        plan = Plan("fit", [rung], engine, reference)
+        with progress("Fitting in both engines", 1, hidden=quiet or as_json) as advance:
+            record = next(run(plan))
+            advance(record.id)
+        versions = {e.name: e.versions().get(e.name, "") for e in plan.engines}
+    if as_json:
+        click.echo(encode(record).decode())
+    elif not quiet:
+        print_case(record, versions)
+    sys.exit(exit_code([record]))

@@ -1,0 +1,100 @@
+"""``lmm-parity ladder``: list the rungs, or run the tutorial's seven on a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands import options
+from harness.commands.running import run_and_report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.cases.ladder import Rung
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="Run the tutorial's seven rungs on this table.",
+)
+@click.option("--outcome", metavar="COLUMN", help="Numeric column.")
+@click.option("--predictor", metavar="COLUMN", help="Numeric column.")
+@click.option("--group", metavar="COLUMN", help="Grouping factor.")
+@options.out
+@options.engine
+@options.reference
+@options.timeout
+@options.as_json
+@options.quiet
+def ladder(
+    data: Path | None,
+    outcome: str | None,
+    predictor: str | None,
+    group: str | None,
+    out: Path,
+    engine_name: str,
+    reference_name: str,
+    timeout: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """List the rungs or, with --data, run the tutorial's seven on your own table."""
+    from harness.cases.ladder import full_ladder, seven_rungs
+
+    columns = {"--outcome": outcome, "--predictor": predictor, "--group": group}
+    if data is None:
+        given = [option for option, value in columns.items() if value is not None]
+        if given:
+            raise click.UsageError(f"{given[0]} needs --data")
+        _list_rungs(full_ladder(), as_json=as_json, quiet=quiet)
+        return
+    missing = [option for option, value in columns.items() if value is None]
+    if missing:
+        raise click.UsageError(f"--data needs {', '.join(missing)}")
+    assert outcome is not None
+    assert predictor is not None
+    assert group is not None
+    rungs = seven_rungs(options.own_dataset(data), outcome, predictor, group, prefix="ladder")
+    chosen = {"data": str(data), "outcome": outcome, "predictor": predictor, "group": group}
+    title = f"The tutorial's ladder on {data.name}"
+    run_and_report(
+        title,
+        rungs,
+        out,
+        engine_name,
+        reference_name,
+        chosen,
+        timeout,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+def _list_rungs(rungs: Sequence[Rung], *, as_json: bool, quiet: bool) -> None:
+    import json
+
+    from harness.cases.spelling import lme4_formula
+    from harness.terminal import print_rungs
+
+    if as_json:
+        for rung in rungs:
+            case = rung.case
+            about = {
+                "id": case.id,
+                "title": rung.title,
+                "group": rung.group,
+                "formula": lme4_formula(case.model),
+                "criterion": case.model.criterion,
+                "data": rung.data.name,
+                "rows": case.table.n_rows,
+                "focus": rung.focus,
+            }
+            click.echo(json.dumps(about, ensure_ascii=False))
+    elif not quiet:
+        print_rungs(rungs)

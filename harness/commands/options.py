@@ -1,0 +1,111 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import BadInput
+
+quiet = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")
+out = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder for parity.html and parity.jsonl.",
+)
+timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Seconds an R fit may take.",
+)
+engine = click.option(
+    "--engine",
+    "engine_name",
+    metavar="NAME",
+    default="statsmodels",
+    show_default=True,
+    help="What is compared: an engine's name, or module:attribute.",
+)
+reference = click.option(
+    "--reference",
+    "reference_name",
+    metavar="NAME",
+    default="lme4",
+    show_default=True,
+    help="What it is compared with.",
+)
+ml = click.option("--ml", is_flag=True, help="Maximum likelihood instead of REML.")
+factors = click.option(
+    "--factor",
+    "factors",
+    multiple=True,
+    metavar="COLUMN",
+    help="Treat a numeric column as a factor (repeatable).",
+)
+levels = click.option(
+    "--levels",
+    "levels",
+    multiple=True,
+    metavar="COLUMN=A,B,C",
+    help="Level order of a factor; the first is the reference (repeatable).",
+)
+
+
+def own_dataset(path: Path) -> Any:
+    """Read the user's table as a data set."""
+    from harness.cases.datasets import Dataset, read_csv
+
+    return Dataset(path.name, read_csv(path), str(path))
+
+
+def own_rung(
+    path: Path, formula: str, *, ml: bool, factors: tuple[str, ...], levels: tuple[str, ...]
+) -> Any:
+    """Bind a formula to the user's table; what cannot be fitted at all is refused.
+
+    Raises
+    ------
+    BadInput
+        For a file, formula or option that cannot be used, or no row left for a residual variance.
+    """
+    from harness.cases.case import Case
+    from harness.cases.ladder import Rung
+    from harness.cases.model import bind, parse_model
+
+    model = parse_model(formula, "ML" if ml else "REML")
+    dataset = own_dataset(path)
+    order = parse_levels(levels)
+    used = {name.name for name in model.names()}
+    for column in [*factors, *order]:
+        if column not in used:
+            raise BadInput(f"column {column!r} is not in the formula")
+    table = bind(model, dataset.frame, factors=factors, levels=order)
+    case = Case(path.name, model, table)
+    rows, columns = case.design.x.shape
+    if rows <= columns:
+        counts = f"{rows} complete row{'s' if rows > 1 else ''} for {columns} fixed effects"
+        raise BadInput(f"{counts}: nothing is left for a residual variance")
+    names = case.design.x_names
+    focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
+    return Rung(case, path.name, "", focus, dataset)
+
+
+def parse_levels(given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Read ``--levels COLUMN=A,B,C``."""
+    order = {}
+    for item in given:
+        column, equals, listed = item.partition("=")
+        levels = tuple(part.strip() for part in listed.split(","))
+        if not equals or not column or len(levels) < 2 or not all(levels):
+            raise click.UsageError(f"--levels {item!r}: write COLUMN=first,second,...")
+        if len(set(levels)) < len(levels):
+            raise click.UsageError(f"--levels {item!r}: a level is there twice")
+        order[column] = levels
+    return order

@@ -1,0 +1,130 @@
+"""What commands that fit share: engines opened, records and report written, the exit code."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.campaign.records import CaseRecord
+    from harness.cases.ladder import Rung
+    from harness.engines.base import Engine
+
+
+def exit_code(cases: Sequence[CaseRecord]) -> int:
+    """Return 0 when every case agreed or has its cause, 1 for one without, 3 for no engine.
+
+    A failure whose only cause is the engine's own error is not explained by it.
+    """
+    verdicts = [case.verdicts[0] for case in cases]
+    if any(v.verdict == "ENVIRONMENT" for v in verdicts):
+        return EXIT_ENVIRONMENT
+    unexplained = any(
+        v.verdict in ("UNEXPLAINED", "DATA_MISMATCH")
+        or (v.verdict == "FAILED" and set(v.causes) <= {"engine-error"})
+        for v in verdicts
+    )
+    return EXIT_UNEXPLAINED if unexplained else EXIT_OK
+
+
+@contextmanager
+def open_both(
+    engine_name: str, reference_name: str, timeout: float
+) -> Iterator[tuple[Engine, Engine]]:
+    """Give the engine and its reference, closed at the end.
+
+    Raises
+    ------
+    BadInput
+        For a name that no engine has, or the same one twice.
+    EnvironmentProblem
+        When what an engine needs (R) is not there.
+    """
+    from harness.engines.registry import open_engine
+
+    require_engines(engine_name, reference_name)
+    with (
+        open_engine(reference_name, timeout=timeout) as reference,
+        open_engine(engine_name, timeout=timeout) as engine,
+    ):
+        yield engine, reference
+
+
+def require_engines(*names: str) -> None:
+    """Refuse engines that are not known, the same as each other, or cannot run here."""
+    from harness.engines.registry import require_engine
+
+    if len(set(names)) < len(names):
+        raise BadInput(f"{names[0]!r} would be compared with itself; name another --reference")
+    for name in names:
+        require_engine(name)
+
+
+def run_and_report(
+    title: str,
+    rungs: Sequence[Rung],
+    out: Path,
+    engine_name: str,
+    reference_name: str,
+    options: dict[str, str],
+    timeout: float,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run the rungs, write ``parity.jsonl`` and ``parity.html`` into ``out``, and exit."""
+    from harness.campaign.run import Plan, run_to_file
+    from harness.progress import progress
+
+    path = out / "parity.jsonl"
+    require_engines(engine_name, reference_name)  # before a folder is made for nothing
+    require_writable(out)
+    with open_both(engine_name, reference_name, timeout) as (engine, reference):
+        plan = Plan(
+            title=title,
+            rungs=rungs,
+            engine=engine,
+            reference=reference,
+            command=shlex.join(["lmm-parity", *sys.argv[1:]]),
+            options=tuple({"engine": engine_name, "reference": reference_name, **options}.items()),
+        )
+        with progress("Fitting", len(rungs), hidden=quiet or as_json) as advance:
+            run_to_file(plan, path, lambda record: advance(record.id))
+    render(path, out / "parity.html", as_json=as_json, quiet=quiet)
+
+
+def require_writable(out: Path) -> None:
+    """Make the folder, and refuse one that cannot be written into."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".lmm-parity"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+def render(source: Path, page: Path, *, as_json: bool, quiet: bool) -> None:
+    """Write the report of a record file, say the same on the terminal, and exit."""
+    from harness.campaign.records import read_records
+    from harness.report.build import write_report
+    from harness.terminal import print_run
+
+    run = read_records(source, allow_unfinished=True)
+    require_writable(page.parent)
+    write_report(run, page)
+    if as_json:
+        click.echo(source.read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
+        print_run(run, source, page)
+    sys.exit(exit_code(run.cases) if run.cases else EXIT_UNEXPLAINED)
