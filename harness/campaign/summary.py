@@ -1,0 +1,376 @@
+"""A run in numbers: counts, distributions and the worst cases, gathered in one pass.
+
+Nothing here grows with the number of cases: counters are keyed by words of a fixed vocabulary (or
+by shapes and properties, of which the first few hundred are told apart), digits are counted in
+tenths, and of cases only places in the file are kept, a fixed number of them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from harness.campaign.records import CaseRecord
+from harness.campaign.stream import Place
+from harness.engines.base import Failure, Setting
+from harness.verdicts.property_outcome import PropertyOutcome, Status
+from harness.verdicts.verdict import Verdict, VerdictClass
+
+SHAPES = 200
+"""Headings (and properties) told apart; a run with more has the rest under :data:`REST`."""
+
+REST = "all others"
+
+WORST, WORST_OF_EACH, FIRST, FAILING, SLOWEST = 200, 5, 10, 100, 10
+"""Cases kept: the worst of all; of each cause, verdict and quantity; the first ones; failed
+properties; slowest fits."""
+
+SEVERITY: dict[VerdictClass, int] = {
+    "UNEXPLAINED": 8,
+    "DATA_MISMATCH": 7,
+    "DIFFERENT_MODEL": 6,
+    "WRONG_OPTIMUM": 5,
+    "FAILED": 4,
+    "ENVIRONMENT": 3,
+    "DEFINITION": 2,
+    "CODING": 2,
+    "TOLERANCE": 2,
+    "UNSUPPORTED": 1,
+    "AGREE": 0,
+}
+"""How soon a reader wants to see a case; among equals, the farther outside its tolerances."""
+
+Blamed = tuple[VerdictClass, tuple[str, ...]]
+"""A verdict class and the engines to which the difference is laid."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class Worst(Generic[T]):
+    """The ``limit`` items with the largest keys; among equals the earlier ones."""
+
+    limit: int
+    _heap: list[tuple[tuple[float, ...], int, T]] = field(default_factory=list)
+    _seen: int = 0
+
+    def add(self, key: tuple[float, ...], item: T) -> None:
+        """Offer an item."""
+        self._seen += 1
+        entry = (key, -self._seen, item)
+        if len(self._heap) < self.limit:
+            heapq.heappush(self._heap, entry)
+        elif entry[:2] > self._heap[0][:2]:
+            heapq.heapreplace(self._heap, entry)
+
+    def __iter__(self) -> Iterator[T]:
+        """Give the items, the worst first."""
+        for _, _, item in sorted(self._heap, key=lambda e: e[:2], reverse=True):
+            yield item
+
+
+@dataclass
+class Digits:
+    """Distribution of the digits of agreement (LRE) of one quantity: a case's worst item each.
+
+    Attributes
+    ----------
+    tenths : Counter
+        Cases by ``floor(10 * digits)``, digits below 0 counted as 0.
+    equal, nan, outside : int
+        Cases that agree in every digit; that have a NaN; that have an item outside its tolerance.
+    """
+
+    tenths: Counter[int] = field(default_factory=Counter)
+    equal: int = 0
+    nan: int = 0
+    outside: int = 0
+
+    @property
+    def cases(self) -> int:
+        """Number of cases in which the quantity was compared."""
+        return self.tenths.total() + self.equal + self.nan
+
+    def add(self, digits: float, *, outside: bool) -> None:
+        """Count one case."""
+        self.outside += outside
+        if math.isnan(digits):
+            self.nan += 1
+        elif digits == math.inf:
+            self.equal += 1
+        else:
+            self.tenths[math.floor(10 * max(digits, 0.0))] += 1
+
+    def quantile(self, share: float) -> float:
+        """Return the digits that ``share`` of the cases do not exceed, rounded down to a tenth.
+
+        NaN comes before every number, ``inf`` (all digits equal) after.
+        """
+        rank = max(1, math.ceil(share * self.cases))
+        if rank <= self.nan:
+            return math.nan
+        reached = self.nan
+        for tenth in sorted(self.tenths):
+            reached += self.tenths[tenth]
+            if rank <= reached:
+                return tenth / 10
+        return math.inf
+
+    def between(self, low: float, high: float) -> int:
+        """Return the number of cases with ``low <= digits < high``, NaN and equal ones apart."""
+        return sum(n for tenth, n in self.tenths.items() if low <= tenth / 10 < high)
+
+
+@dataclass
+class Shape:
+    """Cases of one heading (for drawn cases the shape): what was drawn and what came of it.
+
+    ``rows`` and ``groups`` count cases by the power of two at or below their number of rows used
+    and of levels of the largest grouping factor.
+    """
+
+    cases: int = 0
+    verdicts: Counter[VerdictClass] = field(default_factory=Counter)
+    singular: int = 0
+    missing: int = 0
+    rows: Counter[int] = field(default_factory=Counter)
+    groups: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass
+class CauseCount:
+    """How often a cause was named: by verdicts, in cases, and as a definition."""
+
+    cases: int = 0
+    verdicts: Counter[VerdictClass] = field(default_factory=Counter)
+    definitions: int = 0
+
+
+@dataclass
+class PropertyCount:
+    """What came of a property on all its cases."""
+
+    statuses: Counter[Status] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
+    worst: float = -math.inf
+    worst_case: str = ""
+
+
+@dataclass(frozen=True)
+class SlowFit:
+    """One of the slowest fits."""
+
+    seconds: float
+    engine: str
+    setting: Setting
+    case: str
+    place: Place | None
+
+
+@dataclass
+class Summary:
+    """A run in numbers; :meth:`add` takes its records one by one, in any order.
+
+    Attributes
+    ----------
+    blamed : Counter
+        Cases by main verdict and engines blamed.
+    verdicts : dict
+        By setting, cases by verdict.
+    unexplained, environment : int
+        Cases whose main verdict makes the run fail, and those that an engine could not even try.
+    certificates : dict
+        By setting and engine, fits by what the referee finds; failures by their reason.
+    untrue : Counter
+        Fits, by setting, engine and claim ("converged", "singular"), that state what is not so.
+    digits : dict
+        By setting and quantity.
+    singular : int
+        Cases in which the referee finds an optimum on the boundary.
+    seconds, fits : dict
+        Total time and number of fits, by setting and engine.
+    """
+
+    cases: int = 0
+    blamed: Counter[Blamed] = field(default_factory=Counter)
+    verdicts: dict[Setting, Counter[VerdictClass]] = field(default_factory=dict)
+    unexplained: int = 0
+    environment: int = 0
+    causes: dict[str, CauseCount] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    certificates: dict[tuple[Setting, str], Counter[str]] = field(default_factory=dict)
+    untrue: Counter[tuple[Setting, str, str]] = field(default_factory=Counter)
+    digits: dict[tuple[Setting, str], Digits] = field(default_factory=dict)
+    singular: int = 0
+    seconds: dict[tuple[Setting, str], float] = field(default_factory=dict)
+    fits: Counter[tuple[Setting, str]] = field(default_factory=Counter)
+    slowest: Worst[SlowFit] = field(default_factory=lambda: Worst(SLOWEST))
+    properties: dict[str, PropertyCount] = field(default_factory=dict)
+    failing: Worst[PropertyOutcome] = field(default_factory=lambda: Worst(FAILING))
+    property_shapes: Counter[str] = field(default_factory=Counter)
+    _first: list[Place] = field(default_factory=list)
+    _worst: Worst[Place] = field(default_factory=lambda: Worst(WORST))
+    _worst_of: dict[tuple[str, str], Worst[Place]] = field(default_factory=dict)
+
+    def add(self, record: CaseRecord | PropertyOutcome, place: Place | None = None) -> None:
+        """Count a record; a case without a place is never among the worst."""
+        if isinstance(record, PropertyOutcome):
+            self._add_property(record)
+            return
+        self.cases += 1
+        main = main_verdict(record)
+        self.blamed[main.verdict, main.engines] += 1
+        self.unexplained += is_unexplained(main)
+        self.environment += main.verdict == "ENVIRONMENT"
+        for verdict in record.verdicts or (main,):
+            self.verdicts.setdefault(verdict.setting, Counter())[verdict.verdict] += 1
+        self._add_causes(record)
+        self._add_fits(record, place)
+        singular = any(a.certificate == "boundary optimum" for a in record.audits)
+        self.singular += singular
+        self._add_shape(record, main, singular=singular)
+        excess = self._add_digits(record)
+        if place is not None:
+            self._keep(record, main, excess, place)
+
+    def shown(self) -> tuple[Place, ...]:
+        """Return the places of the cases worth showing one by one, the most wanted first.
+
+        The worst of each cause, verdict and quantity come before the rest of the worst, so that
+        what is rare is there however few are shown; the first cases of the run come last.
+        """
+        few = [list(worst) for worst in self._worst_of.values()]
+        in_turn = (kept[i] for i in range(WORST_OF_EACH) for kept in few if i < len(kept))
+        return tuple(dict.fromkeys((*in_turn, *self._worst, *self._first)))
+
+    def _add_causes(self, record: CaseRecord) -> None:
+        for verdict in record.verdicts:
+            for cause in verdict.causes:
+                self.causes.setdefault(cause, CauseCount()).verdicts[verdict.verdict] += 1
+        for cause in {c for v in record.verdicts for c in v.causes}:
+            self.causes[cause].cases += 1
+        for cause in {d.cause for d in record.definitions}:
+            self.causes.setdefault(cause, CauseCount()).definitions += 1
+
+    def _add_fits(self, record: CaseRecord, place: Place | None) -> None:
+        audits = {(a.setting, a.engine): a for a in record.audits}
+        for outcome in record.fits:
+            key = (outcome.setting, outcome.engine)
+            audit = audits.get(key)
+            if isinstance(outcome, Failure):
+                found: str = outcome.reason
+            else:
+                found = audit.certificate if audit is not None else "not audited"
+            self.certificates.setdefault(key, Counter())[found] += 1
+            self.fits[key] += 1
+            self.seconds[key] = self.seconds.get(key, 0.0) + outcome.seconds
+            slow = SlowFit(outcome.seconds, outcome.engine, outcome.setting, record.id, place)
+            self.slowest.add((outcome.seconds,), slow)
+            if audit is not None:
+                for claim, true in (
+                    ("converged", audit.converged_true),
+                    ("singular", audit.singular_true),
+                ):
+                    self.untrue[(*key, claim)] += true is False
+
+    def _add_shape(self, record: CaseRecord, main: Verdict, *, singular: bool) -> None:
+        shape = self.shapes.setdefault(_bounded(record.group, self.shapes), Shape())
+        shape.cases += 1
+        shape.verdicts[main.verdict] += 1
+        shape.singular += singular
+        shape.missing += any(column.missing for column in record.data.columns)
+        shape.rows[_power_of_two(record.data.rows_used)] += 1
+        shape.groups[_power_of_two(max(record.data.groups.values(), default=0))] += 1
+
+    def _add_digits(self, record: CaseRecord) -> dict[str, float]:
+        """Count digits; return by quantity how far outside its tolerance the worst item is."""
+        excess: dict[str, float] = {}
+        least: dict[tuple[Setting, str], float] = {}
+        outside: set[tuple[Setting, str]] = set()
+        for c in record.comparisons:
+            key = (c.setting, c.quantity)
+            least[key] = _least(least.get(key, math.inf), c.digits)
+            if not c.within:
+                outside.add(key)
+            ratio = c.difference / c.tolerance if c.tolerance > 0 else math.inf
+            ratio = math.inf if math.isnan(ratio) else ratio
+            excess[c.quantity] = max(excess.get(c.quantity, 0.0), ratio)
+        for key, digits in least.items():
+            self.digits.setdefault(key, Digits()).add(digits, outside=key in outside)
+        return excess
+
+    def _keep(
+        self, record: CaseRecord, main: Verdict, excess: dict[str, float], place: Place
+    ) -> None:
+        if len(self._first) < FIRST:
+            self._first.append(place)
+        severity = max(SEVERITY[v.verdict] for v in record.verdicts or (main,))
+        most = max(excess.values(), default=0.0)
+        self._worst.add((severity, most), place)
+        kinds = [("verdict", f"{v.setting} {v.verdict}") for v in record.verdicts or (main,)]
+        kinds += [("cause", cause) for v in record.verdicts for cause in v.causes]
+        for kind in dict.fromkeys(kinds):
+            self._worst_of.setdefault(kind, Worst(WORST_OF_EACH)).add((most,), place)
+        for quantity, ratio in excess.items():
+            kept = self._worst_of.setdefault(("quantity", quantity), Worst(WORST_OF_EACH))
+            kept.add((ratio,), place)
+
+    def _add_property(self, record: PropertyOutcome) -> None:
+        name = _bounded(record.property, self.properties)
+        count = self.properties.setdefault(name, PropertyCount())
+        count.statuses[record.status] += 1
+        count.causes.update(record.causes)
+        far = math.inf if math.isnan(record.discrepancy) else record.discrepancy
+        if record.status != "not applicable" and far > count.worst:
+            count.worst, count.worst_case = far, record.case
+        self.property_shapes[_bounded(record.group, self.property_shapes)] += 1
+        if record.status in ("fails", "unexplained"):
+            self.failing.add((float(record.status == "unexplained"), far), record)
+
+
+def summarize(
+    records: Iterable[tuple[Place | None, CaseRecord | PropertyOutcome]],
+) -> Summary:
+    """Return the summary of records with their places, in one pass."""
+    summary = Summary()
+    for place, record in records:
+        summary.add(record, place)
+    return summary
+
+
+def main_verdict(case: CaseRecord) -> Verdict:
+    """Return the verdict that counts: the default setting's, or the only one there is."""
+    for verdict in case.verdicts:
+        if verdict.setting == "default":
+            return verdict
+    if case.verdicts:
+        return case.verdicts[0]
+    return Verdict(setting="default", verdict="UNEXPLAINED", sentence="No verdict was recorded.")
+
+
+def is_unexplained(verdict: Verdict) -> bool:
+    """Return whether a verdict is a disagreement without a cause.
+
+    A failure whose only cause is the engine's own error is not explained by it.
+    """
+    return verdict.verdict in ("UNEXPLAINED", "DATA_MISMATCH") or (
+        verdict.verdict == "FAILED" and set(verdict.causes) <= {"engine-error"}
+    )
+
+
+def _least(a: float, b: float) -> float:
+    """Return the fewer digits; NaN is fewer than any number."""
+    return math.nan if math.isnan(a) or math.isnan(b) else min(a, b)
+
+
+def _power_of_two(number: int) -> int:
+    """Return the largest power of two that is not above ``number``; 0 for none."""
+    return 0 if number < 1 else 1 << (number.bit_length() - 1)
+
+
+def _bounded(name: str, known: dict[str, T] | Counter[str]) -> str:
+    return name if name in known or len(known) < SHAPES else REST
