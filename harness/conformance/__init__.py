@@ -1,0 +1,1 @@
+"""The conformance suite: properties of an engine, checked on generated clustered data."""

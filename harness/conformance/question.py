@@ -1,0 +1,110 @@
+"""A property asked of an engine on one case, and the answers there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.cases.case import Case
+from harness.conformance.remembered import guarded
+from harness.engines.base import Engine, Outcome, Setting
+from harness.verdicts.property_outcome import PropertyOutcome, Status
+from harness.verdicts.verdict import VerdictClass
+
+
+@dataclass(frozen=True)
+class Question:
+    """One property, one engine, one case.
+
+    Attributes
+    ----------
+    property : str
+        Its name.
+    group : str
+        Heading under which the case stands.
+    reference : Engine or None
+        The engine compared with, where the property has one.
+    """
+
+    property: str
+    engine: Engine
+    case: Case
+    reference: Engine | None = None
+    group: str = ""
+    setting: Setting = "default"
+
+    def fit(self, case: Case | None = None, *, setting: Setting | None = None) -> Outcome:
+        """Fit the case, or another, by the engine under test."""
+        return guarded(self.engine, case or self.case, setting or self.setting)()
+
+    def holds(self, discrepancy: float = 0.0, sentence: str = "") -> PropertyOutcome:
+        """Answer that it holds; ``discrepancy`` in units of the tolerance."""
+        return self.answer("holds", sentence=sentence, discrepancy=discrepancy)
+
+    def not_applicable(
+        self, why: str, *, verdict: VerdictClass | None = None, causes: Iterable[str] = ()
+    ) -> PropertyOutcome:
+        """Answer that the case cannot show it."""
+        return self.answer(
+            "not applicable", sentence=why, discrepancy=math.nan, verdict=verdict, causes=causes
+        )
+
+    def fails(
+        self,
+        sentence: str,
+        causes: Mapping[str, str],
+        *,
+        discrepancy: float,
+        verdict: VerdictClass | None = None,
+        engines: tuple[str, ...] | None = None,
+        evidence: Iterable[str] = (),
+    ) -> PropertyOutcome:
+        """Answer that it does not hold, for the named causes; unexplained without any.
+
+        Parameters
+        ----------
+        causes : mapping
+            Cause to the evidence for it.
+        engines : tuple of str, optional
+            Whom it is laid to; the engine under test without it.
+        evidence : iterable of str
+            More lines, after those of the causes.
+        """
+        return self.answer(
+            "fails" if causes else "unexplained",
+            sentence=sentence,
+            discrepancy=discrepancy,
+            verdict=verdict,
+            engines=(self.engine.name,) if engines is None else engines,
+            causes=causes,
+            evidence=(*causes.values(), *evidence),
+        )
+
+    def answer(
+        self,
+        status: Status,
+        *,
+        sentence: str,
+        discrepancy: float,
+        verdict: VerdictClass | None = None,
+        engines: tuple[str, ...] = (),
+        causes: Iterable[str] = (),
+        evidence: Iterable[str] = (),
+    ) -> PropertyOutcome:
+        """Return the outcome."""
+        return PropertyOutcome(
+            property=self.property,
+            case=self.case.id,
+            group=self.group,
+            engine=self.engine.name,
+            reference="" if self.reference is None else self.reference.name,
+            setting=self.setting,
+            status=status,
+            verdict=verdict,
+            engines=engines,
+            causes=tuple(causes),
+            sentence=sentence,
+            evidence=tuple(evidence),
+            discrepancy=discrepancy,
+        )
