@@ -36,6 +36,7 @@ from harness.rbridge import (
     RTimeout,
 )
 from harness.rbridge.environment import rpy2_version
+from harness.rbridge.installed import r_identity
 
 _REFUSALS = (
     "number of levels of each grouping factor must be",
@@ -76,6 +77,13 @@ class Lme4Engine:
             self._versions["rpy2-rinterface"] = f"{rpy2_version()} ({self._session.mode} mode)"
         return dict(self._versions)
 
+    def identity(self) -> dict[str, str]:
+        """Return what decides the numbers, read from R's files: to ask R is to start it."""
+        try:
+            return r_identity()
+        except REnvironment:
+            return {}
+
     def unsupported(self, case: Case) -> str | None:  # noqa: ARG002
         """Return None: every model that can be written here is written in lme4's own language."""
         return None
@@ -109,18 +117,18 @@ class Lme4Engine:
         return outcome
 
     def _failure(self, failure: RFailure, table: Table, setting: Setting) -> Failure:
-        rename = _renamer(table)
+        rename = renamer(table)
         return Failure(
             engine=self.name,
             setting=setting,
-            reason=_reason(failure),
+            reason=reason_of(failure),
             text=rename(str(failure)),
-            messages=_messages(failure.conditions, rename),
+            messages=messages_of(failure.conditions, rename),
         )
 
     def _fit(self, reply: Reply, case: Case, setting: Setting) -> Outcome:
-        rename = _renamer(case.table)
-        messages = _messages(reply.conditions, rename)
+        rename = renamer(case.table)
+        messages = messages_of(reply.conditions, rename)
         design = case.design
         rows = reply.numbers("rows").astype(int) - 1
         if not np.array_equal(rows, design.rows):
@@ -137,7 +145,7 @@ class Lme4Engine:
         coefficients, native_names, notes = _coefficients(reply, design, case.table)
         random: tuple[RandomTerm, ...] = ()
         if mixed:
-            random, more = _random_terms(reply, design, rename)
+            random, more = random_terms(reply, design, rename)
             notes += more
         sigma = _number(reply, "sigma")
         return Fit(
@@ -180,7 +188,8 @@ def r_columns(table: Table) -> dict[str, NDArray[Any] | dict[str, Any]]:
     return columns
 
 
-def _reason(failure: RFailure) -> Reason:
+def reason_of(failure: RFailure) -> Reason:
+    """Classify a failure of R."""
     match failure:
         case RTimeout():
             return "timeout"
@@ -249,7 +258,7 @@ def _coefficients(
     return rows, tuple(native[j] for j in order), notes
 
 
-def _random_terms(
+def random_terms(
     reply: Reply, design: Design, rename: Callable[[str], str]
 ) -> tuple[tuple[RandomTerm, ...], list[str]]:
     """Terms in the order of the design; those of R that are not in it come last, with a note.
@@ -257,7 +266,7 @@ def _random_terms(
     lme4 sorts its terms by number of levels. A term is recognised by what it is: which rows share a
     level, and the values of its effects.
     """
-    native = _native_terms(reply, len(design.y))
+    native = native_terms(reply, len(design.y))
     found: list[RandomTerm] = []
     for wanted in design.random:
         for term in native:
@@ -277,7 +286,7 @@ def _random_terms(
 
 
 @dataclass(frozen=True, eq=False)
-class _NativeTerm:
+class NativeTerm:
     """One random-effects term as R has it."""
 
     group: str
@@ -321,7 +330,7 @@ class _NativeTerm:
         )
 
 
-def _native_terms(reply: Reply, n: int) -> list[_NativeTerm]:
+def native_terms(reply: Reply, n: int) -> list[NativeTerm]:
     """Take apart the vectors in which ``random_terms`` in R lays the terms end to end."""
     ends = dict.fromkeys(("effects", "covariance", "theta", "z", "codes", "levels", "ranef"), 0)
 
@@ -339,7 +348,7 @@ def _native_terms(reply: Reply, n: int) -> list[_NativeTerm]:
     ):
         q, k = int(size), int(count)
         terms.append(
-            _NativeTerm(
+            NativeTerm(
                 group=group,
                 effects=take("effects", q),
                 covariance=_matrix(take("covariance", q * q), q),
@@ -361,7 +370,7 @@ def _lower_triangle(values: Any, q: int) -> NDArray[np.float64]:
     return out
 
 
-def _renamer(table: Table) -> Callable[[str], str]:
+def renamer(table: Table) -> Callable[[str], str]:
     """Return a function that puts the user's column names for whole-word aliases."""
     names = {alias: name for name, alias in table.alias.items()}
     return lambda text: re.sub(r"\bv\d+\b", lambda hit: names.get(hit[0], hit[0]), text)
@@ -388,7 +397,8 @@ def _replace_tokens(text: str, tokens: Mapping[str, str]) -> str:
     return re.sub(rf"(?<![\w.])({pattern})(?![\w.])", lambda hit: tokens[hit[1]], text)
 
 
-def _messages(conditions: tuple[Any, ...], rename: Callable[[str], str]) -> tuple[Message, ...]:
+def messages_of(conditions: tuple[Any, ...], rename: Callable[[str], str]) -> tuple[Message, ...]:
+    """Return what R signalled, each text once, with the user's names."""
     # lmerTest evaluates the call a second time, and lme4 then says the same again.
     once = dict.fromkeys(conditions)
     return tuple(Message(kind=c.kind, text=rename(c.text), category=c.category) for c in once)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -51,12 +51,25 @@ class StatsmodelsEngine:
     ----------
     method : str, optional
         Optimizer of the default setting, as ``MixedLM.fit(method=...)``; its own chain without it.
+    start : sequence of (q, q) arrays, optional
+        Where the default setting starts: the covariance matrix of each term relative to the
+        residual variance; the identity without it.
+    tolerances : mapping, optional
+        More arguments of ``MixedLM.fit``, ``{"gtol": 1e-10}``.
     """
 
     name = "statsmodels"
 
-    def __init__(self, method: str | None = None) -> None:
+    def __init__(
+        self,
+        method: str | None = None,
+        *,
+        start: Sequence[Array] | None = None,
+        tolerances: Mapping[str, float] | None = None,
+    ) -> None:
         self.method = method
+        self.start = start
+        self.tolerances = dict(tolerances or {})
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the packages the numbers depend on."""
@@ -84,7 +97,7 @@ class StatsmodelsEngine:
                 if case.model.criterion == "OLS":
                     fit = _ols(case, setting, messages)
                 else:
-                    fit = _mixed(case, setting, messages, self.method)
+                    fit = _mixed(case, setting, messages, self)
         except Exception as error:  # an engine may raise anything; it is a result, not a crash
             return Failure(
                 engine=self.name,
@@ -187,7 +200,7 @@ def _labels(
     return found + [(names[i], i) for i in extra]
 
 
-def _mixed(case: Case, setting: Setting, messages: list[Message], method: str | None = None) -> Fit:
+def _mixed(case: Case, setting: Setting, messages: list[Message], engine: StatsmodelsEngine) -> Fit:
     spelling = mixedlm_spelling(case.model, case.table, aliased=True)
     frame = _frame(case)
     for i, term in enumerate(case.design.random):
@@ -218,12 +231,15 @@ def _mixed(case: Case, setting: Setting, messages: list[Message], method: str | 
     last: list[Array] = []
     if setting == "default":
         model = build()
-        if method is not None:
-            arguments["method"] = method
+        if engine.method is not None:
+            arguments["method"] = engine.method
+        if engine.start is not None:
+            arguments["start_params"] = _start(case, spelling, model, engine.start)
         last = recorded_points(model)
-        result = model.fit(**arguments)
-        tried = method or "bfgs, lbfgs, cg in turn"
-        settings: tuple[str, ...] = (f"method {tried}", "start at cov_re = I")
+        result = model.fit(**arguments, **engine.tolerances)
+        tried = engine.method or "bfgs, lbfgs, cg in turn"
+        begun = "cov_re = I" if engine.start is None else "a given covariance"
+        settings: tuple[str, ...] = (f"method {tried}", f"start at {begun}")
     else:
         best, settings = fit_tight(build, arguments)
         result = best.result
@@ -234,6 +250,27 @@ def _mixed(case: Case, setting: Setting, messages: list[Message], method: str | 
         probes = score_probe(result.model, last) | constraint_probe(spelling, result)
     fit = _collect(case, spelling, result, setting, settings, messages, seconds)
     return msgspec.structs.replace(fit, probes=probes)
+
+
+def _start(
+    case: Case, spelling: MixedLMSpelling, model: Any, relative: Sequence[Array]
+) -> MixedLMParams:
+    """Return starting values: covariance matrices, term by term, relative to s2.
+
+    MixedLM takes their Cholesky factor, so that a singular one gets a little on its diagonal.
+    """
+    covariance, components = np.eye(model.k_re), np.ones(model.k_vc)
+    for i, component in enumerate(spelling.components):
+        psi = np.asarray(relative[i], dtype=np.float64)
+        psi = psi + np.diag(1e-6 * np.maximum(np.diag(psi), float(np.diag(psi).max()) + 1e-6))
+        if component is not None:
+            components[model.exog_vc.names.index(component)] = psi[0, 0]
+        else:
+            columns = _effect_columns(case, model, i)
+            covariance[np.ix_(columns, columns)] = psi
+    return MixedLMParams.from_components(
+        fe_params=np.zeros(model.k_fe), cov_re=covariance, vcomp=components
+    )
 
 
 def _collect(

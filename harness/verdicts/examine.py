@@ -52,10 +52,10 @@ def examine(case: Case, fits: Sequence[Fit]) -> Examination:
     if case.model.criterion == "OLS":
         best = find_optimum(likelihood)
         return Examination(tuple(_closed_form(case, f, best.point) for f in fits), best)
-    points = {id(fit): _point(likelihood, fit) for fit in fits}
+    points = {id(fit): point_of(likelihood, fit) for fit in fits}
     starts = [point.theta for point in points.values() if point is not None]
     best = find_optimum(likelihood, starts)
-    return Examination(tuple(_audit(fit, points[id(fit)], best) for fit in fits), best)
+    return Examination(tuple(audit_of(fit, points[id(fit)], best) for fit in fits), best)
 
 
 def _relative(fit: Fit) -> list[Array]:
@@ -64,7 +64,7 @@ def _relative(fit: Fit) -> list[Array]:
     ]
 
 
-def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
+def point_of(likelihood: Likelihood, fit: Fit) -> Point | None:
     """Return the fit's variances as a point; None when outside the parameter space."""
     if not fit.residual_variance > 0.0:
         return None
@@ -91,7 +91,8 @@ def _factor(term: RandomTerm, psi: Array) -> Array | None:
     return lower if bool(same.all()) else None
 
 
-def _audit(fit: Fit, point: Point | None, best: Optimum) -> Audit:
+def audit_of(fit: Fit, point: Point | None, best: Optimum) -> Audit:
+    """Audit one fit, whose variances are ``point``, against the best point known."""
     if point is None:
         nan = math.nan
         return Audit(

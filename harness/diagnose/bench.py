@@ -1,0 +1,135 @@
+"""The case on the bench: its likelihood, the best point known, and the judgement of any fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.cases.case import Case
+from harness.cases.ladder import Rung
+from harness.diagnose.diagnosis import FocusRow, Snapshot
+from harness.engines.base import Coefficient, Failure, Fit, Outcome
+from harness.referee.deviance import Likelihood
+from harness.referee.optimum import Optimum, find_optimum
+from harness.verdicts.audit import Audit
+from harness.verdicts.examine import audit_of, point_of
+from harness.verdicts.verdict import VerdictClass
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A case with what judges it.
+
+    Attributes
+    ----------
+    likelihood : Likelihood or None
+        None, and ``reason`` says why, where the referee cannot evaluate the case.
+    best : Optimum or None
+        The best point known.
+    """
+
+    rung: Rung
+    likelihood: Likelihood | None
+    best: Optimum | None
+    reason: str = ""
+
+    @property
+    def case(self) -> Case:
+        """The case."""
+        return self.rung.case
+
+    @property
+    def loglik(self) -> float:
+        """Best log-likelihood known; NaN where there is none."""
+        return math.nan if self.best is None else -0.5 * self.best.deviance
+
+    @property
+    def relative(self) -> tuple[Array, ...]:
+        """Covariance matrices at the best point, relative to s2, term by term."""
+        if self.best is None or self.likelihood is None:
+            return ()
+        return tuple(f @ f.T for f in self.likelihood.factors(self.best.point.theta))
+
+    def with_starts(self, thetas: Sequence[Sequence[float]]) -> Bench:
+        """Look for a better point from these; the same bench when there is none."""
+        if self.best is None or self.likelihood is None or not thetas:
+            return self
+        found = find_optimum(self.likelihood, [np.asarray(theta) for theta in thetas])
+        if found.deviance >= self.best.deviance - 1e-9:
+            return self
+        return Bench(self.rung, self.likelihood, found)
+
+    def audit(self, outcome: Outcome) -> tuple[Outcome, Audit | None]:
+        """Judge a fit; one that has no coefficients gets the GLS estimates of its variances."""
+        if not isinstance(outcome, Fit) or self.likelihood is None or self.best is None:
+            return outcome, None
+        if not self.case.design.random:
+            return outcome, None
+        try:
+            point = point_of(self.likelihood, outcome)
+        except np.linalg.LinAlgError:
+            point = None
+        if point is not None and not outcome.coefficients:
+            rows = zip(self.case.design.x_names, point.beta.tolist(), strict=True)
+            outcome = msgspec.structs.replace(
+                outcome, coefficients=tuple(Coefficient(name, value) for name, value in rows)
+            )
+        return outcome, audit_of(outcome, point, self.best)
+
+    def snapshot(self, outcome: Outcome, *, verdict: VerdictClass | None = None) -> Snapshot:
+        """Describe a fit of this case for a before-and-after."""
+        formula = self.case.model.formula.text
+        if isinstance(outcome, Failure):
+            return Snapshot(
+                engine=outcome.engine, formula=formula, text=outcome.text, verdict=verdict or ""
+            )
+        outcome, audit = self.audit(outcome)
+        assert isinstance(outcome, Fit)
+        if audit is None:
+            return Snapshot(
+                engine=outcome.engine,
+                formula=formula,
+                loglik=outcome.loglik,
+                verdict=verdict or "",
+                focus=focus_row(self.rung.focus, outcome.coefficients),
+            )
+        return Snapshot(
+            engine=outcome.engine,
+            formula=formula,
+            loglik=audit.loglik,
+            gap=0.5 * audit.gap,
+            certificate=audit.certificate,
+            verdict=verdict or "",
+            focus=focus_row(self.rung.focus, audit.coefficients),
+        )
+
+
+def bench_of(rung: Rung, outcomes: Sequence[Outcome] = ()) -> Bench:
+    """Put a case on the bench; the fits' variances are starts for the search of the best point."""
+    case = rung.case
+    try:
+        likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
+    except ValueError as error:
+        return Bench(rung, None, None, str(error))
+    starts = []
+    for outcome in outcomes:
+        if isinstance(outcome, Fit):
+            point = point_of(likelihood, outcome)
+            if point is not None:
+                starts.append(point.theta)
+    return Bench(rung, likelihood, find_optimum(likelihood, starts))
+
+
+def focus_row(name: str, coefficients: Sequence[Coefficient]) -> FocusRow | None:
+    """Return the row of one fixed effect, None when there is none of that name."""
+    for row in coefficients:
+        if row.name == name:
+            return FocusRow(name=name, estimate=row.estimate, se=row.se, df=row.df, p=row.p)
+    return None

@@ -1,0 +1,94 @@
+"""What a disagreement changes: coefficients whose p value crosses alpha."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from harness.campaign.records import CaseRecord
+from harness.diagnose.bench import Bench
+from harness.diagnose.diagnosis import Conclusion
+from harness.diagnose.words import listed, number, p_value
+from harness.engines.base import Fit
+from harness.referee.satterthwaite import contrast_tests
+
+
+def conclusions(
+    record: CaseRecord, bench: Bench, engines: tuple[str, ...], alpha: float
+) -> tuple[Conclusion, ...]:
+    """Compare the p values of every fixed effect: as printed, like for like, and at the optimum."""
+    right: dict[str, tuple[float, float]] = {}
+    if bench.best is not None:
+        tests = contrast_tests(bench.best.point, np.eye(bench.case.design.x.shape[1]))
+        right = {
+            name: (test.p, test.df)
+            for name, test in zip(bench.case.design.x_names, tests, strict=True)
+        }
+    return tuple(
+        _conclusion(name, record, engines, right.get(name), alpha)
+        for name in bench.case.design.x_names
+    )
+
+
+def _conclusion(
+    name: str,
+    record: CaseRecord,
+    engines: tuple[str, ...],
+    right: tuple[float, float] | None,
+    alpha: float,
+) -> Conclusion:
+    printed, fair, tests = {}, {}, {}
+    for engine in engines:
+        fit, audit = record.fit(engine), record.audit(engine)
+        if not isinstance(fit, Fit):
+            continue
+        row = next((c for c in fit.coefficients if c.name == name), None)
+        if row is not None and row.p is not None:
+            printed[engine] = row.p
+            tests[engine] = row.df
+        if audit is not None:
+            own = next((c for c in audit.coefficients if c.name == name), None)
+            if own is not None and own.p is not None and not math.isnan(own.p):
+                fair[engine] = own.p
+    values = [*printed.values(), *([right[0]] if right else [])]
+    sides = {p < alpha for p in values if not math.isnan(p)}
+    common = {
+        "name": name,
+        "printed": tuple(printed.items()),
+        "right": right[0] if right else None,
+        "like_for_like": tuple(fair.items()),
+    }
+    if len(sides) < 2:
+        return Conclusion(**common)  # type: ignore[arg-type]
+    because = _because(printed, fair, right, alpha)
+    said = listed([f"{p_value(p)} in {engine}" for engine, p in printed.items()])
+    whole = f"{name}: {said}"
+    if right is not None:
+        whole += f"; at the best point {p_value(right[0])} with {number(right[1])} df"
+    reason = {
+        "optimum": "the fits are at different points",
+        "definition": f"{_engine_of(tests)} tests with the normal distribution, not with t",
+        "df": "lmerTest's numerical df are off",
+        "": "",
+    }[because]
+    sentence = f"{whole}. It crosses {alpha:g}" + (f" because {reason}." if reason else ".")
+    return Conclusion(**common, changed=True, because=because, sentence=sentence)  # type: ignore[arg-type]
+
+
+def _engine_of(df: dict[str, float | None]) -> str:
+    return next((e for e, v in df.items() if v is not None and math.isinf(v)), "one program")
+
+
+def _because(
+    printed: dict[str, float],
+    fair: dict[str, float],
+    right: tuple[float, float] | None,
+    alpha: float,
+) -> str:
+    if right is not None and any((p < alpha) != (right[0] < alpha) for p in fair.values()):
+        return "optimum"
+    for engine, p in printed.items():
+        if engine in fair and (p < alpha) != (fair[engine] < alpha):
+            return "definition" if engine == "statsmodels" else "df"
+    return ""

@@ -1,0 +1,250 @@
+"""What the data and the fixed effects have in them, looked at before any fit is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.cases.case import Case
+from harness.cases.formula import Name, names_in
+from harness.cases.model import column_of
+from harness.cases.table import FactorColumn, NumericColumn
+from harness.diagnose.diagnosis import Check
+from harness.diagnose.words import count, listed, number
+from harness.referee.crossproducts import aliased_columns
+
+Array = NDArray[np.float64]
+
+FAR = 10.0
+"""A predictor whose mean is this many standard deviations from zero is far from it: its slope and
+the intercept then correlate at 0.995 and more."""
+
+SCALES = 1e3
+"""Standard deviations of columns this far apart are badly scaled: lme4 warns of eigenvalue ratios
+that are the square of it."""
+
+CODES = 5
+"""Whole numbers of this many different values at most may be codes of a factor."""
+
+
+def data_checks(case: Case) -> Iterator[Check]:
+    """Look at rows, factors, rank, codes and scales."""
+    yield rows(case)
+    yield from factors(case)
+    yield from rank(case)
+    yield from codes(case)
+    yield from scales(case)
+    yield from far_from_zero(case)
+
+
+def rows(case: Case) -> Check:
+    """Which rows are used, and why others are not."""
+    table = case.table
+    used, total = int(table.complete.sum()), table.n_rows
+    if used == total:
+        sentence = f"All {count(total, 'row')} are complete and used by both programs."
+        return Check(key="rows", level="fine", sentence=sentence, numbers=(("rows", total),))
+    missing = {
+        c.name: int(c.missing.sum())
+        for c in table.columns
+        if c.missing.any() and not c.name.startswith("factor(")
+    }
+    where = listed([f"{name} {n}" for name, n in missing.items()])
+    sentence = (
+        f"{count(total - used, 'row')} of {total} {'misses' if total - used == 1 else 'miss'} a "
+        f"value ({where}): R leaves them out without a word, statsmodels' formula interface "
+        f"stops unless missing='drop' is given. Both got the same {used} complete rows here."
+    )
+    return Check(
+        key="rows",
+        level="note",
+        sentence=sentence,
+        columns=tuple(missing),
+        numbers=(("rows", total), ("used", used), *missing.items()),
+    )
+
+
+def factors(case: Case) -> Iterator[Check]:
+    """Levels and contrasts of the factors among the fixed effects."""
+    used = case.table.rows(case.table.complete)
+    seen = set()
+    for node in names_in(case.model.formula.fixed):
+        column = column_of(used, node)
+        if not isinstance(column, FactorColumn) or column.name in seen:
+            continue
+        seen.add(column.name)
+        present, sizes = np.unique(column.codes, return_counts=True)
+        levels = [column.levels[k] for k in present]
+        yield Check(
+            key="contrasts",
+            level="fine",
+            sentence=f"{node.name} is a factor with {count(len(levels), 'level')} in treatment "
+            f"coding; {levels[0]!r} is the reference in both programs (smallest level: "
+            f"{int(sizes.min())} rows).",
+            columns=(node.name,),
+            numbers=(("levels", len(levels)), ("smallest", int(sizes.min()))),
+        )
+        absent = [level for level in column.levels if level not in levels]
+        if absent:
+            yield Check(
+                key="levels",
+                level="note",
+                sentence=f"{node.name}: {count(len(absent), 'level')} without a row "
+                f"({listed(absent[:5])}) {'is' if len(absent) == 1 else 'are'} left out.",
+                columns=(node.name,),
+                numbers=(("absent", len(absent)),),
+            )
+        # R sorts text by the locale, upper and lower case side by side; Python by code point.
+        local = min(levels, key=lambda text: (text.casefold(), text.swapcase()))
+        if local != levels[0]:
+            yield Check(
+                key="levels",
+                level="warning",
+                sentence=f"{node.name}: of its {len(levels)} levels R on its own would take "
+                f"{local!r} as the reference, Python {levels[0]!r}; coefficients of {node.name} "
+                "from two scripts would then not be comparable. Both got the same order here.",
+                columns=(node.name,),
+                numbers=(("levels", len(levels)),),
+                advice=f"give the order yourself: --levels {node.name}={','.join(levels)}",
+            )
+
+
+def rank(case: Case) -> Iterator[Check]:
+    """Linear dependence among the fixed effects: QR in column order, as R pivots."""
+    x, names = case.design.x, case.design.x_names
+    gone = aliased_columns(x)
+    if not gone:
+        yield Check(
+            key="rank",
+            level="fine",
+            sentence=f"The {count(len(names), 'fixed-effects column')} are linearly independent "
+            f"(condition {number(condition(x))} at unit length).",
+            numbers=(("columns", len(names)), ("condition", condition(x))),
+        )
+        return
+    for j in gone:
+        combination = alias_of(x, names, j, gone)
+        yield Check(
+            key="rank",
+            level="stop",
+            sentence=f"{names[j]} is a linear combination of the columns before it: "
+            f"{names[j]} = {combination}.",
+            columns=(names[j],),
+            numbers=(("rank", len(names) - len(gone)), ("columns", len(names))),
+        )
+
+
+def condition(x: Array) -> float:
+    """Condition number of X with columns of unit length."""
+    lengths = np.linalg.norm(x, axis=0)
+    values = np.linalg.svd(x / np.where(lengths > 0.0, lengths, 1.0), compute_uv=False)
+    return float(values[0] / values[-1]) if values[-1] > 0.0 else float("inf")
+
+
+def alias_of(x: Array, names: tuple[str, ...], j: int, gone: list[int]) -> str:
+    """Write column ``j`` as a combination of the independent columns before it."""
+    before = [i for i in range(j) if i not in gone]
+    if not before or not x[:, j].any():
+        return "0"
+    solution, *_ = np.linalg.lstsq(x[:, before], x[:, j], rcond=None)
+    size = np.abs(solution) * np.linalg.norm(x[:, before], axis=0)
+    parts = [
+        (w, names[i])
+        for w, i, s in zip(solution, before, size, strict=True)
+        if s > 1e-8 * float(np.linalg.norm(x[:, j]))
+    ]
+    text = ""
+    for weight, name in parts:
+        sign = " - " if weight < 0.0 else " + "
+        size_text = number(abs(weight))
+        shown = name if size_text == "1" else f"{size_text} {name}"
+        text += f"{sign}{shown}" if text or weight < 0.0 else shown
+    return text.strip() if text else "0"
+
+
+def codes(case: Case) -> Iterator[Check]:
+    """Whole numbers of few values, read as a number, that may be codes."""
+    used = case.table.rows(case.table.complete)
+    for name in coded_columns(case):
+        column = used[name]
+        assert isinstance(column, NumericColumn)
+        values = np.unique(column.values)
+        shown = listed([f"{v:g}" for v in values])
+        yield Check(
+            key="coded-factor",
+            level="note",
+            sentence=f"{name} holds only the whole numbers {shown} and is read as a number: one "
+            f"slope for equal steps. As a factor it has {count(len(values) - 1, 'coefficient')}.",
+            columns=(name,),
+            numbers=(("values", len(values)),),
+        )
+
+
+def coded_columns(case: Case) -> list[str]:
+    """Return the numeric columns among the fixed effects that look like codes of a factor."""
+    used = case.table.rows(case.table.complete)
+    out = []
+    for node in dict.fromkeys(names_in(case.model.formula.fixed)):
+        column = column_of(used, node)
+        if not isinstance(column, NumericColumn) or node.name in out:
+            continue
+        values = np.unique(column.values)
+        whole = bool((values == np.round(values)).all())
+        if whole and 3 <= len(values) <= CODES and float(np.ptp(values)) == len(values) - 1:
+            out.append(node.name)
+    return out
+
+
+def numeric_predictors(case: Case) -> dict[str, Array]:
+    """Return the numeric columns of fixed and random effects on the rows used, by name."""
+    used = case.table.rows(case.table.complete)
+    nodes = [*names_in(case.model.formula.fixed)]
+    for bar in case.model.formula.bars:
+        nodes += names_in(bar.effects)
+    out = {}
+    for node in dict.fromkeys(nodes):
+        column = column_of(used, Name(node.name, node.as_factor))
+        if isinstance(column, NumericColumn):
+            out[node.name] = column.values
+    return out
+
+
+def scales(case: Case) -> Iterator[Check]:
+    """Compare the standard deviations of outcome and predictors."""
+    spread = {name: float(np.std(v)) for name, v in numeric_predictors(case).items()}
+    spread = {name: sd for name, sd in spread.items() if sd > 0.0}
+    spread["the outcome"] = float(np.std(case.design.y))
+    low, high = min(spread, key=spread.__getitem__), max(spread, key=spread.__getitem__)
+    ratio = spread[high] / spread[low] if spread[low] > 0.0 else float("inf")
+    if ratio < SCALES and SCALES > spread["the outcome"] > 1.0 / SCALES:
+        return
+    yield Check(
+        key="scale",
+        level="warning",
+        sentence=f"The scales are far apart: the standard deviation of {high} is "
+        f"{number(spread[high])}, that of {low} {number(spread[low])} "
+        f"(ratio {number(ratio)})."
+        if ratio >= SCALES
+        else f"The outcome has a standard deviation of {number(spread['the outcome'])}: absolute "
+        "limits inside the programs do not fit its units.",
+        columns=tuple(name for name in (high, low) if name != "the outcome"),
+        numbers=tuple(spread.items()),
+    )
+
+
+def far_from_zero(case: Case) -> Iterator[Check]:
+    """Predictors whose mean is many standard deviations from zero."""
+    for name, values in numeric_predictors(case).items():
+        mean, sd = float(values.mean()), float(values.std())
+        if sd > 0.0 and abs(mean) > FAR * sd:
+            yield Check(
+                key="far-from-zero",
+                level="warning",
+                sentence=f"{name} is far from zero: mean {number(mean)}, standard deviation "
+                f"{number(sd)}. The intercept is {number(abs(mean) / sd)} standard deviations "
+                "outside the data, and it and the slope are nearly collinear.",
+                columns=(name,),
+                numbers=(("mean", mean), ("sd", sd)),
+            )

@@ -1,0 +1,188 @@
+"""The same data under another model, and the same model on data written otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial, reduce
+
+import pandas as pd
+
+from harness.cases.case import Case
+from harness.cases.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
+from harness.cases.ladder import Rung
+from harness.cases.model import Model, bind, parse_model, split_bar
+from harness.cases.spelling import lme4_formula, render_name
+from harness.cases.table import FactorColumn
+from harness.cases.terms import Terms
+
+
+def factors_of(case: Case) -> tuple[set[str], dict[str, tuple[str, ...]]]:
+    """Return the columns that are factors, and the order of their levels."""
+    factors = {
+        c.name: c.levels
+        for c in case.table.columns
+        if isinstance(c, FactorColumn) and not c.name.startswith("factor(")
+    }
+    return set(factors), factors
+
+
+def with_formula(rung: Rung, formula: Formula) -> Rung:
+    """Return the rung with another formula on the same data.
+
+    Raises
+    ------
+    BadInput
+        When it cannot be parsed or bound.
+    """
+    model = Model(formula, rung.case.model.criterion)
+    text = lme4_formula(model)
+    criterion = rung.case.model.criterion
+    return _bound(rung, parse_model(text, "REML" if criterion == "OLS" else criterion))
+
+
+def _bound(
+    rung: Rung, model: Model, frame: pd.DataFrame | None = None, factors: Iterable[str] = ()
+) -> Rung:
+    known, levels = factors_of(rung.case)
+    used = {name.name for name in model.names()}
+    data = rung.data if frame is None else replace(rung.data, frame=frame)
+    table = bind(
+        model,
+        data.frame,
+        factors=(known & used) | set(factors),
+        levels={k: v for k, v in levels.items() if k in used},
+    )
+    case = Case(rung.case.id, model, table)
+    names = case.design.x_names
+    focus = rung.focus if rung.focus in names else names[min(1, len(names) - 1)]
+    return replace(rung, case=case, data=data, focus=focus)
+
+
+def with_frame(rung: Rung, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Rung:
+    """Return the rung on changed data."""
+    return _bound(rung, rung.case.model, change(rung.data.frame.copy()))
+
+
+def as_factor(rung: Rung, column: str) -> Rung:
+    """Return the rung with a numeric column read as a factor."""
+    return _bound(rung, rung.case.model, factors=[column])
+
+
+def centred(rung: Rung, columns: dict[str, float]) -> Rung:
+    """Return the rung with these columns less the given values."""
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        for name, mean in columns.items():
+            frame[name] = frame[name] - mean
+        return frame
+
+    return with_frame(rung, change)
+
+
+def rescaled(rung: Rung, columns: dict[str, float]) -> Rung:
+    """Return the rung with these columns divided by the given values."""
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        for name, size in columns.items():
+            frame[name] = frame[name] / size
+        return frame
+
+    return with_frame(rung, change)
+
+
+def linear_columns(model: Model) -> set[str]:
+    """Return the columns that stand for themselves or in products, not inside a function."""
+
+    def inside(node: Node | None) -> Iterable[str]:
+        match node:
+            case Call(argument=argument):
+                yield from (n.name for n in names_in(argument))
+            case Binary(left=left, right=right):
+                yield from inside(left)
+                yield from inside(right)
+
+    formula = model.formula
+    parts = [formula.outcome, formula.fixed, *(b.effects for b in formula.bars)]
+    within = {name for part in parts for name in inside(part)}
+    return {n.name for n in model.names() if not n.as_factor} - within
+
+
+def without_effect(rung: Rung, term: int, effects: set[str]) -> Rung:
+    """Return the rung without some effects of its random term number ``term``.
+
+    The term itself goes when none of its effects is left; names are those of the design, and a
+    factor goes whole.
+    """
+    bars = _split(rung.case.model)
+    bar = bars[term]
+    model_term = rung.case.model.random[term]
+    intercept = model_term.effects.intercept and "Intercept" not in effects
+    kept = [
+        t
+        for t in model_term.effects.terms
+        if ":".join(render_name(a) for a in t) not in {e.split("[")[0] for e in effects}
+    ]
+    if not intercept and not kept:
+        new = bars[:term] + bars[term + 1 :]
+    else:
+        pieces = [_product(t) for t in kept]
+        first: Node = Number("1" if intercept else "0")
+        effects_node = reduce(partial(Binary, "+"), pieces, first)
+        new = [*bars[:term], Bar(effects_node, bar.group, double=False), *bars[term + 1 :]]
+    return with_formula(rung, replace(rung.case.model.formula, bars=tuple(new)))
+
+
+def uncorrelated(rung: Rung, term: int) -> Rung:
+    """Return the rung with the effects of a random term uncorrelated."""
+    bars = _split(rung.case.model)
+    bars[term] = replace(bars[term], double=True)
+    return with_formula(rung, replace(rung.case.model.formula, bars=tuple(bars)))
+
+
+def without_fixed(rung: Rung, terms: Iterable[str]) -> Rung:
+    """Return the rung without some fixed-effects terms, named as in the formula."""
+    model = rung.case.model
+    gone = set(terms)
+    kept = [t for t in model.fixed.terms if ":".join(render_name(a) for a in t) not in gone]
+    pieces = [_product(t) for t in kept]
+    fixed = reduce(partial(Binary, "+"), pieces, Number("1" if model.fixed.intercept else "0"))
+    return with_formula(rung, replace(model.formula, fixed=fixed))
+
+
+def without_random(rung: Rung) -> Rung:
+    """Return the rung as a linear model."""
+    return with_formula(rung, replace(rung.case.model.formula, bars=()))
+
+
+def term_of_column(model: Model, column: str) -> str | None:
+    """Return the fixed-effects term that a column of the design belongs to."""
+    import re
+
+    plain = re.sub(r"\[[^\]]*\]", "", column)
+    for term in model.fixed.terms:
+        if ":".join(render_name(a) for a in term) == plain:
+            return plain
+    return None
+
+
+def _split(model: Model) -> list[Bar]:
+    """One bar for each random term, ``||`` and ``/`` taken apart."""
+    out = []
+    for bar in model.formula.bars:
+        for term in split_bar(bar):
+            out.append(Bar(_effects(term.effects), _group(term.group), double=False))
+    return out
+
+
+def _effects(terms: Terms) -> Node:
+    pieces = [_product(t) for t in terms.terms]
+    return reduce(partial(Binary, "+"), pieces, Number("1" if terms.intercept else "0"))
+
+
+def _group(group: tuple[str, ...]) -> Node:
+    return _product(tuple(Name(g, as_factor=True) for g in group))
+
+
+def _product(factors: tuple[Node, ...]) -> Node:
+    return reduce(partial(Binary, ":"), factors)

@@ -1,0 +1,190 @@
+"""One engine, any optimizer, any start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.cases.case import Case
+from harness.cases.spelling import lme4_formula
+from harness.engines.base import Failure, Fit, Message, Outcome
+from harness.engines.lme4 import (
+    messages_of,
+    native_terms,
+    r_columns,
+    random_terms,
+    reason_of,
+    renamer,
+)
+from harness.engines.statsmodels import StatsmodelsEngine
+from harness.rbridge import Reply, RFailure, RSession
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to run an engine.
+
+    Attributes
+    ----------
+    engine : {"statsmodels", "lme4"}
+    optimizer : str
+        For statsmodels the method, empty for its own chain; for lme4 the optimizer.
+    method : str
+        For lme4's nloptwrap and optimx, theirs.
+    start : str
+        In words; ``relative`` has the covariance matrices relative to s2, term by term in the order
+        of the formula, empty for the engine's own start.
+    tight : bool
+        Whether with strict tolerances.
+    """
+
+    engine: str
+    optimizer: str = ""
+    method: str = ""
+    start: str = "its own"
+    relative: tuple[Array, ...] = ()
+    tight: bool = False
+    tolerances: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name of the optimizer as a reader looks it up."""
+        if self.engine == "statsmodels":
+            return self.optimizer or "bfgs, lbfgs, cg"
+        inner = self.method.removeprefix("NLOPT_LN_")
+        return f"{self.optimizer} {inner}".strip()
+
+
+class RRuns:
+    """lme4's optimizers on one case.
+
+    Parameters
+    ----------
+    session : RSession
+        With ``all_fit.R`` loaded.
+    """
+
+    def __init__(self, session: RSession, case: Case) -> None:
+        self._session = session
+        self._case = case
+        self._payload = {
+            "columns": r_columns(case.table),
+            "formula": lme4_formula(case.model, case.table.alias),
+            "checksum": case.table.checksum(),
+            "criterion": case.model.criterion,
+        }
+
+    def optimizers(self) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+        """Return pairs of optimizer and method, lme4's default first, and packages not installed.
+
+        Raises
+        ------
+        RFailure
+            When R cannot be asked.
+        """
+        reply = self._session.call("available_optimizers", {})
+        pairs = list(zip(reply.texts("optimizer"), reply.texts("method"), strict=True))
+        return pairs, reply.texts("absent")
+
+    def begin(
+        self, recipe: Recipe, like: Reply | None = None, *, path: bool = False
+    ) -> Callable[[], tuple[Outcome, Reply | None]]:
+        """Begin a run; calling what is returned waits for it.
+
+        ``like`` is the reply of an earlier run of the case: it tells lme4's order of the terms,
+        without which no start of ours can be written for several terms.
+        """
+        payload = {
+            **self._payload,
+            "optimizer": recipe.optimizer,
+            "method": recipe.method,
+            "tight": recipe.tight,
+            "path": path,
+        }
+        if recipe.relative:
+            payload["start"] = self._theta(recipe.relative, like)
+        pending = self._session.submit("fit_with", payload)
+
+        def outcome() -> tuple[Outcome, Reply | None]:
+            try:
+                reply = pending.result()
+            except RFailure as failure:
+                rename = renamer(self._case.table)
+                return Failure(
+                    engine="lme4",
+                    setting="default",
+                    reason=reason_of(failure),
+                    text=rename(str(failure)),
+                    messages=messages_of(failure.conditions, rename),
+                ), None
+            return self._fit(reply), reply
+
+        return outcome
+
+    def _theta(self, relative: Sequence[Array], like: Reply | None) -> Array:
+        design = self._case.design
+        if like is None:
+            assert len(design.random) == 1, "the order of several terms is R's to tell"
+            order = [0]
+        else:
+            order = [
+                next(i for i, t in enumerate(design.random) if native.as_design(t) is not None)
+                for native in native_terms(like, len(design.y))
+            ]
+        factors = [_lower(relative[i]) for i in order]
+        return np.concatenate([f[np.triu_indices(len(f))[::-1]] for f in factors])
+
+    def _fit(self, reply: Reply) -> Fit:
+        design, rename = self._case.design, renamer(self._case.table)
+        terms, notes = random_terms(reply, design, rename)
+        sigma = float(reply.numbers("sigma")[0])
+        said = reply.texts("convergence_messages")
+        messages = list(messages_of(reply.conditions, rename))
+        known = {m.text for m in messages}
+        messages += [Message("warning", rename(t)) for t in said if rename(t) not in known]
+        return Fit(
+            engine="lme4",
+            setting="default",
+            fitter="lme4::lmer",
+            n_obs=int(reply.numbers("n")[0]),
+            coefficients=(),
+            native_names=(),
+            random=terms,
+            residual_variance=sigma * sigma,
+            loglik=float(reply.numbers("loglik")[0]),
+            converged=float(reply.numbers("optimizer_code")[0]) == 0.0 and not said,
+            singular=bool(reply.numbers("singular")[0]),
+            messages=(*messages, *(Message("note", text) for text in notes)),
+            data_checksum=next(iter(reply.texts("data_checksum")), ""),
+            seconds=float(reply.numbers("seconds")[0]),
+        )
+
+
+def run_statsmodels(case: Case, recipe: Recipe) -> Outcome:
+    """Run statsmodels by a recipe."""
+    engine = StatsmodelsEngine(
+        recipe.optimizer or None,
+        start=recipe.relative or None,
+        tolerances=recipe.tolerances,
+    )
+    return engine.fit(case, "default")
+
+
+def evaluations(reply: Reply | None) -> int | None:
+    """Return how often the optimizer asked for the deviance, where it tells."""
+    if reply is None:
+        return None
+    count = float(reply.numbers("evaluations")[0])
+    return None if math.isnan(count) else int(count)
+
+
+def _lower(psi: Array) -> Array:
+    """Lower-triangular factor with a little on the diagonal, so that no start is singular."""
+    size = float(np.diag(psi).max(initial=0.0)) + 1e-6
+    return np.linalg.cholesky(psi + 1e-6 * size * np.eye(len(psi)))

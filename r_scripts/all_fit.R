@@ -1,0 +1,126 @@
+# One mixed model with any of lme4's optimizers, from any start: what lme4::allFit does, one run a call,
+# so that a run that hangs costs that run only.
+
+# The optimizers that can be run here: `optimizer` and `method`, as in lme4's meth.tab. Those of optimx
+# and dfoptim are left out when the package is not installed; `absent` names them.
+available_optimizers <- function() {
+  known <- data.frame(
+    optimizer = c(
+      "nloptwrap", "nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "nmkbw", "optimx"
+    ),
+    method = c("NLOPT_LN_BOBYQA", "NLOPT_LN_NELDERMEAD", "", "", "", "", "L-BFGS-B"),
+    package = c("", "", "", "", "", "dfoptim", "optimx")
+  )
+  there <- vapply(
+    known$package, function(p) p == "" || requireNamespace(p, quietly = TRUE), TRUE
+  )
+  list(
+    optimizer = known$optimizer[there],
+    method = known$method[there],
+    absent = known$package[!there]
+  )
+}
+
+# optCtrl of an optimizer: its method, and its tolerances divided by a factor when `tight`.
+optimizer_control <- function(optimizer, method, tight) {
+  control <- switch(optimizer,
+    nloptwrap = list(algorithm = method),
+    optimx = list(method = method),
+    list()
+  )
+  if (!tight) {
+    return(control)
+  }
+  c(control, switch(optimizer,
+    nloptwrap = tight_tolerances,
+    bobyqa = list(rhoend = 1e-10, maxfun = 20000L),
+    Nelder_Mead = list(
+      FtolAbs = 1e-12, FtolRel = 1e-15, XtolRel = 1e-10, MinfMax = -Inf, maxfun = 20000L
+    ),
+    nlminbwrap = list(rel.tol = 1e-14, x.tol = 1e-12, eval.max = 20000L, iter.max = 20000L),
+    list()
+  ))
+}
+
+# Fit `formula` (text) to `columns` by lme4::lmer with one optimizer.
+#
+# optimizer, method  as available_optimizers gives them
+# start              theta to start from, or NULL for lme4's own
+# tight              whether to use strict tolerances
+# path               whether to return the points at which the deviance was asked for
+#
+# Returns, flat: n, theta, sigma, loglik, singular, optimizer_code, convergence_messages,
+# optimizer_message, evaluations, seconds, data_checksum, what random_terms in fit_lmer.R gives, and
+# with `path` the vectors path (theta after theta) and path_deviance.
+fit_with <- function(columns, formula, criterion, optimizer, method = "", start = NULL,
+                     tight = FALSE, path = FALSE, checksum = NULL) {
+  need_packages("lme4")
+  frame <- checked_data_frame(columns, checksum)
+  formula <- formula_from_text(formula)
+  control <- lme4::lmerControl(
+    optimizer = optimizer, optCtrl = optimizer_control(optimizer, method, tight)
+  )
+  started <- Sys.time()
+  fit <- lme4::lmer(
+    formula, data = frame, REML = criterion == "REML", control = control, start = start
+  )
+  seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
+  optimum <- fit@optinfo
+  said <- unlist(optimum$conv$lme4$messages)
+  code <- optimum$conv$opt
+  count <- optimum$feval
+  c(
+    list(
+      n = as.double(stats::nobs(fit)),
+      theta = as.double(lme4::getME(fit, "theta")),
+      sigma = stats::sigma(fit),
+      loglik = as.double(stats::logLik(fit)),
+      singular = lme4::isSingular(fit),
+      optimizer_code = if (is.numeric(code)) as.double(code) else 0,
+      convergence_messages = as.character(said[!grepl("singular", said, fixed = TRUE)]),
+      optimizer_message = as.character(optimum$message),
+      evaluations = if (is.numeric(count)) as.double(count) else NA_real_,
+      seconds = seconds,
+      data_checksum = attr(frame, "checksum")
+    ),
+    random_terms(fit),
+    if (path) visited_points(formula, frame, criterion == "REML", optimizer, method, start)
+  )
+}
+
+# The points at which an optimizer asks for the deviance, at most 200 of them, evenly taken.
+visited_points <- function(formula, frame, reml, optimizer, method, start) {
+  parsed <- suppressMessages(lme4::lFormula(
+    formula, data = frame, REML = reml,
+    control = lme4::lmerControl(check.rankX = "silent.drop.cols", check.scaleX = "ignore")
+  ))
+  deviance_at <- do.call(lme4::mkLmerDevfun, parsed)
+  points <- list()
+  values <- numeric()
+  watched <- function(theta) {
+    value <- deviance_at(theta)
+    points[[length(points) + 1L]] <<- theta
+    values[[length(values) + 1L]] <<- value
+    value
+  }
+  minimise <- switch(optimizer,
+    nloptwrap = lme4::nloptwrap,
+    nlminbwrap = lme4::nlminbwrap,
+    Nelder_Mead = lme4::Nelder_Mead,
+    bobyqa = minqa::bobyqa,
+    NULL
+  )
+  if (is.null(minimise)) {
+    return(list(path = numeric(), path_deviance = numeric()))
+  }
+  par <- if (is.null(start)) parsed$reTrms$theta else start
+  tryCatch(
+    suppressWarnings(minimise(
+      fn = watched, par = par, lower = parsed$reTrms$lower, upper = rep(Inf, length(par)),
+      control = optimizer_control(optimizer, method, FALSE)
+    )),
+    error = function(e) NULL
+  )
+  kept <- unique(round(seq(1, length(points), length.out = min(length(points), 200L))))
+  list(path = as.double(unlist(points[kept])), path_deviance = as.double(values[kept]))
+}
