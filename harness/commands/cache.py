@@ -1,0 +1,95 @@
+"""``lmm-parity cache``: what is kept of earlier runs, and how to be rid of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands import options
+from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    from harness.engines.store import StoreInfo
+
+_UNITS = ("bytes", "kB", "MB", "GB")
+
+
+@click.group()
+def cache() -> None:
+    """Results kept on disk, so that a second run costs reading.
+
+    They are in $LMM_PARITY_CACHE or, without it, in the user's cache folder.
+    """
+
+
+@cache.command()
+@click.option("--check", is_flag=True, help="Read every entry and remove those that are damaged.")
+@options.as_json
+def info(check: bool, as_json: bool) -> None:
+    """Show where the cache is and what it holds, by engine and versions."""
+    from harness.engines.store import Store
+    from harness.numbers import encode
+
+    found = Store().info(check=check)
+    if as_json:
+        click.echo(encode(found).decode())
+    else:
+        click.echo(_text(found))
+
+
+@cache.command()
+@click.option("--engine", "engine_name", metavar="NAME", help="Only the fits of this engine.")
+@options.as_json
+@options.quiet
+def clear(engine_name: str | None, as_json: bool, quiet: bool) -> None:
+    """Remove what is kept. Runs that are under way fit again what they miss."""
+    from harness.engines.store import Store
+    from harness.engines.stored import engine_namespace
+    from harness.numbers import encode
+
+    store = Store()
+    under = "" if engine_name is None else engine_namespace(engine_name)
+    if under and not store.namespaces(under):
+        have = sorted({name.partition("/")[0] for name in store.namespaces()})
+        raise BadInput(
+            f"nothing is kept of {engine_name!r} in {store.root}; "
+            + (f"there is {', '.join(have)}" if have else "it is empty")
+        )
+    try:
+        removed = store.clear(under)
+    except OSError as error:
+        raise BadInput(f"{store.root}: cannot be cleared: {error.strerror or error}") from error
+    if as_json:
+        click.echo(encode(removed).decode())
+    elif not quiet:
+        size = _size(removed.bytes)
+        click.echo(f"{_counted(removed.entries)}, {size}, removed from {removed.root}")
+
+
+def _text(found: StoreInfo) -> str:
+    lines = [found.root, f"  {_counted(found.entries)}, {_size(found.bytes)}"]
+    for shelf in found.shelves:
+        versions = shelf.description.get("versions")
+        engine = shelf.namespace.partition("/")[0]
+        version = str(versions.get(engine, "")) if isinstance(versions, dict) else ""
+        size = f"{_counted(shelf.entries)}, {_size(shelf.bytes)}"
+        lines.append(f"  {shelf.namespace}  {size}{f', {engine} {version}' if version else ''}")
+    if found.unfinished:
+        lines.append(f"  {found.unfinished} being written, or left by a run that was killed")
+    if found.corrupt is not None:
+        damaged = f"{found.corrupt} damaged, removed" if found.corrupt else "none is damaged"
+        lines.append(f"  every entry was read: {damaged}")
+    return "\n".join(lines)
+
+
+def _counted(entries: int) -> str:
+    return f"{entries:,} {'entry' if entries == 1 else 'entries'}"
+
+
+def _size(count: float) -> str:
+    for unit in _UNITS[:-1]:
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} {_UNITS[-1]}"
