@@ -18,6 +18,7 @@ _COMMANDS = {
     "fit": "harness.commands.fit:fit",
     "doctor": "harness.commands.doctor:doctor",
     "certify": "harness.commands.certify:certify",
+    "cache": "harness.commands.cache:cache",
     "schema": "harness.commands.schema:schema",
 }
 """Where each command is, in the order in which --help lists them."""
