@@ -8,7 +8,7 @@ that broke off in the middle, and says so.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
-from harness.campaign.records import FORMAT, CaseRecord, Footer, Header, Record, Run
+from harness.campaign.records import FORMAT, CaseRecord, Footer, Header, Record
 from harness.errors import BadInput
 from harness.verdicts.property_outcome import PropertyOutcome
 
@@ -159,38 +159,6 @@ class RecordStream:
                 raise BadInput(
                     f"{self.path}: the footer counts {counted} {what}, the file has {have}"
                 )
-
-
-def read_selected(path: Path, wanted: Iterable[str]) -> Run:
-    """Return a run with those cases only whose id is, or is under, one of ``wanted``.
-
-    Raises
-    ------
-    BadInput
-        When one of them matches nothing, or the file cannot be read.
-    """
-    prefixes = dict.fromkeys(wanted, 0)
-    cases: list[CaseRecord] = []
-    properties: list[PropertyOutcome] = []
-    with RecordStream(path) as stream:
-        for _, record in stream:
-            name = record.id if isinstance(record, CaseRecord) else record.case
-            hits = [p for p in prefixes if name == p or name.startswith(f"{p}/")]
-            for prefix in hits:
-                prefixes[prefix] += 1
-            if hits and isinstance(record, CaseRecord):
-                cases.append(record)
-            elif hits and isinstance(record, PropertyOutcome):
-                properties.append(record)
-    for prefix, count in prefixes.items():
-        if not count:
-            raise BadInput(f"{path}: no case {prefix!r}, and none under it")
-    return Run(
-        header=stream.header,
-        cases=tuple(cases),
-        properties=tuple(properties),
-        footer=stream.footer,
-    )
 
 
 def _key(record: CaseRecord | PropertyOutcome) -> tuple[str, ...]:

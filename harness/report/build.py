@@ -5,29 +5,38 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.campaign.excerpt import Excerpt, read_excerpt, whole
 from harness.campaign.records import Run
 from harness.report import causes, format, words
 from harness.report.cards import card
 from harness.report.causes import Explanation
 from harness.report.certified import certified_map, who_is_closer
+from harness.report.conformance import conformance
 from harness.report.context import context
+from harness.report.drawn import drawn
 from harness.report.heat import heat_map
 from harness.report.ladder import ladder
+from harness.report.overview import overview
 from harness.report.printed import printed_tables
 from harness.report.provenance import data_sets, provenance
-from harness.report.summary import tally
+from harness.report.summary import tally, tally_of
 from harness.verdicts.known import load_known
+from harness.verdicts.verdict import VerdictClass
+
+PAGE_BYTES = 9_500_000
+"""Size that the page of a large run stays under; cases that do not fit are left out."""
 
 
 def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
-    """Return the report of a run as HTML.
+    """Return the report of a run as HTML, with all its cases.
 
     Parameters
     ----------
@@ -36,30 +45,68 @@ def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
     known : mapping, optional
         Explanations by cause; those of known_differences.toml unless given.
     """
+    return render_excerpt(whole(run), known=known)
+
+
+def render_excerpt(excerpt: Excerpt, *, known: Mapping[str, Explanation] | None = None) -> str:
+    """Return the report of a run as HTML, as much of it as the excerpt shows.
+
+    Equal excerpts give equal pages, byte for byte. The page of a large run is kept under
+    :data:`PAGE_BYTES` by leaving out the cases least worth showing.
+    """
     explanations: Mapping[str, Explanation] = load_known() if known is None else known
+    page = _page(excerpt, explanations)
+    while excerpt.large and (size := len(page.encode())) > PAGE_BYTES and excerpt.run.cases:
+        fitting = int(0.95 * len(excerpt.run.cases) * PAGE_BYTES / size)
+        excerpt = excerpt.fewer(fitting)
+        page = _page(excerpt, explanations)
+    return page
+
+
+def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
+    run, summary = excerpt.run, excerpt.summary
     ctx = context(run)
-    ctx.causes.update(causes.cause_links(run, explanations))
-    definitions, other_causes = causes.causes(run, ctx, explanations)
+    ctx.causes.update(causes.cause_links(summary, explanations))
+    definitions, other_causes = causes.causes(excerpt, ctx, explanations)
     style, script = _asset("report.css"), _asset("report.js")
+    verdicts: Counter[VerdictClass] = Counter()
+    for (verdict, _), number in summary.blamed.items():
+        verdicts[verdict] += number
+    only_properties = not summary.cases and bool(summary.properties)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             run=run,
             header=run.header,
+            excerpt=excerpt,
+            summary=summary,
             ctx=ctx,
-            headline=words.headline(run),
-            tally=tally(run),
+            headline=words.Headline(words.headline_of_properties(summary.properties), "")
+            if only_properties
+            else words.headline_of(summary.blamed),
+            said_of_properties=""
+            if only_properties or not summary.properties
+            else words.headline_of_properties(summary.properties),
+            only_properties=only_properties,
+            tally=tally(verdicts),
+            shown_tally=tally_of(run.cases),
+            overview=overview(excerpt, ctx, explanations) if excerpt.large else None,
+            drawn=drawn(excerpt),
+            conformance=conformance(summary, ctx),
             ladder=ladder(run, ctx),
-            printed_tables=printed_tables(run, ctx),
+            printed_tables=() if excerpt.large else printed_tables(run, ctx),
             heat=heat_map(run, ctx),
             certified=certified_map(run, ctx),
-            closer=who_is_closer(run, ctx),
-            cards=[card(case, ctx) for case in run.cases],
+            closer=() if excerpt.large else who_is_closer(run, ctx),
+            cards=[
+                card(case, ctx, place if excerpt.large else None)
+                for place, case in enumerate(run.cases)
+            ],
             definitions=definitions,
             other_causes=other_causes,
-            provenance=provenance(run),
-            data_sets=data_sets(run),
+            provenance=provenance(excerpt),
+            data_sets=() if excerpt.large else data_sets(run),
             style=Markup(style),
             script=Markup(script),
             style_hash=_csp_hash(style),
@@ -70,7 +117,43 @@ def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
 
 def write_report(run: Run, path: Path, *, known: Mapping[str, Explanation] | None = None) -> None:
     """Write the report of a run; ``path`` changes only when the whole page is written."""
-    page = render(run, known=known)
+    _write(render(run, known=known), path)
+
+
+def report_file(
+    source: Path,
+    path: Path,
+    *,
+    wanted: Sequence[str] = (),
+    known: Mapping[str, Explanation] | None = None,
+) -> Excerpt:
+    """Write the report of a record file of any size, finished or not; memory is bounded.
+
+    Parameters
+    ----------
+    source : Path
+        The record file.
+    path : Path
+        The page; it changes only when the whole page is written.
+    wanted : sequence of str
+        Ids of cases, or beginnings of ids up to a slash; all where there are none.
+
+    Returns
+    -------
+    Excerpt
+        What the page was made from.
+
+    Raises
+    ------
+    BadInput
+        When ``source`` is not a record file, or has no case that is wanted.
+    """
+    excerpt = read_excerpt(source, wanted)
+    _write(render_excerpt(excerpt, known=known), path)
+    return excerpt
+
+
+def _write(page: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(page, encoding="utf-8")

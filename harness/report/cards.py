@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.campaign.records import CaseRecord
+from harness.campaign.summary import main_verdict
 from harness.engines.base import Failure, Fit, Message
 from harness.report import words
 from harness.report.certificates import Certificate, Finding, certificate, findings
@@ -18,6 +19,9 @@ from harness.report.printed import PrintedLine, printed_lines
 from harness.report.provenance import case_data
 from harness.report.tables import Table, fixed_effects, reported, variances
 from harness.verdicts.verdict import Verdict
+
+OPENED, PICTURED = 5, 40
+"""Cards of a large run that start open, and that have pictures."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,14 @@ class Card:
     family: str
 
 
-def card(case: CaseRecord, ctx: Context) -> Card:
-    """Return the card of a case."""
+def card(case: CaseRecord, ctx: Context, place: int | None = None) -> Card:
+    """Return the card of a case; ``place`` is its place among the cases of a large run.
+
+    There pictures and an open card are for the first cases only: they are what makes a page heavy
+    and long.
+    """
     key = ctx.anchors[case.id]
-    main = words.main_verdict(case)
+    main = main_verdict(case)
     messages = _messages(case, ctx)
     rows, left_out = differences(case, ctx)
     badge = ctx.badge(main)
@@ -86,7 +94,8 @@ def card(case: CaseRecord, ctx: Context) -> Card:
         id=case.id,
         formula=case.formula,
         criterion=case.criterion,
-        opened=any(v.verdict not in words.QUIET for v in case.verdicts or (main,)),
+        opened=any(v.verdict not in words.QUIET for v in case.verdicts or (main,))
+        and (place is None or place < OPENED),
         badge=badge,
         judgements=tuple(_judgement(case, v, ctx) for v in case.verdicts or (main,)),
         words=case.words,
@@ -108,7 +117,7 @@ def card(case: CaseRecord, ctx: Context) -> Card:
             s for s in ctx.settings if any(c.setting == s for c in case.comparisons)
         ),
         left_out=left_out,
-        figures=case_figures(case, ctx, key),
+        figures=case_figures(case, ctx, key) if place is None or place < PICTURED else (),
         messages=messages,
         silent=not messages and any(isinstance(f, Fit) for f in case.fits),
         printed=printed_lines(case, ctx),

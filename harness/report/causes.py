@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.campaign.records import Run
+from harness.campaign.excerpt import Excerpt
+from harness.campaign.summary import Summary
 from harness.report import words
 from harness.report.context import Context, Link
-from harness.report.format import number, printed_number
+from harness.report.format import count, number, printed_number
 
 
 class Explanation(Protocol):
@@ -65,6 +66,7 @@ class Cause:
     remedy: str
     instances: tuple[Instance, ...]
     cases: tuple[Link, ...]
+    noted: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,15 @@ KINDS = {
 """Kinds of causes of disagreement, in the order in which they are shown."""
 
 
-def cause_links(run: Run, known: Mapping[str, Explanation]) -> dict[str, Link]:
+SHOWN_PLACES = 6
+"""Places of a large run that are listed for each cause; all are counted."""
+
+
+def cause_links(summary: Summary, known: Mapping[str, Explanation]) -> dict[str, Link]:
     """Return a link for every cause that the run names; an unknown one is shown by its key."""
     links: dict[str, Link] = {}
     taken: set[str] = set()
-    for key in _keys(run, known):
+    for key in _keys(summary, known):
         place = words.anchor("cause", key, taken)
         taken.add(place)
         links[key] = Link(key, "#" + place)
@@ -96,9 +102,11 @@ def cause_links(run: Run, known: Mapping[str, Explanation]) -> dict[str, Link]:
 
 
 def causes(
-    run: Run, ctx: Context, known: Mapping[str, Explanation]
+    excerpt: Excerpt, ctx: Context, known: Mapping[str, Explanation]
 ) -> tuple[tuple[Cause, ...], tuple[Kind, ...]]:
     """Return the definitional differences, and the causes of disagreement by kind."""
+    run, summary = excerpt.run, excerpt.summary
+    most = SHOWN_PLACES if excerpt.large else None
     instances: dict[str, list[Instance]] = {}
     verdicts: dict[str, list[Link]] = {}
     for case in run.cases:
@@ -119,8 +127,15 @@ def causes(
                 if link not in verdicts.setdefault(key, []):
                     verdicts[key].append(link)
     found = [
-        _cause(key, known, ctx, instances.get(key, []), verdicts.get(key, []))
-        for key in _keys(run, known)
+        _cause(
+            key,
+            known,
+            ctx,
+            instances.get(key, [])[:most],
+            verdicts.get(key, [])[:most],
+            _noted(key, excerpt),
+        )
+        for key in _keys(summary, known)
     ]
     kinds = [
         Kind(title, meaning, tuple(c for c in found if c.kind == key))
@@ -140,6 +155,7 @@ def _cause(
     ctx: Context,
     instances: list[Instance],
     cases: list[Link],
+    noted: tuple[str, ...],
 ) -> Cause:
     explained = known.get(key)
     return Cause(
@@ -153,10 +169,32 @@ def _cause(
         remedy=(explained.remedy or "") if explained else "",
         instances=tuple(instances),
         cases=tuple(cases),
+        noted=noted,
     )
 
 
-def _keys(run: Run, known: Mapping[str, Explanation]) -> list[str]:
-    used = {d.cause for case in run.cases for d in case.definitions}
-    used |= {key for case in run.cases for v in case.verdicts for key in v.causes}
+def _noted(key: str, excerpt: Excerpt) -> tuple[str, ...]:
+    """Return how often a cause was named, where the page does not list every place."""
+    summary = excerpt.summary
+    notes = []
+    if excerpt.large and key in summary.causes:
+        found = summary.causes[key]
+        if found.cases:
+            notes.append(f"Named by the verdicts of {_cases(found.cases)}.")
+        if found.definitions:
+            notes.append(f"Shows in {_cases(found.definitions)}.")
+    failed = sum(p.causes[key] for p in summary.properties.values())
+    if failed:
+        checks = words.plural(failed, "check")
+        notes.append(f"Named as the cause of {count(failed)} failed {checks}.")
+    return tuple(notes)
+
+
+def _cases(number: int) -> str:
+    return f"{count(number)} {words.plural(number, 'case')}"
+
+
+def _keys(summary: Summary, known: Mapping[str, Explanation]) -> list[str]:
+    used = set(summary.causes)
+    used |= {key for p in summary.properties.values() for key in p.causes}
     return [key for key in known if key in used] + sorted(used - set(known))

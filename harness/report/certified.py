@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from markupsafe import Markup
 
 from harness.campaign.records import CaseRecord, Run
+from harness.campaign.summary import main_verdict
 from harness.engines.base import Setting
 from harness.report import words
 from harness.report.context import Context
@@ -143,7 +144,7 @@ def certified_map(run: Run, ctx: Context) -> HeatMap:
         for setting in settings:
             first = _closer(case, engines, setting)
             cells += [_least(case, e, setting, closer=e == first) for e in engines]
-        badge = ctx.badge(words.main_verdict(case))
+        badge = ctx.badge(main_verdict(case))
         anchor, title = ctx.anchors[case.id], ctx.titles[case.id]
         rows.append(HeatRow(anchor, title, case.criterion, badge, tuple(cells), case.group))
     return HeatMap(settings, engines, tuple(rows))

@@ -56,6 +56,10 @@ class Context:
         """Return the link to a cause's explanation."""
         return self.causes.get(key, Link(key, "#" + words.anchor("cause", key)))
 
+    def case_link(self, case: str) -> Link | None:
+        """Return the link to a case's card, or None where it has none."""
+        return Link(case, "#" + self.anchors[case]) if case in self.anchors else None
+
     def badge(self, verdict: Verdict) -> Badge:
         """Return a verdict as shown."""
         shown = words.VERDICTS[verdict.verdict]

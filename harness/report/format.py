@@ -113,13 +113,26 @@ def count(value: int) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
+def share(part: int, whole: int) -> str:
+    """Return a share in percent; only none is 0 and only all is 100."""
+    percent = 100.0 * part / whole if whole else 0.0
+    if part and percent < 0.01:
+        return "<0.01\u202f%"
+    if part != whole and percent > 99.99:
+        return ">99.99\u202f%"
+    decimals = 0 if part in (0, whole) else 2 if percent < 1 or percent > 99 else 1
+    return f"{percent:.{decimals}f}\u202f%"
+
+
 def seconds(value: float) -> str:
     """Return a duration as a person would say it."""
     if value < 1:
         return f"{value * 1000:.0f} ms"
     if value < 120:
         return f"{value:.1f} s"
-    return f"{value / 60:.1f} min"
+    if value < 7200:
+        return f"{value / 60:.1f} min"
+    return f"{value / 3600:.1f} h"
 
 
 def pair(values: Sequence[float | None], digits: int = ESTIMATE_DIGITS) -> list[Number]:

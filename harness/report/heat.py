@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.campaign.records import Run
+from harness.campaign.summary import main_verdict
 from harness.report import words
 from harness.report.context import Badge, Context
 from harness.report.format import (
@@ -68,7 +69,7 @@ def heat_map(run: Run, ctx: Context) -> HeatMap:
             for setting in settings
             for quantity in quantities
         )
-        badge = ctx.badge(words.main_verdict(case))
+        badge = ctx.badge(main_verdict(case))
         rows.append(
             HeatRow(
                 ctx.anchors[case.id], ctx.titles[case.id], case.criterion, badge, cells, case.group

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.campaign.records import CaseRecord, Run
+from harness.campaign.summary import main_verdict
 from harness.engines.base import Coefficient, Failure, Fit, Setting
 from harness.report import words
 from harness.report.certificates import Finding, finding
@@ -104,7 +105,7 @@ def _ladder_row(case: CaseRecord, ctx: Context, lines: tuple[Line, ...]) -> Ladd
     # The same number is often printed twice; the form with most digits is the stronger test.
     text = max((p.printed for p in printed), key=len, default="")
     held = [p for p in printed if p.printed == text]
-    badge = ctx.badge(words.main_verdict(case))
+    badge = ctx.badge(main_verdict(case))
     return LadderRow(
         anchor=ctx.anchors[case.id],
         title=ctx.titles[case.id],

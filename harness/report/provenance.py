@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.campaign.excerpt import Excerpt
 from harness.campaign.records import CaseRecord, Run
 from harness.engines.base import Fit
 from harness.report import axes, words
 from harness.report.format import count, seconds
 
 
-def provenance(run: Run) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+def provenance(excerpt: Excerpt) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """Return what ran, where and on which data, as titled lists of facts."""
-    header, footer = run.header, run.footer
+    header, footer = excerpt.run.header, excerpt.run.footer
     facts = [
         ("program", header.program),
         ("started", header.created),
         ("finished", footer.finished if footer else "the run did not finish"),
         ("took", seconds(footer.seconds) if footer else "unknown"),
-        ("cases", f"{len(run.cases)} of {header.planned} planned"),
+        ("cases", f"{count(excerpt.cases)} of {count(header.planned)} planned"),
         ("engines", ", ".join(header.engines)),
         ("reference", header.reference),
         ("settings", ", ".join(header.settings)),

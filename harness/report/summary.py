@@ -1,12 +1,15 @@
-"""The counts by verdict."""
+"""The counts by verdict, in words and as parts of a bar."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.campaign.records import Run
+from harness.campaign.records import CaseRecord
+from harness.campaign.summary import main_verdict
 from harness.report import words
+from harness.verdicts.verdict import VerdictClass
 
 
 @dataclass(frozen=True)
@@ -22,18 +25,22 @@ class TallyRow:
     width: float
 
 
-def tally(run: Run) -> tuple[TallyRow, ...]:
-    """Return the counts by verdict, as parts of a bar 100 units long."""
-    counts = Counter(words.main_verdict(case).verdict for case in run.cases)
+def tally(counts: Mapping[VerdictClass, int]) -> tuple[TallyRow, ...]:
+    """Return counts by verdict, as parts of a bar 100 units long."""
+    total = sum(counts.values())
     start, rows = 0.0, []
     for verdict, shown in words.VERDICTS.items():
-        if not counts[verdict]:
+        number = counts.get(verdict, 0)
+        if not number:
             continue
-        width = 100.0 * counts[verdict] / len(run.cases)
+        width = 100.0 * number / total
         rows.append(
-            TallyRow(
-                shown.label, shown.plain, shown.family, shown.icon, counts[verdict], start, width
-            )
+            TallyRow(shown.label, shown.plain, shown.family, shown.icon, number, start, width)
         )
         start += width
     return tuple(rows)
+
+
+def tally_of(cases: Iterable[CaseRecord]) -> tuple[TallyRow, ...]:
+    """Return the counts of cases by their main verdict."""
+    return tally(Counter(main_verdict(case).verdict for case in cases))

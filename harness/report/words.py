@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.campaign.records import CaseRecord, Run
+from harness.campaign.records import Run
+from harness.campaign.summary import Blamed, PropertyCount, main_verdict
+from harness.report.format import count
 from harness.verdicts.audit import Certificate
-from harness.verdicts.verdict import Verdict, VerdictClass
+from harness.verdicts.property_outcome import Status
+from harness.verdicts.verdict import VerdictClass
 
 Family = Literal["agree", "differ", "silent", "unexplained"]
 
@@ -104,12 +107,19 @@ class Headline:
 def headline(run: Run) -> Headline:
     """Return the sentence at the top of the report, composed from the verdicts alone."""
     verdicts = [main_verdict(case) for case in run.cases]
-    counts = Counter(VERDICTS[v.verdict].family for v in verdicts)
-    total = len(verdicts)
+    return headline_of(Counter((v.verdict, v.engines) for v in verdicts))
+
+
+def headline_of(blamed: Mapping[Blamed, int]) -> Headline:
+    """Return that sentence for cases counted by verdict and engines blamed."""
+    counts: Counter[Family] = Counter()
+    for (verdict, _), number in blamed.items():
+        counts[VERDICTS[verdict].family] += number
+    total = counts.total()
     if not total:
         return Headline("No model was compared.", "")
     compared = total - counts["silent"]
-    lead = f"{total} {_plural(total, 'model')}, "
+    lead = f"{count(total)} {plural(total, 'model')}, "
     if total == 1:
         lead = "1 model: "
     if not compared:
@@ -117,29 +127,43 @@ def headline(run: Run) -> Headline:
     elif compared == total == counts["agree"]:
         lead += "all agree" if total > 1 else "the engines agree"
     else:
-        lead += f"{counts['agree']} agree{'s' if counts['agree'] == 1 else ''}"
+        lead += f"{count(counts['agree'])} agree{'s' if counts['agree'] == 1 else ''}"
     differ = counts["differ"] + counts["unexplained"]
     if differ:
-        lead += f"; {differ} {_plural(differ, 'differs', 'differ')}, " + _explained(
-            [v for v in verdicts if VERDICTS[v.verdict].family == "differ"], counts["unexplained"]
+        lead += f"; {count(differ)} {plural(differ, 'differs', 'differ')}, " + _explained(
+            _of_family(blamed, "differ"), counts["unexplained"]
         )
-    rest = _not_compared([v for v in verdicts if VERDICTS[v.verdict].family == "silent"])
-    return Headline(lead + ".", rest)
+    return Headline(lead + ".", _not_compared(_of_family(blamed, "silent")))
 
 
-def main_verdict(case: CaseRecord) -> Verdict:
-    """Return the verdict that counts: the default setting's, or the only one there is."""
-    for verdict in case.verdicts:
-        if verdict.setting == "default":
-            return verdict
-    if case.verdicts:
-        return case.verdicts[0]
-    return Verdict(setting="default", verdict="UNEXPLAINED", sentence="No verdict was recorded.")
+def headline_of_properties(counts: Mapping[str, PropertyCount]) -> str:
+    """Return what came of the properties checked, in a sentence."""
+    statuses: Counter[Status] = Counter()
+    for found in counts.values():
+        statuses.update(found.statuses)
+    checked = statuses.total() - statuses["not applicable"]
+    if not checked:
+        return "No property could be checked."
+    lead = f"{count(checked)} {plural(checked, 'check')} of {count(len(counts))} "
+    lead += plural(len(counts), "property", "properties")
+    broken = statuses["fails"] + statuses["unexplained"]
+    if not broken:
+        return lead + (", all hold." if checked > 1 else ": it holds.")
+    lead += f", {count(statuses['holds'])} {plural(statuses['holds'], 'holds', 'hold')}; "
+    lead += f"{count(broken)} {plural(broken, 'fails', 'fail')}, "
+    if not statuses["unexplained"]:
+        return lead + ("all for a named cause." if broken > 1 else "for a named cause.")
+    if not statuses["fails"]:
+        return lead + ("unexplained." if broken == 1 else "none of them explained.")
+    return (
+        lead + f"{count(statuses['fails'])} for a named cause and "
+        f"{count(statuses['unexplained'])} unexplained."
+    )
 
 
 def times(number: int) -> str:
     """Return ``once``, ``twice``, ..."""
-    return _TIMES[number] if number < len(_TIMES) else f"{number} times"
+    return _TIMES[number] if number < len(_TIMES) else f"{count(number)} times"
 
 
 def join(parts: Sequence[str]) -> str:
@@ -157,25 +181,31 @@ def anchor(prefix: str, name: str, taken: Iterable[str] = ()) -> str:
     return candidate
 
 
-def _explained(differing: Sequence[Verdict], unexplained: int) -> str:
-    if not differing:
+def _of_family(blamed: Mapping[Blamed, int], family: Family) -> Counter[Blamed]:
+    return Counter({k: n for k, n in blamed.items() if VERDICTS[k[0]].family == family})
+
+
+def _explained(differing: Counter[Blamed], unexplained: int) -> str:
+    total = differing.total()
+    if not total:
         return "unexplained" if unexplained == 1 else "none of them explained"
     reasons = _reasons(differing)
     if not unexplained:
-        return f"{'all ' if len(differing) > 1 else ''}explained: {reasons}"
-    return f"{len(differing)} explained ({reasons}) and {unexplained} unexplained"
+        return f"{'all ' if total > 1 else ''}explained: {reasons}"
+    return f"{count(total)} explained ({reasons}) and {count(unexplained)} unexplained"
 
 
-def _reasons(differing: Sequence[Verdict]) -> str:
+def _reasons(differing: Counter[Blamed]) -> str:
     phrases = []
-    stopped = Counter(
-        join(v.engines) if v.engines else "an engine"
-        for v in differing
-        if v.verdict == "WRONG_OPTIMUM"
-    )
+    stopped: Counter[str] = Counter()
+    others: Counter[VerdictClass] = Counter()
+    for (verdict, engines), number in differing.items():
+        if verdict == "WRONG_OPTIMUM":
+            stopped[join(engines) if engines else "an engine"] += number
+        else:
+            others[verdict] += number
     for place, (engine, number) in enumerate(stopped.most_common()):
         phrases.append(f"{engine} {'stopped short ' if place == 0 else ''}{times(number)}")
-    others = Counter(v.verdict for v in differing if v.verdict != "WRONG_OPTIMUM")
     if others["DIFFERENT_MODEL"]:
         phrases.append(f"the models were not the same {times(others['DIFFERENT_MODEL'])}")
     if others["DATA_MISMATCH"]:
@@ -183,22 +213,21 @@ def _reasons(differing: Sequence[Verdict]) -> str:
     return ", ".join(phrases)
 
 
-def _not_compared(silent: Sequence[Verdict]) -> str:
+def _not_compared(silent: Counter[Blamed]) -> str:
     if not silent:
         return ""
-    verbs = {
+    verbs: dict[VerdictClass, str] = {
         "UNSUPPORTED": "cannot express {}",
         "FAILED": "gave no answer for {}",
         "ENVIRONMENT": "could not be run for {}",
     }
     phrases = [
-        f"{engine} {verbs[kind].format(number)}"
-        for (kind, engine), number in Counter(
-            (v.verdict, join(v.engines) if v.engines else "an engine") for v in silent
-        ).items()
+        f"{join(engines) if engines else 'an engine'} {verbs[kind].format(count(number))}"
+        for (kind, engines), number in silent.items()
     ]
-    return f"{len(silent)} could not be compared: {'; '.join(phrases)}."
+    return f"{count(silent.total())} could not be compared: {'; '.join(phrases)}."
 
 
-def _plural(number: int, one: str, many: str | None = None) -> str:
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """Return the word for so many."""
     return one if number == 1 else (many or one + "s")

@@ -1,0 +1,123 @@
+"""Properties that were checked: how often each holds, and every failure with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.campaign.summary import PropertyCount, Summary
+from harness.report.context import Context, Link
+from harness.report.format import ABSENT, count, short
+from harness.verdicts.property_outcome import Status
+
+STATUSES: dict[Status, tuple[str, str, str]] = {
+    "holds": ("HOLDS", "agree", "check"),
+    "fails": ("FAILS", "differ", "warning"),
+    "unexplained": ("UNEXPLAINED", "unexplained", "question"),
+    "not applicable": ("NOT APPLICABLE", "silent", "bar"),
+}
+"""Word, family and icon, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class PropertyLine:
+    """One property: its counts by status, why it failed, how far at worst it is from holding."""
+
+    name: str
+    family: str
+    icon: str
+    label: str
+    cells: tuple[str, ...]
+    causes: tuple[tuple[Link, str], ...]
+    worst: str
+    worst_case: str
+    worst_link: Link | None
+
+
+@dataclass(frozen=True)
+class FailedProperty:
+    """One failure."""
+
+    property: str
+    case: str
+    link: Link | None
+    engine: str
+    rank: int
+    reference: str
+    setting: str
+    label: str
+    family: str
+    icon: str
+    causes: tuple[Link, ...]
+    sentence: str
+    evidence: tuple[str, ...]
+    discrepancy: str
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """Every property that was checked, and the failures, the unexplained ones first."""
+
+    heads: tuple[tuple[str, str, str], ...]
+    rows: tuple[PropertyLine, ...]
+    failed: tuple[FailedProperty, ...]
+    more: str
+
+
+def conformance(summary: Summary, ctx: Context) -> Conformance | None:
+    """Return the properties of a run; None where none was checked."""
+    if not summary.properties:
+        return None
+    failed = tuple(summary.failing)
+    total = sum(
+        c.statuses["fails"] + c.statuses["unexplained"] for c in summary.properties.values()
+    )
+    return Conformance(
+        heads=tuple(STATUSES.values()),
+        rows=tuple(_line(name, found, ctx) for name, found in _ordered(summary.properties)),
+        failed=tuple(
+            FailedProperty(
+                property=f.property,
+                case=f.case,
+                link=ctx.case_link(f.case),
+                engine=f.engine,
+                rank=ctx.rank(f.engine),
+                reference=f.reference,
+                setting=f.setting,
+                label=STATUSES[f.status][0],
+                family=STATUSES[f.status][1],
+                icon=STATUSES[f.status][2],
+                causes=tuple(ctx.cause(key) for key in f.causes),
+                sentence=f.sentence,
+                evidence=f.evidence,
+                discrepancy=short(f.discrepancy),
+            )
+            for f in failed
+        ),
+        more=count(total - len(failed)) if total > len(failed) else "",
+    )
+
+
+def _ordered(properties: Mapping[str, PropertyCount]) -> list[tuple[str, PropertyCount]]:
+    """Return the properties, those with unexplained failures first, then those that fail."""
+    return sorted(
+        properties.items(),
+        key=lambda item: (-item[1].statuses["unexplained"], -item[1].statuses["fails"], item[0]),
+    )
+
+
+def _line(name: str, found: PropertyCount, ctx: Context) -> PropertyLine:
+    present: list[Status] = [s for s in ("unexplained", "fails", "holds") if found.statuses[s]]
+    label, family, icon = STATUSES[present[0] if present else "not applicable"]
+    return PropertyLine(
+        name=name,
+        family=family,
+        icon=icon,
+        label=label,
+        cells=tuple(count(n) if (n := found.statuses[s]) else ABSENT for s in STATUSES),
+        causes=tuple((ctx.cause(key), count(n)) for key, n in found.causes.most_common()),
+        worst=short(found.worst) if found.worst > -math.inf else ABSENT,
+        worst_case=found.worst_case,
+        worst_link=ctx.case_link(found.worst_case),
+    )
