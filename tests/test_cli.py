@@ -46,7 +46,7 @@ def warm(r, monkeypatch):
     """Let the commands use the tests' R and not one of their own."""
 
     @contextlib.contextmanager
-    def engine(timeout):
+    def engine(timeout, **_):
         yield Lme4Engine(r)
 
     monkeypatch.setattr(registry, "open_lme4", engine)
@@ -56,7 +56,7 @@ def warm(r, monkeypatch):
 def refused(run, tmp_path, monkeypatch):
     """Return a function that expects arguments to be refused, and returns the line that says so."""
 
-    def no_engine(timeout):
+    def no_engine(timeout, **_):
         raise AssertionError("bad input reached the engines")
 
     monkeypatch.setattr(registry, "open_lme4", no_engine)

@@ -61,6 +61,8 @@ class Lme4Engine:
     """
 
     name = "lme4"
+    elsewhere = True
+    """It fits in a process of its own, which keeps to limits of time and memory by itself."""
 
     def __init__(self, session: RSession) -> None:
         self._session = session

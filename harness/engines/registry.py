@@ -55,7 +55,9 @@ def require_engine(name: str) -> None:
 
 
 @contextmanager
-def open_engine(name: str, *, timeout: float = 120.0) -> Iterator[Engine]:
+def open_engine(
+    name: str, *, timeout: float = 120.0, memory_mb: int | None = 4096, start: bool = True
+) -> Iterator[Engine]:
     """Give the engine called ``name``; what it started is ended afterwards.
 
     Parameters
@@ -65,6 +67,10 @@ def open_engine(name: str, *, timeout: float = 120.0) -> Iterator[Engine]:
         an engine when called without arguments.
     timeout : float
         Seconds that a fit in R may take.
+    memory_mb : int or None
+        Megabytes that a fit in R may allocate on top of R itself.
+    start : bool
+        Begin to start R at once and not with the first fit.
 
     Raises
     ------
@@ -73,17 +79,20 @@ def open_engine(name: str, *, timeout: float = 120.0) -> Iterator[Engine]:
     """
     require_engine(name)
     if name == Lme4Engine.name:
-        with open_lme4(timeout) as engine:
+        with open_lme4(timeout, memory_mb=memory_mb, start=start) as engine:
             yield engine
     else:
         yield _maker(name)()
 
 
 @contextmanager
-def open_lme4(timeout: float) -> Iterator[Engine]:
-    """Give lme4, R starting in the background."""
-    with RSession(timeout=timeout) as session:
-        session.start()
+def open_lme4(
+    timeout: float, *, memory_mb: int | None = 4096, start: bool = True
+) -> Iterator[Engine]:
+    """Give lme4, R starting in the background or with the first fit."""
+    with RSession(timeout=timeout, memory_mb=memory_mb) as session:
+        if start:
+            session.start()
         yield Lme4Engine(session)
 
 
