@@ -19,6 +19,7 @@ _COMMANDS = {
     "doctor": "harness.commands.doctor:doctor",
     "certify": "harness.commands.certify:certify",
     "cache": "harness.commands.cache:cache",
+    "diff": "harness.commands.diff:diff",
     "schema": "harness.commands.schema:schema",
 }
 """Where each command is, in the order in which --help lists them."""

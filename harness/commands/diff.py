@@ -1,0 +1,87 @@
+"""``lmm-parity diff``: what changed between two record files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands import options
+from harness.errors import EXIT_OK, EXIT_UNEXPLAINED
+
+if TYPE_CHECKING:
+    from harness.campaign.diff import Change, Diff
+
+
+@click.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@options.as_json
+@options.quiet
+def diff(old: Path, new: Path, as_json: bool, quiet: bool) -> None:
+    r"""Compare two record files of the same cases: what got worse, what got better.
+
+    Exit code 1 when anything got worse: a verdict, a defect that appeared, digits lost beyond the
+    tolerance, a property that no longer holds, a case that is no longer there.
+
+    \b
+    lmm-parity diff statsmodels-0.14.jsonl statsmodels-0.15.jsonl
+    """
+    from harness.campaign.diff import diff as compare
+    from harness.numbers import encode
+
+    found = compare(old, new)
+    if as_json:
+        click.echo(encode(found).decode())
+    elif not quiet:
+        _print(found)
+    sys.exit(EXIT_UNEXPLAINED if found.worse else EXIT_OK)
+
+
+_HEADINGS = {"worse": "got worse", "other": "changed", "better": "got better"}
+_STYLES = {"worse": "red", "other": "", "better": "green"}
+
+
+def _print(found: Diff) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=120)
+    for name, was, now in found.versions:
+        console.print(Text(f"{name:<14} {was or '-'} -> {now or '-'}"), soft_wrap=True)
+    if not found.versions:
+        console.print("versions       the same")
+    console.print(f"cases in both  {found.both}")
+    for direction, heading in _HEADINGS.items():
+        changes = [c for c in found.changes if c.direction == direction]
+        if not changes:
+            continue
+        console.print()
+        console.print(Text(f"{heading} ({len(changes)})", style=f"bold {_STYLES[direction]}"))
+        for change in changes:
+            console.print(Text(f"  {_line(change)}", style=_STYLES[direction]), soft_wrap=True)
+            if change.sentence and direction != "better":
+                console.print(Text(f"      {change.sentence}"), soft_wrap=True)
+    if not found.changes:
+        console.print("nothing changed")
+
+
+def _line(change: Change) -> str:
+    was, now, where = change.old, change.new, change.where
+    match change.kind:
+        case "case":
+            return f"{where}: {'new' if now else 'no longer there'}"
+        case "data":
+            return f"{where}: other data than before; not compared"
+        case "engine":
+            return f"engines: {was} -> {now}"
+        case "cause":
+            return f"{where} ({change.what}): {now or was} {'appeared' if now else 'is gone'}"
+        case "digits":
+            return f"{where}: digits of {change.what}: {was} -> {now}"
+        case _:
+            return f"{where} ({change.what}): {was or 'not checked'} -> {now or 'not checked'}"
