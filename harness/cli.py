@@ -16,6 +16,7 @@ _COMMANDS = {
     "report": "harness.commands.report:report",
     "ladder": "harness.commands.ladder:ladder",
     "fit": "harness.commands.fit:fit",
+    "bundle": "harness.commands.bundle:bundle",
     "doctor": "harness.commands.doctor:doctor",
     "certify": "harness.commands.certify:certify",
     "cache": "harness.commands.cache:cache",

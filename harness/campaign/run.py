@@ -78,14 +78,15 @@ def run_to_file(
     """Run a plan and write its records; the file has its name only when it is whole."""
     started = time.perf_counter()
     with RecordWriter(path) as writer:
-        writer.write(_header(plan))
+        writer.write(header_of(plan))
         for record in run(plan):
             writer.write(record)
             progress(record)
         writer.finish(provenance.now(), time.perf_counter() - started)
 
 
-def _header(plan: Plan) -> Header:
+def header_of(plan: Plan) -> Header:
+    """Return the first record of a run."""
     return Header(
         format=FORMAT,
         program=f"lmm-parity {harness.__version__}",

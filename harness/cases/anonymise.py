@@ -1,0 +1,256 @@
+"""A case without the names, labels and values that could tell whose data it is.
+
+Columns become ``y``, ``x1``, ``f1``, ``g1`` and labels ``g1_01``, ``g1_02``, in the order of the
+levels, so that reference levels and sort order stay what they are. Numbers are multiplied by a
+power of two, which changes no digit of them, and moved where the model is the same after it. Rows
+stay in their order, since results can depend on it. Whether the engines still do the same is for
+the caller to find out by running them.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from harness.cases.case import Case
+from harness.cases.datasets import Dataset
+from harness.cases.formula import Bar, Binary, Call, Formula, Name, Node, Unary, names_in
+from harness.cases.ladder import Rung
+from harness.cases.model import Model, parse_model
+from harness.cases.spelling import lme4_formula
+from harness.cases.table import Column, FactorColumn, NumericColumn, Table
+from harness.cases.terms import Terms
+
+Strength = Literal[
+    "names, labels, units and origins", "names, labels and units", "names and labels"
+]
+"""What is hidden; the strongest first."""
+
+STRENGTHS: tuple[Strength, ...] = (
+    "names, labels, units and origins",
+    "names, labels and units",
+    "names and labels",
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done to a numeric column: ``new = scale * old + shift``.
+
+    ``exact`` says whether every value came out without rounding.
+    """
+
+    scale: float
+    shift: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Key:
+    """How to read an anonymised case back; to be kept apart from it.
+
+    Attributes
+    ----------
+    strength : str
+    columns : dict
+        New name by old name.
+    labels : dict
+        By old column name: new label by old label.
+    values : dict
+        By old column name.
+    rows : tuple of int
+        The old row (from 0) of each new one; empty where rows kept their order.
+    """
+
+    strength: Strength
+    columns: dict[str, str]
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    values: dict[str, Change] = field(default_factory=dict)
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Anonymised:
+    """An anonymised rung and the key to it."""
+
+    rung: Rung
+    key: Key
+
+
+def anonymisations(
+    rung: Rung, *, seed: int | None = None, shuffle: bool = False
+) -> Iterator[Anonymised]:
+    """Give anonymised forms of a rung, the one that hides most first.
+
+    Parameters
+    ----------
+    seed : int, optional
+        For the numbers drawn; without it they come from the operating system. Whoever knows the
+        seed can undo the change of units and origins.
+    shuffle : bool
+        Put the rows into another order as well.
+    """
+    chance = random.SystemRandom() if seed is None else random.Random(seed)
+    tried: list[dict[str, Change]] = []
+    for strength in STRENGTHS:
+        found = anonymise(rung, strength, chance, shuffle=shuffle)
+        if found.key.values not in tried:
+            tried.append(found.key.values)
+            yield found
+
+
+def anonymise(
+    rung: Rung, strength: Strength, chance: random.Random, *, shuffle: bool = False
+) -> Anonymised:
+    """Anonymise a rung; ``chance`` draws scales, shifts and the order of rows."""
+    case = rung.case
+    names = _new_names(case.model)
+    changes = {} if strength == "names and labels" else _changes(case, strength, chance)
+    order = list(range(case.table.n_rows))
+    if shuffle:
+        chance.shuffle(order)
+    labels: dict[str, dict[str, str]] = {}
+    columns: list[Column] = []
+    for column in case.table.columns:
+        base = _base(column.name, names)
+        new = names[base] if column.name == base else f"factor({names[base]})"
+        if isinstance(column, NumericColumn):
+            change = changes.get(column.name, Change(1.0, 0.0, exact=True))
+            values = column.values * change.scale + change.shift
+            columns.append(NumericColumn(new, np.ascontiguousarray(values[order])))
+        else:
+            relabelled = _new_labels(names[base], len(column.levels))
+            labels[column.name] = dict(zip(column.levels, relabelled, strict=True))
+            columns.append(FactorColumn(new, column.codes[order], relabelled))
+    table = Table(tuple(columns))
+    model = rename_columns(case.model, names)
+    hidden = Case("anonymised", model, table)
+    at = case.design.x_names.index(rung.focus) if rung.focus in case.design.x_names else 0
+    new_rung = Rung(
+        case=hidden,
+        title="anonymised data",
+        group="",
+        focus=hidden.design.x_names[at],
+        data=Dataset("anonymised", table.frame(), "anonymised by lmm-parity"),
+    )
+    key = Key(strength, names, labels, changes, tuple(order) if shuffle else ())
+    return Anonymised(new_rung, key)
+
+
+def rename_columns(model: Model, names: dict[str, str]) -> Model:
+    """Return the same model of columns with other names."""
+    formula = model.formula
+    renamed = Formula(
+        text="",
+        outcome=_renamed(formula.outcome, names),
+        fixed=None if formula.fixed is None else _renamed(formula.fixed, names),
+        bars=tuple(
+            Bar(_renamed(bar.effects, names), _renamed(bar.group, names), bar.double)
+            for bar in formula.bars
+        ),
+    )
+    text = lme4_formula(replace(model, formula=renamed))
+    return parse_model(text, model.criterion)
+
+
+def _renamed(node: Node, names: dict[str, str]) -> Node:
+    match node:
+        case Name(name=name, as_factor=as_factor):
+            return Name(names[name], as_factor)
+        case Call(function=function, argument=argument):
+            return Call(function, _renamed(argument, names))
+        case Binary(operator=operator, left=left, right=right):
+            return Binary(operator, _renamed(left, names), _renamed(right, names))
+        case Unary(operator=operator, operand=operand):
+            return Unary(operator, _renamed(operand, names))
+    return node
+
+
+def _new_names(model: Model) -> dict[str, str]:
+    """Name columns by what they do: outcome y, numeric x, factors f, grouping factors g."""
+    outcomes = list(dict.fromkeys(name.name for name in names_in(model.formula.outcome)))
+    groups = {name for term in model.random for name in term.group}
+    numeric = {name.name for name in model.names() if not name.as_factor}
+    names: dict[str, str] = {}
+    counts = {"x": 0, "f": 0, "g": 0}
+    for name in dict.fromkeys(name.name for name in model.names()):
+        if name in outcomes:
+            names[name] = "y" if len(outcomes) == 1 else f"y{outcomes.index(name) + 1}"
+            continue
+        kind = "x" if name in numeric else "g" if name in groups else "f"
+        counts[kind] += 1
+        names[name] = f"{kind}{counts[kind]}"
+    return names
+
+
+def _base(column: str, names: dict[str, str]) -> str:
+    """Return the user's column behind a column of the table: ``factor(t)`` is ``t`` again."""
+    return column if column in names else column.removeprefix("factor(").removesuffix(")")
+
+
+def _new_labels(name: str, count: int) -> tuple[str, ...]:
+    width = max(2, len(str(count)))
+    return tuple(f"{name}_{i:0{width}d}" for i in range(1, count + 1))
+
+
+def _changes(case: Case, strength: Strength, chance: random.Random) -> dict[str, Change]:
+    changes = {}
+    for column in case.table.columns:
+        if not isinstance(column, NumericColumn) or not _scalable(case.model, column.name):
+            continue
+        known = column.values[~column.missing]
+        scale = 2.0 ** (chance.choice((-1, 1)) * chance.randint(1, 3))
+        spread = float(np.ptp(known * scale))
+        shift = 0.0
+        if strength == STRENGTHS[0] and spread > 0.0 and _movable(case.model, column.name):
+            # A multiple of a power of two near the spread: few digits of the values are lost.
+            shift = (
+                chance.choice((-1, 1)) * chance.randint(1, 7) * 2.0 ** math.floor(math.log2(spread))
+            )
+        moved = known * scale + shift
+        exact = bool(np.array_equal((moved - shift) / scale, known))
+        if np.isfinite(moved).all() and len(np.unique(moved)) == len(np.unique(known)):
+            changes[column.name] = Change(scale, shift, exact)
+    return changes
+
+
+def _scalable(model: Model, name: str) -> bool:
+    """Whether a column stands by itself wherever it occurs as a number.
+
+    In ``log(x)`` or ``I(x^2)`` another unit would make another model.
+    """
+    outcome = model.formula.outcome
+    if any(n.name == name for n in names_in(outcome)) and outcome != Name(name):
+        return False
+    return not any(
+        isinstance(atom, Call) and any(n.name == name for n in names_in(atom))
+        for terms in _linear_predictors(model)
+        for term in terms.terms
+        for atom in term
+    )
+
+
+def _movable(model: Model, name: str) -> bool:
+    """Whether a constant added to the column leaves the model the same.
+
+    It does when every term with the column is there without it too: ``x`` needs an intercept,
+    ``x:z`` needs ``z``; among the correlated effects of a random term as among the fixed ones.
+    """
+    if model.formula.outcome == Name(name):
+        return model.fixed.intercept
+    for terms in _linear_predictors(model):
+        present = {frozenset(term) for term in terms.terms}
+        present |= {frozenset()} if terms.intercept else set()
+        for term in terms.terms:
+            if Name(name) in term and frozenset(term) - {Name(name)} not in present:
+                return False
+    return True
+
+
+def _linear_predictors(model: Model) -> list[Terms]:
+    return [model.fixed, *(term.effects for term in model.random)]

@@ -1,0 +1,196 @@
+"""``lmm-parity bundle``: a folder that shows one case to anyone, without this program."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands import options
+from harness.commands.running import open_both
+from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
+
+if TYPE_CHECKING:
+    from harness.campaign.bundle import Bundle
+    from harness.cases.anonymise import Key
+
+_folder = click.argument("folder", type=click.Path(path_type=Path))
+
+
+@click.group()
+def bundle() -> None:
+    """Write and re-run a folder that shows a case: data, scripts for both languages, issue."""
+
+
+@bundle.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("formula")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The folder to write; a new one."
+)
+@options.ml
+@options.factors
+@options.levels
+@options.engine
+@options.reference
+@click.option(
+    "--anonymise",
+    is_flag=True,
+    help="Hide names, labels, units and origins as far as the verdict stays the same.",
+)
+@click.option("--shuffle", is_flag=True, help="With --anonymise: put the rows in another order.")
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path),
+    help="With --anonymise: where to write what was changed (otherwise it is not kept).",
+)
+@options.timeout
+@options.as_json
+@options.quiet
+def make(
+    data: Path,
+    formula: str,
+    out: Path,
+    ml: bool,
+    factors: tuple[str, ...],
+    levels: tuple[str, ...],
+    engine_name: str,
+    reference_name: str,
+    anonymise: bool,
+    shuffle: bool,
+    key_file: Path | None,
+    timeout: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    r"""Fit FORMULA (lme4 syntax) to the table DATA and write its reproduction bundle.
+
+    \b
+    lmm-parity bundle make sleep.csv "Reaction ~ Days + (Days | Subject)" --out sleep-issue
+    """
+    from harness.campaign.bundle import require_free, write_bundle
+    from harness.campaign.run import Plan, run
+    from harness.numbers import encode
+    from harness.progress import progress
+
+    if not anonymise and (shuffle or key_file is not None):
+        raise click.UsageError(f"{'--shuffle' if shuffle else '--key'} needs --anonymise")
+    if key_file is not None:
+        _require_apart(key_file, out)
+    require_free(out)
+    rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+    with open_both(engine_name, reference_name, timeout) as (engine, reference):
+        plan = Plan("bundle", [rung], engine, reference)
+        with progress("Fitting and running the scripts", 2, hidden=quiet or as_json) as advance:
+            record = next(run(plan))
+            advance(record.id)
+            made = write_bundle(out, rung, record, plan, anonymise=anonymise, shuffle=shuffle)
+            advance(record.id)
+    if key_file is not None and made.key is not None:
+        _write_key(key_file, made.key)
+    if as_json:
+        click.echo(encode(made.manifest).decode())
+    elif not quiet:
+        _print_made(made, key_file)
+
+
+@bundle.command("run")
+@_folder
+@options.as_json
+@options.quiet
+def run_again(folder: Path, as_json: bool, quiet: bool) -> None:
+    """Run both scripts of a bundle again and say whether they still show the same.
+
+    Exit codes: 0 they do, 1 one of them does not, 2 not a bundle, 3 one could not be run.
+    """
+    from harness.campaign.bundle_rerun import rerun
+    from harness.numbers import encode
+
+    found = rerun(folder)
+    if as_json:
+        for entry in found:
+            click.echo(encode(entry).decode())
+    elif not quiet:
+        for entry in found:
+            click.echo(f"{entry.script:<14} {entry.sentence}")
+        click.echo(_summary({entry.state for entry in found}))
+    states = {entry.state for entry in found}
+    if "other" in states:
+        sys.exit(EXIT_UNEXPLAINED)
+    sys.exit(EXIT_ENVIRONMENT if "not run" in states else EXIT_OK)
+
+
+@bundle.command()
+@_folder
+@click.option("--open", "opening", is_flag=True, help="Open it in the program for such files.")
+@options.quiet
+def show(folder: Path, opening: bool, quiet: bool) -> None:
+    """Print the issue text of a bundle."""
+    from harness.campaign.bundle import ISSUE, read_manifest
+
+    read_manifest(folder)
+    path = folder / ISSUE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
+    if opening:
+        if click.launch(str(path)) != 0:
+            raise BadInput(f"{path}: no program opens it here; leave --open out to print it")
+    elif not quiet:
+        click.echo(text, nl=False)
+
+
+def _summary(states: set[str]) -> str:
+    if "other" in states:
+        return "They no longer show the same."
+    if "not run" in states:
+        return "Not every script could be run."
+    if "close" in states:
+        return "They show the same; the last digits differ."
+    return "They show the same."
+
+
+def _print_made(made: Bundle, key_file: Path | None) -> None:
+    first = made.record.verdicts[0]
+    click.echo(f"{first.verdict.replace('_', ' ')}  {first.sentence}")
+    if made.key is not None:
+        kept = f"; the key is in {key_file}, keep it to yourself" if key_file else ""
+        click.echo(f"anonymised     {made.key.strength}; verdict and causes stay the same{kept}")
+        unchanged = [
+            name
+            for name, new in made.key.columns.items()
+            if name not in made.key.values and name not in made.key.labels
+        ]
+        if unchanged:
+            click.echo(f"               values kept as they are: {', '.join(unchanged)}")
+    for entry in made.manifest.scripts:
+        state = entry.problem or (
+            "against the record: " + "; ".join(entry.unlike_record)
+            if entry.unlike_record
+            else "prints the record's numbers to 15 digits"
+        )
+        click.echo(f"{entry.script:<14} {state}")
+    click.echo(f"bundle         {made.directory}")
+    click.echo(f"               lmm-parity bundle show {made.directory}")
+
+
+def _require_apart(key_file: Path, out: Path) -> None:
+    if out.resolve() in key_file.resolve().parents:
+        raise BadInput(f"{key_file}: the key would be inside the bundle; put it elsewhere")
+    if key_file.exists():
+        raise BadInput(f"{key_file}: there is a file of that name")
+
+
+def _write_key(path: Path, key: Key) -> None:
+    import msgspec
+
+    from harness.numbers import encode
+
+    try:
+        path.write_bytes(msgspec.json.format(encode(key), indent=2) + b"\n")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
