@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -25,7 +25,7 @@ SHAPES = 200
 
 REST = "all others"
 
-WORST, WORST_OF_EACH, FIRST, FAILING, SLOWEST = 200, 5, 10, 100, 10
+WORST, WORST_OF_EACH, FIRST, FAILING, SLOWEST = 120, 5, 10, 100, 10
 """Cases kept: the worst of all; of each cause, verdict and quantity; the first ones; failed
 properties; slowest fits."""
 
@@ -42,7 +42,7 @@ SEVERITY: dict[VerdictClass, int] = {
     "UNSUPPORTED": 1,
     "AGREE": 0,
 }
-"""How soon a reader wants to see a case; among equals, the farther outside its tolerances."""
+"""How soon a reader wants to see a case with this verdict."""
 
 Blamed = tuple[VerdictClass, tuple[str, ...]]
 """A verdict class and the engines to which the difference is laid."""
@@ -139,6 +139,8 @@ class Shape:
     missing: int = 0
     rows: Counter[int] = field(default_factory=Counter)
     groups: Counter[int] = field(default_factory=Counter)
+    rows_range: tuple[int, int] | None = None
+    groups_range: tuple[int, int] | None = None
 
 
 @dataclass
@@ -197,24 +199,30 @@ class Summary:
 
     cases: int = 0
     blamed: Counter[Blamed] = field(default_factory=Counter)
-    verdicts: dict[Setting, Counter[VerdictClass]] = field(default_factory=dict)
+    verdicts: dict[Setting, Counter[VerdictClass]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
     unexplained: int = 0
     environment: int = 0
-    causes: dict[str, CauseCount] = field(default_factory=dict)
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    certificates: dict[tuple[Setting, str], Counter[str]] = field(default_factory=dict)
+    causes: dict[str, CauseCount] = field(default_factory=lambda: defaultdict(CauseCount))
+    shapes: dict[str, Shape] = field(default_factory=lambda: defaultdict(Shape))
+    certificates: dict[tuple[Setting, str], Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
     untrue: Counter[tuple[Setting, str, str]] = field(default_factory=Counter)
-    digits: dict[tuple[Setting, str], Digits] = field(default_factory=dict)
+    digits: dict[tuple[Setting, str], Digits] = field(default_factory=lambda: defaultdict(Digits))
     singular: int = 0
-    seconds: dict[tuple[Setting, str], float] = field(default_factory=dict)
+    seconds: dict[tuple[Setting, str], float] = field(default_factory=lambda: defaultdict(float))
     fits: Counter[tuple[Setting, str]] = field(default_factory=Counter)
     slowest: Worst[SlowFit] = field(default_factory=lambda: Worst(SLOWEST))
-    properties: dict[str, PropertyCount] = field(default_factory=dict)
+    properties: dict[str, PropertyCount] = field(default_factory=lambda: defaultdict(PropertyCount))
     failing: Worst[PropertyOutcome] = field(default_factory=lambda: Worst(FAILING))
     property_shapes: Counter[str] = field(default_factory=Counter)
     _first: list[Place] = field(default_factory=list)
     _worst: Worst[Place] = field(default_factory=lambda: Worst(WORST))
-    _worst_of: dict[tuple[str, str], Worst[Place]] = field(default_factory=dict)
+    _worst_of: dict[tuple[str, str], Worst[Place]] = field(
+        default_factory=lambda: defaultdict(lambda: Worst(WORST_OF_EACH))
+    )
 
     def add(self, record: CaseRecord | PropertyOutcome, place: Place | None = None) -> None:
         """Count a record; a case without a place is never among the worst."""
@@ -227,7 +235,7 @@ class Summary:
         self.unexplained += is_unexplained(main)
         self.environment += main.verdict == "ENVIRONMENT"
         for verdict in record.verdicts or (main,):
-            self.verdicts.setdefault(verdict.setting, Counter())[verdict.verdict] += 1
+            self.verdicts[verdict.setting][verdict.verdict] += 1
         self._add_causes(record)
         self._add_fits(record, place)
         singular = any(a.certificate == "boundary optimum" for a in record.audits)
@@ -250,11 +258,11 @@ class Summary:
     def _add_causes(self, record: CaseRecord) -> None:
         for verdict in record.verdicts:
             for cause in verdict.causes:
-                self.causes.setdefault(cause, CauseCount()).verdicts[verdict.verdict] += 1
+                self.causes[cause].verdicts[verdict.verdict] += 1
         for cause in {c for v in record.verdicts for c in v.causes}:
             self.causes[cause].cases += 1
         for cause in {d.cause for d in record.definitions}:
-            self.causes.setdefault(cause, CauseCount()).definitions += 1
+            self.causes[cause].definitions += 1
 
     def _add_fits(self, record: CaseRecord, place: Place | None) -> None:
         audits = {(a.setting, a.engine): a for a in record.audits}
@@ -265,9 +273,9 @@ class Summary:
                 found: str = outcome.reason
             else:
                 found = audit.certificate if audit is not None else "not audited"
-            self.certificates.setdefault(key, Counter())[found] += 1
+            self.certificates[key][found] += 1
             self.fits[key] += 1
-            self.seconds[key] = self.seconds.get(key, 0.0) + outcome.seconds
+            self.seconds[key] += outcome.seconds
             slow = SlowFit(outcome.seconds, outcome.engine, outcome.setting, record.id, place)
             self.slowest.add((outcome.seconds,), slow)
             if audit is not None:
@@ -278,13 +286,17 @@ class Summary:
                     self.untrue[(*key, claim)] += true is False
 
     def _add_shape(self, record: CaseRecord, main: Verdict, *, singular: bool) -> None:
-        shape = self.shapes.setdefault(_bounded(record.group, self.shapes), Shape())
+        shape = self.shapes[_bounded(record.group, self.shapes)]
         shape.cases += 1
         shape.verdicts[main.verdict] += 1
         shape.singular += singular
         shape.missing += any(column.missing for column in record.data.columns)
-        shape.rows[_power_of_two(record.data.rows_used)] += 1
-        shape.groups[_power_of_two(max(record.data.groups.values(), default=0))] += 1
+        rows = record.data.rows_used
+        levels = max(record.data.groups.values(), default=0)
+        shape.rows[_power_of_two(rows)] += 1
+        shape.groups[_power_of_two(levels)] += 1
+        shape.rows_range = _widened(shape.rows_range, rows)
+        shape.groups_range = _widened(shape.groups_range, levels)
 
     def _add_digits(self, record: CaseRecord) -> dict[str, float]:
         """Count digits; return by quantity how far outside its tolerance the worst item is."""
@@ -293,14 +305,19 @@ class Summary:
         outside: set[tuple[Setting, str]] = set()
         for c in record.comparisons:
             key = (c.setting, c.quantity)
-            least[key] = _least(least.get(key, math.inf), c.digits)
+            # A NaN is fewer digits than any number, and farther off than any tolerance.
+            if math.isnan(c.digits) or not least.get(key, math.inf) <= c.digits:
+                known = least.get(key, math.inf)
+                least[key] = known if math.isnan(known) else c.digits
             if not c.within:
                 outside.add(key)
             ratio = c.difference / c.tolerance if c.tolerance > 0 else math.inf
-            ratio = math.inf if math.isnan(ratio) else ratio
-            excess[c.quantity] = max(excess.get(c.quantity, 0.0), ratio)
+            if not ratio <= excess.get(c.quantity, 0.0):
+                excess[c.quantity] = math.inf if math.isnan(ratio) else ratio
+            else:
+                excess.setdefault(c.quantity, 0.0)
         for key, digits in least.items():
-            self.digits.setdefault(key, Digits()).add(digits, outside=key in outside)
+            self.digits[key].add(digits, outside=key in outside)
         return excess
 
     def _keep(
@@ -308,20 +325,18 @@ class Summary:
     ) -> None:
         if len(self._first) < FIRST:
             self._first.append(place)
-        severity = max(SEVERITY[v.verdict] for v in record.verdicts or (main,))
         most = max(excess.values(), default=0.0)
-        self._worst.add((severity, most), place)
+        self._worst.add((severity(record), most), place)
         kinds = [("verdict", f"{v.setting} {v.verdict}") for v in record.verdicts or (main,)]
         kinds += [("cause", cause) for v in record.verdicts for cause in v.causes]
         for kind in dict.fromkeys(kinds):
-            self._worst_of.setdefault(kind, Worst(WORST_OF_EACH)).add((most,), place)
+            self._worst_of[kind].add((most,), place)
         for quantity, ratio in excess.items():
-            kept = self._worst_of.setdefault(("quantity", quantity), Worst(WORST_OF_EACH))
-            kept.add((ratio,), place)
+            self._worst_of["quantity", quantity].add((ratio,), place)
 
     def _add_property(self, record: PropertyOutcome) -> None:
         name = _bounded(record.property, self.properties)
-        count = self.properties.setdefault(name, PropertyCount())
+        count = self.properties[name]
         count.statuses[record.status] += 1
         count.causes.update(record.causes)
         far = math.inf if math.isnan(record.discrepancy) else record.discrepancy
@@ -352,6 +367,11 @@ def main_verdict(case: CaseRecord) -> Verdict:
     return Verdict(setting="default", verdict="UNEXPLAINED", sentence="No verdict was recorded.")
 
 
+def severity(case: CaseRecord) -> int:
+    """Return how soon a reader wants to see a case: its worst verdict in any setting."""
+    return max(SEVERITY[v.verdict] for v in case.verdicts or (main_verdict(case),))
+
+
 def is_unexplained(verdict: Verdict) -> bool:
     """Return whether a verdict is a disagreement without a cause.
 
@@ -362,14 +382,14 @@ def is_unexplained(verdict: Verdict) -> bool:
     )
 
 
-def _least(a: float, b: float) -> float:
-    """Return the fewer digits; NaN is fewer than any number."""
-    return math.nan if math.isnan(a) or math.isnan(b) else min(a, b)
-
-
 def _power_of_two(number: int) -> int:
     """Return the largest power of two that is not above ``number``; 0 for none."""
     return 0 if number < 1 else 1 << (number.bit_length() - 1)
+
+
+def _widened(known: tuple[int, int] | None, value: int) -> tuple[int, int]:
+    low, high = known or (value, value)
+    return min(low, value), max(high, value)
 
 
 def _bounded(name: str, known: dict[str, T] | Counter[str]) -> str:

@@ -7,14 +7,17 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.campaign.excerpt import Excerpt, read_excerpt, whole
 from harness.campaign.records import Run
+from harness.campaign.summary import severity
 from harness.report import causes, format, words
 from harness.report.cards import card
 from harness.report.causes import Explanation
@@ -31,8 +34,11 @@ from harness.report.summary import tally, tally_of
 from harness.verdicts.known import load_known
 from harness.verdicts.verdict import VerdictClass
 
-PAGE_BYTES = 9_500_000
-"""Size that the page of a large run stays under; cases that do not fit are left out."""
+PAGE_BYTES = 6_000_000
+"""Size that the page of a large run stays under; cases that do not fit are left out.
+
+A page of this size opens in a second or two.
+"""
 
 
 def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
@@ -65,6 +71,11 @@ def render_excerpt(excerpt: Excerpt, *, known: Mapping[str, Explanation] | None 
 
 def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
     run, summary = excerpt.run, excerpt.summary
+    if excerpt.large:
+        # Chosen in turn from every kind; read from the gravest on.
+        cases = sorted(run.cases, key=severity, reverse=True)
+        run = msgspec.structs.replace(run, cases=tuple(cases))
+        excerpt = replace(excerpt, run=run)
     ctx = context(run)
     ctx.causes.update(causes.cause_links(summary, explanations))
     definitions, other_causes = causes.causes(excerpt, ctx, explanations)
@@ -72,6 +83,9 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
     verdicts: Counter[VerdictClass] = Counter()
     for (verdict, _), number in summary.blamed.items():
         verdicts[verdict] += number
+    differing = sum(
+        n for v, n in verdicts.items() if words.VERDICTS[v].family in ("differ", "unexplained")
+    )
     only_properties = not summary.cases and bool(summary.properties)
     return (
         _environment()
@@ -90,6 +104,7 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
             else words.headline_of_properties(summary.properties),
             only_properties=only_properties,
             tally=tally(verdicts),
+            differing_cases=differing,
             shown_tally=tally_of(run.cases),
             overview=overview(excerpt, ctx, explanations) if excerpt.large else None,
             drawn=drawn(excerpt),

@@ -66,7 +66,11 @@ def drawn(excerpt: Excerpt) -> Drawn | None:
     return Drawn(
         shapes=_shapes(summary),
         sizes=tuple((what, bins) for what, bins in sizes if bins),
-        missing=f"{count(missing)} ({share(missing, summary.cases)})" if summary.cases else "",
+        missing=f"{count(missing)} of the cases ({share(missing, summary.cases)}) have"
+        if missing
+        else "No case has"
+        if summary.cases
+        else "",
         checked=tuple(
             (name or "no heading", count(number), share(number, checks))
             for name, number in summary.property_shapes.most_common()
@@ -83,8 +87,8 @@ def _shapes(summary: Summary) -> tuple[ShapeLine, ...]:
             name=name or "no heading",
             cases=count(shape.cases),
             part=share(shape.cases, summary.cases),
-            rows=_range(shape.rows),
-            groups=_range(shape.groups),
+            rows=_range(shape.rows_range),
+            groups=_range(shape.groups_range),
             missing=share(shape.missing, shape.cases),
             singular=share(shape.singular, shape.cases),
             tally=tally(shape.verdicts),
@@ -117,10 +121,10 @@ def _label(edge: int) -> str:
     return f"{count(edge)}–{count(2 * edge - 1)}"
 
 
-def _range(counts: Counter[int]) -> str:
-    """Return the sizes from the smallest bin to the largest."""
-    low, high = min(counts), max(counts)
+def _range(sizes: tuple[int, int] | None) -> str:
+    low, high = sizes or (0, 0)
     if high == 0:
         return "none"
-    first = "none" if low == 0 else count(low)
-    return f"{first} to {count(2 * high - 1)}"
+    if low == high:
+        return count(low)
+    return f"{'none' if low == 0 else count(low)} to {count(high)}"

@@ -27,7 +27,6 @@ class VerdictLine:
     """How many cases have a verdict in each setting."""
 
     label: str
-    plain: str
     family: str
     icon: str
     cells: tuple[tuple[str, str], ...]
@@ -142,7 +141,7 @@ def _verdicts(summary: Summary, settings: tuple[Setting, ...]) -> tuple[VerdictL
                 (count(n), share(n, summary.verdicts[s].total()))
                 for n, s in zip(numbers, settings, strict=True)
             )
-            lines.append(VerdictLine(shown.label, shown.plain, shown.family, shown.icon, cells))
+            lines.append(VerdictLine(shown.label, shown.family, shown.icon, cells))
     return tuple(lines)
 
 
@@ -217,7 +216,7 @@ def _findings(summary: Summary, columns: tuple[Column, ...]) -> tuple[FindingLin
     for claim in ("converged", "singular"):
         numbers = [summary.untrue[c.setting, c.engine, claim] for c in columns]
         if any(numbers):
-            label = f"states untruly whether it is {claim}"
+            label = f"says {claim} or not, untruly"
             lines.append(FindingLine(label, "differ", "no", _cells(summary, columns, numbers)))
     return tuple(lines)
 
