@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import click
 
@@ -51,7 +52,7 @@ def clear(engine_name: str | None, as_json: bool, quiet: bool) -> None:
     store = Store()
     under = "" if engine_name is None else engine_namespace(engine_name)
     if under and not store.namespaces(under):
-        have = sorted({name.partition("/")[0] for name in store.namespaces()})
+        have = sorted({_engine_of(name) for name in store.namespaces()})
         raise BadInput(
             f"nothing is kept of {engine_name!r} in {store.root}; "
             + (f"there is {', '.join(have)}" if have else "it is empty")
@@ -71,7 +72,7 @@ def _text(found: StoreInfo) -> str:
     lines = [found.root, f"  {_counted(found.entries)}, {_size(found.bytes)}"]
     for shelf in found.shelves:
         versions = shelf.description.get("versions")
-        engine = shelf.namespace.partition("/")[0]
+        engine = _engine_of(shelf.namespace)
         version = str(versions.get(engine, "")) if isinstance(versions, dict) else ""
         size = f"{_counted(shelf.entries)}, {_size(shelf.bytes)}"
         lines.append(f"  {shelf.namespace}  {size}{f', {engine} {version}' if version else ''}")
@@ -81,6 +82,10 @@ def _text(found: StoreInfo) -> str:
         damaged = f"{found.corrupt} damaged, removed" if found.corrupt else "none is damaged"
         lines.append(f"  every entry was read: {damaged}")
     return "\n".join(lines)
+
+
+def _engine_of(namespace: str) -> str:
+    return unquote(namespace.partition("/")[0])
 
 
 def _counted(entries: int) -> str:

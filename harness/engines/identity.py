@@ -17,6 +17,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,7 @@ def _mentioned(text: str) -> set[str]:
     return names | {name.rpartition(".")[0] for name in names if "." in name}
 
 
+@cache
 def _installed(top: str) -> bool:
     """Whether a top-level name is an installed package, or none that has a source."""
     path = _source(top)
@@ -198,6 +200,7 @@ def _python_identity(versions: Mapping[str, str]) -> dict[str, str]:
     return found | {name: os.environ.get(name, "unset") for name in repeatable()}
 
 
+@cache
 def _distribution(name: str) -> str:
     """Version and a digest of the installed files; of an editable install, of their dates."""
     try:

@@ -35,6 +35,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 # No namespace may start like this, so that the two cannot be taken for each other.
 _BUCKET = re.compile(r"@[0-9a-f]{2}")
 _TEMPORARY = ".writing-"
+_ATTEMPTS = 5
 _DESCRIPTION = "description.json"
 _TAG = "CACHEDIR.TAG"
 # The wording is fixed: https://bford.info/cachedir/. Backup programs leave such folders out.
@@ -248,32 +249,26 @@ class Store:
 
     def _write(self, path: Path, data: bytes) -> bool:
         temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}")
-        try:
-            self._create(temporary, data)
-            os.replace(temporary, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            self._give_up(error)
-            return False
-        return True
-
-    def _create(self, path: Path, data: bytes) -> None:
-        # Twice: between making the folder and the file another process may clear the store.
-        for last in (False, True):
+        problem: OSError
+        for attempt in range(_ATTEMPTS):
             try:
-                file = path.open("xb", buffering=0)
-            except FileNotFoundError:
-                if last:
-                    raise
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._tag()
+                if attempt:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    self._tag()
+                _create(temporary, data)
+                os.replace(temporary, path)
+            except FileNotFoundError as error:
+                # The folder is not made yet, or another process has just cleared the store.
+                problem = error
+            except OSError as error:
+                problem = error
+                break
             else:
-                with file:
-                    written = 0
-                    while written < len(data):
-                        written += file.write(data[written:])
-                return
+                return True
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        self._give_up(problem)
+        return False
 
     def _tag(self) -> None:
         tag = self.root / _TAG
@@ -288,6 +283,14 @@ class Store:
         self.trouble = f"results cannot be stored in {self.root}: {error.strerror or error}"
         hint = " (lmm-parity cache clear makes room)" if error.errno == errno.ENOSPC else ""
         sys.stderr.write(f"lmm-parity: {self.trouble}{hint}; the run goes on without\n")
+
+
+def _create(path: Path, data: bytes) -> None:
+    # Unbuffered: what the disk refuses is then refused here and not when the file is closed.
+    with path.open("xb", buffering=0) as file:
+        written = 0
+        while written < len(data):
+            written += file.write(data[written:])
 
 
 def _stored(content: bytes, namespace: str, key: str) -> bytes:

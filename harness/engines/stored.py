@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -284,7 +284,8 @@ def fit_key(engine: str, case: Case, setting: Setting) -> str:
 
 def engine_namespace(name: str) -> str:
     """Return the namespace of all results of an engine, whatever characters its name has."""
-    return re.sub(r"[^A-Za-z0-9_-]", lambda hit: f"%{ord(hit[0]):02x}", name)
+    # Like urllib's quote, which leaves dots alone: no folder is to be called "..".
+    return quote(name, safe="").replace(".", "%2E").replace("~", "%7E")
 
 
 def worth_storing(outcome: Outcome) -> bool:
