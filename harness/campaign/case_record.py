@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -38,7 +39,8 @@ def case_record(
     *,
     engines: tuple[str, str],
     settings: tuple[Setting, ...],
-    seconds: float,
+    seconds: float = 0.0,
+    not_audited: str = "",
 ) -> CaseRecord:
     """Build the record of a case.
 
@@ -50,11 +52,17 @@ def case_record(
         The engine under test and the reference.
     settings : tuple
         The default setting first.
+    seconds : float
+        Wall time of the fits.
+    not_audited : str
+        Why the referee is not to examine the fits; empty when it is.
     """
+    started = time.perf_counter()
     case = rung.case
     design = case.design
     fits = [o for o in outcomes if isinstance(o, Fit)]
-    examination = examine(case, fits)
+    examination = Examination((), None, not_audited) if not_audited else examine(case, fits)
+    audit_seconds = time.perf_counter() - started
     audits = {(a.engine, a.setting): a for a in examination.audits}
     by_key = {(o.engine, o.setting): o for o in outcomes}
     comparisons: list[Comparison] = []
@@ -103,7 +111,8 @@ def case_record(
         certified=_certified(rung, fits, audits),
         best_loglik=_best_loglik(rung, examination),
         notes=notes,
-        seconds=seconds,
+        seconds=seconds + time.perf_counter() - started,
+        audit_seconds=audit_seconds,
     )
 
 

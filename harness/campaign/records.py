@@ -101,7 +101,8 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_fiel
     ``fits`` holds every engine in every setting; ``audits`` those fits that the referee could
     evaluate. ``verdicts`` has one entry per setting, the default setting first: it is the one that
     counts. ``certified`` holds, for a rung with certified values, the digits of every fit that is
-    evaluated, the worst item of each quantity.
+    evaluated, the worst item of each quantity. ``seconds`` is the wall time of the whole case,
+    ``audit_seconds`` the referee's share of it.
     """
 
     id: str
@@ -123,6 +124,7 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_fiel
     best_loglik: Real | None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    audit_seconds: float = 0.0
 
     def fit(self, engine: str, setting: Setting = "default") -> Fit | Failure | None:
         """Return what ``engine`` gave in ``setting``, or None when it was not run."""

@@ -1,0 +1,213 @@
+"""The one driver behind ``run``, ``report``, ``ladder`` and the conformance suite.
+
+:func:`run_campaign` gives tasks to workers, on this machine or through any executor with a
+``.submit()``, and gives back what they made of them in the order of the source, whatever was done
+first. It keeps no more in memory than the tasks between the first that is not done and the last
+that is.
+
+A task function is how another program makes use of it. It is a function of a module, so that
+workers find it, and takes the open engines of a worker and a task::
+
+    def check_properties(engines: OpenEngines, task: Task) -> list[bytes]:
+        rung = task.rung()
+        outcomes = [check(p, rung, engines.engine, engines.reference) for p in PROPERTIES]
+        return [encode(outcome) for outcome in outcomes]
+
+    setup = Setup("statsmodels", "lme4", check_properties, could_not_check, store=str(folder))
+    for done in run_campaign(Recipes.of(path), setup, jobs=2):
+        for line in done.lines: ...
+
+``engines.engine`` and ``engines.reference`` are engines like any other. They keep to the limits of
+time and memory, look their fits up in the store and are tried twice after a crash; when a fit takes
+the worker with it, the task is done again from its start in a new one, where that fit is a
+:class:`~harness.engines.base.Failure`. So a task function has to ask for its fits in the same order
+each time. Every record must have the id of the task as its case's. :func:`could_not_check` is
+called with the setup, the task and a sentence when the task itself cannot be done, in whichever
+process. ``harness.campaign.case_task.case_task`` is the standard one: fit, audit, compare, decide.
+
+:func:`harness.campaign.run.run_to_file` does the same into a record file that can be resumed.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Protocol
+
+from harness.campaign.setup import Setup
+from harness.campaign.sources import ALL, Shard, Source, Task
+from harness.campaign.worker_process import Done, Opened
+from harness.campaign.workers import close_workers, run_task, warm_up
+from harness.errors import EnvironmentProblem, HarnessError
+
+WINDOW = 1024
+"""Tasks between the first that is not done and the last that is begun."""
+
+WINDOW_BYTES = 128 * 2**20
+"""Bytes of records that may wait for one before them; more are not begun meanwhile."""
+
+MOST_LOST = 5
+"""Times that an executor may lose a task (with a machine) before the campaign is given up."""
+
+
+class Executor(Protocol):
+    """Anything that runs functions elsewhere; ``concurrent.futures`` calls it that too."""
+
+    def submit(self, function: Callable[..., Done], /, *arguments: object) -> Future[Done]:
+        """Begin to run a function."""
+        ...
+
+
+def cores() -> int:
+    """Return the number of processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def run_campaign(
+    source: Source,
+    setup: Setup,
+    *,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    at_once: int | None = None,
+    shard: Shard = ALL,
+    skip: int = 0,
+    finished: Callable[[Done], None] = lambda _: None,
+    idle: Callable[[], None] = lambda: None,
+) -> Iterator[Done]:
+    """Do every task of a source; give what came of them in the order of the source.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        Workers on this machine; as many as there are processors without it. Not with ``executor``.
+    executor : Executor, optional
+        Where tasks are done instead of in workers of this process.
+    at_once : int, optional
+        Tasks that are handed to the executor at a time.
+    shard : Shard
+        Which tasks of the source.
+    skip : int
+        How many of these, from the first, are done already.
+    finished : function
+        Called with each task as it is done, in whatever order.
+    idle : function
+        Called about every second while nothing is done.
+
+    Raises
+    ------
+    BadInput, EnvironmentProblem
+        When an engine cannot be opened.
+    """
+    tasks = enumerate(shard.of(source))
+    for _ in range(skip):
+        next(tasks, None)
+    if executor is not None:
+        yield from _run(tasks, setup, executor, at_once or 2 * cores(), skip, finished, idle)
+        return
+    jobs = jobs or cores()
+    with local_threads(jobs) as threads:
+        yield from _run(tasks, setup, threads, at_once or 2 * jobs, skip, finished, idle)
+
+
+@contextmanager
+def local_threads(jobs: int) -> Iterator[Executor]:
+    """Give an executor whose every thread has a worker; all workers are ended afterwards."""
+    threads = ThreadPoolExecutor(jobs, thread_name_prefix="campaign")
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        close_workers()
+        threads.shutdown(wait=True)
+
+
+def start_workers(setup: Setup, jobs: int) -> Opened:
+    """Start the workers of this machine side by side; return what they are made with."""
+    with ThreadPoolExecutor(jobs) as threads:
+        begun = [threads.submit(warm_up, setup) for _ in range(jobs)]
+        return [future.result() for future in begun].pop()
+
+
+def _run(
+    tasks: Iterator[tuple[int, Task]],
+    setup: Setup,
+    executor: Executor,
+    at_once: int,
+    first: int,
+    finished: Callable[[Done], None],
+    idle: Callable[[], None],
+) -> Iterator[Done]:
+    arrived: queue.SimpleQueue[tuple[int, Task, Future[Done]]] = queue.SimpleQueue()
+    waiting: dict[int, Done] = {}
+    lost: dict[int, int] = {}
+    under_way: set[int] = set()
+    turn, waiting_bytes, ended = first, 0, False
+
+    def submit(position: int, task: Task) -> None:
+        under_way.add(position)
+        future = executor.submit(run_task, setup, task)
+        future.add_done_callback(partial(_arrive, arrived, position, task))
+
+    while True:
+        while (
+            not ended
+            and len(under_way) < at_once
+            and len(waiting) + len(under_way) < WINDOW
+            and (waiting_bytes < WINDOW_BYTES or not under_way)
+        ):
+            position, task = next(tasks, (-1, None))
+            if task is None:
+                ended = True
+            else:
+                submit(position, task)
+        if not under_way:
+            return
+        try:
+            position, task, future = arrived.get(timeout=1.0)
+        except queue.Empty:
+            idle()
+            continue
+        under_way.discard(position)
+        error = future.exception()
+        if error is not None:
+            lost[position] = lost.get(position, 0) + 1
+            _raise_if_final(error, lost[position])
+            time.sleep(0.1)
+            submit(position, task)
+            continue
+        done = future.result()
+        finished(done)
+        waiting[position] = done
+        waiting_bytes += sum(map(len, done.lines))
+        while turn in waiting:
+            done = waiting.pop(turn)
+            waiting_bytes -= sum(map(len, done.lines))
+            turn += 1
+            yield done
+
+
+def _arrive(
+    arrived: queue.SimpleQueue[tuple[int, Task, Future[Done]]],
+    position: int,
+    task: Task,
+    future: Future[Done],
+) -> None:
+    if not future.cancelled():
+        arrived.put((position, task, future))
+
+
+def _raise_if_final(error: BaseException, times: int) -> None:
+    if isinstance(error, HarnessError):
+        raise error
+    if times >= MOST_LOST:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise EnvironmentProblem(f"a task was lost {times} times, the last time by {text}")

@@ -1,0 +1,161 @@
+"""The engines of a worker: opened once, watched while they fit, with a cache before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.campaign.setup import Setup
+from harness.campaign.stage import StageLog
+from harness.cases.case import Case
+from harness.engines.base import Engine, Failure, Outcome, Setting
+from harness.engines.identity import engine_identity
+from harness.engines.registry import open_engine
+from harness.engines.store import Store
+from harness.engines.stored import StoredEngine
+from harness.rbridge.worker import START_SECONDS
+
+TRIED_AGAIN = ("crash", "timeout", "memory")
+"""Reasons for which a fit is tried a second time: they may lie outside the engine."""
+
+
+@dataclass(frozen=True)
+class OpenEngines:
+    """What a task function works with.
+
+    Attributes
+    ----------
+    engine, reference : Engine
+        Under test, and what it is compared with. Both raise nothing, keep to their time limit and
+        to the memory limit, and look a fit up where there is a store.
+    settings : tuple
+        The default setting first.
+    store : Store or None
+        For what a task function wants to keep besides.
+    log : StageLog
+        ``log.step(name)`` says what the harness does, and starts its clock anew.
+    kept : dict
+        What task functions want to keep as long as the engines are open.
+    """
+
+    engine: Engine
+    reference: Engine
+    settings: tuple[Setting, ...]
+    store: Store | None
+    log: StageLog
+    kept: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def both(self) -> tuple[Engine, Engine]:
+        """The engine under test and the reference."""
+        return (self.engine, self.reference)
+
+
+@contextmanager
+def open_engines(setup: Setup, memory: Any = None) -> Iterator[OpenEngines]:
+    """Open the engines of a campaign in this process; what they started is ended afterwards.
+
+    Parameters
+    ----------
+    memory : shared memory, optional
+        See :func:`harness.campaign.stage.shared_stage`.
+
+    Raises
+    ------
+    BadInput, EnvironmentProblem
+        As :func:`harness.engines.registry.open_engine`.
+    """
+    store = None if setup.store is None else Store(Path(setup.store))
+    log = StageLog(memory, setup.memory_mb, setup.step_seconds)
+    with ExitStack() as stack:
+        reference, engine = (
+            _watched(stack.enter_context(_opened(name, setup)), store, log, setup.timeout)
+            for name in (setup.reference, setup.engine)
+        )
+        yield OpenEngines(engine, reference, setup.settings, store, log)
+
+
+@contextmanager
+def _opened(name: str, setup: Setup) -> Iterator[Engine]:
+    # With a store R is started by the first fit that is missing in it.
+    with open_engine(
+        name, timeout=setup.timeout, memory_mb=setup.memory_mb, start=setup.store is None
+    ) as engine:
+        yield engine
+
+
+def _watched(engine: Engine, store: Store | None, log: StageLog, timeout: float) -> Engine:
+    return WatchedEngine(engine, store, log, timeout)
+
+
+class WatchedEngine:
+    """An engine whose every fit is announced, limited, and tried twice where that makes sense.
+
+    An engine with an attribute ``elsewhere`` that is true fits in another process and keeps to its
+    limits by itself.
+    """
+
+    def __init__(self, engine: Engine, store: Store | None, log: StageLog, timeout: float) -> None:
+        self.name = engine.name
+        self._bare = engine
+        self._engine: Engine = engine if store is None else StoredEngine(engine, store, "cache")
+        self._identity: dict[str, str] | None = None
+        self._log = log
+        self._elsewhere = elsewhere = bool(getattr(engine, "elsewhere", False))
+        # R may have to be started first, and the fit is tried twice.
+        self._limit = START_SECONDS + 3.0 * timeout if elsewhere else timeout
+
+    def versions(self) -> dict[str, str]:
+        """Versions of everything the numbers depend on, by component."""
+        return self._engine.versions()
+
+    def identity(self) -> dict[str, str]:
+        """Return what decides the numbers of the engine; empty when that cannot be known."""
+        if self._identity is None:
+            self._identity = engine_identity(self._bare) or {}
+        return self._identity
+
+    def unsupported(self, case: Case) -> str | None:
+        """Return why the engine cannot express the case, or None when it can."""
+        return self._engine.unsupported(case)
+
+    def fit(self, case: Case, setting: Setting) -> Outcome:
+        """Fit the case and wait for the result."""
+        number = self._log.next_fit()
+        fault = self._log.fault(number)
+        if fault is not None:
+            return Failure(engine=self.name, setting=setting, reason=fault.reason, text=fault.text)
+        outcome = self._once(case, setting, number)
+        if isinstance(outcome, Failure) and outcome.reason in TRIED_AGAIN:
+            self._log.retried.append(f"{self.name} {setting}: {outcome.text}")
+            outcome = self._once(case, setting, number)
+        return outcome
+
+    def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
+        """Return the fit, made now: a worker does one thing at a time."""
+        outcome = self.fit(case, setting)
+        return lambda: outcome
+
+    def _once(self, case: Case, setting: Setting, number: int) -> Outcome:
+        name = f"{self.name} {setting}"
+        try:
+            with self._log.fitting(name, number, self._limit, elsewhere=self._elsewhere):
+                outcome = self._engine.fit(case, setting)
+        except MemoryError as error:
+            return self._failure(setting, "memory", error)
+        except Exception as error:  # engines should raise nothing; another package's may
+            return self._failure(setting, "error", error)
+        if (
+            isinstance(outcome, Failure)
+            and outcome.reason == "error"
+            and outcome.text.startswith("MemoryError")
+        ):
+            return self._failure(setting, "memory", MemoryError(outcome.text.partition(": ")[2]))
+        return outcome
+
+    def _failure(self, setting: Setting, reason: Any, error: BaseException) -> Failure:
+        text = f"{type(error).__name__}: {error}".rstrip(": ")
+        return Failure(engine=self.name, setting=setting, reason=reason, text=text)

@@ -1,0 +1,292 @@
+"""Worker processes, each watched by a guard: what kills one costs a retry, and nothing else.
+
+A guard owns a pebble pool of one process. It knows from shared memory which fit the process is at,
+kills it when that takes too long, and does the task again in a new one. A fit that goes wrong twice
+is not tried a third time: the engine has failed on this case. Pools of one process share nothing
+with each other, so that a process that dies at the worst moment harms no other.
+
+:func:`run_task` is all that an executor has to call, in a thread here or in a process elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, TimeoutError
+from multiprocessing import current_process, get_context
+from multiprocessing.forkserver import ensure_running
+from typing import Any, cast
+
+from pebble import ProcessExpired, ProcessPool
+
+from harness.campaign.setup import Setup
+from harness.campaign.sources import Task
+from harness.campaign.stage import Fault, Stage, read_stage, shared_stage
+from harness.campaign.worker_process import (
+    PRELOAD,
+    Done,
+    Opened,
+    do_task,
+    initialize,
+    open_worker,
+    variables_set,
+)
+from harness.engines.base import Reason
+from harness.errors import EnvironmentProblem, HarnessError
+from harness.rbridge.worker import START_SECONDS
+
+LOOK_SECONDS = 0.25
+"""How often a guard looks whether its worker is late."""
+
+MOST_ATTEMPTS = 12
+"""Attempts at one task, whatever goes wrong with it."""
+
+MOST_STARTS = 3
+"""Attempts at starting a worker before this machine is given up."""
+
+
+class Closed(Exception):
+    """The campaign was ended while a task was under way."""
+
+
+class _Death(Exception):
+    """A worker that died or was killed: why, and what it was doing."""
+
+    def __init__(self, reason: Reason, text: str, stage: Stage) -> None:
+        super().__init__(text)
+        self.reason: Reason = reason
+        self.text = text
+        self.stage = stage
+
+
+class Guard:
+    """One worker process and who watches it; used by one thread at a time."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._pool: ProcessPool | None = None
+        self._memory: Any = None
+        self._opened: Opened | None = None
+        self.closed = False
+
+    def open(self) -> Opened:
+        """Return the worker's versions, starting it when there is none.
+
+        Raises
+        ------
+        BadInput, EnvironmentProblem
+            When an engine cannot be opened, or no process can be started.
+        """
+        if self._opened is not None:
+            return self._opened
+        for _ in range(MOST_STARTS):
+            if self.closed:
+                raise Closed
+            self._start()
+            try:
+                answer = self._call(START_SECONDS + 60.0, open_worker, self.setup)
+            except _Death as death:
+                self._discard()
+                text = death.text
+                continue
+            if isinstance(answer, HarnessError):
+                self._discard()
+                raise answer
+            self._opened = opened = cast("Opened", answer)
+            return opened
+        raise EnvironmentProblem(f"no worker process can be started: {text}")
+
+    def run(self, task: Task) -> Done:
+        """Do a task, again where its worker dies; there is always an answer.
+
+        Raises
+        ------
+        Closed
+            When the guard is closed meanwhile.
+        """
+        strikes: dict[int | str, int] = {}
+        faults: dict[int | str, Fault] = {}
+        retried: list[str] = []
+        started = time.perf_counter()
+        for _ in range(MOST_ATTEMPTS):
+            self.open()
+            try:
+                done: Done = self._call(None, do_task, task, faults)
+            except _Death as death:
+                self._discard()
+                step = death.stage.fit if death.stage.fit >= 0 else death.stage.name
+                strikes[step] = strikes.get(step, 0) + 1
+                retried.append(f"{death.stage.name}: {death.text}")
+                if strikes[step] == 2:
+                    faults[step] = Fault(death.reason, death.text)
+                if strikes[step] > 2:
+                    break
+            else:
+                if done.grown:
+                    self._discard()
+                return _with_retries(done, retried, time.perf_counter() - started)
+        problem = f"the worker died again and again ({retried[-1]})"
+        lines = tuple(self.setup.unfinished(self.setup, task, problem))
+        seconds = time.perf_counter() - started
+        return Done(task.id, lines, seconds, tuple(retried), problem=problem)
+
+    def close(self) -> None:
+        """End the worker; from any thread."""
+        self.closed = True
+        opened = self._opened
+        if opened is not None:
+            _kill(opened.process)
+        self._discard()
+
+    def _start(self) -> None:
+        context = get_context("forkserver")
+        # The server keeps the variables with which it is started, and imports these once.
+        context.set_forkserver_preload(list(PRELOAD))
+        with variables_set():
+            ensure_running()
+        self._memory = shared_stage(context)
+        self._pool = ProcessPool(
+            1, initializer=initialize, initargs=(self._memory,), context=context
+        )
+
+    def _call(self, limit: float | None, function: Any, *arguments: Any) -> Any:
+        """Call a function in the worker; ``limit`` None goes by the stage it says it is at."""
+        pool = self._pool
+        if pool is None or self.closed:
+            raise Closed
+        started = time.monotonic()
+        future = pool.schedule(function, args=arguments)
+        while True:
+            try:
+                return future.result(timeout=LOOK_SECONDS)
+            except TimeoutError:
+                stage = read_stage(self._memory)
+                taken = time.monotonic() - started
+                if limit is None and stage.since < started:
+                    late = taken if taken > self.setup.step_seconds else None
+                else:
+                    late = stage.late if limit is None else (taken if taken > limit else None)
+                if late is not None:
+                    raise _Death("timeout", f"stopped after {late:.1f} s", stage) from None
+                if self._opened is not None and not _alive(self._opened.process):
+                    # pebble does not count an exit code of 0 as an end.
+                    time.sleep(2 * LOOK_SECONDS)
+                    if not future.done():
+                        raise _Death("crash", "the process ended", stage) from None
+            except ProcessExpired as expired:
+                if self.closed:
+                    raise Closed from None
+                stage = read_stage(self._memory)
+                raise _Death("crash", _cause_of_death(expired.exitcode), stage) from None
+            except (CancelledError, RuntimeError) as error:
+                if self.closed:
+                    raise Closed from None
+                raise _Death("crash", str(error) or "lost", read_stage(self._memory)) from None
+
+    def _discard(self) -> None:
+        """Kill the worker and drop its pool; the next call starts another."""
+        opened, self._opened = self._opened, None
+        pool, self._pool = self._pool, None
+        if opened is not None:
+            _kill(opened.process)
+        if pool is not None:
+            stop: Callable[[], None] = pool.stop
+            stop()
+            # It waits for its threads; nobody has to wait for that.
+            threading.Thread(target=_join, args=(pool,), daemon=True).start()
+
+
+def _join(pool: ProcessPool) -> None:
+    with contextlib.suppress(Exception):
+        pool.join()
+
+
+def _with_retries(done: Done, retried: list[str], seconds: float) -> Done:
+    if not retried:
+        return done
+    return Done(done.id, done.lines, seconds, (*retried, *done.retried), done.grown, done.problem)
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _cause_of_death(code: int | None) -> str:
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = "unknown"
+        return f"the process died of signal {-code} ({name})"
+    return f"the process ended with exit code {code}"
+
+
+_lock = threading.Lock()
+_idle: list[Guard] = []
+_busy: list[Guard] = []
+
+
+def run_task(setup: Setup, task: Task) -> Done:
+    """Do a task in a worker of this process; any number of threads may call at once."""
+    with _guard(setup) as guard:
+        return guard.run(task)
+
+
+def warm_up(setup: Setup) -> Opened:
+    """Start a worker, unless one is idle, and return its versions."""
+    with _guard(setup) as guard:
+        return guard.open()
+
+
+def close_workers() -> None:
+    """End every worker of this process; tasks under way raise :class:`Closed`."""
+    with _lock:
+        guards = [*_idle, *_busy]
+        _idle.clear()
+    for guard in guards:
+        guard.close()
+
+
+@contextlib.contextmanager
+def _guard(setup: Setup) -> Iterator[Guard]:
+    guard = _take(setup)
+    try:
+        yield guard
+    finally:
+        with _lock:
+            _busy.remove(guard)
+            if not guard.closed:
+                _idle.append(guard)
+
+
+def _take(setup: Setup) -> Guard:
+    if current_process().daemon:
+        raise EnvironmentProblem(
+            "this process may not start others; for Dask set distributed.worker.daemon to False "
+            "(DASK_DISTRIBUTED__WORKER__DAEMON=False)"
+        )
+    with _lock:
+        mine = [guard for guard in _idle if guard.setup == setup]
+        others = [guard for guard in _idle if guard.setup != setup]
+        guard = mine[-1] if mine else Guard(setup)
+        if mine:
+            _idle.remove(guard)
+        for other in others:
+            _idle.remove(other)
+        _busy.append(guard)
+    for other in others:
+        other.close()
+    return guard
