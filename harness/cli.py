@@ -16,11 +16,13 @@ _COMMANDS = {
     "report": "harness.commands.report:report",
     "ladder": "harness.commands.ladder:ladder",
     "fit": "harness.commands.fit:fit",
+    "diagnose": "harness.commands.diagnose:diagnose",
     "bundle": "harness.commands.bundle:bundle",
     "doctor": "harness.commands.doctor:doctor",
     "certify": "harness.commands.certify:certify",
     "cache": "harness.commands.cache:cache",
     "diff": "harness.commands.diff:diff",
+    "export": "harness.commands.export:export",
     "schema": "harness.commands.schema:schema",
 }
 """Where each command is, in the order in which --help lists them."""

@@ -27,7 +27,7 @@ def conditioning(bench: Bench) -> Conditioning:
     if bench.best is None:
         return Conditioning(**common)  # type: ignore[arg-type]
     point = bench.best.point
-    covariance = point.to_data(point.c)
+    covariance = point.to_data(np.asarray(point.c))
     size = np.sqrt(np.diag(covariance))
     hessian: tuple[float, ...] = ()
     if bench.case.design.random:

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import OptimizerRun
-from harness.diagnose.runs import Recipe, RRuns, evaluations, run_statsmodels
+from harness.diagnose.runs import Recipe, RRuns, evaluations, lifted, run_statsmodels
 from harness.engines.base import Failure, Fit, Outcome
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.rbridge import Reply, RFailure
@@ -52,18 +52,16 @@ def recipes_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
         SMALL * np.diag(1.0 / np.maximum(w, 1e-300) ** 2)
         for w, _ in zip(widths, sizes, strict=True)
     )
-    out.append(
-        Recipe("statsmodels", "bfgs", start=f"variances {SMALL:g} of residual", relative=small)
-    )
-    out.append(
-        Recipe("statsmodels", "lbfgs", start=f"variances {SMALL:g} of residual", relative=small)
-    )
+    for method in ("bfgs", "lbfgs"):
+        start = f"{SMALL:g} of residual variance"
+        out.append(Recipe("statsmodels", method, start=start, relative=small))
     if lme4 is not None and lme4.residual_variance > 0.0:
-        found = tuple(np.array(t.covariance) / lme4.residual_variance for t in lme4.random)
+        found = tuple(lifted(np.array(t.covariance) / lme4.residual_variance) for t in lme4.random)
         if [len(f) for f in found] == sizes:
             out.append(Recipe("statsmodels", start="lme4's answer", relative=found))
     if bench.best is not None:
-        out.append(Recipe("statsmodels", start="the referee's optimum", relative=bench.relative))
+        optimum = tuple(lifted(psi) for psi in bench.relative)
+        out.append(Recipe("statsmodels", start="the referee's optimum", relative=optimum))
     return out
 
 
@@ -77,8 +75,9 @@ def recipes_lme4(bench: Bench, optimizers: list[tuple[str, str]]) -> list[Recipe
             psi + 0.1 * np.diag(np.diag(psi) + 1.0 / np.maximum((t.z**2).mean(axis=0), 1e-300))
             for psi, t in zip(bench.relative, bench.case.design.random, strict=True)
         )
+        optimum = tuple(lifted(psi) for psi in bench.relative)
         out.append(Recipe("lme4", *default, start="variances enlarged", relative=perturbed))
-        out.append(Recipe("lme4", *default, start="the referee's optimum", relative=bench.relative))
+        out.append(Recipe("lme4", *default, start="the referee's optimum", relative=optimum))
     return out
 
 

@@ -182,8 +182,8 @@ def _pair(a: str, b: str, codes_a: Codes, codes_b: Codes) -> Iterator[Check]:
             key="nesting",
             level="note",
             sentence=f"{inner} is nested in {outer} in the data: each of its "
-            f"{max(levels_a, levels_b)} labels occurs in one {outer}. (1 | {outer}) + (1 | {inner}) is the same model as "
-            f"(1 | {outer}/{inner}) here.",
+            f"{max(levels_a, levels_b)} labels occurs in one {outer}. "
+            f"(1 | {outer}) + (1 | {inner}) is the same model as (1 | {outer}/{inner}) here.",
             columns=(a, b),
             numbers=numbers,
         )

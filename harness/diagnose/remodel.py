@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial, reduce
@@ -126,9 +127,7 @@ def without_effect(rung: Rung, term: int, effects: set[str]) -> Rung:
     if not intercept and not kept:
         new = bars[:term] + bars[term + 1 :]
     else:
-        pieces = [_product(t) for t in kept]
-        first: Node = Number("1" if intercept else "0")
-        effects_node = reduce(partial(Binary, "+"), pieces, first)
+        effects_node = _effects(Terms(intercept, tuple(kept)))
         new = [*bars[:term], Bar(effects_node, bar.group, double=False), *bars[term + 1 :]]
     return with_formula(rung, replace(rung.case.model.formula, bars=tuple(new)))
 
@@ -145,8 +144,7 @@ def without_fixed(rung: Rung, terms: Iterable[str]) -> Rung:
     model = rung.case.model
     gone = set(terms)
     kept = [t for t in model.fixed.terms if ":".join(render_name(a) for a in t) not in gone]
-    pieces = [_product(t) for t in kept]
-    fixed = reduce(partial(Binary, "+"), pieces, Number("1" if model.fixed.intercept else "0"))
+    fixed = _effects(Terms(model.fixed.intercept, tuple(kept)))
     return with_formula(rung, replace(model.formula, fixed=fixed))
 
 
@@ -157,8 +155,6 @@ def without_random(rung: Rung) -> Rung:
 
 def term_of_column(model: Model, column: str) -> str | None:
     """Return the fixed-effects term that a column of the design belongs to."""
-    import re
-
     plain = re.sub(r"\[[^\]]*\]", "", column)
     for term in model.fixed.terms:
         if ":".join(render_name(a) for a in term) == plain:
@@ -177,7 +173,8 @@ def _split(model: Model) -> list[Bar]:
 
 def _effects(terms: Terms) -> Node:
     pieces = [_product(t) for t in terms.terms]
-    return reduce(partial(Binary, "+"), pieces, Number("1" if terms.intercept else "0"))
+    first: Node = Number("1" if terms.intercept else "0")
+    return reduce(partial(Binary, "+"), pieces, first)
 
 
 def _group(group: tuple[str, ...]) -> Node:

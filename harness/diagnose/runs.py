@@ -38,8 +38,8 @@ class Recipe:
     method : str
         For lme4's nloptwrap and optimx, theirs.
     start : str
-        In words; ``relative`` has the covariance matrices relative to s2, term by term in the order
-        of the formula, empty for the engine's own start.
+        In words; ``relative`` has the covariance matrices relative to s2, positive definite, term
+        by term in the order of the formula; empty for the engine's own start.
     tight : bool
         Whether with strict tolerances.
     """
@@ -137,7 +137,7 @@ class RRuns:
                 next(i for i, t in enumerate(design.random) if native.as_design(t) is not None)
                 for native in native_terms(like, len(design.y))
             ]
-        factors = [_lower(relative[i]) for i in order]
+        factors = [np.linalg.cholesky(relative[i]) for i in order]
         return np.concatenate([f[np.triu_indices(len(f))[::-1]] for f in factors])
 
     def _fit(self, reply: Reply) -> Fit:
@@ -184,7 +184,7 @@ def evaluations(reply: Reply | None) -> int | None:
     return None if math.isnan(count) else int(count)
 
 
-def _lower(psi: Array) -> Array:
-    """Lower-triangular factor with a little on the diagonal, so that no start is singular."""
+def lifted(psi: Array) -> Array:
+    """Add a little to the diagonal, so that a covariance matrix to start from is never singular."""
     size = float(np.diag(psi).max(initial=0.0)) + 1e-6
-    return np.linalg.cholesky(psi + 1e-6 * size * np.eye(len(psi)))
+    return np.asarray(psi + 1e-6 * size * np.eye(len(psi)))

@@ -53,7 +53,7 @@ class StatsmodelsEngine:
         Optimizer of the default setting, as ``MixedLM.fit(method=...)``; its own chain without it.
     start : sequence of (q, q) arrays, optional
         Where the default setting starts: the covariance matrix of each term relative to the
-        residual variance; the identity without it.
+        residual variance, positive definite; the identity without it.
     tolerances : mapping, optional
         More arguments of ``MixedLM.fit``, ``{"gtol": 1e-10}``.
     """
@@ -255,14 +255,10 @@ def _mixed(case: Case, setting: Setting, messages: list[Message], engine: Statsm
 def _start(
     case: Case, spelling: MixedLMSpelling, model: Any, relative: Sequence[Array]
 ) -> MixedLMParams:
-    """Return starting values: covariance matrices, term by term, relative to s2.
-
-    MixedLM takes their Cholesky factor, so that a singular one gets a little on its diagonal.
-    """
+    """Return starting values of covariance matrices given term by term, relative to s2."""
     covariance, components = np.eye(model.k_re), np.ones(model.k_vc)
     for i, component in enumerate(spelling.components):
         psi = np.asarray(relative[i], dtype=np.float64)
-        psi = psi + np.diag(1e-6 * np.maximum(np.diag(psi), float(np.diag(psi).max()) + 1e-6))
         if component is not None:
             components[model.exog_vc.names.index(component)] = psi[0, 0]
         else:

@@ -1,0 +1,232 @@
+"""The answer in plain sentences, each with a number of the diagnosis behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from harness.campaign.records import CaseRecord
+from harness.diagnose.bench import Bench
+from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Singular
+from harness.diagnose.messages import OPTIMAL
+from harness.diagnose.words import count, listed, number
+from harness.engines.base import Failure, Fit
+from harness.verdicts.audit import Audit
+
+SAME = ("AGREE", "TOLERANCE", "DEFINITION", "CODING")
+
+
+def agreement(record: CaseRecord, engines: Sequence[str]) -> Agreement:
+    """Say whether the user's engines agree."""
+    fits = [record.fit(engine) for engine in engines]
+    if not any(isinstance(fit, Fit) for fit in fits):
+        return "no fit"
+    if len(engines) == 1:
+        return "one engine"
+    return "agree" if record.verdicts[0].verdict in SAME else "differ"
+
+
+def answer(
+    record: CaseRecord,
+    bench: Bench,
+    engines: Sequence[str],
+    causes: Sequence[Cause],
+    checks: Sequence[Check],
+    conclusions: Sequence[Conclusion],
+    singular: Sequence[Singular],
+    alpha: float,
+) -> tuple[str, ...]:
+    """Write the answer: do they agree, who is right, what it changes, why, what to do."""
+    parts = [_first(record, bench, engines, checks)]
+    truly = [s for s in singular if s.truly]
+    for item in truly:
+        parts.append(f"The fit is singular: {item.direction_in_words}.")
+    parts += _changes(conclusions, alpha)
+    if causes and causes[0].key != "true-boundary":
+        parts.append(f"Why: {_lower(causes[0].title)}.")
+    parts += _what_to_do(causes)
+    return tuple(parts)
+
+
+def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
+    """List what helped, a line for each cause, most important first."""
+    out: dict[str, None] = {}
+    for cause in causes:
+        for remedy in cause.remedies:
+            if remedy.helped:
+                out[f"{remedy.title}: {remedy.sentence}"] = None
+                break
+    return tuple(out)
+
+
+def _first(
+    record: CaseRecord, bench: Bench, engines: Sequence[str], checks: Sequence[Check]
+) -> str:
+    stops = [c for c in checks if c.level == "stop"]
+    fits = {e: record.fit(e) for e in engines}
+    failed = {e: f for e, f in fits.items() if isinstance(f, Failure)}
+    if failed:
+        return _without_fit(record, bench, failed, [e for e in engines if e not in failed], stops)
+    if len(engines) == 1:
+        return _alone(record, bench, engines[0])
+    verdict = record.verdicts[0]
+    both = listed(list(engines))
+    wrong = [e for e in engines if _is_wrong(record.audit(e))]
+    match verdict.verdict:
+        case "AGREE":
+            digits = _digits(record)
+            exact = f" to {digits:.1f} digits or more" if math.isfinite(digits) else ""
+            return (
+                f"Yes: {both} agree{exact} in estimates, standard errors, degrees of freedom and "
+                f"p values, and both are right{_best(record, engines)}."
+            )
+        case "TOLERANCE" | "DEFINITION" | "CODING":
+            return (
+                f"Yes: {both} are at the same optimum{_best(record, engines)}. {verdict.sentence}"
+            )
+        case "WRONG_OPTIMUM" if wrong:
+            right = [e for e in engines if e not in wrong]
+            short = listed([_short(record.audit(e)) for e in wrong])
+            if right:
+                return f"No: they disagree, and {listed(right)} is right. {short}."
+            return f"No: they disagree, and neither is right. {short}."
+        case _:
+            return f"No: {verdict.sentence}"
+
+
+def _is_wrong(audit: Audit | None) -> bool:
+    return audit is not None and (
+        audit.certificate not in OPTIMAL or not audit.gls_distance <= 1e-3
+    )
+
+
+def _best(record: CaseRecord, engines: Sequence[str]) -> str:
+    gaps = [a.gap / 2.0 for e in engines if (a := record.audit(e)) is not None]
+    if not gaps or record.criterion == "OLS":
+        return ""
+    return f" (at most {number(max(*gaps, 0.0))} below the best log-likelihood known)"
+
+
+def _short(audit: Audit | None) -> str:
+    assert audit is not None
+    if audit.certificate == "outside the parameter space":
+        return f"{audit.engine}'s variances are no valid covariance matrix"
+    if audit.certificate in OPTIMAL:
+        return (
+            f"{audit.engine}'s fixed effects are {number(audit.gls_distance)} SE from those that "
+            "its own variances give"
+        )
+    text = f"{audit.engine} stopped {number(0.5 * audit.gap)} short in log-likelihood"
+    if audit.certificate == "false boundary":
+        text = (
+            f"{audit.engine} is stuck at a false boundary, {number(0.5 * audit.gap)} short in "
+            "log-likelihood"
+        )
+    if audit.distances:
+        name, far = max(audit.distances, key=lambda d: d[1])
+        text += f"; its {_quantity(name)} is {number(far)} SE from the right one"
+    return text
+
+
+def _quantity(name: str) -> str:
+    group, colon, effect = name.partition(": ")
+    return f"variance of {effect} by {group}" if colon else f"estimate of {name}"
+
+
+def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
+    audit = record.audit(engine)
+    if audit is None:
+        return (
+            f"{engine} has a fit, and nothing can be said of whether it is right: the referee "
+            f"could not evaluate it ({bench.reason})."
+        )
+    if _is_wrong(audit):
+        return f"No, {engine}'s answer is not right: {_short(audit)}."
+    if record.criterion == "OLS":
+        return f"Yes: {engine}'s answer is right; least squares has a closed form."
+    return (
+        f"Yes: {engine}'s answer is right. It is the optimum, {number(max(0.5 * audit.gap, 0.0))} "
+        f"below the best log-likelihood that the referee knows ({audit.certificate})."
+    )
+
+
+def _without_fit(
+    record: CaseRecord,
+    bench: Bench,
+    failed: dict[str, Failure],
+    others: list[str],
+    stops: Sequence[Check],
+) -> str:
+    what = {"unsupported": "cannot express this model", "refused": "refuses these data"}
+    said = listed([f"{e} {what.get(f.reason, 'gives no answer')}" for e, f in failed.items()])
+    first = next(iter(failed.values()))
+    why = _sentence(stops[0].sentence if stops else _one_line(first.text))
+    rest = ""
+    for engine in others:
+        audit, fit = record.audit(engine), record.fit(engine)
+        if stops and isinstance(fit, Fit):
+            rest = f" {engine} gives numbers, which these data do not determine as asked."
+            if len(fit.coefficients) != len(bench.case.design.x_names):
+                rest = (
+                    f" {engine} fits {count(len(fit.coefficients), 'column')} of "
+                    f"{len(bench.case.design.x_names)}, a smaller model."
+                )
+        elif audit is not None:
+            rest = (
+                f" {engine}'s answer is not right: {_short(audit)}."
+                if _is_wrong(audit)
+                else f" {engine}'s answer is right: {number(max(0.5 * audit.gap, 0.0))} below the "
+                "best log-likelihood known."
+            )
+    return f"{said[0].upper() if said[0].isupper() else said[0]}{said[1:]}. {why}{rest}"
+
+
+def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
+    changed = [c for c in conclusions if c.changed]
+    if changed:
+        yield from (f"This changes a conclusion. {c.sentence}" for c in changed)
+        return
+    seen = [c for c in conclusions if len(c.printed) + (c.right is not None) > 1]
+    if seen:
+        yield (
+            f"No conclusion changes: the p values of {count(len(seen), 'fixed effect')} are on the "
+            f"same side of {alpha:g} for everyone."
+        )
+
+
+def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
+    lines = advice(causes)
+    if lines:
+        yield f"What to do: {lines[0]}."
+        return
+    tried = [r for c in causes for r in c.remedies]
+    if tried:
+        many = f"of {len(tried)} remedies tried" if len(tried) > 1 else "the one remedy tried"
+        yield (
+            f"What to do is not known; {many}, none helped. The last: {tried[-1].title} {tried[-1].sentence}."
+        )
+
+
+def _digits(record: CaseRecord) -> float:
+    found = [
+        c.digits
+        for c in record.comparisons
+        if c.setting == "default" and c.quantity in ("estimate", "se", "df", "p")
+    ]
+    return min(min(found, default=math.nan), 15.9)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!")) else f"{text}."
+
+
+def _lower(text: str) -> str:
+    return (
+        text
+        if text[:2].isupper() or text.startswith(("MixedLM", "REML"))
+        else (text[0].lower() + text[1:])
+    )

@@ -1,0 +1,412 @@
+"""Remedies, each of them run: what is not run is not recommended, what does not help is said so."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.campaign.case_record import case_record
+from harness.campaign.records import CaseRecord
+from harness.cases.ladder import Rung
+from harness.cases.spelling import NotExpressible, mixedlm_spelling, python_call, r_call
+from harness.diagnose.bench import Bench, bench_of
+from harness.diagnose.convergence import Run, recipes_lme4, recipes_statsmodels
+from harness.diagnose.diagnosis import Remedy, Snapshot
+from harness.diagnose.messages import OPTIMAL
+from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
+from harness.diagnose.words import number, p_value
+from harness.engines.base import Engine, Fit
+from harness.errors import BadInput
+from harness.verdicts.verdict import VerdictClass
+
+Array = NDArray[np.float64]
+
+SEVERITY: dict[VerdictClass, int] = {
+    "AGREE": 0,
+    "TOLERANCE": 1,
+    "DEFINITION": 2,
+    "CODING": 2,
+    "WRONG_OPTIMUM": 3,
+    "DIFFERENT_MODEL": 3,
+    "UNEXPLAINED": 4,
+    "DATA_MISMATCH": 4,
+    "UNSUPPORTED": 5,
+    "FAILED": 5,
+    "ENVIRONMENT": 6,
+}
+"""How far a verdict is from agreement; a remedy that lowers it has helped."""
+
+TRIES = 4
+"""Other optimizers tried for one engine before other starts are."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What remedies are run with.
+
+    Attributes
+    ----------
+    pair : (Engine, Engine)
+        Those of the record.
+    engines : tuple of str
+        The user's.
+    """
+
+    bench: Bench
+    record: CaseRecord
+    engines: tuple[str, ...]
+    pair: tuple[Engine, Engine]
+    r_runs: RRuns | None
+    runs: Sequence[Run]
+    alpha: float
+    _cache: dict[str, CaseRecord] = field(default_factory=dict)
+
+    def refit(self, rung: Rung) -> CaseRecord:
+        """Run both engines, as they come, on another model or on data written otherwise."""
+        key = f"{rung.case.model.formula.text} {rung.case.table.checksum()}"
+        if key not in self._cache:
+            started = time.perf_counter()
+            begun = [engine.begin(rung.case, "default") for engine in self.pair]
+            self._cache[key] = case_record(
+                rung,
+                [wait() for wait in begun],
+                engines=(self.pair[0].name, self.pair[1].name),
+                settings=("default",),
+                seconds=time.perf_counter() - started,
+            )
+        return self._cache[key]
+
+    def before(self, engine: str) -> Snapshot:
+        """Describe the engine's default fit."""
+        outcome = self.record.fit(engine)
+        assert outcome is not None
+        return self.bench.snapshot(outcome, verdict=self.record.verdicts[0].verdict)
+
+
+def other_routes(shop: Workshop, engine: str) -> list[Remedy]:
+    """Try other optimizers, tolerances and starts until one reaches the optimum."""
+    out: list[Remedy] = []
+    for recipe in _routes(shop, engine):
+        remedy = _route(shop, recipe)
+        out.append(remedy)
+        if remedy.helped:
+            break
+    return out
+
+
+def _routes(shop: Workshop, engine: str) -> list[Recipe]:
+    if engine == "statsmodels":
+        reference = shop.record.fit("lme4")
+        found = recipes_statsmodels(shop.bench, reference if isinstance(reference, Fit) else None)
+        order: tuple[str, ...] = ("lbfgs", "powell", "bfgs", "cg", "nm")
+    elif engine == "lme4" and shop.r_runs is not None:
+        pairs = [("nloptwrap", "NLOPT_LN_BOBYQA"), ("bobyqa", ""), ("Nelder_Mead", "")]
+        found = recipes_lme4(shop.bench, pairs)
+        order = ("bobyqa", "nloptwrap BOBYQA", "Nelder_Mead")
+    else:
+        return []
+    own = [r for r in found if r.optimizer and not r.relative and not _is_default(r)]
+    own.sort(key=lambda r: (order.index(r.label) if r.label in order else 9, r.tight))
+    started = [r for r in found if r.relative]
+    return [*own[:TRIES], *started]
+
+
+def _is_default(recipe: Recipe) -> bool:
+    return recipe.label == "nloptwrap BOBYQA" and not recipe.tight and not recipe.relative
+
+
+def _route(shop: Workshop, recipe: Recipe) -> Remedy:
+    run = next((r for r in shop.runs if _same(r.recipe, recipe)), None)
+    if run is not None:
+        outcome = run.outcome
+    elif recipe.engine == "statsmodels":
+        outcome = run_statsmodels(shop.bench.case, recipe)
+    else:
+        assert shop.r_runs is not None
+        several = len(shop.bench.case.design.random) > 1 and bool(recipe.relative)
+        like = None
+        if several:
+            like = shop.r_runs.begin(Recipe("lme4", "nloptwrap", "NLOPT_LN_BOBYQA"))()[1]
+        outcome, _ = shop.r_runs.begin(recipe, like)()
+    before, after = shop.before(recipe.engine), shop.bench.snapshot(outcome)
+    helped = after.certificate in OPTIMAL
+    return Remedy(
+        kind="start" if recipe.relative else "tolerance" if recipe.tight else "optimizer",
+        title=_title(recipe),
+        engine=recipe.engine,
+        r_code=_r_code(shop, recipe) if recipe.engine == "lme4" else "",
+        python_code=_python_code(shop, recipe) if recipe.engine == "statsmodels" else "",
+        helped=helped,
+        before=before,
+        after=after,
+        sentence=_change(before, after, helped),
+        seconds=outcome.seconds,
+    )
+
+
+def _same(a: Recipe, b: Recipe) -> bool:
+    return (a.engine, a.label, a.start, a.tight) == (b.engine, b.label, b.start, b.tight)
+
+
+def _title(recipe: Recipe) -> str:
+    if recipe.relative:
+        return f"start {recipe.engine} from {_article(recipe.start)}"
+    if recipe.tight:
+        return f"{recipe.engine} with {recipe.label} and tight tolerances"
+    return f"{recipe.engine} with {recipe.label}"
+
+
+def _article(start: str) -> str:
+    return {
+        "variances enlarged": "variances a tenth larger than the best point's",
+    }.get(start, start if start.startswith(("the ", "lme4")) else f"variances {start}")
+
+
+def _r_code(shop: Workshop, recipe: Recipe) -> str:
+    control = {
+        "nloptwrap": f', optCtrl = list(algorithm = "{recipe.method}"',
+    }.get(recipe.optimizer, "")
+    if recipe.tight:
+        control += (
+            ", " if control else ", optCtrl = list("
+        ) + "xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, maxeval = 20000"
+    closed = f"{control})" if control else ""
+    call = r_call(shop.bench.case.model).removesuffix(")")
+    start = ""
+    if recipe.relative:
+        values = [v for psi in recipe.relative for v in _theta_of(psi)]
+        start = f", start = c({', '.join(f'{v:.6g}' for v in values)})"
+        if len(recipe.relative) > 1:
+            start += "  # theta, in lme4's order of the terms"
+    return f'{call}{start},\n  control = lmerControl(optimizer = "{recipe.optimizer}"{closed}))'
+
+
+def _theta_of(psi: Array) -> list[float]:
+    lower = np.linalg.cholesky(psi)
+    columns, rows = np.triu_indices(len(lower))
+    return [float(v) for v in lower[rows, columns]]
+
+
+def _python_code(shop: Workshop, recipe: Recipe) -> str:
+    call = python_call(shop.bench.case.model, shop.bench.case.table)
+    extra = [f"method={recipe.optimizer!r}"] if recipe.optimizer else []
+    extra += [f"{k}={v:g}" for k, v in recipe.tolerances.items()]
+    lines = ""
+    if recipe.relative:
+        spelling = mixedlm_spelling(shop.bench.case.model, shop.bench.case.table, aliased=False)
+        inside = [p for p, c in zip(recipe.relative, spelling.components, strict=True) if c is None]
+        vc = [
+            f"{p[0, 0]:.6g}"
+            for p, c in zip(recipe.relative, spelling.components, strict=True)
+            if c is not None
+        ]
+        matrix = inside[0] if len(inside) == 1 else np.diag([p[0, 0] for p in inside])
+        values = [[float(f"{v:.6g}") for v in row] for row in matrix.tolist()]
+        arguments = ["np.zeros(model.k_fe)"]
+        if inside:
+            arguments.append(f"np.array({values})")
+        if vc:
+            arguments.append(f"vcomp=np.array([{', '.join(vc)}])")
+        lines = f"start = MixedLMParams.from_components({', '.join(arguments)})\n"
+        extra.append("start_params=start")
+    head, _, last = call.rpartition("\n")
+    last = last.removesuffix(")") + "".join(f", {e}" for e in extra) + ")"
+    return f"{head}\n{lines}{last}" if head else f"{lines}{last}"
+
+
+def _change(before: Snapshot, after: Snapshot, helped: bool) -> str:
+    """Say what a remedy changed, before and after."""
+    if after.loglik is None:
+        return f"did not help: no fit ({after.text})"
+    if before.loglik is None:
+        text = f"there is a fit now: log-likelihood {number(after.loglik)}"
+    else:
+        text = (
+            f"{number(max(before.gap or 0.0, 0.0))} -> {number(max(after.gap or 0.0, 0.0))} below "
+            "the best log-likelihood"
+        )
+    shown = _focus(before, after)
+    return f"{'helped' if helped else 'did not help'}: {text}{shown}"
+
+
+def _focus(before: Snapshot, after: Snapshot) -> str:
+    if before.focus is None or after.focus is None or before.focus.name != after.focus.name:
+        return ""
+    a, b = before.focus, after.focus
+    return (
+        f"; {a.name} {number(a.estimate)} -> {number(b.estimate)}, SE {number(a.se)} -> "
+        f"{number(b.se)}, {p_value(a.p)} -> {p_value(b.p).removeprefix('p = ')}"
+    )
+
+
+def remodelled(
+    shop: Workshop,
+    kind: str,
+    title: str,
+    make: Callable[[], Rung],
+    *,
+    judge: Callable[[CaseRecord], tuple[bool, str]],
+    same_model: bool,
+    r_first: str = "",
+    python_first: str = "",
+) -> Remedy | None:
+    """Run both engines on a changed model or changed data; None when that cannot be written.
+
+    ``judge`` says whether it helped and why, from the new record; ``r_first`` and ``python_first``
+    are lines that change the data.
+    """
+    try:
+        rung = make()
+        record = shop.refit(rung)
+    except BadInput:
+        return None
+    engine = _shown_engine(shop)
+    outcome = record.fit(engine)
+    assert outcome is not None
+    bench = bench_of(rung, [f for f in record.fits if isinstance(f, Fit)])
+    after = bench.snapshot(outcome, verdict=record.verdicts[0].verdict)
+    before = shop.before(engine)
+    helped, why = judge(record)
+    verdicts = f"verdict {before.verdict or 'none'} -> {after.verdict or 'none'}"
+    sentence = f"{'helped' if helped else 'did not help'}: {why}; {verdicts}{_focus(before, after)}"
+    model, table = rung.case.model, rung.case.table
+    return Remedy(
+        kind=kind,
+        title=title,
+        engine="",
+        r_code="\n".join(p for p in (r_first, r_call(model)) if p),
+        python_code="\n".join(p for p in (python_first, python_call(model, table)) if p),
+        helped=helped,
+        same_model=same_model,
+        before=before,
+        after=after,
+        sentence=sentence,
+        seconds=record.seconds,
+    )
+
+
+def _shown_engine(shop: Workshop) -> str:
+    """Return the engine whose numbers are shown: the one at fault, else the user's last."""
+    for engine in shop.record.verdicts[0].engines:
+        if engine in shop.engines:
+            return engine
+    return shop.engines[-1]
+
+
+def by_verdict(shop: Workshop, *gone: str) -> Callable[[CaseRecord], tuple[bool, str]]:
+    """Judge by the verdict: nearer to agreement, and none of the causes ``gone`` left."""
+    before = shop.record.verdicts[0]
+
+    def judge(record: CaseRecord) -> tuple[bool, str]:
+        after = record.verdicts[0]
+        left = [cause for cause in gone if cause in after.causes]
+        nearer = SEVERITY[after.verdict] < SEVERITY[before.verdict]
+        cured = bool(gone) and not left and any(c in before.causes for c in gone)
+        fine = SEVERITY[after.verdict] <= min(SEVERITY[before.verdict], 2)
+        if left:
+            return False, f"{', '.join(left)} is still there"
+        digits = _least_digits(record)
+        text = f"{digits:.1f} digits agree" if math.isfinite(digits) else after.sentence.rstrip(".")
+        return nearer or (cured and fine), text
+
+    return judge
+
+
+def _least_digits(record: CaseRecord) -> float:
+    found = [
+        c.digits
+        for c in record.comparisons
+        if c.setting == "default" and c.quantity in ("estimate", "se", "df", "p")
+    ]
+    return min(found, default=math.nan)
+
+
+def tightened(shop: Workshop, judge: Callable[[Fit], tuple[bool, str]]) -> list[Remedy]:
+    """Take the tight setting, which the standard run has, as a remedy of each engine."""
+    out = []
+    for engine in shop.engines:
+        outcome = shop.record.fit(engine, "tight")
+        if not isinstance(outcome, Fit):
+            continue
+        helped, why = judge(outcome)
+        before, after = shop.before(engine), shop.bench.snapshot(outcome)
+        out.append(
+            Remedy(
+                kind="tolerance",
+                title=f"{engine} with tight tolerances ({'; '.join(outcome.settings[:3])})",
+                engine=engine,
+                r_code=_r_code(shop, Recipe("lme4", "nloptwrap", "NLOPT_LN_BOBYQA", tight=True))
+                if engine == "lme4"
+                else "",
+                python_code=_python_code(
+                    shop, Recipe("statsmodels", "bfgs", tolerances={"gtol": 1e-10})
+                )
+                if engine == "statsmodels"
+                else "",
+                helped=helped,
+                before=before,
+                after=after,
+                sentence=f"{'helped' if helped else 'did not help'}: {why}{_focus(before, after)}",
+                seconds=outcome.seconds,
+            )
+        )
+    return out
+
+
+def incomplete_rows(shop: Workshop) -> Remedy | None:
+    """Give MixedLM the rows as they are, and then the complete ones."""
+    case = shop.bench.case
+    outcome = shop.record.fit("statsmodels")
+    if not isinstance(outcome, Fit) or not case.design.random:
+        return None
+    try:
+        spelling = mixedlm_spelling(case.model, case.table, aliased=True)
+    except NotExpressible:
+        return None
+    if not spelling.group or len(spelling.group) > 1 or spelling.vc_formula:
+        return None
+    said = _mixedlm_on_all_rows(shop, spelling.formula, spelling.group[0], spelling.re_formula)
+    before = Snapshot(
+        engine="statsmodels",
+        formula=case.model.formula.text,
+        text=f"MixedLM on all {case.table.n_rows} rows: {said}",
+    )
+    after = shop.before("statsmodels")
+    helped = said.startswith("it raises")
+    return Remedy(
+        kind="rows",
+        title="drop the incomplete rows, by the columns of the model",
+        engine="statsmodels",
+        python_code=python_call(case.model, case.table),
+        helped=helped,
+        before=before,
+        after=after,
+        sentence=f"{'helped' if helped else 'made no difference'}: on all {case.table.n_rows} rows "
+        f"{said}; on the {outcome.n_obs} complete ones it has a log-likelihood of "
+        f"{number(after.loglik)}",
+    )
+
+
+def _mixedlm_on_all_rows(shop: Workshop, formula: str, group: str, effects: str | None) -> str:
+    import statsmodels.formula.api as smf
+
+    from harness.engines.captured import captured
+
+    case = shop.bench.case
+    frame = case.table.frame(aliased=True)
+    alias = case.table.alias
+    column = alias.get(f"factor({group})", alias[group])
+    try:
+        with captured([]):
+            result = smf.mixedlm(formula, frame, groups=frame[column], re_formula=effects).fit(
+                reml=case.model.criterion == "REML"
+            )
+    except Exception as error:  # whatever it raises is what a user would see
+        first = str(error).strip().splitlines()
+        return f"it raises {type(error).__name__} ({first[0] if first else ''})"
+    return f"it fits {int(result.nobs)} rows"

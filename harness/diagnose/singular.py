@@ -1,0 +1,335 @@
+"""Singular fits: which term, which direction, truly or not, and what is left without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from harness.campaign.records import CaseRecord
+from harness.cases.ladder import Rung
+from harness.cases.spelling import lme4_formula, python_call
+from harness.diagnose.bench import Bench
+from harness.diagnose.diagnosis import Shift, Singular
+from harness.diagnose.remodel import uncorrelated, without_effect
+from harness.diagnose.words import listed, number
+from harness.engines.base import Fit
+from harness.errors import BadInput
+from harness.referee.deviance import Likelihood
+from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
+from harness.referee.optimality import NULL_VARIANCE
+from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.satterthwaite import ContrastTest, contrast_tests
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """The model without a direction, with its best point.
+
+    ``lost`` is the log-likelihood that it costs, ``p`` of the likelihood-ratio test with
+    ``parameters`` degrees of freedom; on the boundary that p is too large, at most by a factor of
+    two for one variance (Self and Liang 1987).
+    """
+
+    kind: str
+    title: str
+    rung: Rung
+    best: Optimum
+    lost: float
+    parameters: int
+    p: float
+
+    @property
+    def singular(self) -> bool:
+        """Whether the reduced model's best point is singular again."""
+        return self.best.optimality.singular
+
+
+@dataclass(frozen=True)
+class Direction:
+    """The null direction of a term's covariance matrix, effects at unit root mean square."""
+
+    kind: str
+    weights: Array
+    widths: Array
+    proportions: Array
+    null_effects: tuple[int, ...]
+
+
+def direction_of(psi: Array, z: Array) -> Direction:
+    """Find the direction without variance of Psi (q, q), relative to s2, of effects Z (n, q)."""
+    widths = np.sqrt((z**2).mean(axis=0))
+    widths = np.where(widths > 0.0, widths, 1.0)
+    scaled = np.outer(widths, widths) * psi
+    values, vectors = np.linalg.eigh(scaled)
+    total = max(float(values.sum()), np.finfo(float).tiny)
+    weights = vectors[:, 0] * np.sign(vectors[np.argmax(np.abs(vectors[:, 0])), 0])
+    diagonal = np.diag(scaled)
+    null = tuple(np.flatnonzero(diagonal <= NULL_VARIANCE).tolist())
+    if null:
+        kind = "variance 0"
+    elif len(psi) == 2:
+        kind = "correlation 1" if scaled[0, 1] > 0.0 else "correlation -1"
+    else:
+        kind = "combination"
+    proportions = np.maximum(values[::-1], 0.0) / total
+    return Direction(kind, weights / np.abs(weights).max(), widths, proportions, null)
+
+
+def singular_terms(
+    bench: Bench, record: CaseRecord, engines: tuple[str, ...]
+) -> tuple[Singular, ...]:
+    """Describe every term that lacks rank, at the best point or at an engine's false boundary."""
+    if bench.best is None or not bench.case.design.random:
+        return ()
+    return (*_truly(bench, record), *_falsely(bench, record, engines))
+
+
+def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
+    best = bench.best
+    assert best is not None
+    for t, (term, rank) in enumerate(
+        zip(bench.case.design.random, best.optimality.ranks, strict=True)
+    ):
+        if rank == len(term.names):
+            continue
+        found = direction_of(bench.relative[t], term.z)
+        words = in_words(found, term.group, term.names)
+        every = reductions(bench, t)
+        chosen = preferred(every)
+        shifts: tuple[Shift, ...] = ()
+        text = (
+            f"({', '.join(term.names)} | {term.group}) is truly singular, rank {rank} of "
+            f"{len(term.names)}: {words}. The certificate confirms it (dual eigenvalue "
+            f"{number(best.optimality.dual)}, not below -0.001)."
+        )
+        if chosen is not None:
+            shifts = shifts_of(bench, chosen)
+            text += (
+                f" Without it, {lme4_formula(chosen.rung.case.model)} has a log-likelihood "
+                f"{number(chosen.lost)} lower."
+            )
+        yield Singular(
+            fit="best",
+            group=term.group,
+            names=term.names,
+            rank=rank,
+            truly=True,
+            kind=found.kind,
+            direction=tuple(zip(term.names, found.weights.tolist(), strict=True)),
+            direction_in_words=words,
+            proportions=tuple(found.proportions.tolist()),
+            dual=best.optimality.dual,
+            loglik=bench.loglik,
+            loglik_reduced=None if chosen is None else -0.5 * chosen.best.deviance,
+            reduced_formula="" if chosen is None else lme4_formula(chosen.rung.case.model),
+            reduced_python=""
+            if chosen is None
+            else python_call(chosen.rung.case.model, chosen.rung.case.table),
+            shifts=shifts,
+            df_warning=_df_warning(bench, record, chosen),
+            sentence=text,
+        )
+
+
+def _falsely(bench: Bench, record: CaseRecord, engines: tuple[str, ...]) -> Iterator[Singular]:
+    best = bench.best
+    assert best is not None
+    for engine in engines:
+        fit, audit = record.fit(engine), record.audit(engine)
+        if not isinstance(fit, Fit) or audit is None or audit.certificate != "false boundary":
+            continue
+        for term, own, rank, right in zip(
+            bench.case.design.random, fit.random, audit.ranks, best.optimality.ranks, strict=True
+        ):
+            if rank == len(term.names):
+                continue
+            found = direction_of(np.array(own.covariance) / fit.residual_variance, term.z)
+            words = in_words(found, term.group, term.names)
+            yield Singular(
+                fit=engine,
+                group=term.group,
+                names=term.names,
+                rank=rank,
+                truly=False,
+                kind=found.kind,
+                direction=tuple(zip(term.names, found.weights.tolist(), strict=True)),
+                direction_in_words=words,
+                proportions=tuple(found.proportions.tolist()),
+                dual=audit.dual,
+                loglik=bench.loglik,
+                loglik_reduced=audit.loglik,
+                sentence=f"{engine} stands at a false boundary of ({', '.join(term.names)} | "
+                f"{term.group}): {words}, but the log-likelihood rises by "
+                f"{number(0.5 * audit.gap)} away from it (dual eigenvalue {number(audit.dual)}); "
+                f"the best point has rank {right} of {len(term.names)}.",
+            )
+
+
+def in_words(found: Direction, group: str, names: tuple[str, ...]) -> str:
+    """Say which direction has no variance, in the user's column names."""
+    if found.kind == "variance 0":
+        gone = [names[i] for i in found.null_effects]
+        verb = "has" if len(gone) == 1 else "have"
+        return f"{listed(gone)} {verb} variance 0 between the groups of {group}"
+    weights = found.weights * found.widths
+    if len(names) == 2 and names[0] == "Intercept" and abs(weights[0]) > 0.0:
+        sign = "1" if found.kind == "correlation 1" else "-1"
+        at = weights[1] / weights[0]
+        return (
+            f"intercept and {names[1]} are correlated {sign} over the groups of {group}: the lines "
+            f"of all groups meet at {names[1]} = {number(at)}"
+        )
+    if len(names) == 2:
+        return f"{names[0]} and {names[1]} are {found.kind.replace('correlation', 'correlated')}"
+    shown = [
+        f"{number(w)} x {name}"
+        for w, name in zip(found.weights, names, strict=True)
+        if abs(w) > 0.05
+    ]
+    return (
+        f"the combination {' + '.join(shown)} (effects at unit root mean square) has variance 0 "
+        f"between the groups of {group}"
+    )
+
+
+def reductions(bench: Bench, t: int) -> list[Reduction]:
+    """Fit the models without the null direction that the formula language can write."""
+    term = bench.case.design.random[t]
+    found = direction_of(bench.relative[t], term.z)
+    effects = f"({', '.join(term.names)} | {term.group})"
+    options: list[tuple[str, str, Rung]] = []
+
+    def offer(kind: str, title: str, make: object) -> None:
+        assert callable(make)
+        try:
+            options.append((kind, title, make()))
+        except BadInput:  # a model that the language or the data do not allow
+            return
+
+    rung = bench.rung
+    if found.kind == "variance 0":
+        gone = {term.names[i] for i in found.null_effects}
+        offer(
+            "drop-term",
+            f"take {listed(sorted(gone))} out of {effects}",
+            lambda: without_effect(rung, t, gone),
+        )
+    elif len(term.names) > 1:
+        offer(
+            "uncorrelate",
+            f"make the effects of {effects} uncorrelated",
+            lambda: uncorrelated(rung, t),
+        )
+        for name in term.names[1:]:
+            offer(
+                "drop-term",
+                f"take {name} out of {effects}",
+                lambda name=name: without_effect(rung, t, {name}),
+            )
+        if term.names[0] == "Intercept":
+            offer(
+                "drop-term",
+                f"take the intercept out of {effects}",
+                lambda: without_effect(rung, t, {"Intercept"}),
+            )
+    out = []
+    for kind, title, reduced in options:
+        found_best = best_of(reduced, reml=bench.case.model.criterion == "REML")
+        if found_best is None:
+            continue
+        lost = bench.loglik + 0.5 * found_best.deviance
+        parameters = _parameters(bench.rung) - _parameters(reduced)
+        p = float(stats.chi2.sf(max(2.0 * lost, 0.0), max(parameters, 1)))
+        out.append(Reduction(kind, title, reduced, found_best, lost, parameters, p))
+    return out
+
+
+def best_of(rung: Rung, *, reml: bool) -> Optimum | None:
+    """Best point of a model by a given criterion; None when the referee cannot evaluate it."""
+    try:
+        return find_optimum(Likelihood(rung.case.design, reml=reml))
+    except ValueError:
+        return None
+
+
+def _parameters(rung: Rung) -> int:
+    return sum(len(t.names) * (len(t.names) + 1) // 2 for t in rung.case.design.random)
+
+
+def preferred(every: list[Reduction]) -> Reduction | None:
+    """Choose the reduced model: see :func:`order_of_preference`."""
+    return min(every, key=order_of_preference, default=None)
+
+
+def order_of_preference(reduction: Reduction) -> tuple[bool, bool, bool, float]:
+    """Sort reduced models, the one to try first first.
+
+    Those that are not singular again, then those that the data do not speak against, then those
+    that keep the intercept (a line through one point for all groups is rarely meant), then by
+    log-likelihood.
+    """
+    keeps = "take the intercept" not in reduction.title
+    return reduction.singular, reduction.p < 0.05, not keeps, reduction.lost
+
+
+def tests_of(best: Optimum) -> tuple[ContrastTest, ...]:
+    """Test every fixed effect at a best point."""
+    return contrast_tests(best.point, np.eye(best.point.likelihood.products.p))
+
+
+def shifts_of(bench: Bench, reduction: Reduction) -> tuple[Shift, ...]:
+    """Compare the fixed effects of the full and of the reduced model, both at their best points."""
+    assert bench.best is not None
+    pairs = zip(
+        bench.case.design.x_names, tests_of(bench.best), tests_of(reduction.best), strict=True
+    )
+    return tuple(
+        Shift(
+            name=name,
+            estimate=full.estimate,
+            estimate_reduced=less.estimate,
+            se=full.se,
+            se_reduced=less.se,
+            p=full.p,
+            p_reduced=less.p,
+        )
+        for name, full, less in pairs
+    )
+
+
+def _df_warning(bench: Bench, record: CaseRecord, chosen: Reduction | None) -> str:
+    """Say where degrees of freedom move, with every number that can be had for the focus."""
+    assert bench.best is not None
+    names = bench.case.design.x_names
+    j = names.index(bench.rung.focus)
+    own = tests_of(bench.best)[j].df
+    other: list[tuple[str, float]] = []
+    if chosen is not None:
+        other.append(("in the reduced model", tests_of(chosen.best)[j].df))
+    fit = record.fit("lme4")
+    if isinstance(fit, Fit):
+        row = next((c for c in fit.coefficients if c.name == names[j]), None)
+        if row is not None and row.df is not None:
+            other.append(("as lmerTest prints", row.df))
+    if bench.case.model.criterion == "REML":
+        try:
+            adjusted = kenward_roger(bench.best.point)
+        except (KenwardRogerUndefined, np.linalg.LinAlgError):
+            pass
+        else:
+            unit = np.eye(len(names))[j]
+            other.append(("by Kenward and Roger", adjusted.contrast_tests(unit)[0].df))
+    apart = [(where, df) for where, df in other if not abs(df - own) <= 0.1 * own]
+    if not apart:
+        return ""
+    shown = listed([f"{number(df)} {where}" for where, df in apart])
+    return (
+        f"Do not trust the degrees of freedom of {names[j]} here: {number(own)} by Satterthwaite "
+        f"at the singular best point, {shown}."
+    )
