@@ -73,6 +73,10 @@ def engine_identity(engine: Engine) -> dict[str, str] | None:
     if sources is None or not found:
         return None
     found |= {"engine": f"{kind.__module__}.{kind.__qualname__}", "sources": sources}
+    package = kind.__module__.partition(".")[0]
+    if package != _PROGRAM:
+        # It may hold compiled code, which has no source here.
+        found["package"] = _distribution(package)
     found |= {f"attribute {name}": value for name, value in plain.items()}
     return found | processor()
 
