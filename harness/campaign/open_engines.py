@@ -13,6 +13,7 @@ from harness.campaign.stage import StageLog
 from harness.cases.case import Case
 from harness.engines.base import Engine, Failure, Outcome, Setting
 from harness.engines.identity import engine_identity
+from harness.engines.packed import PackedStore
 from harness.engines.registry import open_engine
 from harness.engines.store import Store
 from harness.engines.stored import StoredEngine
@@ -80,6 +81,9 @@ def open_engines(setup: Setup, memory: Any = None) -> Iterator[OpenEngines]:
 
 @contextmanager
 def _opened(name: str, setup: Setup) -> Iterator[Engine]:
+    if setup.replay is not None and name == setup.reference:
+        yield StoredEngine(None, PackedStore(Path(setup.replay)), "replay", name=name)
+        return
     # With a store R is started by the first fit that is missing in it.
     with open_engine(
         name, timeout=setup.timeout, memory_mb=setup.memory_mb, start=setup.store is None

@@ -35,6 +35,8 @@ class Setup:
         Megabytes that a fit may allocate.
     store : str or None
         Folder of the cache; None for none.
+    replay : str or None
+        File of packed fits: the reference is not run, its fits are looked up there.
     """
 
     engine: str
@@ -45,6 +47,7 @@ class Setup:
     timeout: float = 120.0
     memory_mb: int | None = 4096
     store: str | None = None
+    replay: str | None = None
 
     @property
     def step_seconds(self) -> float:

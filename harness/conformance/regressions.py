@@ -1,0 +1,212 @@
+"""Regression cases: data, model and what was found, in a folder that a person can read.
+
+Each is a folder with ``case.toml`` and ``data.csv``. They are checked before anything is drawn.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+import harness
+from harness.campaign import provenance
+from harness.campaign.bundle_data import csv_text, missing_mark
+from harness.cases.case import Case
+from harness.cases.datasets import Dataset
+from harness.cases.ladder import Rung
+from harness.cases.model import Criterion, parse_model
+from harness.cases.recipes import Recipe
+from harness.cases.spelling import lme4_formula
+from harness.cases.table import MISSING_CODE, Column, FactorColumn, NumericColumn, Table
+from harness.errors import BadInput
+from harness.numbers import encode
+from harness.verdicts.property_outcome import PropertyOutcome
+
+FILE, DATA = "case.toml", "data.csv"
+
+
+class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    formula: str
+    criterion: Criterion
+
+
+class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    missing: str = ""
+    levels: dict[str, tuple[str, ...]] = {}
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``case.toml``; all but the model and the data is for the reader."""
+
+    model: _Model
+    data: _Data = _Data()
+    title: str = ""
+    property: str = ""
+    engine: str = ""
+    reference: str = ""
+    verdict: str = ""
+    causes: tuple[str, ...] = ()
+    sentence: str = ""
+    evidence: tuple[str, ...] = ()
+    found: str = ""
+    recipe: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A regression case as it is kept.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    """
+
+    name: str
+    folder: Path
+
+    def rung(self) -> Rung:
+        """Read it.
+
+        Raises
+        ------
+        BadInput
+            When a file is missing, malformed, or does not go with the other one.
+        """
+        about = _about(self.folder / FILE)
+        model = parse_model(about.model.formula, about.model.criterion)
+        table = _table(self.folder / DATA, about.data)
+        wanted = {name.name for name in model.names()}
+        lacking = sorted(wanted - set(table.names))
+        if lacking:
+            raise BadInput(f"{self.folder / DATA}: no column {lacking[0]!r}")
+        case = Case(f"kept/{self.name}", model, table)
+        names = case.design.x_names
+        focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
+        title = about.title or self.name
+        data = Dataset(self.name, table.frame(), f"kept in {self.name}", dict(about.data.levels))
+        return Rung(case, title, "Kept cases", focus, data)
+
+
+def kept_cases(folder: Path) -> tuple[Kept, ...]:
+    """Return the cases kept in a folder, by name; none when there is no such folder."""
+    if not folder.exists():
+        return ()
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: is not a folder of regression cases")
+    return tuple(Kept(path.parent.name, path.parent) for path in sorted(folder.glob(f"*/{FILE}")))
+
+
+def keep(folder: Path, rung: Rung, outcome: PropertyOutcome, recipe: Recipe | None = None) -> Kept:
+    """Write a case with what was found, and return it; one with the same data is written over.
+
+    Raises
+    ------
+    BadInput
+        When the folder cannot be written, or a name or label cannot be written as CSV.
+    """
+    case = rung.case
+    about: dict[str, object] = {
+        "title": rung.title,
+        "property": outcome.property,
+        "engine": outcome.engine,
+        "reference": outcome.reference,
+        "verdict": outcome.verdict or outcome.status,
+        "causes": list(outcome.causes),
+        "sentence": outcome.sentence,
+        "evidence": list(outcome.evidence),
+        "found": f"{provenance.now()[:10]}, lmm-parity {harness.__version__}",
+    }
+    if recipe is not None:
+        about["recipe"] = encode(recipe).decode()
+    levels: dict[str, object] = {
+        c.name: list(c.levels) for c in case.table.columns if isinstance(c, FactorColumn)
+    }
+    sections: dict[str, dict[str, object]] = {
+        "model": {"formula": lme4_formula(case.model), "criterion": case.model.criterion},
+        "data": {"missing": missing_mark(case.table)},
+        "data.levels": levels,
+    }
+    text = [*_lines(about)]
+    for heading, table in sections.items():
+        text += ["", f"[{heading}]", *_lines(table)]
+    digest = hashlib.sha256(f"{lme4_formula(case.model)} {case.table.checksum()}".encode())
+    words = [outcome.property, *outcome.causes[:1], digest.hexdigest()[:8]]
+    name = re.sub(r"[^A-Za-z0-9]+", "-", " ".join(words)).strip("-")
+    place = folder / name
+    data = csv_text(case.table)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / DATA).write_text(data, encoding="utf-8", newline="\n")
+        (place / FILE).write_text("\n".join(text) + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise BadInput(f"{place}: cannot be written: {error.strerror or error}") from error
+    return Kept(name, place)
+
+
+def _lines(table: dict[str, object]) -> list[str]:
+    """Write strings and lists of strings as TOML, whose strings JSON's are but for one thing."""
+    return [
+        f"{key if re.fullmatch('[A-Za-z0-9_-]+', key) else _quoted(key)} = {_quoted(value)}"
+        for key, value in table.items()
+    ]
+
+
+def _quoted(text: object) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _about(path: Path) -> _File:
+    try:
+        content = tomllib.loads(path.read_bytes().decode())
+        return msgspec.convert(content, _File)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: not TOML in UTF-8: {error}") from None
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def _table(path: Path, about: _Data) -> Table:
+    """Read the CSV as it was written: labels as they are, numbers to the nearest double."""
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not UTF-8") from None
+    header, *rows = csv.reader(io.StringIO(text, newline="")) or [[]]
+    if not rows or any(len(row) != len(header) for row in rows):
+        raise BadInput(f"{path}: not a table: every row needs as many fields as the header")
+    columns: list[Column] = []
+    for at, name in enumerate(header):
+        fields = [row[at] for row in rows]
+        try:
+            if name in about.levels:
+                columns.append(_factor(name, fields, about))
+            else:
+                numbers = [np.nan if f == about.missing else float(f) for f in fields]
+                columns.append(NumericColumn(name, np.array(numbers, dtype=np.float64)))
+        except (KeyError, ValueError) as error:
+            raise BadInput(f"{path}: column {name!r}: {error}") from None
+    return Table(tuple(columns))
+
+
+def _factor(name: str, fields: list[str], about: _Data) -> FactorColumn:
+    index = {level: code for code, level in enumerate(about.levels[name])}
+    index[about.missing] = index.get(about.missing, MISSING_CODE)
+    unknown = next((f for f in fields if f not in index), None)
+    if unknown is not None:
+        raise ValueError(f"{unknown!r} is none of its levels")
+    codes = np.array([index[f] for f in fields], dtype=np.int32)
+    return FactorColumn(name, codes, about.levels[name])
