@@ -54,7 +54,7 @@ def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
     for cause in causes:
         for remedy in cause.remedies:
             if remedy.helped:
-                out[f"{remedy.title}: {remedy.sentence}"] = None
+                out[f"{remedy.title}. It was tried: {remedy.sentence}."] = None
                 break
     return tuple(out)
 
@@ -197,13 +197,15 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
 def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
     lines = advice(causes)
     if lines:
-        yield f"What to do: {lines[0]}."
+        yield f"What to do: {lines[0]}"
+        yield from (f"Besides: {line.partition(';')[0].rstrip('.')}." for line in lines[1:3])
         return
     tried = [r for c in causes for r in c.remedies]
     if tried:
         many = f"of {len(tried)} remedies tried" if len(tried) > 1 else "the one remedy tried"
         yield (
-            f"What to do is not known; {many}, none helped. The last: {tried[-1].title} {tried[-1].sentence}."
+            f"What to do is not known: {many}, none helped. The last was to {tried[-1].title}: "
+            f"{tried[-1].sentence}."
         )
 
 

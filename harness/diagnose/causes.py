@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 
 import msgspec
@@ -14,21 +15,18 @@ from harness.campaign.records import CaseRecord
 from harness.cases.ladder import Rung
 from harness.diagnose import remodel
 from harness.diagnose.bench import Bench
-from harness.diagnose.data_checks import numeric_predictors
+from harness.diagnose.cures import CURES, centre, centre_far, rescale, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
 from harness.diagnose.remedies import (
     SEVERITY,
     Workshop,
-    by_verdict,
     incomplete_rows,
     other_routes,
     remodelled,
-    tightened,
 )
-from harness.diagnose.singular import best_of, order_of_preference, reductions
-from harness.diagnose.words import listed, number, p_value
+from harness.diagnose.singular import best_of
+from harness.diagnose.words import number, p_value
 from harness.engines.base import Fit
-from harness.referee.crossproducts import aliased_columns
 from harness.verdicts.causes import ACCOMPANYING, WRONG
 from harness.verdicts.known import KnownDifference, load_known
 from harness.verdicts.seen import Seen
@@ -92,6 +90,7 @@ def _of_verdict(shop: Workshop) -> Iterator[Cause]:
     if verdict.verdict in ("FAILED", "UNSUPPORTED", "ENVIRONMENT"):
         held |= _of_the_other(shop)
     routed: set[str] = set()
+    done: list[Cause] = []
     for key, evidence in held.items():
         engines = [e for e in shop.engines if e in evidence] or [
             e for e in verdict.engines if e in shop.engines
@@ -103,10 +102,13 @@ def _of_verdict(shop: Workshop) -> Iterator[Cause]:
                 if engine not in routed:
                     routed.add(engine)
                     remedies += other_routes(shop, engine)
-            remedies += _singular_of(shop) if key == "sm-zero-fe" else []
-        elif key in _REMEDIES:
-            remedies += _REMEDIES[key](shop)
-        yield _cause(key, evidence, remedies, engines)
+            remedies += simpler_random(shop) if key == "sm-zero-fe" else []
+            if not any(r is not None and r.kind == "centre" for c in done for r in c.remedies):
+                remedies += centre_far(shop, key)
+        elif key in CURES:
+            remedies += CURES[key](shop, engines)
+        done.append(_cause(key, evidence, remedies, engines))
+        yield done[-1]
 
 
 def _of_the_other(shop: Workshop) -> dict[str, str]:
@@ -118,226 +120,6 @@ def _of_the_other(shop: Workshop) -> dict[str, str]:
     seen = Seen(shop.bench.case, left, right, audits[0], audits[1], ())
     found = {key: predicate(seen) for key, predicate in (WRONG | ACCOMPANYING).items()}
     return {key: evidence for key, evidence in found.items() if evidence is not None}
-
-
-def _singular_of(shop: Workshop) -> list[Remedy | None]:
-    """Fit the reduced models in both engines, where the best point is singular."""
-    best = shop.bench.best
-    if best is None:
-        return []
-    out: list[Remedy | None] = []
-    for t, (term, rank) in enumerate(
-        zip(shop.bench.case.design.random, best.optimality.ranks, strict=True)
-    ):
-        if rank == len(term.names):
-            continue
-        every = sorted(reductions(shop.bench, t), key=order_of_preference)
-        for reduction in every[:3]:
-
-            def judge(
-                record: CaseRecord,
-                lost: float = reduction.lost,
-                p: float = reduction.p,
-                again: bool = reduction.singular,
-            ) -> tuple[bool, str]:
-                cost = f"the log-likelihood falls by {number(max(lost, 0.0))} ({p_value(p)})"
-                if again:
-                    return False, f"{cost}, and the reduced model is singular again"
-                if p < shop.alpha:
-                    return False, f"{cost}: the data speak against it"
-                good = SEVERITY[record.verdicts[0].verdict] <= 2
-                return good, cost
-
-            remedy = remodelled(
-                shop,
-                reduction.kind,
-                reduction.title,
-                lambda rung=reduction.rung: rung,  # type: ignore[misc]
-                judge=judge,
-                same_model=False,
-            )
-            out.append(remedy)
-            if remedy is not None and remedy.helped:
-                break
-    return out
-
-
-def _tight_agrees(shop: Workshop) -> list[Remedy | None]:
-    tight = next((v for v in shop.record.verdicts if v.setting == "tight"), None)
-
-    def judge(_: Fit) -> tuple[bool, str]:
-        assert tight is not None
-        return (
-            tight.verdict in ("AGREE", "TOLERANCE"),
-            f"with tight tolerances in both engines the verdict is {tight.verdict}",
-        )
-
-    return [*tightened(shop, judge)] if tight is not None else []
-
-
-def _tight_flags(shop: Workshop) -> list[Remedy | None]:
-    def judge(fit: Fit) -> tuple[bool, str]:
-        return fit.singular is True, (
-            f"run tight it is reported as {'singular' if fit.singular else 'not singular'}"
-        )
-
-    return [*tightened(shop, judge)]
-
-
-def _rescale(shop: Workshop, *gone: str) -> list[Remedy | None]:
-    """Divide the columns that may be, outcome included, by their standard deviations."""
-    case = shop.bench.case
-    linear = remodel.linear_columns(case.model)
-    outcome = next((n.name for n in case.model.names()), "")
-    spread = {k: float(v.std()) for k, v in numeric_predictors(case).items() if k in linear}
-    if outcome in linear:
-        spread[outcome] = float(case.design.y.std())
-    sizes = {k: s for k, s in spread.items() if s > 0.0 and not 0.1 <= s <= 10.0}
-    if not sizes:
-        return []
-    shown = {k: float(f"{s:.3g}") for k, s in sizes.items()}
-    return [
-        remodelled(
-            shop,
-            "rescale",
-            f"divide {listed([f'{k} by {number(s)}' for k, s in shown.items()])}",
-            lambda: remodel.rescaled(shop.bench.rung, shown),
-            judge=by_verdict(shop, *gone),
-            same_model=True,
-            r_first="\n".join(f'data[["{k}"]] <- data[["{k}"]] / {s!r}' for k, s in shown.items()),
-            python_first="\n".join(f"data[{k!r}] = data[{k!r}] / {s!r}" for k, s in shown.items()),
-        )
-    ]
-
-
-def _centre(shop: Workshop, *gone: str) -> list[Remedy | None]:
-    """Centre the numeric predictors that are far from zero, all of them if none is."""
-    case = shop.bench.case
-    linear = remodel.linear_columns(case.model)
-    values = {k: v for k, v in numeric_predictors(case).items() if k in linear and v.std() > 0.0}
-    far = {k: v for k, v in values.items() if abs(v.mean()) > 3.0 * v.std()} or values
-    means = {k: float(f"{v.mean():.6g}") for k, v in far.items()}
-    if not means:
-        return []
-    return [
-        remodelled(
-            shop,
-            "centre",
-            f"centre {listed([f'{k} at {number(m)}' for k, m in means.items()])}",
-            lambda: remodel.centred(shop.bench.rung, means),
-            judge=by_verdict(shop, *gone),
-            same_model=True,
-            r_first="\n".join(f'data[["{k}"]] <- data[["{k}"]] - {m!r}' for k, m in means.items()),
-            python_first="\n".join(f"data[{k!r}] = data[{k!r}] - {m!r}" for k, m in means.items()),
-        )
-    ]
-
-
-def _remove_aliased(shop: Workshop) -> list[Remedy | None]:
-    case = shop.bench.case
-    gone = [case.design.x_names[j] for j in aliased_columns(case.design.x)]
-    terms = [remodel.term_of_column(case.model, name) for name in gone]
-    wanted = list(dict.fromkeys(t for t in terms if t is not None))
-    if not wanted:
-        return []
-    return [
-        remodelled(
-            shop,
-            "remove-column",
-            f"take {listed(wanted)} out of the fixed effects",
-            lambda: remodel.without_fixed(shop.bench.rung, wanted),
-            judge=by_verdict(shop, "aliased-columns"),
-            same_model=False,
-        )
-    ]
-
-
-def _fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
-    """Take out what there are too many of: a slope, or the term."""
-    n, out = len(shop.bench.case.design.y), []
-    for t, term in enumerate(shop.bench.case.design.random):
-        if len(term.levels) * len(term.names) < n:
-            continue
-        slopes = set(term.names) - {"Intercept"}
-        gone = slopes if len(term.levels) < n and "Intercept" in term.names else set(term.names)
-        out.append(
-            remodelled(
-                shop,
-                "drop-term",
-                f"take {listed(sorted(gone))} out of ({', '.join(term.names)} | {term.group})",
-                partial(remodel.without_effect, shop.bench.rung, t, gone),
-                judge=by_verdict(shop, key),
-                same_model=False,
-            )
-        )
-    return out
-
-
-def _expressible(shop: Workshop) -> list[Remedy | None]:
-    """Make all terms with several effects but the first uncorrelated."""
-    rung: Rung = shop.bench.rung
-    several = [t for t, term in enumerate(rung.case.design.random) if len(term.names) > 1]
-
-    def make() -> Rung:
-        changed = rung
-        for t in reversed(several[1:]):
-            changed = remodel.uncorrelated(changed, t)
-        return changed
-
-    if len(several) < 2:
-        return []
-    tried = remodelled(
-        shop,
-        "uncorrelate",
-        "make the effects of all terms but the first uncorrelated",
-        make,
-        judge=by_verdict(shop, "not-expressible"),
-        same_model=False,
-    )
-    if tried is not None and tried.helped:
-        return [tried]
-    simpler = remodelled(
-        shop,
-        "drop-term",
-        "keep the intercepts only of all terms but the first",
-        lambda: _intercepts_only(rung, several[1:]),
-        judge=by_verdict(shop, "not-expressible"),
-        same_model=False,
-    )
-    return [tried, simpler]
-
-
-def _intercepts_only(rung: Rung, terms: Sequence[int]) -> Rung:
-    for t in terms:
-        names = set(rung.case.design.random[t].names) - {"Intercept"}
-        rung = remodel.without_effect(rung, t, names)
-    return rung
-
-
-_REMEDIES: dict[str, Callable[[Workshop], list[Remedy | None]]] = {
-    "true-boundary": _singular_of,
-    "re-refused": _singular_of,
-    "singular-df": _singular_of,
-    "singular-not-flagged": _tight_flags,
-    "flat-optimum": _tight_agrees,
-    "lmertest-units": lambda shop: _rescale(shop, "lmertest-units"),
-    "lmertest-steps": lambda shop: _centre(shop, "lmertest-steps"),
-    "lmertest-rounding": lambda shop: [
-        *_centre(shop, "lmertest-rounding"),
-        *_rescale(shop, "lmertest-rounding"),
-    ],
-    "sm-llf-conditioning": lambda shop: [
-        *_rescale(shop, "sm-llf-conditioning"),
-        *_centre(shop, "sm-llf-conditioning"),
-        *_singular_of(shop),
-    ],
-    "aliased-columns": _remove_aliased,
-    "one-row-per-group": lambda shop: _fewer_effects(shop, "one-row-per-group"),
-    "too-many-effects": lambda shop: _fewer_effects(shop, "too-many-effects"),
-    "not-expressible": _expressible,
-    "engine-error": lambda shop: [*_centre(shop, "engine-error"), *_rescale(shop, "engine-error")],
-}
-"""Remedies by cause; those of a wrong optimum are other optimizers and starts."""
 
 
 def _of_conclusion(shop: Workshop, conclusion: Conclusion) -> Iterator[Cause]:
@@ -371,7 +153,7 @@ def _of_conclusion(shop: Workshop, conclusion: Conclusion) -> Iterator[Cause]:
             text=f"{conclusion.name}: SE {number(fair.se)}, t test on {number(fair.df)} df, "
             f"{p_value(fair.p)}",
         ),
-        sentence=f"{'helped' if helped else 'did not help'}: {p_value(own.p)} -> "
+        sentence=f"{p_value(own.p)} -> "
         f"{p_value(fair.p).removeprefix('p = ')}; at the best point {p_value(right)}",
     )
     evidence = (
@@ -393,9 +175,9 @@ def _of_check(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
     verdict = shop.record.verdicts[0]
     match check.key:
         case "far-from-zero":
-            return _tried("uncentred-predictor", check, _centre(shop, *verdict.causes))
+            return _tried("uncentred-predictor", check, centre(shop, *verdict.causes))
         case "scale":
-            return _tried("badly-scaled", check, _rescale(shop, *verdict.causes))
+            return _tried("badly-scaled", check, rescale(shop, *verdict.causes))
         case "coded-factor":
             return _coded(shop, check)
         case "slope-constant-within-groups" if check.level == "warning":
@@ -410,7 +192,7 @@ def _tried(key: str, check: Check, remedies: Sequence[Remedy | None]) -> tuple[C
     done = [r for r in remedies if r is not None]
     if any(r.helped for r in done):
         return _cause(key, check.sentence, done), ""
-    return None, " ".join(f"Tried: {r.title}; it {r.sentence}." for r in done)
+    return None, " ".join(f"Tried without need: {r.title} ({r.sentence})." for r in done)
 
 
 def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
@@ -434,7 +216,7 @@ def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
     remedy = remodelled(
         shop,
         "recode",
-        f"read {column} as a factor (--factor {column})",
+        f"read {column} as a factor (--factor {shlex.quote(column)})",
         lambda: remodel.as_factor(shop.bench.rung, column),
         judge=judge,
         same_model=False,

@@ -24,6 +24,10 @@ SMALL = 0.01
 """Relative variance of the small start, in units of the residual variance."""
 
 
+TIGHT = {"gtol": 1e-10}
+"""Arguments of MixedLM.fit for strict tolerances of bfgs."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A run with all that is known of it; the row of the table is made from it."""
@@ -43,9 +47,7 @@ def recipes_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
         if uncorrelated and method in ("powell", "nm"):
             continue  # they fit another model: free= is ignored
         out.append(Recipe("statsmodels", method))
-    out.append(
-        Recipe("statsmodels", "bfgs", start="its own", tolerances={"gtol": 1e-10}, tight=True)
-    )
+    out.append(Recipe("statsmodels", "bfgs", tolerances=TIGHT, tight=True))
     sizes = [len(t.names) for t in case.design.random]
     widths = [np.sqrt((t.z**2).mean(axis=0)) for t in case.design.random]
     small = tuple(
@@ -53,15 +55,14 @@ def recipes_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
         for w, _ in zip(widths, sizes, strict=True)
     )
     for method in ("bfgs", "lbfgs"):
-        start = f"{SMALL:g} of residual variance"
-        out.append(Recipe("statsmodels", method, start=start, relative=small))
+        out.append(Recipe("statsmodels", method, start="small", relative=small))
     if lme4 is not None and lme4.residual_variance > 0.0:
         found = tuple(lifted(np.array(t.covariance) / lme4.residual_variance) for t in lme4.random)
         if [len(f) for f in found] == sizes:
-            out.append(Recipe("statsmodels", start="lme4's answer", relative=found))
+            out.append(Recipe("statsmodels", start="lme4's", relative=found))
     if bench.best is not None:
         optimum = tuple(lifted(psi) for psi in bench.relative)
-        out.append(Recipe("statsmodels", start="the referee's optimum", relative=optimum))
+        out.append(Recipe("statsmodels", start="referee's", relative=optimum))
     return out
 
 
@@ -76,8 +77,8 @@ def recipes_lme4(bench: Bench, optimizers: list[tuple[str, str]]) -> list[Recipe
             for psi, t in zip(bench.relative, bench.case.design.random, strict=True)
         )
         optimum = tuple(lifted(psi) for psi in bench.relative)
-        out.append(Recipe("lme4", *default, start="variances enlarged", relative=perturbed))
-        out.append(Recipe("lme4", *default, start="the referee's optimum", relative=optimum))
+        out.append(Recipe("lme4", *default, start="enlarged", relative=perturbed))
+        out.append(Recipe("lme4", *default, start="referee's", relative=optimum))
     return out
 
 

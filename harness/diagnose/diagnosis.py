@@ -107,7 +107,7 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     r_code, python_code : str
         How the user does the same; empty where it does not apply.
     helped : bool
-        Whether the cause is gone afterwards, by ``sentence``.
+        Whether the cause is gone afterwards, or the conclusion right, by ``sentence``.
     same_model : bool
         Whether it is the model asked for, fitted otherwise; False when another model is fitted.
     sentence : str
@@ -180,7 +180,8 @@ class OptimizerRun(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     optimizer, start : str
-        ``"bobyqa"``, ``"lme4's default"``.
+        ``"bobyqa"``; the program's ``own``, ``small`` variances (0.01 of the residual variance),
+        ``enlarged`` ones (a tenth above the best point's), ``lme4's`` answer or the ``referee's``.
     loglik : float or None
         The referee's value at the run's variances; None when it gave no valid point.
     stated : float or None

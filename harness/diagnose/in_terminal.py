@@ -69,21 +69,24 @@ def _parts(found: Diagnosis) -> Iterator[object]:
         yield from _section("Singular fit", _singular(found.singular))
     yield from _section("Data and model", [_checks(found.checks)])
     if found.runs:
-        yield from _section("Every optimizer, judged by the referee", [_runs(found.runs)])
+        best = "" if case.best_loglik is None else f", {case.best_loglik:.6g}"
+        title = "Every optimizer, by its distance from the best log-likelihood"
+        yield from _section(f"{title}{best}", [_runs(found.runs)])
     if found.translations:
         yield from _section("What the programs said", _translations(found))
     yield from _section("Conditioning", _conditioning(found))
-    for note in found.notes:
-        yield Text(f"note: {note}", style="bright_black")
-    for definition in _definitions(found):
-        yield Text(definition, style="bright_black")
+    definitions = [Text(line, style="bright_black") for line in _definitions(found)]
+    if definitions:
+        yield from _section("Not the same by definition", definitions)
+    if found.notes:
+        yield from _section("Notes", [Text(note) for note in found.notes])
 
 
 def _section(title: str, content: Sequence[object] | Iterator[object]) -> Iterator[object]:
     yield ""
     yield Text(title, style="bold underline")
     for item in content:
-        yield Padding(item, (0, 0, 0, _INDENT))  # type: ignore[arg-type]
+        yield Padding(item, (0, 0, 0, _INDENT), expand=False)  # type: ignore[arg-type]
 
 
 def _table(*columns: str, left: int = 1) -> Table:
@@ -146,19 +149,23 @@ def _causes(causes: Sequence[Cause]) -> Iterator[object]:
     for cause in causes:
         who = f" ({', '.join(cause.engines)})" if cause.engines else ""
         yield Text.assemble((cause.title, "bold"), f"{who}  ", (cause.key, "bright_black"))
-        yield Padding(Text(cause.evidence), (0, 0, 0, _INDENT))
+        yield Padding(Text(cause.evidence), (0, 0, 0, _INDENT), expand=False)
         for remedy in cause.remedies:
-            yield Padding(_remedy(remedy), (0, 0, 0, _INDENT))
-            code = remedy.r_code if remedy.engine != "statsmodels" else remedy.python_code
-            if remedy.helped and code:
-                yield Padding(Text(code, style="cyan"), (0, 0, 0, 3 * _INDENT))
-                if remedy.engine == "" and remedy.python_code:
-                    yield Padding(Text(remedy.python_code, style="cyan"), (0, 0, 0, 3 * _INDENT))
+            yield Padding(_remedy(remedy), (0, 0, 0, _INDENT), expand=False)
 
 
-def _remedy(remedy: Remedy) -> Text:
-    mark, style = ("+ ", "green") if remedy.helped else ("- ", "yellow")
-    return Text.assemble((mark, style), f"{remedy.title}: {remedy.sentence}")
+def _remedy(remedy: Remedy) -> Table:
+    """Show what was tried, with its numbers, and how to do the same where it helped."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    mark, style = ("helped", "green") if remedy.helped else ("no help", "yellow")
+    grid.add_row(Text(mark, style=style), Text(f"{remedy.title}: {remedy.sentence}"))
+    if remedy.helped:
+        for code in (remedy.r_code, remedy.python_code):
+            if code:
+                grid.add_row("", Text(code, style="cyan"))
+    return grid
 
 
 def _conclusions(every: Sequence[Conclusion], found: Diagnosis) -> Table:
@@ -183,7 +190,7 @@ def _singular(terms: Sequence[Singular]) -> Iterator[object]:
     for term in terms:
         yield Text(term.sentence)
         if term.proportions:
-            shares = ", ".join(f"{100 * p:.2g} %" for p in term.proportions)
+            shares = ", ".join(f"{100 * p:.1f} %" for p in term.proportions)
             yield Text(f"share of the variance by principal component: {shares}")
         if term.shifts:
             table = _table("", "full", "SE", "p", "reduced", "SE", "p")
@@ -218,37 +225,41 @@ def _checks(checks: Sequence[Check]) -> Table:
 
 
 def _runs(runs: Sequence[OptimizerRun]) -> Table:
-    table = _table("", "optimizer", "start", "log-lik.", "below best", "gradient", "s", left=3)
-    table.add_column("says", justify="left")
-    table.add_column("is", justify="left")
+    table = _table("optimizer", "start", "below best", "gradient", "s", left=2)
+    table.padding = (0, 1, 0, 0)
+    table.add_column("says", justify="left", no_wrap=True)
+    table.add_column("is at", justify="left", no_wrap=True)
+    engine = ""
     for run in runs:
+        if run.engine != engine:
+            engine = run.engine
+            table.add_row(Text(engine, style="bold"))
         good = run.certificate in ("interior optimum", "boundary optimum")
+        where = "the optimum" if good else run.certificate
         table.add_row(
-            run.engine,
-            Text(run.optimizer, style="bold" if run.default else ""),
+            Text(f"  {run.optimizer}{' (default)' if run.default else ''}"),
             run.start,
-            "" if run.loglik is None else f"{run.loglik:.4f}",
             "" if run.gap is None else number(max(run.gap, 0.0)),
             "" if run.gradient is None else f"{run.gradient:.0e}",
             f"{run.seconds:.2f}" if run.seconds < 10 else f"{run.seconds:.0f}",
-            {True: "converged", False: "not converged", None: ""}[run.converged],
-            Text(
-                _short(run.error) if run.error else run.certificate,
-                style="green" if good else "yellow",
-            ),
+            {True: "converged", False: "not conv.", None: ""}[run.converged],
+            Text(_short(run.error) if run.error else where, style="green" if good else "yellow"),
         )
     return table
 
 
 def _translations(found: Diagnosis) -> Iterator[object]:
+    before = ("", "")
     for t in found.translations:
         style = {True: "yellow", False: "green", None: ""}[t.matters]
         verdict = {True: "matters here", False: "harmless here", None: "not judged"}[t.matters]
         yield Text.assemble((t.engine, "bold"), f': "{_short(t.text)}"')
-        meaning = f"{t.meaning} " if t.meaning else ""
-        line = Text(meaning)
-        line.append(f"{verdict.capitalize()}, because {t.because}.", style=style)
-        yield Padding(line, (0, 0, 0, _INDENT))
+        line = Text(f"{t.meaning} " if t.meaning else "")
+        same = (t.engine, t.because) == before
+        because = "for the same reason" if same else f"because {t.because}"
+        line.append(f"{verdict.capitalize()}, {because}.", style=style)
+        yield Padding(line, (0, 0, 0, _INDENT), expand=False)
+        before = (t.engine, t.because)
 
 
 def _conditioning(found: Diagnosis) -> Iterator[object]:
@@ -287,6 +298,6 @@ def _definitions(found: Diagnosis) -> Iterator[str]:
             right = "nothing" if example.right is None else number(example.right)
             if fits:
                 yield (
-                    f"note: {known[key].title}: {example.item} {number(example.left)} there, "
+                    f"{known[key].title}: {example.item} {number(example.left)} there, "
                     f"{right} in R ({key})"
                 )

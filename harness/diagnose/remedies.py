@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +16,12 @@ from harness.campaign.records import CaseRecord
 from harness.cases.ladder import Rung
 from harness.cases.spelling import NotExpressible, mixedlm_spelling, python_call, r_call
 from harness.diagnose.bench import Bench, bench_of
-from harness.diagnose.convergence import Run, recipes_lme4, recipes_statsmodels
+from harness.diagnose.convergence import SMALL, TIGHT, Run, recipes_lme4, recipes_statsmodels
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.messages import OPTIMAL
 from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
 from harness.diagnose.words import number, p_value
-from harness.engines.base import Engine, Fit
+from harness.engines.base import Engine, Fit, Outcome
 from harness.errors import BadInput
 from harness.verdicts.verdict import VerdictClass
 
@@ -120,19 +121,23 @@ def _is_default(recipe: Recipe) -> bool:
     return recipe.label == "nloptwrap BOBYQA" and not recipe.tight and not recipe.relative
 
 
-def _route(shop: Workshop, recipe: Recipe) -> Remedy:
+def _outcome(shop: Workshop, recipe: Recipe) -> Outcome:
+    """Take a run from the table of all optimizers, or make it."""
     run = next((r for r in shop.runs if _same(r.recipe, recipe)), None)
     if run is not None:
-        outcome = run.outcome
-    elif recipe.engine == "statsmodels":
-        outcome = run_statsmodels(shop.bench.case, recipe)
-    else:
-        assert shop.r_runs is not None
-        several = len(shop.bench.case.design.random) > 1 and bool(recipe.relative)
-        like = None
-        if several:
-            like = shop.r_runs.begin(Recipe("lme4", "nloptwrap", "NLOPT_LN_BOBYQA"))()[1]
-        outcome, _ = shop.r_runs.begin(recipe, like)()
+        return run.outcome
+    if recipe.engine == "statsmodels":
+        return run_statsmodels(shop.bench.case, recipe)
+    assert shop.r_runs is not None
+    several = len(shop.bench.case.design.random) > 1 and bool(recipe.relative)
+    like = None
+    if several:
+        like = shop.r_runs.begin(Recipe("lme4", "nloptwrap", "NLOPT_LN_BOBYQA"))()[1]
+    return shop.r_runs.begin(recipe, like)()[0]
+
+
+def _route(shop: Workshop, recipe: Recipe) -> Remedy:
+    outcome = _outcome(shop, recipe)
     before, after = shop.before(recipe.engine), shop.bench.snapshot(outcome)
     helped = after.certificate in OPTIMAL
     return Remedy(
@@ -163,8 +168,11 @@ def _title(recipe: Recipe) -> str:
 
 def _article(start: str) -> str:
     return {
-        "variances enlarged": "variances a tenth larger than the best point's",
-    }.get(start, start if start.startswith(("the ", "lme4")) else f"variances {start}")
+        "enlarged": "variances a tenth larger than the best point's",
+        "small": f"small variances ({SMALL:g} of the residual variance)",
+        "lme4's": "lme4's answer",
+        "referee's": "the referee's optimum",
+    }[start]
 
 
 def _r_code(shop: Workshop, recipe: Recipe) -> str:
@@ -222,7 +230,7 @@ def _python_code(shop: Workshop, recipe: Recipe) -> str:
 def _change(before: Snapshot, after: Snapshot, helped: bool) -> str:
     """Say what a remedy changed, before and after."""
     if after.loglik is None:
-        return f"did not help: no fit ({after.text})"
+        return f"no fit ({after.text})"
     if before.loglik is None:
         text = f"there is a fit now: log-likelihood {number(after.loglik)}"
     else:
@@ -231,7 +239,7 @@ def _change(before: Snapshot, after: Snapshot, helped: bool) -> str:
             "the best log-likelihood"
         )
     shown = _focus(before, after)
-    return f"{'helped' if helped else 'did not help'}: {text}{shown}"
+    return f"{text}{shown if helped else ''}"
 
 
 def _focus(before: Snapshot, after: Snapshot) -> str:
@@ -273,7 +281,7 @@ def remodelled(
     before = shop.before(engine)
     helped, why = judge(record)
     verdicts = f"verdict {before.verdict or 'none'} -> {after.verdict or 'none'}"
-    sentence = f"{'helped' if helped else 'did not help'}: {why}; {verdicts}{_focus(before, after)}"
+    sentence = f"{why}; {verdicts}{_focus(before, after)}{_crossing(shop, before, after)}"
     model, table = rung.case.model, rung.case.table
     return Remedy(
         kind=kind,
@@ -288,6 +296,15 @@ def remodelled(
         sentence=sentence,
         seconds=record.seconds,
     )
+
+
+def _crossing(shop: Workshop, before: Snapshot, after: Snapshot) -> str:
+    """Warn when another model, or another reading of the data, changes the conclusion."""
+    ends = [s.focus for s in (before, after) if s.focus is not None and s.focus.p is not None]
+    if len(ends) < 2 or ends[0].name != ends[1].name:
+        return ""
+    sides = {row.p < shop.alpha for row in ends if row.p is not None}
+    return f" (mind that this crosses {shop.alpha:g})" if len(sides) > 1 else ""
 
 
 def _shown_engine(shop: Workshop) -> str:
@@ -326,36 +343,20 @@ def _least_digits(record: CaseRecord) -> float:
     return min(found, default=math.nan)
 
 
-def tightened(shop: Workshop, judge: Callable[[Fit], tuple[bool, str]]) -> list[Remedy]:
-    """Take the tight setting, which the standard run has, as a remedy of each engine."""
-    out = []
-    for engine in shop.engines:
-        outcome = shop.record.fit(engine, "tight")
-        if not isinstance(outcome, Fit):
-            continue
-        helped, why = judge(outcome)
-        before, after = shop.before(engine), shop.bench.snapshot(outcome)
-        out.append(
-            Remedy(
-                kind="tolerance",
-                title=f"{engine} with tight tolerances ({'; '.join(outcome.settings[:3])})",
-                engine=engine,
-                r_code=_r_code(shop, Recipe("lme4", "nloptwrap", "NLOPT_LN_BOBYQA", tight=True))
-                if engine == "lme4"
-                else "",
-                python_code=_python_code(
-                    shop, Recipe("statsmodels", "bfgs", tolerances={"gtol": 1e-10})
-                )
-                if engine == "statsmodels"
-                else "",
-                helped=helped,
-                before=before,
-                after=after,
-                sentence=f"{'helped' if helped else 'did not help'}: {why}{_focus(before, after)}",
-                seconds=outcome.seconds,
-            )
-        )
-    return out
+def tightened(
+    shop: Workshop, engine: str, judge: Callable[[Outcome, Snapshot, Snapshot], tuple[bool, str]]
+) -> Remedy | None:
+    """Run an engine's own optimizer with strict tolerances; ``judge`` says whether it helped."""
+    if engine == "lme4" and shop.r_runs is not None:
+        recipe = Recipe("lme4", "nloptwrap", "NLOPT_LN_BOBYQA", tight=True)
+    elif engine == "statsmodels":
+        recipe = Recipe("statsmodels", "bfgs", tight=True, tolerances=TIGHT)
+    else:
+        return None
+    outcome = _outcome(shop, recipe)
+    remedy = _route(shop, recipe)
+    helped, why = judge(outcome, remedy.before, remedy.after)
+    return msgspec.structs.replace(remedy, helped=helped, sentence=f"{remedy.sentence}; {why}")
 
 
 def incomplete_rows(shop: Workshop) -> Remedy | None:
@@ -386,9 +387,8 @@ def incomplete_rows(shop: Workshop) -> Remedy | None:
         helped=helped,
         before=before,
         after=after,
-        sentence=f"{'helped' if helped else 'made no difference'}: on all {case.table.n_rows} rows "
-        f"{said}; on the {outcome.n_obs} complete ones it has a log-likelihood of "
-        f"{number(after.loglik)}",
+        sentence=f"on all {case.table.n_rows} rows {said}; on the {outcome.n_obs} complete ones "
+        f"it has a log-likelihood of {number(after.loglik)}",
     )
 
 

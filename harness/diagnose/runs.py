@@ -38,8 +38,9 @@ class Recipe:
     method : str
         For lme4's nloptwrap and optimx, theirs.
     start : str
-        In words; ``relative`` has the covariance matrices relative to s2, positive definite, term
-        by term in the order of the formula; empty for the engine's own start.
+        ``own``, ``small``, ``enlarged``, ``lme4's`` or ``referee's``; ``relative`` has the
+        covariance matrices relative to s2, positive definite, term by term in the order of the
+        formula; empty for the engine's own start.
     tight : bool
         Whether with strict tolerances.
     """
@@ -47,7 +48,7 @@ class Recipe:
     engine: str
     optimizer: str = ""
     method: str = ""
-    start: str = "its own"
+    start: str = "own"
     relative: tuple[Array, ...] = ()
     tight: bool = False
     tolerances: dict[str, float] = field(default_factory=dict)

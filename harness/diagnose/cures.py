@@ -1,0 +1,258 @@
+"""What is tried for each cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from harness.campaign.records import CaseRecord
+from harness.cases.ladder import Rung
+from harness.diagnose import remodel
+from harness.diagnose.data_checks import numeric_predictors
+from harness.diagnose.diagnosis import Remedy, Snapshot
+from harness.diagnose.remedies import (
+    SEVERITY,
+    Workshop,
+    by_verdict,
+    remodelled,
+    tightened,
+)
+from harness.diagnose.singular import order_of_preference, reductions
+from harness.diagnose.words import listed, number, p_value
+from harness.engines.base import Fit, Outcome
+from harness.referee.crossproducts import aliased_columns
+
+
+def simpler_random(shop: Workshop) -> list[Remedy | None]:
+    """Fit the reduced models in both engines, where the best point is singular."""
+    best = shop.bench.best
+    if best is None:
+        return []
+    out: list[Remedy | None] = []
+    for t, (term, rank) in enumerate(
+        zip(shop.bench.case.design.random, best.optimality.ranks, strict=True)
+    ):
+        if rank == len(term.names):
+            continue
+        every = sorted(reductions(shop.bench, t), key=order_of_preference)
+        for reduction in every[:3]:
+
+            def judge(
+                record: CaseRecord,
+                lost: float = reduction.lost,
+                p: float = reduction.p,
+                again: bool = reduction.singular,
+            ) -> tuple[bool, str]:
+                cost = f"the log-likelihood falls by {number(max(lost, 0.0))} ({p_value(p)})"
+                if again:
+                    return False, f"{cost}, and the reduced model is singular again"
+                if p < shop.alpha:
+                    return False, f"{cost}: the data speak against it"
+                good = SEVERITY[record.verdicts[0].verdict] <= 2
+                return good, cost
+
+            remedy = remodelled(
+                shop,
+                reduction.kind,
+                reduction.title,
+                lambda rung=reduction.rung: rung,  # type: ignore[misc]
+                judge=judge,
+                same_model=False,
+            )
+            out.append(remedy)
+            if remedy is not None and remedy.helped:
+                break
+    return out
+
+
+def tight_agrees(shop: Workshop, engines: Sequence[str]) -> list[Remedy | None]:
+    """Tighten each engine; helped when it comes nearer to the best point by a factor of ten."""
+    tight = next((v for v in shop.record.verdicts if v.setting == "tight"), None)
+
+    def judge(_: Outcome, before: Snapshot, after: Snapshot) -> tuple[bool, str]:
+        both = "" if tight is None else f"with both engines tight the verdict is {tight.verdict}"
+        if before.gap is None or after.gap is None:
+            return False, both
+        return after.gap < max(0.1 * before.gap, 1e-9), both
+
+    return [tightened(shop, engine, judge) for engine in engines]
+
+
+def tight_flags(shop: Workshop, engines: Sequence[str]) -> list[Remedy | None]:
+    """Tighten an engine; helped when it then reports the singular fit."""
+
+    def judge(outcome: Outcome, _: Snapshot, after: Snapshot) -> tuple[bool, str]:
+        if not isinstance(outcome, Fit):
+            return False, after.text
+        flagged = outcome.singular is True
+        return flagged, f"reported as {'singular' if flagged else 'not singular'} then"
+
+    return [tightened(shop, engine, judge) for engine in engines]
+
+
+def rescale(shop: Workshop, *gone: str) -> list[Remedy | None]:
+    """Divide the columns that may be, outcome included, by their standard deviations."""
+    case = shop.bench.case
+    linear = remodel.linear_columns(case.model)
+    outcome = next((n.name for n in case.model.names()), "")
+    spread = {k: float(v.std()) for k, v in numeric_predictors(case).items() if k in linear}
+    if outcome in linear:
+        spread[outcome] = float(case.design.y.std())
+    sizes = {k: s for k, s in spread.items() if s > 0.0 and not 0.1 <= s <= 10.0}
+    if not sizes:
+        return []
+    shown = {k: float(f"{s:.3g}") for k, s in sizes.items()}
+    return [
+        remodelled(
+            shop,
+            "rescale",
+            f"divide {listed([f'{k} by {number(s)}' for k, s in shown.items()])}",
+            lambda: remodel.rescaled(shop.bench.rung, shown),
+            judge=by_verdict(shop, *gone),
+            same_model=True,
+            r_first="\n".join(f'data[["{k}"]] <- data[["{k}"]] / {s!r}' for k, s in shown.items()),
+            python_first="\n".join(f"data[{k!r}] = data[{k!r}] / {s!r}" for k, s in shown.items()),
+        )
+    ]
+
+
+def centre(shop: Workshop, *gone: str) -> list[Remedy | None]:
+    """Centre the numeric predictors that are far from zero, all of them if none is."""
+    case = shop.bench.case
+    linear = remodel.linear_columns(case.model)
+    values = {k: v for k, v in numeric_predictors(case).items() if k in linear and v.std() > 0.0}
+    far = {k: v for k, v in values.items() if abs(v.mean()) > 3.0 * v.std()} or values
+    means = {k: float(f"{v.mean():.6g}") for k, v in far.items()}
+    if not means:
+        return []
+    return [
+        remodelled(
+            shop,
+            "centre",
+            f"centre {listed([f'{k} at {number(m)}' for k, m in means.items()])}",
+            lambda: remodel.centred(shop.bench.rung, means),
+            judge=by_verdict(shop, *gone),
+            same_model=True,
+            r_first="\n".join(f'data[["{k}"]] <- data[["{k}"]] - {m!r}' for k, m in means.items()),
+            python_first="\n".join(f"data[{k!r}] = data[{k!r}] - {m!r}" for k, m in means.items()),
+        )
+    ]
+
+
+def centre_far(shop: Workshop, *gone: str) -> list[Remedy | None]:
+    """Centre when a predictor is more than three standard deviations from zero."""
+    far = any(
+        v.std() > 0.0 and abs(v.mean()) > 3.0 * v.std()
+        for v in numeric_predictors(shop.bench.case).values()
+    )
+    return centre(shop, *gone) if far else []
+
+
+def remove_aliased(shop: Workshop) -> list[Remedy | None]:
+    """Take the terms of aliased columns out of the fixed effects."""
+    case = shop.bench.case
+    gone = [case.design.x_names[j] for j in aliased_columns(case.design.x)]
+    terms = [remodel.term_of_column(case.model, name) for name in gone]
+    wanted = list(dict.fromkeys(t for t in terms if t is not None))
+    if not wanted:
+        return []
+    return [
+        remodelled(
+            shop,
+            "remove-column",
+            f"take {listed(wanted)} out of the fixed effects",
+            lambda: remodel.without_fixed(shop.bench.rung, wanted),
+            judge=by_verdict(shop, "aliased-columns"),
+            same_model=False,
+        )
+    ]
+
+
+def fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
+    """Take out what there are too many of: a slope, or the term."""
+    n, out = len(shop.bench.case.design.y), []
+    for t, term in enumerate(shop.bench.case.design.random):
+        if len(term.levels) * len(term.names) < n:
+            continue
+        slopes = set(term.names) - {"Intercept"}
+        gone = slopes if len(term.levels) < n and "Intercept" in term.names else set(term.names)
+        out.append(
+            remodelled(
+                shop,
+                "drop-term",
+                f"take {listed(sorted(gone))} out of ({', '.join(term.names)} | {term.group})",
+                partial(remodel.without_effect, shop.bench.rung, t, gone),
+                judge=by_verdict(shop, key),
+                same_model=False,
+            )
+        )
+    return out
+
+
+def expressible(shop: Workshop) -> list[Remedy | None]:
+    """Make all terms with several effects but the first uncorrelated."""
+    rung: Rung = shop.bench.rung
+    several = [t for t, term in enumerate(rung.case.design.random) if len(term.names) > 1]
+
+    def make() -> Rung:
+        changed = rung
+        for t in reversed(several[1:]):
+            changed = remodel.uncorrelated(changed, t)
+        return changed
+
+    if len(several) < 2:
+        return []
+    tried = remodelled(
+        shop,
+        "uncorrelate",
+        "make the effects of all terms but the first uncorrelated",
+        make,
+        judge=by_verdict(shop, "not-expressible"),
+        same_model=False,
+    )
+    if tried is not None and tried.helped:
+        return [tried]
+    simpler = remodelled(
+        shop,
+        "drop-term",
+        "keep the intercepts only of all terms but the first",
+        lambda: _intercepts_only(rung, several[1:]),
+        judge=by_verdict(shop, "not-expressible"),
+        same_model=False,
+    )
+    return [tried, simpler]
+
+
+def _intercepts_only(rung: Rung, terms: Sequence[int]) -> Rung:
+    for t in terms:
+        names = set(rung.case.design.random[t].names) - {"Intercept"}
+        rung = remodel.without_effect(rung, t, names)
+    return rung
+
+
+Cure = Callable[[Workshop, Sequence[str]], list[Remedy | None]]
+
+CURES: dict[str, Cure] = {
+    "true-boundary": lambda shop, _: simpler_random(shop),
+    "re-refused": lambda shop, _: simpler_random(shop),
+    "singular-df": lambda shop, _: simpler_random(shop),
+    "singular-not-flagged": tight_flags,
+    "flat-optimum": tight_agrees,
+    "lmertest-units": lambda shop, _: rescale(shop, "lmertest-units"),
+    "lmertest-steps": lambda shop, _: centre(shop, "lmertest-steps"),
+    "lmertest-rounding": lambda shop, _: [
+        *centre(shop, "lmertest-rounding"),
+        *rescale(shop, "lmertest-rounding"),
+    ],
+    "sm-llf-conditioning": lambda shop, _: [
+        *rescale(shop, "sm-llf-conditioning"),
+        *centre(shop, "sm-llf-conditioning"),
+        *simpler_random(shop),
+    ],
+    "aliased-columns": lambda shop, _: remove_aliased(shop),
+    "one-row-per-group": lambda shop, _: fewer_effects(shop, "one-row-per-group"),
+    "too-many-effects": lambda shop, _: fewer_effects(shop, "too-many-effects"),
+    "not-expressible": lambda shop, _: expressible(shop),
+    "engine-error": lambda shop, _: [*centre(shop, "engine-error"), *rescale(shop, "engine-error")],
+}
+"""Remedies by cause; those of a wrong optimum are other optimizers and starts."""
