@@ -1,6 +1,7 @@
 """Record files read line by line, whatever their size.
 
-Memory is that of the longest line, plus eight bytes for each line to see that none is there twice.
+Memory is that of the longest line, plus some twenty bytes for each record to see that none is there
+twice.
 Unlike :func:`harness.campaign.records.read_records` it accepts an unfinished file and a last line
 that broke off in the middle, and says so.
 """
@@ -128,8 +129,8 @@ class RecordStream:
             raise BadInput(f"{self.path}: line {number} is not a whole record: {error}") from error
 
     def _require_once(self, keys: array[int]) -> None:
-        found, counts = np.unique(np.frombuffer(keys, dtype=np.int64), return_counts=True)
-        doubtful = set(found[counts > 1].tolist())
+        ordered = np.sort(np.frombuffer(keys, dtype=np.int64))
+        doubtful = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
         if not doubtful:
             return
         # Equal hashes are a suspicion only: look at the records themselves.
