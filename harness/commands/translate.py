@@ -1,0 +1,105 @@
+"""``lmm-parity translate``: one model in both languages, and in words."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands import options
+from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    from harness.cases.translate import Translation
+
+_WIDTH = 100
+_LABEL = 14
+
+
+@click.command()
+@click.argument("text", metavar="FORMULA|CALL")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="The data: whether factors are nested and which columns are text is read off them.",
+)
+@options.ml
+@options.factors
+@options.as_json
+@options.quiet
+def translate(
+    text: str, data: Path | None, ml: bool, factors: tuple[str, ...], as_json: bool, quiet: bool
+) -> None:
+    r"""Say a model in lme4's syntax, as a statsmodels call and in words, with the traps.
+
+    It takes a formula, an lmer() call or Python that calls mixedlm (- reads standard input), and
+    never runs it.
+
+    \b
+    lmm-parity translate "y ~ x + (x || g)"
+    lmm-parity translate 'smf.mixedlm("y ~ x", df, groups="g", vc_formula={"b": "0 + C(b)"})'
+    """
+    from harness.cases import translate as translation
+
+    frame = options.own_dataset(data).frame if data is not None else None
+    given = sys.stdin.read() if text == "-" else text
+    if ml and translation.says_criterion(given):
+        raise BadInput("--ml is for a formula; a call says itself which criterion it takes")
+    found = translation.translate(
+        given, criterion="ML" if ml else "REML", frame=frame, factors=factors
+    )
+    if as_json:
+        click.echo(json.dumps(_plain(found), ensure_ascii=False))
+    elif not quiet:
+        _print(found)
+
+
+def _plain(found: Translation) -> dict[str, object]:
+    return {
+        "origin": found.origin,
+        "lme4": found.formula,
+        "r": found.r,
+        "statsmodels": found.python,
+        "words": found.words,
+        "obstacle": found.obstacle,
+        "traps": [{"key": trap.key, "text": trap.text} for trap in found.traps],
+    }
+
+
+def _print(found: Translation) -> None:
+    missing = f"not expressible: {found.obstacle}"
+    if found.formula:
+        _code("lme4", f"{found.formula}\n{found.r}")
+    else:
+        _sentence("lme4", missing)
+    if found.origin == "lme4":
+        if found.obstacle:
+            _sentence("statsmodels", missing)
+        else:
+            _code("statsmodels", found.python)
+    if found.words:
+        _sentence("in words", found.words)
+    for i, trap in enumerate(found.traps):
+        _sentence("" if i else "watch out", f"- {trap.text} ({trap.key})", hanging="  ")
+
+
+def _code(label: str, text: str) -> None:
+    for i, line in enumerate(text.splitlines()):
+        click.echo(f"{'' if i else label:<{_LABEL}}{line}")
+
+
+def _sentence(label: str, text: str, *, hanging: str = "") -> None:
+    lines = textwrap.wrap(
+        text,
+        _WIDTH - _LABEL,
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for i, line in enumerate(lines):
+        click.echo(f"{'' if i else label:<{_LABEL}}{line}")
