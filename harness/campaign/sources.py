@@ -53,7 +53,10 @@ class Task:
 class Source(Protocol):
     """A sequence of tasks, made as they are asked for, the same each time."""
 
-    title: str
+    @property
+    def title(self) -> str:
+        """Return what a report of it is called."""
+        ...
 
     def __len__(self) -> int: ...
 
