@@ -1,162 +1,261 @@
-"""Numbers, labels and names of generated data: the parts that a recipe is built from.
-
-Every random number is a function of (seed, stream, group, row), so that rows and groups can be
-taken away without changing those that stay. numpy's generators cannot do that without one generator
-per row, and their distributions may change between releases of numpy. Here a word is a hash of its
-place, and what is made of it needs only integer arithmetic, division and square roots, which are
-the same on every platform.
-"""
+"""The data frame of a recipe."""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from harness.cases.recipe_labels import NAMES, label
+from harness.cases.recipe_noise import Array, Integers, decimals, heavy, normal, words
 
-Labels = Literal["plain", "integers", "digits", "locale", "awkward"]
-"""How levels are called. ``digits`` are strings such as "10", "9", "2"; labels of ``locale`` are
-sorted differently by R and by Python; ``awkward`` ones hold spaces, colons and quotes."""
+if TYPE_CHECKING:  # recipes.py builds cases with this module
+    from harness.cases.recipes import Recipe
 
-Names = Literal["plain", "spaces", "dots", "unicode", "functions", "reserved", "quotes"]
-"""How columns are called. ``functions`` are names that formulas give a meaning to (C, I, Q);
-``reserved`` are reserved words of R or Python."""
-
-NAMES: dict[Names, dict[str, str]] = {
-    "plain": {r: r for r in "yxvwfbgh"},
-    "spaces": {
-        "y": "the outcome",
-        "x": "dose in mg",
-        "v": "2nd dose",
-        "w": "school size ",
-        "f": "treatment arm",
-        "b": "per cent (%)",
-        "g": "class room",
-        "h": "a / b",
-    },
-    "dots": {
-        "y": "y.1",
-        "x": ".x",
-        "v": "v..v",
-        "w": "w_w.",
-        "f": "f.T.1",
-        "b": "b.b",
-        "g": "g.id",
-        "h": "h.id",
-    },
-    "unicode": {
-        "y": "größe",
-        "x": "dosis_µg",
-        "v": "température",
-        "w": "Δw",
-        "f": "группа",
-        "b": "β",
-        "g": "病院",
-        "h": "ærø",
-    },
-    "functions": {
-        "y": "Q",
-        "x": "I",
-        "v": "log",
-        "w": "factor",
-        "f": "T",
-        "b": "np",
-        "g": "C",
-        "h": "scale",
-    },
-    "reserved": {
-        "y": "if",
-        "x": "TRUE",
-        "v": "lambda",
-        "w": "NA",
-        "f": "class",
-        "b": "repeat",
-        "g": "function",
-        "h": "NULL",
-    },
-    "quotes": {
-        "y": "y`",
-        "x": "it's x",
-        "v": 'v "2"',
-        "w": "w\\n",
-        "f": "f[T.a]",
-        "b": "b:c",
-        "g": "g|g",
-        "h": "h~1",
-    },
-}
-"""Column name by kind and role."""
-
-_DIGITS = ("10", "9", "2", "1", "100", "20", "3", "11")
-_LOCALE = ("a", "B", "_c", "Z", "é", "b", "A", "ä")
-_AWKWARD = ("a b", "a:b", "it's", 'say "no"', "a,b", "x/y", "[T.1]", "1e5")
+_RESIDUAL, _GROUP, _OTHER, _X, _X_GROUP, _V, _W, _ORDER, _GONE, _LEVELS = range(10)
 
 
-def label(kind: Labels, prefix: str, index: int) -> str | int:
-    """Return the label of level ``index`` of the factor ``prefix``."""
-    if kind == "integers":
-        return index + 1
-    special = {"digits": _DIGITS, "locale": _LOCALE, "awkward": _AWKWARD}.get(kind, ())
-    if index < len(special):
-        return special[index]
-    return str(200 + index) if kind == "digits" else f"{prefix}{index + 1}"
+@dataclass(frozen=True)
+class _Layout:
+    """Who is where. ``group`` and ``row`` (within the group) key the noise of each row."""
+
+    group: Integers
+    row: Integers
+    f: Integers
+    b: Integers
+    h: Integers
+    complete: int
 
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+def _layout(recipe: Recipe) -> _Layout:
+    sizes = np.array(recipe.sizes, dtype=np.int64)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    row = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    if recipe.missing:
+        # A row with a missing value may be all that its group has.
+        extra = np.arange(recipe.missing)
+        at = (words(recipe.seed, _GONE, extra) % np.uint64(len(sizes) + 1)).astype(np.int64)
+        group = np.concatenate([group, at])
+        row = np.concatenate([row, np.append(sizes, 0)[at] + extra])
+    complete = int(sizes.sum())
+    f, b = _factors(recipe, group, row, complete)
+    form = recipe.form
+    h = row * 0
+    if form.nested:
+        h = row % recipe.parts
+    elif form.crossed:
+        h = (row + group) % recipe.parts
+    return _Layout(group, row, f, b, h, complete)
 
 
-def words(seed: int, stream: int, *place: Integers) -> NDArray[np.uint64]:
-    """Return a 64-bit word for each place, by the finaliser of SplitMix64 over its coordinates.
+def _factors(
+    recipe: Recipe, group: Integers, row: Integers, complete: int
+) -> tuple[Integers, Integers]:
+    """Levels of ``f`` and ``b``: every cell has a complete row, or two where it has a slope."""
+    count = recipe.levels
+    if recipe.between_factor:
+        present = np.array(recipe.sizes) > 0
+        rank = np.append(np.cumsum(present) - 1, 0)
+        f, b = rank[group] % count, row % 2
+    else:
+        f, b = (row + group) % count, (row // count + group) % 2
+    cells = count * (2 if "b" in recipe.form.roles else 1)
+    cell = (f + count * b * (cells > count))[:complete]
+    if np.bincount(cell, minlength=cells).min() < 1 + recipe.form.products:
+        running = np.arange(len(row)) % cells
+        f, b = running % count, running // count
+    return f, b
 
-    Parameters
-    ----------
-    place : int64 arrays that broadcast together
-        Coordinates, for instance group and row.
 
-    Notes
-    -----
-    Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, OOPSLA.
+def recipe_frame(recipe: Recipe) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
+    """Return the data, and the levels of factors whose order is stated."""
+    form, names, seed = recipe.form, NAMES[recipe.names], recipe.seed
+    place = _layout(recipe)
+    group, row = place.group, place.row
+    x = _steps(_predictor(recipe, place), recipe.digits, place, flat=recipe.x == "between")
+    if form.products:
+        x = _varied(x, recipe, place)
+    ten = 10.0**recipe.digits
+    x_raw = x / ten
+    extra = 0
+    v = normal(seed, _V, group, row)
+    if recipe.near:
+        extra = int(np.ceil(-np.log10(recipe.near) - 1e-9))
+        v = x_raw + recipe.near * v
+    v = _steps(v, recipe.digits + extra, place)
+    w = _steps(normal(seed, _W, group), recipe.digits, place, flat=True)
+    columns: dict[str, Array] = {"x": x_raw, "v": v / 10.0 ** (recipe.digits + extra), "w": w / ten}
+    noise = heavy if recipe.tails == "heavy" else normal
+    y = noise(seed, _RESIDUAL, group, row)
+    for role in ("x", "v", "w"):
+        if role in form.roles:
+            y = y + recipe.effect * columns[role]
+    if "f" in form.roles:
+        y = y + recipe.effect * place.f
+    for effect, values in zip(_effects(recipe, group), _z(recipe, columns), strict=True):
+        y = y + effect * values
+    if "h" in form.roles:
+        # (1 | g/h) gives each group its own levels of h; in crossed models h is one factor.
+        own = group * (1 if form.nested else 0)
+        y = y + np.sqrt(recipe.other_ratio) * noise(seed, _OTHER, own, place.h)
+    outcome = _not_fitted_exactly(np.rint(y * ten), recipe, place, columns)
+    data: dict[str, object] = {}
+    levels: dict[str, tuple[str, ...]] = {}
+    for role in form.roles:
+        name = names[role]
+        if role == "y":
+            data[name] = decimals(outcome + recipe.y_offset * ten, recipe.y_power - recipe.digits)
+        elif role == "x":
+            data[name] = decimals(x + recipe.x_offset * ten, recipe.x_power - recipe.digits)
+        elif role == "v":
+            offset = recipe.x_offset * 10.0 ** (recipe.digits + extra) if recipe.near else 0.0
+            data[name] = decimals(v + offset, recipe.x_power - recipe.digits - extra)
+        elif role == "w":
+            data[name] = decimals(w, -recipe.digits)
+        else:
+            codes = {"g": group, "h": place.h, "f": place.f, "b": place.b}[role]
+            prefix = {"f": "a"}.get(role, role)
+            count = int(codes.max()) + 1
+            labels = [label(recipe.labels, prefix, k) for k in range(count + recipe.unused)]
+            data[name] = [labels[k] for k in codes]
+            if recipe.unused or recipe.level_order != "sorted":
+                levels[name] = _level_order(recipe, role, [str(text) for text in labels])
+    frame = pd.DataFrame(data)
+    _take_out(frame, recipe, place.complete)
+    return frame.iloc[_row_order(recipe, place)].reset_index(drop=True), levels
+
+
+def _predictor(recipe: Recipe, place: _Layout) -> Array:
+    if recipe.x == "time":
+        return place.row.astype(np.float64)
+    between = normal(recipe.seed, _X_GROUP, place.group)
+    if recipe.x == "between":
+        return between
+    values = normal(recipe.seed, _X, place.group, place.row)
+    if recipe.x == "mixed":
+        values += 2.0 * between
+    return values
+
+
+def _steps(values: Array, digits: int, place: _Layout, *, flat: bool = False) -> Array:
+    """Round to whole steps of ``10**-digits``; what rounding made constant varies again.
+
+    ``flat`` says that the values are constant within groups.
     """
-    z = _finalised(np.array([seed], dtype=np.uint64))
-    z = _finalised(z + np.array([stream], dtype=np.uint64) * _GOLDEN)
-    for coordinate in place:
-        z = _finalised(z + (coordinate.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
-    return z
+    steps = np.asarray(np.rint(values * 10.0**digits), dtype=np.float64)
+    # A predictor of three groups with two values could be the same as a factor of two levels.
+    if len(np.unique(steps[: place.complete])) < (3 if flat else 2):
+        steps = steps + (place.group if flat else place.row)
+    return steps
 
 
-def _finalised(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    z = z + _GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+def _varied(x: Array, recipe: Recipe, place: _Layout) -> Array:
+    """Replace ``x`` where it is constant among rows that need it to vary.
 
-
-def normal(seed: int, stream: int, *place: Integers) -> Array:
-    """Return numbers of mean 0 and variance 1, near normal and at most 6 in size.
-
-    The sum of twelve uniform 16-bit integers, which is exact.
+    Those are a level of ``f`` that has its own slope, and a group where ``w`` changes the slope.
     """
-    z = words(seed, stream, *place)
-    total = np.zeros(z.shape, dtype=np.int64)
-    for _ in range(3):
-        z = _finalised(z)
-        for shift in (0, 16, 32, 48):
-            total += ((z >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.int64)
-    return (total - 12 * 65535 / 2) / 65536.0
+    n = place.complete
+    codes = (place.f if "f" in recipe.form.roles else place.group)[:n]
+    plain = (place.group if recipe.x == "between" else place.row).astype(np.float64)
+    for tried in (x, plain * 10.0**recipe.digits):
+        if all(np.ptp(tried[:n][codes == k]) > 0.0 for k in np.unique(codes)):
+            return tried
+    return np.arange(len(x), dtype=np.float64) * 10.0**recipe.digits
 
 
-def heavy(seed: int, stream: int, *place: Integers) -> Array:
-    """Return numbers from Student's t with two degrees of freedom, at most 1,000 in size.
+def _effects(recipe: Recipe, group: Integers) -> list[Array]:
+    """Random effects of each row's group; each slope is correlated with the first effect."""
+    noise = heavy if recipe.tails == "heavy" else normal
+    rho = recipe.correlation
+    rest = np.sqrt((1.0 - rho) * (1.0 + rho))
+    first = noise(recipe.seed, _GROUP, group, group * 0)
+    out = []
+    for k, ratio in enumerate(recipe.ratios):
+        own = first
+        if k:
+            own = rho * first + rest * noise(recipe.seed, _GROUP, group, group * 0 + k)
+        out.append(np.sqrt(ratio) * own)
+    return out
 
-    By its quantile function, (2u - 1) / sqrt(2u(1 - u)).
+
+def _z(recipe: Recipe, columns: dict[str, Array]) -> list[Array]:
+    ones = np.ones(len(columns["x"]))
+    if recipe.shape == "slope-only":
+        return [columns["x"]]
+    return [ones, columns["x"], columns["v"]][: recipe.form.effects]
+
+
+def _not_fitted_exactly(
+    y: Array, recipe: Recipe, place: _Layout, columns: dict[str, Array]
+) -> Array:
+    """Change a rounded outcome that the effects fit exactly, which has no likelihood, by one step.
+
+    It takes few rows and coarse rounding, so larger data are not looked at.
     """
-    u = ((words(seed, stream, *place) >> np.uint64(12)).astype(np.float64) + 0.5) / 2.0**52
-    return np.asarray(np.clip((2.0 * u - 1.0) / np.sqrt(2.0 * u * (1.0 - u)), -1e3, 1e3))
+    n = place.complete
+    if n > 40:
+        return y
+    vectors, scale, _ = np.linalg.svd(_span(recipe, place, columns), full_matrices=False)
+    inside = vectors[:, scale > 1e-9 * scale[0]]
+    for bumped in range(-1, n):
+        tried = y.copy()
+        if bumped >= 0:
+            tried[bumped] += 1.0
+        part = tried[:n]
+        left = part - inside @ (inside.T @ part)
+        if np.abs(left).max() > 1e-6 * max(1.0, np.abs(part).max()):
+            return tried
+    return y
 
 
-def decimals(counts: Array, power: int) -> Array:
-    """Return ``counts * 10**power`` to the nearest double, which prints as a short decimal."""
-    return counts * 10.0**power if power >= 0 else counts / 10.0**-power
+def _span(recipe: Recipe, place: _Layout, columns: dict[str, Array]) -> Array:
+    """Columns of X and Z on the complete rows, redundant ones included; of length n."""
+    n, form = place.complete, recipe.form
+    ones = np.ones(n)
+    numeric = [columns[role][:n] for role in ("x", "v", "w") if role in form.roles]
+    fixed = [ones, *numeric]
+    if form.formula.count("{x} * {w}"):
+        fixed.append(columns["x"][:n] * columns["w"][:n])
+    cells = [(place.f[:n] == k).astype(float) for k in range(recipe.levels) if "f" in form.roles]
+    if "b" in form.roles:
+        cells += [c * place.b[:n] for c in cells]
+    if "{x} * {f}" in form.formula:
+        cells += [c * columns["x"][:n] for c in cells]
+    own = place.h[:n] + place.group[:n] * (recipe.parts if form.nested else 0)
+    random = [(own == k).astype(float) for k in np.unique(own) if "h" in form.roles]
+    for k in np.unique(place.group[:n]):
+        in_group = (place.group[:n] == k).astype(float)
+        random += [in_group * values[:n] for values in _z(recipe, columns)]
+    return np.column_stack([*fixed, *cells, *random])
+
+
+def _level_order(recipe: Recipe, role: str, labels: list[str]) -> tuple[str, ...]:
+    if recipe.level_order == "reversed":
+        return tuple(reversed(labels))
+    if recipe.level_order == "shuffled":
+        keys = words(recipe.seed, _LEVELS, np.array([ord(role)]), np.arange(len(labels)))
+        return tuple(labels[k] for k in np.argsort(keys, kind="stable"))
+    return tuple(labels)
+
+
+def _take_out(frame: pd.DataFrame, recipe: Recipe, complete: int) -> None:
+    """Empty one field in each row after the complete ones."""
+    if not recipe.missing:
+        return
+    extra = np.arange(recipe.missing)
+    columns = words(recipe.seed, _GONE, extra, extra) % np.uint64(frame.shape[1])
+    for at, column in enumerate(columns.astype(np.int64).tolist()):
+        name = frame.columns[column]
+        if pd.api.types.is_integer_dtype(frame[name]):
+            frame[name] = frame[name].astype(np.float64)
+        frame.loc[complete + at, name] = None
+
+
+def _row_order(recipe: Recipe, place: _Layout) -> Integers:
+    if recipe.order == "shuffled":
+        keys = words(recipe.seed, _ORDER, place.group, place.row)
+        return np.asarray(np.argsort(keys, kind="stable"))
+    first = (place.row, place.group) if recipe.order == "interleaved" else (place.group, place.row)
+    return np.asarray(np.lexsort(first[::-1]))

@@ -16,7 +16,8 @@ from typing import Any, TypedDict, TypeVar, Unpack
 import numpy as np
 from msgspec.structs import replace
 
-from harness.cases.recipe_data import words
+from harness.cases.recipe_labels import Labels, Names
+from harness.cases.recipe_noise import words
 from harness.cases.recipes import SHAPES, Criterion, Recipe, least_groups, least_rows, least_size
 from harness.errors import BadInput
 
@@ -142,21 +143,33 @@ def _plainest(shape: str, criterion: Criterion = "REML") -> Recipe:
 
 _RATIOS = (1.0, 0.0, 0.1, 0.0, 10.0, 0.01, 0.0, 1.0, 100.0, 0.1, 0.3, 1e4)
 _CORRELATIONS = (0.0, 0.5, -0.5, 0.9, -0.9, 1.0, -1.0)
+_ODD_NAMES: tuple[Names, ...] = (
+    "spaces",
+    "dots",
+    "unicode",
+    "functions",
+    "reserved",
+    "quotes",
+)
+_ODD_LABELS: tuple[Labels, ...] = ("integers", "integers", "digits", "locale", "awkward")
 _GROUPS = (4, 4, 10, 4, 10, 4, 10, 40, 10, 40, 10, 40, 40, 1000)
 _ROWS = (3, 5, 8, 5, 20, 60)
 
 
 def draw_recipe(choose: Choose, limits: Limits) -> Recipe:
-    """Draw a recipe that can be built and fitted; nothing is drawn in vain."""
+    """Draw a recipe that can be built and fitted; nothing is drawn in vain.
+
+    Every recipe takes the same numbers in the same order, needed or not, but for one a group at the
+    end: Hypothesis takes fewer numbers for simpler, and a shape that has more options is not.
+    """
     recipe = _plainest(_one(choose, limits.forms), _one(choose, tuple(limits.criteria)))
     recipe = _structure(choose, limits, recipe)
     recipe = _noise(choose, limits, recipe)
     recipe = _presentation(choose, limits, recipe)
+    missing = _mostly(choose, 0, (1, 2, 3, 6), 20)
     recipe = _sizes(choose, limits, recipe)
     room = limits.max_rows - sum(recipe.sizes)
-    if limits.missing and room and choose(0, 5) == 5:
-        recipe = replace(recipe, missing=choose(1, min(6, room)))
-    return recipe
+    return replace(recipe, missing=min(missing, room) if limits.missing else 0)
 
 
 def _one(choose: Choose, options: Sequence[T]) -> T:
@@ -176,57 +189,65 @@ def _structure(choose: Choose, limits: Limits, recipe: Recipe) -> Recipe:
         return changed if limits.fits(changed) else recipe
 
     form = recipe.form
+    parts = choose(2, 4 if form.nested else 8)
+    levels = choose(2, 4)
+    between = choose(0, 2) == 2
+    slopes = form.effects > 1 or recipe.shape == "slope-only"
+    kind = choose(0, 2 if slopes else 3)
+    near = _mostly(choose, 0.0, (0.1, 0.01, 0.001), 3)
     if "h" in form.roles:
-        recipe = allowed(replace(recipe, parts=choose(2, 4 if form.nested else 8)))
+        recipe = allowed(replace(recipe, parts=parts))
     if "f" in form.roles:
-        recipe = allowed(replace(recipe, levels=choose(2, 4)))
+        recipe = allowed(replace(recipe, levels=levels))
         if "b" not in form.roles:
-            recipe = allowed(replace(recipe, between_factor=choose(0, 2) == 2))
+            recipe = allowed(replace(recipe, between_factor=between))
     if "x" in form.roles:
         kinds = ("time", "within", "mixed", "between")
-        slopes = form.effects > 1 or recipe.shape == "slope-only"
-        recipe = allowed(replace(recipe, x=_one(choose, kinds[:3] if slopes else kinds)))
+        recipe = allowed(replace(recipe, x=kinds[kind]))
     if "v" in form.roles:
-        recipe = replace(recipe, near=_mostly(choose, 0.0, (0.1, 0.01, 0.001), 3))
+        recipe = replace(recipe, near=near)
     return recipe
 
 
 def _noise(choose: Choose, limits: Limits, recipe: Recipe) -> Recipe:
     form = recipe.form
-    changes: dict[str, Any] = {
-        "ratios": tuple(_one(choose, _RATIOS) for _ in range(form.effects)),
-        "effect": _one(choose, (1.0, 0.0, 0.5, -3.0)),
-        "digits": _mostly(choose, 1, (0, 2, 3, 6), 4),
-    }
+    ratios = tuple(_one(choose, _RATIOS) for _ in range(3))
+    other_ratio = _one(choose, _RATIOS)
+    correlation = _one(choose, _CORRELATIONS)
+    effect = _one(choose, (1.0, 0.0, 0.5, -3.0))
+    digits = _mostly(choose, 1, (0, 2, 3, 6), 4)
+    heavy = choose(0, 6) == 6
+    changes: dict[str, Any] = {"ratios": ratios[: form.effects], "digits": digits}
+    if form.roles != ("y", "g"):
+        changes["effect"] = effect
     if form.effects > 1 and "||" not in form.formula:
-        changes["correlation"] = _one(choose, _CORRELATIONS)
+        changes["correlation"] = correlation
     if "h" in form.roles:
-        changes["other_ratio"] = _one(choose, _RATIOS)
-    if limits.heavy_tails:
-        changes["tails"] = _mostly(choose, "normal", ("heavy",), 6)
+        changes["other_ratio"] = other_ratio
+    if limits.heavy_tails and heavy:
+        changes["tails"] = "heavy"
     return replace(recipe, **changes)
 
 
 def _presentation(choose: Choose, limits: Limits, recipe: Recipe) -> Recipe:
-    changes: dict[str, Any] = {
-        "order": _mostly(choose, "sorted", ("interleaved", "shuffled"), 3),
-    }
+    order = _mostly(choose, "sorted", ("interleaved", "shuffled"), 3)
+    y_offset = _mostly(choose, 0, (10, 500, -2000, 10**6), 14)
+    y_power = _mostly(choose, 0, (3, -6, -3, 6), 14)
+    x_offset = _mostly(choose, 0, (10, 2000, -100, 10**5), 14)
+    x_power = _mostly(choose, 0, (3, -6, -2, 6), 14)
+    names = _mostly(choose, "plain", _ODD_NAMES, 24)
+    labels = _mostly(choose, "plain", _ODD_LABELS, 8)
+    level_order = _mostly(choose, "sorted", ("reversed", "shuffled"), 8)
+    unused = _mostly(choose, 0, (1, 3), 10)
+    changes: dict[str, Any] = {"order": order}
     if limits.offsets:
-        changes["y_offset"] = _mostly(choose, 0, (10, 500, -2000, 10**6), 14)
-        changes["y_power"] = _mostly(choose, 0, (3, -6, -3, 6), 14)
-    if limits.offsets and "x" in recipe.form.roles:
-        changes["x_offset"] = _mostly(choose, 0, (10, 2000, -100, 10**5), 14)
-        if recipe.near * 1e5 < abs(changes["x_offset"]) and recipe.near:
-            changes["x_offset"] = 0  # both would count as one column
-        changes["x_power"] = _mostly(choose, 0, (3, -6, -2, 6), 14)
+        changes |= {"y_offset": y_offset, "y_power": y_power}
+        if "x" in recipe.form.roles:
+            # Far from zero, near-collinear predictors would count as one column.
+            far = recipe.near and abs(x_offset) > 1e5 * recipe.near
+            changes |= {"x_offset": 0 if far else x_offset, "x_power": x_power}
     if limits.odd_names:
-        others = ("spaces", "dots", "unicode", "functions", "reserved", "quotes")
-        changes["names"] = _mostly(choose, "plain", others, 24)
-        changes["labels"] = _mostly(
-            choose, "plain", ("integers", "integers", "digits", "locale", "awkward"), 8
-        )
-        changes["level_order"] = _mostly(choose, "sorted", ("reversed", "shuffled"), 8)
-        changes["unused"] = _mostly(choose, 0, (1, 3), 10)
+        changes |= {"names": names, "labels": labels, "level_order": level_order, "unused": unused}
     return replace(recipe, **changes)
 
 

@@ -65,11 +65,11 @@ def recipes(**bounds: Unpack[Bounds]) -> st.SearchStrategy[Recipe]:
 
 @st.composite
 def _recipes(draw: st.DrawFn, limits: Limits) -> Recipe:
-    return draw_recipe(lambda low, high: draw(_whole_numbers(low, high)), limits)
+    def choose(low: int, high: int) -> int:
+        # Where there is no choice one is drawn too, so that all recipes take as many.
+        return low + min(draw(st.integers(0, max(1, high - low))), high - low)
 
-
-def _whole_numbers(low: int, high: int) -> st.SearchStrategy[int]:
-    return st.integers(low, high) if low < high else st.just(low)
+    return draw_recipe(choose, limits)
 
 
 def rungs(**bounds: Unpack[Bounds]) -> st.SearchStrategy[Rung]:
