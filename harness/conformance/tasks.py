@@ -97,7 +97,7 @@ class Checks:
             digest.update(f"{kept.name}\n".encode())
         for recipe in self.recipes:
             digest.update(encode(recipe) + b"\n")
-        digest.update(" ".join(self.properties).encode())
+        digest.update(f"{' '.join(self.properties)} {self.each} {self.stored}".encode())
         return {"source": "conformance", "digest": digest.hexdigest()[:16]}
 
 
@@ -139,7 +139,7 @@ def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
     return lines
 
 
-def unfinished_check(setup: Setup, task: Task, why: str) -> list[bytes]:
+def unfinished_check(setup: Setup, engines: tuple[str, str], task: Task, why: str) -> list[bytes]:
     """Return the records of a case that could not be checked."""
     wanted: Check = task.payload
     outcomes = [
@@ -147,8 +147,8 @@ def unfinished_check(setup: Setup, task: Task, why: str) -> list[bytes]:
             property=name,
             case=task.id,
             group="Cases that could not be done",
-            engine=setup.engine,
-            reference=setup.reference,
+            engine=engines[0],
+            reference=engines[1],
             setting="default",
             status="unexplained",
             sentence=f"The case could not be done: {why}.",
@@ -156,7 +156,7 @@ def unfinished_check(setup: Setup, task: Task, why: str) -> list[bytes]:
         )
         for name in wanted.properties
     ]
-    return [*unfinished_case(setup, task, why), *map(encode, outcomes)]
+    return [*unfinished_case(setup, engines, task, why), *map(encode, outcomes)]
 
 
 def _checked(question: Question, name: str) -> PropertyOutcome:
@@ -265,7 +265,12 @@ def make_smaller(engines: OpenEngines, task: Task) -> list[bytes]:
     return [encode(recipe), encode(best)]
 
 
-def not_smaller(setup: Setup, task: Task, why: str) -> list[bytes]:  # noqa: ARG001
+def not_smaller(
+    setup: Setup,  # noqa: ARG001
+    engines: tuple[str, str],  # noqa: ARG001
+    task: Task,
+    why: str,  # noqa: ARG001
+) -> list[bytes]:
     """Return the failure as it was."""
     failing: Failing = task.payload
     return [encode(failing.recipe), encode(failing.outcome)]

@@ -1,0 +1,391 @@
+"""``lmm-parity conformance``: the properties of an engine, on kept and on generated cases."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands import options
+from harness.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
+
+if TYPE_CHECKING:
+    from harness.campaign.judged import Judgement
+    from harness.campaign.records import Header
+    from harness.campaign.worker_process import Done
+    from harness.conformance.expectations import Expectation
+    from harness.conformance.suite import Suite
+
+RECORDS, PAGE = "conformance.jsonl", "conformance.html"
+
+
+@click.command()
+@options.engine
+@options.reference
+@click.option(
+    "--profile",
+    type=click.Choice(["pr", "nightly", "debug"]),
+    default="pr",
+    show_default=True,
+    help="pr: fixed and small; nightly: random and large; debug: a few cases, all told.",
+)
+@click.option(
+    "--max-examples",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Generated cases, instead of the profile's number.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="What they are drawn from.")
+@click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    metavar="GLOB",
+    help="Only properties whose name matches (repeatable).",
+)
+@click.option("--list", "listing", is_flag=True, help="List the properties and check nothing.")
+@click.option(
+    "--expectations",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What is known to fail, in TOML.",
+)
+@click.option("--strict", is_flag=True, help="An expectation that no longer fits is a failure.")
+@click.option(
+    "--replay", is_flag=True, help="Look fits of the reference up in --stored; R is not needed."
+)
+@click.option(
+    "--verify-stored",
+    is_flag=True,
+    help="Check as well that the reference still gives what is stored.",
+)
+@click.option(
+    "--stored",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Packed fits of the reference; those that come with the program by default.",
+)
+@click.option(
+    "--pack",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the fits of the reference that this run makes to a file for --stored.",
+)
+@click.option(
+    "--regressions",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    default=Path("regressions"),
+    show_default=True,
+    help="Kept cases, checked first; unexpected failures are made smaller and added.",
+)
+@click.option("--no-keep", is_flag=True, help="Do not keep failures.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; one a core.")
+@click.option("--shard", metavar="I/N", default="1/1", help="Only every N-th case, from the I-th.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Judge existing records (merged shards, for one); check nothing.",
+)
+@options.out
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="JUnit XML.")
+@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Markdown.")
+@click.option("--badge", type=click.Path(path_type=Path), metavar="FILE", help="For shields.io.")
+@click.option("--annotations", is_flag=True, help="Print annotations for GitHub Actions.")
+@click.option("--no-cache", is_flag=True, help="Fit everything anew, and store nothing.")
+@click.option("--resume", is_flag=True, help="Go on with an unfinished run in --out.")
+@options.timeout
+@options.as_json
+@options.quiet
+def conformance(
+    engine_name: str,
+    reference_name: str,
+    profile: str,
+    max_examples: int | None,
+    seed: int | None,
+    properties: tuple[str, ...],
+    listing: bool,
+    expectations: Path | None,
+    strict: bool,
+    replay: bool,
+    verify_stored: bool,
+    stored: Path | None,
+    pack: Path | None,
+    regressions: Path,
+    no_keep: bool,
+    jobs: int | None,
+    shard: str,
+    source: Path | None,
+    out: Path,
+    junit: Path | None,
+    summary: Path | None,
+    badge: Path | None,
+    annotations: bool,
+    no_cache: bool,
+    resume: bool,
+    timeout: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    r"""Check the properties of an engine on kept and on generated cases.
+
+    Exit code 0 when nothing failed unexpectedly, 1 when something did or nothing could be
+    checked, 2 for bad input, 3 for a missing environment.
+
+    \b
+    lmm-parity conformance --engine statsmodels --expectations expected.toml
+    """
+    from harness.campaign.sources import Shard
+    from harness.commands.running import require_engines, require_writable
+    from harness.conformance.expectations import read_expectations
+    from harness.conformance.suite import judge_file, suite_of
+
+    if listing:
+        _list(as_json=as_json)
+        return
+    _require_together(strict, expectations, replay, verify_stored, stored, pack)
+    expected = () if expectations is None else read_expectations(expectations)
+    if source is not None:
+        judgement, header = judge_file(source, expected, strict=strict)
+        _hand_out(judgement, header, junit, summary, badge, annotations=annotations)
+        _end(judgement, source, None, as_json=as_json, quiet=quiet)
+    suite = suite_of(
+        engine_name,
+        reference_name,
+        profile,
+        examples=max_examples,
+        seed=seed,
+        properties=properties,
+    )
+    packed = _packed(stored) if replay or verify_stored else ""
+    require_engines(engine_name, *([] if replay else [reference_name]))
+    require_writable(out)
+    suite = replace(
+        suite,
+        regressions=regressions,
+        replay=packed if replay else "",
+        verify=packed if verify_stored else "",
+        shard=Shard.parse(shard),
+        timeout=timeout,
+        command=shlex.join(["lmm-parity", *sys.argv[1:]]),
+        jobs=suite.jobs if jobs is None else jobs,
+    )
+    judgement, header = _run(
+        suite,
+        out,
+        expected,
+        strict=strict,
+        cache=not no_cache,
+        pack=pack,
+        keep=not no_keep,
+        resume=resume,
+        quiet=quiet or as_json,
+    )
+    _hand_out(judgement, header, junit, summary, badge, annotations=annotations)
+    _end(judgement, out / RECORDS, out / PAGE, as_json=as_json, quiet=quiet)
+
+
+def _require_together(
+    strict: bool,
+    expectations: Path | None,
+    replay: bool,
+    verify: bool,
+    stored: Path | None,
+    pack: Path | None,
+) -> None:
+    if strict and expectations is None:
+        raise click.UsageError("--strict needs --expectations")
+    if replay and (verify or pack is not None):
+        raise click.UsageError("--replay runs no reference: nothing to verify or to pack")
+    if stored is not None and not (replay or verify):
+        raise click.UsageError("--stored needs --replay or --verify-stored")
+
+
+def _run(
+    suite: Suite,
+    out: Path,
+    expected: tuple[Expectation, ...],
+    *,
+    strict: bool,
+    cache: bool,
+    pack: Path | None,
+    keep: bool,
+    resume: bool,
+    quiet: bool,
+) -> tuple[Judgement, Header]:
+    """Check, write records, keep failures, write the report."""
+    import tempfile
+
+    from harness.conformance.suite import judge_file, run_suite
+    from harness.engines.store import default_root
+    from harness.progress import progress
+    from harness.report.build import report_file
+
+    path = out / RECORDS
+    if not quiet:
+        click.echo(_said_first(suite), err=True)
+    with tempfile.TemporaryDirectory(prefix="lmm-parity-") as fresh:
+        # What is packed has to be what this run asked for, and no more.
+        store = fresh if pack is not None else str(default_root()) if cache else None
+        suite = replace(suite, store=store)
+        with progress("Checking", suite.shard.size(len(suite.checks())), hidden=quiet) as advance:
+
+            def told(done: Done) -> None:
+                advance(done.id)
+                if suite.profile.name == "debug" and not quiet:
+                    _told(done)
+
+            run_suite(suite, path, told=told, resume=resume)
+        if pack is not None:
+            _pack(Path(fresh), pack, suite.reference)
+        judgement, header = judge_file(path, expected, strict=strict)
+        if keep and judgement.of("unexpected"):
+            judgement = _keep(suite, judgement, quiet=quiet)
+    report_file(path, out / PAGE)
+    return judgement, header
+
+
+def _said_first(suite: Suite) -> str:
+    return (
+        f"{suite.engine} with {suite.reference}, profile {suite.profile.name}: "
+        f"{len(suite.properties)} properties, {len(suite.checks())} cases, seed {suite.seed}"
+        + (f", shard {suite.shard}" if suite.shard.count > 1 else "")
+        + (", replayed from stored results" if suite.replay else "")
+    )
+
+
+def _told(done: Done) -> None:
+    """Say what came of each property of a case."""
+    from harness.campaign.records import CaseRecord
+    from harness.numbers import decode
+    from harness.verdicts.property_outcome import PropertyOutcome
+
+    for line in done.lines:
+        record = decode(line, CaseRecord | PropertyOutcome)
+        if isinstance(record, CaseRecord):
+            verdict = record.verdicts[0]
+            click.echo(f"{record.id}: {verdict.verdict}  {verdict.sentence}")
+        else:
+            causes = f" ({', '.join(record.causes)})" if record.causes else ""
+            click.echo(f"    {record.property:<28} {record.status}{causes}")
+
+
+def _keep(suite: Suite, judgement: Judgement, *, quiet: bool) -> Judgement:
+    """Make failures smaller, keep them, write a bundle of each."""
+    from harness.conformance.suite import (
+        keep_failures,
+        shown_path,
+        with_saved,
+        worst_of_each_kind,
+    )
+    from harness.progress import progress
+
+    assert suite.regressions is not None
+    saved: dict[tuple[str, str], str] = {}
+    count = len(worst_of_each_kind(judgement))
+    with progress("Making failures smaller", count, hidden=quiet) as advance:
+        for judged, kept in keep_failures(suite, judgement, suite.regressions):
+            saved[judged.outcome.property, judged.outcome.case] = shown_path(kept.folder)
+            advance(kept.name)
+    return with_saved(judgement, saved)
+
+
+def _packed(stored: Path | None) -> str:
+    """Return the file of packed fits, checked to be one."""
+    from harness.engines.packed import PackedStore
+    from harness.resources import fixture
+
+    if stored is None:
+        try:
+            stored = fixture("stored", "lme4.jsonl.gz")
+        except FileNotFoundError as error:
+            raise BadInput(f"{error}: no stored results came with the program") from None
+    PackedStore(stored).namespaces()
+    return str(stored)
+
+
+def _pack(folder: Path, path: Path, reference: str) -> None:
+    from harness.engines.packed import pack
+    from harness.engines.store import Store
+    from harness.engines.stored import engine_namespace
+
+    store = Store(folder)
+    pack(store, path, store.namespaces(engine_namespace(reference))[:1])
+
+
+def _hand_out(
+    judgement: Judgement,
+    header: Header,
+    junit: Path | None,
+    summary: Path | None,
+    badge: Path | None,
+    *,
+    annotations: bool,
+) -> None:
+    """Write what CI systems read."""
+    from harness.campaign.annotations import annotation_lines
+    from harness.campaign.badge import badge as badge_json
+    from harness.campaign.job_summary import job_summary
+    from harness.campaign.junit import junit_xml
+
+    if junit is not None:
+        _write(junit, junit_xml(judgement, header))
+    if summary is not None:
+        _write(summary, job_summary(judgement, header).encode())
+    if badge is not None:
+        _write(badge, badge_json(judgement, header.engines[0], header.reference).encode() + b"\n")
+    if annotations:
+        for line in annotation_lines(judgement):
+            click.echo(line)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _end(
+    judgement: Judgement, records: Path, page: Path | None, *, as_json: bool, quiet: bool
+) -> None:
+    from rich.console import Console
+
+    from harness.conformance.shown import print_judgement
+
+    if as_json:
+        click.echo(records.read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=120)
+        print_judgement(console, judgement)
+        if page is not None:
+            console.print(f"report   {page}", soft_wrap=True)
+        console.print(f"records  {records}", soft_wrap=True)
+    sys.exit(EXIT_OK if judgement.passed else EXIT_UNEXPLAINED)
+
+
+def _list(*, as_json: bool) -> None:
+    import json
+
+    from harness.conformance.properties import PROPERTIES
+
+    width = max(map(len, PROPERTIES))
+    for name, found in PROPERTIES.items():
+        if as_json:
+            about = {
+                "property": name,
+                "title": found.title,
+                "needs_reference": found.needs_reference,
+            }
+            click.echo(json.dumps(about, ensure_ascii=False))
+        else:
+            click.echo(f"{name:<{width}}  {found.title}")

@@ -1,0 +1,285 @@
+"""A run of the suite: what is checked, its records, how they are judged, what is kept of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
+from harness.campaign.driver import cores, run_campaign
+from harness.campaign.glance import Glance
+from harness.campaign.judged import Judged, Judgement, by_failure
+from harness.campaign.records import Header
+from harness.campaign.setup import Setup
+from harness.campaign.sources import ALL, Shard
+from harness.campaign.stream import RecordStream
+from harness.campaign.worker_process import Done
+from harness.cases.recipe_draw import collect
+from harness.cases.recipes import Recipe, build
+from harness.conformance.expectations import Expectation, judge
+from harness.conformance.profiles import PROFILES, Profile, new_seed, select
+from harness.conformance.properties import PROPERTIES
+from harness.conformance.regressions import Kept, keep, kept_cases
+from harness.conformance.tasks import (
+    Checks,
+    Failing,
+    Failures,
+    check_case,
+    make_smaller,
+    not_smaller,
+    unfinished_check,
+)
+from harness.engines.base import Failure
+from harness.errors import BadInput
+from harness.numbers import decode
+from harness.resources import fixture
+from harness.verdicts.property_outcome import PropertyOutcome
+
+MOST_KEPT = 10
+"""Failures of a run that are made smaller and kept, one of each kind: the rest are alike."""
+
+NOT_STORED = "no stored result"
+"""How the failure of a fit begins that was to be replayed and is not stored."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to check, and how.
+
+    Attributes
+    ----------
+    engine, reference : str
+        As :func:`harness.engines.registry.open_engine` takes them.
+    examples, seed : int
+        Generated cases, and what they are drawn from.
+    properties : tuple of str
+        Names of those that are checked.
+    regressions : Path or None
+        Folder of kept cases beside those that come with the program.
+    replay, verify : str
+        File of packed fits in place of the reference; or that the reference has to give again.
+    store : str or None
+        Folder of the cache.
+    """
+
+    engine: str
+    reference: str
+    profile: Profile
+    examples: int
+    seed: int
+    properties: tuple[str, ...]
+    regressions: Path | None = None
+    replay: str = ""
+    verify: str = ""
+    jobs: int = field(default_factory=cores)
+    shard: Shard = ALL
+    timeout: float = 120.0
+    store: str | None = None
+    command: str = ""
+
+    @property
+    def title(self) -> str:
+        """Return what a report of it is called."""
+        return f"Conformance of {self.engine} with {self.reference}, profile {self.profile.name}"
+
+    def setup(self) -> Setup:
+        """Return what the driver is given."""
+        return Setup(
+            self.engine,
+            self.reference,
+            check_case,
+            unfinished_check,
+            timeout=self.timeout,
+            store=self.store,
+            replay=self.replay or None,
+        )
+
+    def campaign(self) -> Campaign:
+        """Return what the driver runs."""
+        return Campaign(
+            self.checks(),
+            self.setup(),
+            shard=self.shard,
+            command=self.command,
+            options={
+                "profile": self.profile.name,
+                "examples": str(self.examples),
+                "properties": " ".join(self.properties),
+                "replay": "yes" if self.replay else "no",
+            },
+            seed=self.seed,
+            jobs=self.jobs,
+        )
+
+    def checks(self) -> Checks:
+        """Return the cases: the kept ones, then the generated ones."""
+        recipes = collect(self.examples, self.seed, **self.profile.bounds) if self.examples else ()
+        return Checks(
+            self.title,
+            all_kept(self.regressions),
+            tuple(recipes),
+            self.properties,
+            self.profile.each,
+            self.verify,
+        )
+
+
+def suite_of(
+    engine: str,
+    reference: str,
+    profile: str = "pr",
+    *,
+    examples: int | None = None,
+    seed: int | None = None,
+    properties: tuple[str, ...] = (),
+) -> Suite:
+    """Return a suite by the name of its profile; what is not given is the profile's.
+
+    Raises
+    ------
+    BadInput
+        When there is no such profile or property.
+    """
+    if profile not in PROFILES:
+        raise BadInput(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
+    found = PROFILES[profile]
+    given = found.seed if seed is None else seed
+    return Suite(
+        engine,
+        reference,
+        found,
+        found.examples if examples is None else examples,
+        new_seed() if given is None else given,
+        select(tuple(PROPERTIES), properties),
+    )
+
+
+def all_kept(folder: Path | None) -> tuple[Kept, ...]:
+    """Return the cases that come with the program, then those of a folder."""
+    try:
+        own = fixture("regressions")
+    except FileNotFoundError:
+        own = None
+    found = kept_cases(own) if own is not None else ()
+    if folder is None or (own is not None and folder.resolve() == own.resolve()):
+        return found
+    known = {kept.name for kept in found}
+    return (*found, *(kept for kept in kept_cases(folder) if kept.name not in known))
+
+
+def run_suite(
+    suite: Suite, path: Path, *, told: Callable[[Done], None], resume: bool = False
+) -> None:
+    """Check everything and write the records; the file has its name only when it is whole.
+
+    Parameters
+    ----------
+    told : function
+        Called with what came of each case.
+    resume : bool
+        Go on with the unfinished file that is there, if there is one.
+    """
+    run_to_file(suite.campaign(), path, watcher=_Teller(told), resume=resume)
+
+
+class _Teller(Watcher):
+    """Hands on what is done."""
+
+    def __init__(self, told: Callable[[Done], None]) -> None:
+        self._told = told
+
+    def finished(self, done: Done, seen: Iterable[Glance]) -> None:  # noqa: ARG002
+        """Is called with each case when its records are in the file."""
+        self._told(done)
+
+
+def judge_file(
+    path: Path, expectations: tuple[Expectation, ...] = (), *, strict: bool = False
+) -> tuple[Judgement, Header]:
+    """Judge the outcomes of a record file, of one run or of merged shards.
+
+    Raises
+    ------
+    BadInput
+        When it cannot be read.
+    """
+    outcomes: list[PropertyOutcome] = []
+    missing: set[str] = set()
+    with RecordStream(path) as stream:
+        for _, record in stream:
+            if isinstance(record, PropertyOutcome):
+                outcomes.append(record)
+            elif any(isinstance(f, Failure) and f.text.startswith(NOT_STORED) for f in record.fits):
+                missing.add(record.id)
+        header, finished = stream.header, stream.footer is not None
+    notes = [] if finished else ["The run did not come to its end."]
+    if missing:
+        names = ", ".join(sorted(missing)[:5]) + (", ..." if len(missing) > 5 else "")
+        notes.append(
+            f"{len(missing)} cases have no stored result of {header.reference} and were checked "
+            f"without it: {names}."
+        )
+    asked = header.options.get("properties", "").split() or None
+    whole = finished and header.options.get("shard", str(ALL)) == str(ALL)
+    judgement = judge(
+        outcomes, expectations, strict=strict, selected=asked, whole=whole, notes=tuple(notes)
+    )
+    return judgement, header
+
+
+def worst_of_each_kind(judgement: Judgement, most: int = MOST_KEPT) -> tuple[Judged, ...]:
+    """Return one unexpected failure of each property and cause, the most frequent kinds first."""
+    return tuple(group[0] for group in by_failure(judgement.of("unexpected")).values())[:most]
+
+
+def keep_failures(
+    suite: Suite, judgement: Judgement, folder: Path
+) -> Iterator[tuple[Judged, Kept]]:
+    """Make one failure of each kind smaller and keep it; generated cases only.
+
+    Raises
+    ------
+    BadInput
+        When the folder cannot be written.
+    """
+    recipes = {recipe.id: recipe for recipe in suite.checks().recipes}
+    wanted = [j for j in worst_of_each_kind(judgement) if j.outcome.case in recipes]
+    failing = tuple(
+        Failing(_smallest(judgement, one, recipes), one.outcome, suite.profile.shrink_seconds)
+        for one in wanted
+    )
+    setup = replace(suite.setup(), function=make_smaller, unfinished=not_smaller)
+    for done in run_campaign(Failures(failing), setup, jobs=min(suite.jobs, len(failing) or 1)):
+        recipe: Recipe = decode(done.lines[0], Recipe)
+        outcome: PropertyOutcome = decode(done.lines[1], PropertyOutcome)
+        yield wanted[int(done.id)], keep(folder, build(recipe), outcome, recipe)
+
+
+def _smallest(judgement: Judgement, one: Judged, recipes: dict[str, Recipe]) -> Recipe:
+    """Return the recipe with the fewest rows that fails in this way: it is nearest to the end."""
+    kind = (one.outcome.property, one.outcome.causes)
+    alike = [
+        recipes[j.outcome.case]
+        for j in judgement.of("unexpected")
+        if (j.outcome.property, j.outcome.causes) == kind and j.outcome.case in recipes
+    ]
+    return min(alike, key=lambda recipe: sum(recipe.sizes))
+
+
+def with_saved(judgement: Judgement, saved: dict[tuple[str, str], str]) -> Judgement:
+    """Say of failures where they are kept; ``saved`` by property and case."""
+    return replace(
+        judgement,
+        judged=tuple(
+            replace(j, saved=saved.get((j.outcome.property, j.outcome.case), ""))
+            for j in judgement.judged
+        ),
+    )
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as short as it can be from here."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
