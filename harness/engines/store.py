@@ -35,7 +35,8 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 # No namespace may start like this, so that the two cannot be taken for each other.
 _BUCKET = re.compile(r"@[0-9a-f]{2}")
 _TEMPORARY = ".writing-"
-_ATTEMPTS = 5
+# Clearing a store takes away the file and each of the folders above it once, at worst one by one.
+_ATTEMPTS = 8
 _DESCRIPTION = "description.json"
 _TAG = "CACHEDIR.TAG"
 # The wording is fixed: https://bford.info/cachedir/. Backup programs leave such folders out.
@@ -257,8 +258,9 @@ class Store:
                     self._tag()
                 _create(temporary, data)
                 os.replace(temporary, path)
-            except FileNotFoundError as error:
-                # The folder is not made yet, or another process has just cleared the store.
+            except (FileNotFoundError, FileExistsError) as error:
+                # The folder is not made yet, or another process has just cleared the store; mkdir
+                # says "exists" of a folder that is removed while it looks whether it is one.
                 problem = error
             except OSError as error:
                 problem = error
