@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.cases.case import Case
+from harness.conformance import honesty, inference, limits, metamorphic
 from harness.conformance.parity import parity, referee_agreement
 from harness.conformance.question import Question
 from harness.engines.base import Engine, Setting
@@ -73,6 +74,129 @@ PROPERTIES: dict[str, Property] = {
     for p in (
         Property("parity", "agrees with the reference engine", parity, needs_reference=True),
         Property("referee.agreement", "agrees with the referee", referee_agreement),
+        Property(
+            "metamorphic.y-affine",
+            "a y + b has the estimates of y, scaled, and the same tests",
+            metamorphic.outcome_rescaled,
+        ),
+        Property(
+            "metamorphic.x-affine",
+            "c x + d has the estimates of x, scaled, and the same tests",
+            metamorphic.predictor_rescaled,
+        ),
+        Property(
+            "metamorphic.row-order",
+            "the order of the rows does not matter",
+            metamorphic.rows_shuffled,
+        ),
+        Property(
+            "metamorphic.relabel-groups",
+            "the labels of the groups do not matter",
+            metamorphic.groups_relabelled,
+        ),
+        Property(
+            "metamorphic.group-order",
+            "the order of the groups does not matter",
+            metamorphic.groups_reordered,
+        ),
+        Property(
+            "metamorphic.null-factor",
+            "a grouping factor of zero variance changes nothing",
+            metamorphic.null_factor_added,
+        ),
+        Property(
+            "metamorphic.nested-spelling",
+            "(1 | a/b) is (1 | a) + (1 | a:b)",
+            metamorphic.nesting_in_full,
+        ),
+        Property(
+            "metamorphic.nested-labels",
+            "nesting in the labels is nesting in the formula",
+            metamorphic.nesting_by_labels,
+        ),
+        Property(
+            "metamorphic.recentred-slope",
+            "the origin of a predictor with a correlated slope does not matter",
+            metamorphic.slope_recentred,
+        ),
+        Property(
+            "metamorphic.reml-ml-order",
+            "each criterion is largest at its own estimates",
+            limits.reml_ml_order,
+        ),
+        Property(
+            "refusal.duplicated-constant",
+            "a second constant column is refused, or left out with a message",
+            limits.duplicated_constant,
+        ),
+        Property(
+            "refit.own-data",
+            "the same data fitted again, after another fit, give the same bits",
+            limits.refitted,
+        ),
+        Property(
+            "limits.zero-variance-is-ols",
+            "with zero variances a mixed model is least squares",
+            limits.zero_variance_is_ols,
+        ),
+        Property("rows.used", "every complete row is used, and no other", honesty.rows_used),
+        Property(
+            "fitted.predict-training",
+            "fitted values are X b + Z u, residuals what is left",
+            honesty.predictions,
+        ),
+        Property(
+            "random-effects.sum-and-shrinkage",
+            "random effects are conditional modes, sum to zero and are shrunk",
+            honesty.random_effects,
+        ),
+        Property(
+            "honesty.converged",
+            "said to have converged exactly when it is at the optimum",
+            honesty.converged,
+        ),
+        Property(
+            "honesty.singular",
+            "said to be singular exactly when the optimum is",
+            honesty.singular,
+        ),
+        Property(
+            "honesty.loglik",
+            "the log-likelihood is that of the fit's own estimates",
+            honesty.loglik,
+        ),
+        Property(
+            "honesty.standard-errors",
+            "standard errors are sqrt diag (X'V^-1 X)^-1",
+            honesty.standard_errors,
+        ),
+        Property(
+            "honesty.tests",
+            "stated df are Satterthwaite's, and p follows from t and df",
+            honesty.stated_tests,
+        ),
+        Property(
+            "satterthwaite.bounds",
+            "df lie between 0 and those of the residual variance",
+            inference.df_bounds,
+        ),
+        Property(
+            "satterthwaite.zero-variance",
+            "df at zero variances are those of the residual variance",
+            limits.zero_variance_df,
+        ),
+        Property(
+            "satterthwaite.lmertest",
+            "df and p at the engine's estimates are lmerTest's",
+            inference.equal_to_lmertest,
+            needs_reference=True,
+        ),
+        Property(
+            "f-tests.type3",
+            "type III F tests at the engine's estimates are lmerTest's",
+            inference.type3,
+            needs_reference=True,
+        ),
     )
 }
 """Every property by name."""

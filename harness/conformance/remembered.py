@@ -14,7 +14,7 @@ Key = tuple[str, ...]
 
 
 def key_of(case: Case, setting: Setting) -> Key:
-    """What a fit depends on: data, names, model and setting; not the id of the case."""
+    """Return what a fit depends on: data, names, model and setting, but not the id of the case."""
     model, table = case.model, case.table
     return (
         setting,
@@ -91,7 +91,7 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
 
     def outcome() -> Outcome:
         try:
-            found = pending()
+            found: object = pending()
         except Exception as error:
             return _raised(name, setting, f"{type(error).__name__}: {error}")
         if not isinstance(found, Outcome):

@@ -68,6 +68,11 @@ class Lme4Engine:
         self._session = session
         self._versions: dict[str, str] = {}
 
+    @property
+    def session(self) -> RSession:
+        """Where its R runs."""
+        return self._session
+
     def versions(self) -> dict[str, str]:
         """Versions of R, its packages, its BLAS and rpy2; empty when R cannot be started."""
         if not self._versions:

@@ -48,6 +48,7 @@ SCRIPTS = (
     "session_options.R",
     "fit_lm.R",
     "fit_lmer.R",
+    "type3.R",
     "versions.R",
 )
 """R files that every worker has loaded."""

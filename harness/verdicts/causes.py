@@ -11,12 +11,30 @@ from collections.abc import Callable
 
 import numpy as np
 
+from harness.verdicts.claims import (
+    absolute_singularity,
+    false_alarm,
+    false_convergence,
+    false_singular,
+    joint_hessian,
+    normal_tests,
+    residual_df,
+)
 from harness.verdicts.df_causes import (
     lmertest_rounding,
     lmertest_steps,
     lmertest_units,
     singular_df,
 )
+from harness.verdicts.mistaken import (
+    covariance_sign,
+    criterion_constant,
+    kept_off_boundary,
+    rows_left_out,
+    swapped_variances,
+    wrong_divisor,
+)
+from harness.verdicts.moved import order_dependent_stop, unit_dependent_stop
 from harness.verdicts.no_fit import aliased, engine_error, one_row_per_group, too_many_effects
 from harness.verdicts.other_model import (
     constraint_ignored,
@@ -90,6 +108,11 @@ FAILING: dict[str, Predicate] = {
 }
 """Why there is no fit."""
 
+ROWS: dict[str, Predicate] = {
+    "rows-left-out": rows_left_out,
+}
+"""Why a fit is one of other data than were sent."""
+
 OTHER_MODEL: dict[str, Predicate] = {
     "sm-free-ignored": constraint_ignored,
     "crossed-as-nested": crossed_as_nested,
@@ -101,6 +124,10 @@ WRONG: dict[str, Predicate] = {
     "sm-zero-fe": zeroed_fixed_effects,
     "sm-score-sign": score_sign,
     "lme4-column-trap": column_trap,
+    "wrong-divisor": wrong_divisor,
+    "swapped-variances": swapped_variances,
+    "covariance-sign": covariance_sign,
+    "kept-off-boundary": kept_off_boundary,
     "false-boundary": false_boundary,
     "stopped-short": stopped_short,
 }
@@ -109,6 +136,7 @@ WRONG: dict[str, Predicate] = {
 STATEMENTS: dict[str, Predicate] = {
     "sm-mutated-model": mutated_model,
     "sm-llf-conditioning": ill_conditioned_loglik,
+    "criterion-constant": criterion_constant,
 }
 """Why a stated log-likelihood is not that of the fit's own estimates."""
 
@@ -131,3 +159,33 @@ ACCOMPANYING: dict[str, Predicate] = {
     "re-refused": random_effects_refused,
 }
 """What a reader should know whatever the verdict."""
+
+CONVERGENCE_CLAIMS: dict[str, Predicate] = {
+    "false-convergence": false_convergence,
+    "false-alarm": false_alarm,
+}
+"""What is wrong with what an engine says of its convergence."""
+
+SINGULARITY_CLAIMS: dict[str, Predicate] = {
+    "absolute-singularity": absolute_singularity,
+    "singular-not-flagged": singular_not_flagged,
+    "false-singular": false_singular,
+}
+"""What is wrong with what an engine says of a singular fit."""
+
+STATED_ERRORS: dict[str, Predicate] = {
+    "se-joint-hessian": joint_hessian,
+}
+"""Why stated standard errors are not sqrt diag (X'V^-1 X)^-1."""
+
+STATED_TESTS: dict[str, Predicate] = {
+    "z-for-t": normal_tests,
+    "residual-df": residual_df,
+}
+"""Why stated df and p values are not Satterthwaite's."""
+
+MOVED: dict[str, Callable[[Seen, Seen], str | None]] = {
+    "unit-dependent-stop": unit_dependent_stop,
+    "order-dependent-stop": order_dependent_stop,
+}
+"""Why an answer changes with what should not matter, given the same case in two forms."""

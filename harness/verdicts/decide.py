@@ -11,6 +11,7 @@ from harness.verdicts.causes import (
     FAILING,
     NUMERICAL_DF,
     OTHER_MODEL,
+    ROWS,
     STATEMENTS,
     WRONG,
     Predicate,
@@ -29,7 +30,8 @@ def decide(seen: Seen) -> Verdict:
     return _failed(seen) or _different(seen) or _wrong_optimum(seen) or _same_optimum(seen)
 
 
-def _held(seen: Seen, table: dict[str, Predicate]) -> dict[str, str]:
+def held(seen: Seen, table: dict[str, Predicate]) -> dict[str, str]:
+    """Return the causes of a table that hold, with their evidence."""
     found = {cause: predicate(seen) for cause, predicate in table.items()}
     return {cause: evidence for cause, evidence in found.items() if evidence is not None}
 
@@ -78,7 +80,7 @@ def _failed(seen: Seen) -> Verdict | None:
         return _verdict(seen, kind, text, {"not-expressible": first.text}, engines)
     if kind == "DATA_MISMATCH":
         return _verdict(seen, kind, f"{who} did not get the same data: {first.text}.", {}, engines)
-    causes = _held(seen, FAILING)
+    causes = held(seen, FAILING)
     if len(causes) > 1:
         causes.pop("engine-error", None)
     what = {
@@ -103,7 +105,7 @@ def _different(seen: Seen) -> Verdict | None:
     if astray:
         used = ", ".join(f"{f.engine} {f.n_obs}" for f in both)
         text = f"Complete rows: {rows}; rows used: {used}."
-        return _verdict(seen, "DATA_MISMATCH", text, {}, astray)
+        return _verdict(seen, "DATA_MISMATCH", text, held(seen, ROWS), astray)
     astray = tuple(f.engine for f in both if f.data_checksum != sent)
     if astray:
         text = f"{' and '.join(astray)} did not get the same data: another checksum."
@@ -112,20 +114,20 @@ def _different(seen: Seen) -> Verdict | None:
     own = {f.engine: [c.name for c in f.coefficients] for f in (left, right)}
     odd = tuple(engine for engine, have in own.items() if have != list(names))
     if odd:
-        if len(own[left.engine]) == len(own[right.engine]) and not _held(seen, FAILING):
+        if len(own[left.engine]) == len(own[right.engine]) and not held(seen, FAILING):
             same = same_space(seen)
             if same is not None:
                 text = "The engines code the fixed effects in different bases of one space."
                 columns = "; ".join(f"{e} {', '.join(h)}" for e, h in own.items())
                 evidence = {"reml-coding": f"columns: {columns}; {same}"}
                 return _verdict(seen, "CODING", text, evidence, odd)
-        causes = _held(seen, {"aliased-columns": FAILING["aliased-columns"]})
+        causes = held(seen, {"aliased-columns": FAILING["aliased-columns"]})
         text = (
             f"The engines fitted different fixed effects; {' and '.join(odd)} changed the design."
         )
         return _verdict(seen, "DIFFERENT_MODEL", text, causes, odd)
     wanted = [(t.group, len(t.names)) for t in seen.case.design.random]
-    causes = _held(seen, OTHER_MODEL)
+    causes = held(seen, OTHER_MODEL)
     astray = tuple(
         f.engine
         for f in both
@@ -147,7 +149,7 @@ def _wrong_optimum(seen: Seen) -> Verdict | None:
     if not wrong:
         return None
     engines = tuple(fit.engine for fit, _ in wrong)
-    causes = _held(seen, WRONG)
+    causes = held(seen, WRONG)
     if not causes:
         fit, audit = wrong[0]
         what = (
@@ -158,7 +160,7 @@ def _wrong_optimum(seen: Seen) -> Verdict | None:
         )
         text = f"{fit.engine}'s {what}, for no known reason."
         return _verdict(seen, "UNEXPLAINED", text, {}, engines)
-    causes |= _held(seen, ACCOMPANYING)
+    causes |= held(seen, ACCOMPANYING)
     others = [f.engine for f, _ in seen.pairs() if f.engine not in engines]
     gaps = ", ".join(f"{f.engine} by {a.gap / 2.0:.2g} in log-likelihood" for f, a in wrong)
     right = f"{others[0]} is right" if others else "Neither engine is at the optimum"
@@ -167,7 +169,7 @@ def _wrong_optimum(seen: Seen) -> Verdict | None:
 
 def _same_optimum(seen: Seen) -> Verdict:
     outside = seen.outside()
-    accompanying = _held(seen, ACCOMPANYING)
+    accompanying = held(seen, ACCOMPANYING)
     if not seen.comparisons:
         text = "Nothing could be compared."
         return _verdict(seen, "UNEXPLAINED", text, accompanying)
@@ -176,7 +178,7 @@ def _same_optimum(seen: Seen) -> Verdict:
         said = " and ".join(f"{f.engine}'s by {a.loglik_error:.2g}" for f, a in astray)
         text = f"Same optimum, yet the log-likelihood is not that of the fit's estimates: {said}."
         engines = tuple(f.engine for f, _ in astray)
-        known = _held(seen, STATEMENTS)
+        known = held(seen, STATEMENTS)
         return _verdict(
             seen, "DEFINITION" if known else "UNEXPLAINED", text, known | accompanying, engines
         )
@@ -198,7 +200,7 @@ def _same_optimum(seen: Seen) -> Verdict:
     numerical = [c for c in outside if c.quantity in ("df", "p") and c.item in off]
     others = [c for c in outside if c not in numerical]
     why_df = _first(seen, NUMERICAL_DF) if numerical else {}
-    why_others = _held(seen, EXPLAINING) if others else {}
+    why_others = held(seen, EXPLAINING) if others else {}
     if (numerical and not why_df) or (others and not why_others):
         return _verdict(seen, "UNEXPLAINED", f"Same optimum, yet {beyond}.", accompanying)
     causes = why_df | why_others | accompanying

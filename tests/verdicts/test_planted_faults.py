@@ -11,6 +11,7 @@ from tests.verdicts.planted import alter, both, coefficients, covariance, judge,
 pytestmark = pytest.mark.r
 
 ENGINES = ("statsmodels", "lme4")
+DIVISOR = ("wrong-divisor",)
 OTHER = dict(zip(ENGINES, reversed(ENGINES), strict=True))
 
 
@@ -44,24 +45,33 @@ def test_nothing_planted_nothing_found(slope):
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "named"),
     [
-        covariance(lambda psi: psi[::-1, ::-1]),
-        covariance(lambda psi: 1.3 * psi),
-        covariance(lambda psi: psi * [[1.0, -3.0], [-3.0, 1.0]]),
-        lambda fit: replace(fit, residual_variance=1.1 * fit.residual_variance),
+        (covariance(lambda psi: psi[::-1, ::-1]), ("swapped-variances",)),
+        (covariance(lambda psi: 1.3 * psi), ()),
+        (covariance(lambda psi: psi * [[1.0, -1.0], [-1.0, 1.0]]), ("covariance-sign",)),
+        (covariance(lambda psi: psi * [[1.0, -3.0], [-3.0, 1.0]]), ()),
+        (lambda fit: replace(fit, residual_variance=1.1 * fit.residual_variance), ()),
+        (lambda fit: replace(fit, residual_variance=178 / 180 * fit.residual_variance), DIVISOR),
     ],
-    ids=["swapped", "30 % larger", "correlation of the wrong sign", "residual 10 % larger"],
+    ids=[
+        "swapped",
+        "30 % larger",
+        "correlation of the wrong sign",
+        "correlation of the wrong sign and size",
+        "residual 10 % larger",
+        "residual by n",
+    ],
 )
-def test_wrong_variances_are_a_wrong_optimum_with_the_gap(planted, engine, change):
+def test_wrong_variances_are_a_wrong_optimum_with_the_gap(planted, engine, change, named):
     record = planted(change)
-    assert said(record) == ("WRONG_OPTIMUM", (engine,), ("stopped-short",))
+    assert said(record) == ("WRONG_OPTIMUM", (engine,), (*named, "stopped-short"))
     audit, other = record.audit(engine), record.audit(OTHER[engine])
     assert audit.certificate == "stopped short"
     # 2e-4 is twice the default tolerance of the log-likelihood.
     assert audit.gap > 2e-4 > other.gap
     assert f"{OTHER[engine]} is right" in record.verdicts[0].sentence
-    assert f"deviance {audit.gap:.2g} above the best point" in record.verdicts[0].evidence[0]
+    assert f"deviance {audit.gap:.2g} above the best point" in record.verdicts[0].evidence[-1]
 
 
 def test_a_residual_variance_by_the_wrong_divisor_is_a_wrong_optimum(planted, engine):
@@ -116,14 +126,25 @@ def test_an_impossible_residual_variance_is_outside_the_parameter_space(planted,
 
 
 @pytest.mark.parametrize(
-    "error", [math.log(2 * math.pi), -89 * math.log(2 * math.pi), 0.01, math.nan, math.inf]
+    ("error", "named"),
+    [
+        (math.log(2 * math.pi), "plus p/2 log 2 pi"),
+        (-89 * math.log(2 * math.pi), "minus m/2 log 2 pi"),
+        (0.01, ""),
+        (math.nan, ""),
+        (math.inf, ""),
+    ],
 )
 def test_a_log_likelihood_that_is_not_that_of_the_estimates_is_laid_to_its_engine(
-    planted, engine, error
+    planted, engine, error, named
 ):
     """The first two are the constants that implementations leave out of REML."""
     record = planted(lambda fit: replace(fit, loglik=fit.loglik + error))
-    assert said(record) == ("UNEXPLAINED", (engine,), ())
+    if named:
+        assert said(record) == ("DEFINITION", (engine,), ("criterion-constant",))
+        assert record.verdicts[0].evidence[0].endswith(named)
+    else:
+        assert said(record) == ("UNEXPLAINED", (engine,), ())
     assert "log-likelihood" in record.verdicts[0].sentence
     assert outside(record) == {"loglik"}
 
@@ -173,7 +194,7 @@ def test_one_fitted_value_in_180_is_caught(planted):
 
 def test_another_number_of_rows_is_a_data_mismatch(planted, engine):
     record = planted(lambda fit: replace(fit, n_obs=179))
-    assert said(record) == ("DATA_MISMATCH", (engine,), ())
+    assert said(record) == ("DATA_MISMATCH", (engine,), ("rows-left-out",))
     assert f"{engine} 179" in record.verdicts[0].sentence
 
 

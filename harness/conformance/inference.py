@@ -1,0 +1,226 @@
+"""Satterthwaite's degrees of freedom and type III F tests."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from harness.conformance.honesty import numerical_df
+from harness.conformance.judged import REFEREE, Judgement, judge
+from harness.conformance.parity import judged_beside
+from harness.conformance.question import Question
+from harness.conformance.remembered import bare
+from harness.engines.base import Failure, Fit
+from harness.engines.lme4 import Lme4Engine
+from harness.engines.lme4_f_tests import type3_by_lmertest
+from harness.referee.deviance import Likelihood
+from harness.referee.f_tests import FTest, fixed_terms, satterthwaite_f, type3_hypotheses
+from harness.verdicts.property_outcome import PropertyOutcome
+from harness.verdicts.tolerances import load_tolerances
+
+
+def df_bounds(question: Question) -> PropertyOutcome:
+    """Check that df lie between 0 and the divisor of the residual variance.
+
+    Along a common scale of all variances the deviance is m (log k + 1 / k), whose curvature is m,
+    and the variance of a contrast is proportional to k; by the Cauchy-Schwarz inequality df <= m
+    wherever the Hessian has no negative eigenvalue. m is n - p by REML and n by ML.
+    """
+    case, engine = question.case, question.engine.name
+    if case.model.criterion == "OLS":
+        return question.not_applicable("the tests of a linear model are exact")
+    fit = question.fit()
+    if isinstance(fit, Failure):
+        return question.not_applicable(f"{engine} has no fit: {fit.text}")
+    judgement = judge(case, fit, REFEREE.fit(case, question.setting))
+    audit = judgement.seen.left_audit
+    if audit is None or judgement.verdict.verdict in ("DIFFERENT_MODEL", "CODING"):
+        return question.not_applicable("the referee does not evaluate the fit")
+    if audit.certificate not in ("interior optimum", "boundary optimum"):
+        return question.not_applicable(f"{engine} is not at the optimum: see referee.agreement")
+    n, p = case.design.x.shape
+    m = n - p if case.model.criterion == "REML" else n
+    limit = load_tolerances()["df"].default
+    far, sentence, by_engine = 0.0, "", False
+    for own, fair in zip(fit.coefficients, audit.coefficients, strict=True):
+        for df, stated in ((fair.df, False), (own.df, True)):
+            if df is None or (stated and math.isinf(df)):
+                continue  # a z test has no df to bound: see honesty.tests
+            over = (df / m - 1.0) / limit if df > 0.0 else math.inf
+            if over > far:
+                far, by_engine = over, stated
+                what = f"{engine} states" if stated else f"{engine}'s estimates give"
+                sentence = f"{what} {df:.6g} df for {own.name}; the data have {m}."
+    if far <= 1.0:
+        return question.holds(far)
+    causes = numerical_df(judgement) if by_engine else {}
+    return question.fails(sentence, causes, discrepancy=far)
+
+
+def equal_to_lmertest(question: Question) -> PropertyOutcome:
+    """Check that Satterthwaite's df and p at the engine's estimates are lmerTest's."""
+    assert question.reference is not None
+    engine, reference = question.engine.name, question.reference.name
+    if question.case.model.criterion == "OLS":
+        return question.not_applicable("the tests of a linear model are exact")
+    judgement = judged_beside(question, question.reference)
+    verdict, seen = judgement.verdict, judgement.seen
+    if seen.failures():
+        return question.not_applicable(verdict.sentence, verdict=verdict.verdict)
+    rows = [c for c in seen.comparisons if c.quantity == "df"]
+    rows += [c for c in seen.comparisons if c.quantity == "p"]
+    if not rows or all(math.isinf(c.right) for c in rows if c.quantity == "df"):
+        return question.not_applicable(f"{reference} states no df")
+    wrong = [f.engine for f, a in seen.pairs() if a.certificate not in _OPTIMAL]
+    if wrong:
+        return question.not_applicable(
+            f"{' and '.join(wrong)} not at the optimum: {verdict.sentence}", verdict=verdict.verdict
+        )
+    farthest = max(rows, key=lambda c: _far(c.difference, c.tolerance))
+    far = _far(farthest.difference, farthest.tolerance)
+    if far <= 1.0:
+        return question.holds(far)
+    causes = dict(zip(verdict.causes, verdict.evidence, strict=True))
+    sentence = (
+        f"{farthest.quantity} of {farthest.item}: {farthest.left:.6g} at {engine}'s estimates, "
+        f"{reference} gives {farthest.right:.6g}."
+    )
+    if verdict.verdict == "TOLERANCE" and "singular-df" not in causes:
+        return question.answer(
+            "holds",
+            sentence=sentence,
+            discrepancy=1.0,
+            verdict="TOLERANCE",
+            causes=causes,
+            evidence=verdict.evidence,
+        )
+    known = causes if verdict.verdict != "UNEXPLAINED" else {}
+    return question.fails(
+        sentence,
+        known,
+        discrepancy=far,
+        verdict=verdict.verdict,
+        engines=verdict.engines,
+    )
+
+
+_OPTIMAL = ("interior optimum", "boundary optimum", "closed form")
+
+
+def _far(difference: float, tolerance: float) -> float:
+    return math.inf if math.isnan(difference) else difference / tolerance
+
+
+def type3(question: Question) -> PropertyOutcome:
+    """Check that type III F tests at the engine's estimates are lmerTest's anova.
+
+    F, both df and p of every term, at the estimates of the engine under test; beside them what
+    ``anova(type = 3)`` makes of lme4's own fit.
+    """
+    assert question.reference is not None
+    case = question.case
+    reference = bare(question.reference)
+    if not isinstance(reference, Lme4Engine):
+        return question.not_applicable("the reference is not lme4 with R at hand")
+    if question.setting != "default":
+        return question.not_applicable("lmerTest's table is that of a default fit")
+    if case.model.criterion == "OLS" or not case.model.fixed.terms:
+        return question.not_applicable("no mixed model with a term to test")
+    judgement = judged_beside(question, question.reference)
+    seen, verdict = judgement.seen, judgement.verdict
+    left = seen.left
+    if not isinstance(left, Fit) or verdict.verdict not in ("AGREE", "TOLERANCE", "DEFINITION"):
+        return question.not_applicable(
+            f"not at one optimum: {verdict.sentence}", verdict=verdict.verdict
+        )
+    stated = type3_by_lmertest(reference, case)
+    if isinstance(stated, str):
+        return question.not_applicable(f"lmerTest has no table: {stated}")
+    assert seen.left_audit is not None
+    return _tables(question, judgement, _type3_at(question, left, seen.left_audit.theta), stated)
+
+
+def _tables(
+    question: Question, judgement: Judgement, ours: dict[str, FTest], stated: dict[str, FTest]
+) -> PropertyOutcome:
+    """Compare the two tables term by term."""
+    if set(ours) != set(stated):
+        return question.fails(
+            f"Terms tested: {', '.join(ours)}; by lmerTest {', '.join(stated)}.",
+            {},
+            discrepancy=math.inf,
+        )
+    engine = question.engine.name
+    far, sentence, worst = 0.0, "", ""
+    for term, mine in ours.items():
+        for quantity, a, b in _numbers(mine, stated[term]):
+            share = _apart(quantity, a, b)
+            if share > far:
+                far, worst = share, quantity
+                sentence = f"{quantity} of {term}: {a:.6g} at {engine}'s estimates, lmerTest gives {b:.6g}."
+    if far <= 1.0:
+        return question.holds(far)
+    verdict = judgement.verdict
+    causes = dict(zip(verdict.causes, verdict.evidence, strict=True))
+    if "flat-optimum" in causes:
+        return question.answer(
+            "holds",
+            sentence=sentence,
+            discrepancy=1.0,
+            verdict="TOLERANCE",
+            causes=causes,
+            evidence=verdict.evidence,
+        )
+    if worst in ("df_num", "statistic"):
+        return question.fails(sentence, {}, discrepancy=far)
+    # The same point: df differ as lmerTest's numerical derivatives do in its own t tests.
+    right = judgement.seen.right
+    again = judge(question.case, right, REFEREE.fit(question.case, question.setting))
+    return question.fails(
+        sentence,
+        numerical_df(again),
+        discrepancy=far,
+        verdict="DEFINITION",
+        engines=(right.engine,),
+    )
+
+
+def _type3_at(question: Question, fit: Fit, theta: tuple[float, ...]) -> dict[str, FTest]:
+    case = question.case
+    likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
+    point = likelihood.at(list(theta))
+    beta = np.array([c.estimate for c in fit.coefficients])
+    sigma = math.sqrt(fit.residual_variance)
+    hypotheses = type3_hypotheses(fixed_terms(case.model, case.table), case.design.x)
+    return {
+        term: satterthwaite_f(point, rows, sigma=sigma, beta=beta)
+        for term, rows in hypotheses.items()
+        if len(rows)
+    }
+
+
+def _numbers(ours: FTest, theirs: FTest) -> list[tuple[str, float, float]]:
+    return [
+        ("df_num", float(ours.df_num), float(theirs.df_num)),
+        ("statistic", ours.statistic, theirs.statistic),
+        ("df", ours.df_den, theirs.df_den),
+        ("p", ours.p, theirs.p),
+    ]
+
+
+def _apart(quantity: str, a: float, b: float) -> float:
+    if a == b:
+        return 0.0
+    table = load_tolerances()
+    if quantity == "df_num":
+        return math.inf
+    if quantity == "p":
+        if not (a > 0.0 and b > 0.0):
+            return 0.0 if max(a, b) < 1e-300 else math.inf
+        size = max(1.0, abs(math.log10(b)))
+        return _far(abs(math.log10(a) - math.log10(b)) / size, table["p"].default)
+    if quantity == "statistic":
+        # F is a mean of squared t: twice their relative error.
+        return _far(abs(a - b) / max(abs(b), 1.0), 2.0 * table["statistic"].default)
+    return _far(abs(a - b) / abs(b), table["df"].default)

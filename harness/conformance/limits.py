@@ -1,0 +1,288 @@
+"""What must hold whatever the data: limits, orderings, refusals, and the same answer twice."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.conformance.honesty import numerical_df
+from harness.conformance.judged import REFEREE, Judgement, judge, worst
+from harness.conformance.model_twins import (
+    Flat,
+    by_other_criterion,
+    with_constant_twice,
+    without_variance,
+)
+from harness.conformance.question import Question
+from harness.conformance.remembered import bare, guarded
+from harness.engines.base import Failure, Fit
+from harness.referee.crossproducts import aliased_columns
+from harness.referee.deviance import Likelihood
+from harness.verdicts.causes import FAILING
+from harness.verdicts.decide import held
+from harness.verdicts.examine import point_of
+from harness.verdicts.property_outcome import PropertyOutcome
+from harness.verdicts.seen import Seen
+from harness.verdicts.tolerances import load_tolerances
+
+Array = NDArray[np.float64]
+
+
+def duplicated_constant(question: Question) -> PropertyOutcome:
+    """Check that a second constant column is refused, or left out with a message."""
+    case, engine = question.case, question.engine.name
+    if aliased_columns(case.design.x):
+        return question.not_applicable("its fixed effects are linearly dependent already")
+    doubled = with_constant_twice(case)
+    if isinstance(doubled, str):
+        return question.not_applicable(doubled)
+    outcome = question.fit(doubled)
+    if isinstance(outcome, Failure):
+        if outcome.reason in ("refused", "error"):
+            return question.holds(sentence=f"{engine} refuses it: {outcome.text}")
+        if outcome.reason in ("unsupported", "environment"):
+            return question.not_applicable(f"{engine} has no fit: {outcome.text}")
+        return question.fails(
+            f"{engine} has no fit: {outcome.text}", {}, discrepancy=math.inf, verdict="FAILED"
+        )
+    if len(outcome.coefficients) < len(doubled.design.x_names) and outcome.messages:
+        return question.holds(sentence=f"{engine} leaves it out and says so")
+    seen = Seen(doubled, outcome, outcome, None, None, ())
+    return question.fails(
+        f"{engine} gives {len(outcome.coefficients)} fixed effects for two equal columns"
+        + ("" if outcome.messages else ", without a message")
+        + ".",
+        held(seen, {"aliased-columns": FAILING["aliased-columns"]}),
+        discrepancy=math.inf,
+    )
+
+
+def reml_ml_order(question: Question) -> PropertyOutcome:
+    """Check that each criterion is largest at its own estimates."""
+    case, engine = question.case, question.engine.name
+    if case.model.criterion == "OLS":
+        return question.not_applicable("a linear model has one criterion")
+    other = by_other_criterion(case)
+    own, others = question.fit(), question.fit(other)
+    if not isinstance(own, Fit) or not isinstance(others, Fit):
+        return question.not_applicable(f"{engine} has no fit by one of the criteria")
+    far, sentence, behind = 0.0, "", case
+    for here, fit, rival in ((case, own, others), (other, others, own)):
+        if fit.loglik is None:
+            return question.not_applicable(f"{engine} states no log-likelihood")
+        likelihood = Likelihood(here.design, reml=here.model.criterion == "REML")
+        point = point_of(likelihood, rival)
+        if point is None:
+            return question.not_applicable("its variances are no covariance matrices")
+        # Sigma profiled: the best that the other criterion's variance ratios can give.
+        better = -0.5 * point.deviance() - fit.loglik
+        share = better / load_tolerances()["loglik"].default
+        share = math.inf if math.isnan(share) else share
+        if share > far:
+            far, behind = share, here
+            sentence = (
+                f"{engine}'s {here.model.criterion} log-likelihood is {fit.loglik:.6f}; at the "
+                f"variance ratios of its {rival_name(here.model.criterion)} fit it is "
+                f"{fit.loglik + better:.6f}."
+            )
+    if far <= 1.0:
+        return question.holds(far)
+    judgement = judge(behind, question.fit(behind), REFEREE.fit(behind, question.setting))
+    return question.fails(
+        sentence,
+        causes_of(judgement),
+        discrepancy=far,
+        verdict=judgement.verdict.verdict,
+    )
+
+
+def rival_name(criterion: str) -> str:
+    """Return the other criterion's name."""
+    return "ML" if criterion == "REML" else "REML"
+
+
+def causes_of(judgement: Judgement) -> dict[str, str]:
+    """Causes of a verdict that is not one of agreement, with their evidence."""
+    verdict = judgement.verdict
+    if verdict.verdict in ("AGREE", "TOLERANCE"):
+        return {}
+    return dict(zip(verdict.causes, verdict.evidence, strict=True))
+
+
+def refitted(question: Question) -> PropertyOutcome:
+    """Check that the same case fitted again, after another, gives the same bits."""
+    case, engine = question.case, question.engine.name
+    first = question.fit()
+    if not isinstance(first, Fit):
+        return question.not_applicable(f"{engine} has no fit: {first.text}")
+    # What was fitted in between must leave no trace: MixedLM.fit changes its model.
+    if case.model.criterion != "OLS":
+        question.fit(by_other_criterion(case))
+    again = guarded(bare(question.engine), case, question.setting)()
+    if isinstance(again, Failure):
+        return question.fails(
+            f"{engine} fitted the case and then did not: {again.text}",
+            {},
+            discrepancy=math.inf,
+            verdict="FAILED",
+        )
+    if _numbers(first) == _numbers(again):
+        return question.holds()
+    judgement = judge(case, first, again)
+    far = max(worst(judgement.seen.comparisons), 1.0)
+    return question.fails(
+        f"{engine} gives other digits for the same data the second time.",
+        causes_of(judgement),
+        discrepancy=far,
+    )
+
+
+def _numbers(fit: Fit) -> str:
+    """Write every number of a fit: NaN is then equal to itself."""
+    return repr(
+        (
+            fit.coefficients,
+            fit.random,
+            fit.residual_variance,
+            fit.loglik,
+            fit.fitted,
+            fit.converged,
+            fit.singular,
+        )
+    )
+
+
+def zero_variance_is_ols(question: Question) -> PropertyOutcome:
+    """Check that a mixed model whose variances are zero is least squares."""
+    found = _flat_fit(question)
+    if isinstance(found, PropertyOutcome):
+        return found
+    flat, fit, judgement = found
+    audit = judgement.seen.left_audit
+    assert audit is not None
+    errors = np.sqrt(np.diag(flat.covariance))
+    table = load_tolerances()
+    estimates = np.array([c.estimate for c in fit.coefficients])
+    shares = {
+        "estimates": np.abs((estimates - flat.beta) / errors) / table["estimate"].default,
+        "standard errors (like for like)": np.abs(
+            np.array([c.se for c in audit.coefficients], dtype=np.float64) / errors - 1.0
+        )
+        / table["se"].default,
+        "residual variance": np.abs([fit.residual_variance / flat.sigma2 - 1.0])
+        / table["residual_variance"].default,
+        "fitted values": np.abs(np.array(fit.fitted) - flat.fitted)
+        / (math.sqrt(flat.sigma2) * table["fitted"].default)
+        if len(fit.fitted) == len(flat.fitted)
+        else np.zeros(1),
+    }
+    far, what = _largest(shares)
+    if far <= 1.0:
+        return question.holds(far)
+    return _moved_off(
+        question,
+        judgement,
+        far,
+        f"The outcome has no variance but the residual's; {question.engine.name}'s {what} are not "
+        "those of least squares.",
+    )
+
+
+def zero_variance_df(question: Question) -> PropertyOutcome:
+    """Check that Satterthwaite's df at zero variances are those of the residuals.
+
+    n - p by REML; by ML, whose residual variance has the divisor n, they are n.
+    """
+    found = _flat_fit(question)
+    if isinstance(found, PropertyOutcome):
+        return found
+    flat, fit, judgement = found
+    audit = judgement.seen.left_audit
+    assert audit is not None
+    limit = load_tolerances()["df"].default
+    fair = np.array([c.df for c in audit.coefficients], dtype=np.float64)
+    stated = np.array(
+        [c.df for c in fit.coefficients if c.df is not None and math.isfinite(c.df)],
+        dtype=np.float64,
+    )
+    shares = {
+        "df at its own variances": np.abs(fair / flat.df - 1.0) / limit,
+        "df as stated": np.abs(stated / flat.df - 1.0) / limit if len(stated) else np.zeros(1),
+    }
+    far, what = _largest(shares)
+    if far <= 1.0:
+        return question.holds(far)
+    causes = numerical_df(judgement) if what == "df as stated" else {}
+    sentence = (
+        f"The outcome has no variance but the residual's, which has {flat.df} df; "
+        f"{question.engine.name}'s {what} are others."
+    )
+    return _moved_off(question, judgement, far, sentence, causes)
+
+
+def _flat_fit(question: Question) -> PropertyOutcome | tuple[Flat, Fit, Judgement]:
+    case, engine = question.case, question.engine.name
+    if case.model.criterion == "OLS":
+        return question.not_applicable("a linear model has no random effects")
+    reason = question.engine.unsupported(case)
+    if reason is not None:
+        return question.not_applicable(f"{engine} cannot express it: {reason}")
+    flat = without_variance(case)
+    if isinstance(flat, str):
+        return question.not_applicable(flat)
+    fit = question.fit(flat.case)
+    judgement = judge(flat.case, fit, REFEREE.fit(flat.case, question.setting))
+    if isinstance(fit, Failure):
+        causes = causes_of(judgement)
+        return question.fails(
+            f"{engine} has no fit of an outcome without variance between groups: {fit.text}",
+            causes,
+            discrepancy=math.inf,
+            verdict="FAILED",
+        )
+    if judgement.verdict.verdict in ("DATA_MISMATCH", "DIFFERENT_MODEL", "CODING"):
+        return question.fails(
+            judgement.verdict.sentence,
+            causes_of(judgement),
+            discrepancy=math.inf,
+            verdict=judgement.verdict.verdict,
+        )
+    return flat, fit, judgement
+
+
+def _largest(shares: dict[str, Array]) -> tuple[float, str]:
+    worst_of = {
+        what: math.inf if np.isnan(values).any() else float(values.max(initial=0.0))
+        for what, values in shares.items()
+    }
+    what = max(worst_of, key=lambda key: worst_of[key])
+    return worst_of[what], what
+
+
+def _moved_off(
+    question: Question,
+    judgement: Judgement,
+    far: float,
+    sentence: str,
+    causes: dict[str, str] | None = None,
+) -> PropertyOutcome:
+    """Answer for a fit that does not have the limit's numbers."""
+    verdict = judgement.verdict
+    if verdict.verdict == "TOLERANCE" and not causes:
+        # At the optimum, by the tolerance of the deviance.
+        return question.answer(
+            "holds",
+            sentence=sentence,
+            discrepancy=1.0,
+            verdict="TOLERANCE",
+            causes=verdict.causes,
+            evidence=verdict.evidence,
+        )
+    return question.fails(
+        sentence,
+        causes or causes_of(judgement),
+        discrepancy=far,
+        verdict=verdict.verdict,
+    )
