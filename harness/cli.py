@@ -15,6 +15,8 @@ EXIT_INTERRUPTED = 130
 _COMMANDS = {
     "report": "harness.commands.report:report",
     "ladder": "harness.commands.ladder:ladder",
+    "run": "harness.commands.run:run",
+    "merge": "harness.commands.merge:merge",
     "fit": "harness.commands.fit:fit",
     "diagnose": "harness.commands.diagnose:diagnose",
     "translate": "harness.commands.translate:translate",

@@ -41,12 +41,12 @@ def case_task(engines: OpenEngines, task: Task) -> list[bytes]:
     return [line]
 
 
-def unfinished_case(setup: Setup, task: Task, why: str) -> list[bytes]:
+def unfinished_case(setup: Setup, names: tuple[str, str], task: Task, why: str) -> list[bytes]:
     """Return the record of a case that could not be done: both engines failed on it, and why."""
     failures = tuple(
         Failure(engine=name, setting=setting, reason="error", text=f"not fitted: {why}")
         for setting in setup.settings
-        for name in (setup.engine, setup.reference)
+        for name in names
     )
     record = CaseRecord(
         id=task.id,
@@ -68,7 +68,7 @@ def unfinished_case(setup: Setup, task: Task, why: str) -> list[bytes]:
             Verdict(
                 setting=setting,
                 verdict="FAILED",
-                engines=(setup.engine, setup.reference),
+                engines=names,
                 causes=("engine-error",),
                 sentence=f"The case could not be done: {why}.",
                 evidence=(why,),

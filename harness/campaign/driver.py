@@ -22,10 +22,12 @@ time and memory, look their fits up in the store and are tried twice after a cra
 the worker with it, the task is done again from its start in a new one, where that fit is a
 :class:`~harness.engines.base.Failure`. So a task function has to ask for its fits in the same order
 each time. Every record must have the id of the task as its case's. :func:`could_not_check` is
-called with the setup, the task and a sentence when the task itself cannot be done, in whichever
-process. ``harness.campaign.case_task.case_task`` is the standard one: fit, audit, compare, decide.
+called with the setup, the engines' names, the task and a sentence when the task itself cannot be
+done, in whichever process. :func:`harness.campaign.case_task.case_task` is the standard task
+function: fit, audit, compare, decide.
 
-:func:`harness.campaign.run.run_to_file` does the same into a record file that can be resumed.
+:func:`harness.campaign.campaign_file.run_to_file` does the same into a record file, and goes on
+with an unfinished one.
 """
 
 from __future__ import annotations
@@ -33,16 +35,18 @@ from __future__ import annotations
 import os
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard, Source, Task
 from harness.campaign.worker_process import Done, Opened
-from harness.campaign.workers import close_workers, run_task, warm_up
+from harness.campaign.workers import Refused, close_workers, run_task, warm_up
 from harness.errors import EnvironmentProblem, HarnessError
 
 WINDOW = 1024
@@ -50,6 +54,9 @@ WINDOW = 1024
 
 WINDOW_BYTES = 128 * 2**20
 """Bytes of records that may wait for one before them; more are not begun meanwhile."""
+
+MOST_REFUSALS = 20
+"""Times that a task may be given to workers that are refused."""
 
 MOST_LOST = 5
 """Times that an executor may lose a task (with a machine) before the campaign is given up."""
@@ -82,6 +89,8 @@ def run_campaign(
     skip: int = 0,
     finished: Callable[[Done], None] = lambda _: None,
     idle: Callable[[], None] = lambda: None,
+    refused: Callable[[str], None] = lambda _: None,
+    expected: Opened | None = None,
 ) -> Iterator[Done]:
     """Do every task of a source; give what came of them in the order of the source.
 
@@ -101,6 +110,10 @@ def run_campaign(
         Called with each task as it is done, in whatever order.
     idle : function
         Called about every second while nothing is done.
+    refused : function
+        Called with a sentence when a worker is refused.
+    expected : Opened, optional
+        What workers must be made with; those that are not are refused.
 
     Raises
     ------
@@ -110,12 +123,13 @@ def run_campaign(
     tasks = enumerate(shard.of(source))
     for _ in range(skip):
         next(tasks, None)
+    calls = _Calls(finished, idle, refused)
     if executor is not None:
-        yield from _run(tasks, setup, executor, at_once or 2 * cores(), skip, finished, idle)
+        yield from _Run(setup, executor, at_once or 4 * cores(), skip, calls, expected).of(tasks)
         return
     jobs = jobs or cores()
     with local_threads(jobs) as threads:
-        yield from _run(tasks, setup, threads, at_once or 2 * jobs, skip, finished, idle)
+        yield from _Run(setup, threads, at_once or 2 * jobs, skip, calls, expected).of(tasks)
 
 
 @contextmanager
@@ -137,77 +151,97 @@ def start_workers(setup: Setup, jobs: int) -> Opened:
         return [future.result() for future in begun].pop()
 
 
-def _run(
-    tasks: Iterator[tuple[int, Task]],
-    setup: Setup,
-    executor: Executor,
-    at_once: int,
-    first: int,
-    finished: Callable[[Done], None],
-    idle: Callable[[], None],
-) -> Iterator[Done]:
-    arrived: queue.SimpleQueue[tuple[int, Task, Future[Done]]] = queue.SimpleQueue()
-    waiting: dict[int, Done] = {}
-    lost: dict[int, int] = {}
-    under_way: set[int] = set()
-    turn, waiting_bytes, ended = first, 0, False
+@dataclass(frozen=True)
+class _Calls:
+    finished: Callable[[Done], None]
+    idle: Callable[[], None]
+    refused: Callable[[str], None]
 
-    def submit(position: int, task: Task) -> None:
-        under_way.add(position)
-        future = executor.submit(run_task, setup, task)
-        future.add_done_callback(partial(_arrive, arrived, position, task))
 
-    while True:
-        while (
-            not ended
-            and len(under_way) < at_once
-            and len(waiting) + len(under_way) < WINDOW
-            and (waiting_bytes < WINDOW_BYTES or not under_way)
-        ):
-            position, task = next(tasks, (-1, None))
-            if task is None:
-                ended = True
+class _Run:
+    """Tasks under way, and those that are done and wait for one before them."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        executor: Executor,
+        at_once: int,
+        first: int,
+        calls: _Calls,
+        expected: Opened | None,
+    ) -> None:
+        self._setup = setup
+        self._executor = executor
+        self._at_once = at_once
+        self._turn = first
+        self._calls = calls
+        self._expected = expected
+        self._arrived: queue.SimpleQueue[tuple[int, Task, Future[Done]]] = queue.SimpleQueue()
+        self._under_way: set[int] = set()
+        self._waiting: dict[int, Done] = {}
+        self._waiting_bytes = 0
+        self._errors: Counter[int] = Counter()
+
+    def of(self, tasks: Iterator[tuple[int, Task]]) -> Iterator[Done]:
+        """Do the tasks; give them in their order."""
+        ended = False
+        while True:
+            while not ended and self._room():
+                found = next(tasks, None)
+                if found is None:
+                    ended = True
+                else:
+                    self._submit(*found)
+            if not self._under_way:
+                return
+            try:
+                position, task, future = self._arrived.get(timeout=1.0)
+            except queue.Empty:
+                self._calls.idle()
+                continue
+            self._under_way.discard(position)
+            error = CancelledError() if future.cancelled() else future.exception()
+            if error is None:
+                yield from self._in_turn(position, future.result())
             else:
-                submit(position, task)
-        if not under_way:
-            return
-        try:
-            position, task, future = arrived.get(timeout=1.0)
-        except queue.Empty:
-            idle()
-            continue
-        under_way.discard(position)
-        error = future.exception()
-        if error is not None:
-            lost[position] = lost.get(position, 0) + 1
-            _raise_if_final(error, lost[position])
-            time.sleep(0.1)
-            submit(position, task)
-            continue
-        done = future.result()
-        finished(done)
-        waiting[position] = done
-        waiting_bytes += sum(map(len, done.lines))
-        while turn in waiting:
-            done = waiting.pop(turn)
-            waiting_bytes -= sum(map(len, done.lines))
-            turn += 1
+                self._errors[position] += 1
+                self._raise_if_final(error, self._errors[position])
+                self._submit(position, task)
+
+    def _room(self) -> bool:
+        begun = len(self._waiting) + len(self._under_way)
+        return (
+            len(self._under_way) < self._at_once
+            and begun < WINDOW
+            and self._waiting_bytes < WINDOW_BYTES
+        )
+
+    def _submit(self, position: int, task: Task) -> None:
+        self._under_way.add(position)
+        future = self._executor.submit(run_task, self._setup, task, self._expected)
+        future.add_done_callback(partial(self._arrive, position, task))
+
+    def _arrive(self, position: int, task: Task, future: Future[Done]) -> None:
+        self._arrived.put((position, task, future))
+
+    def _in_turn(self, position: int, done: Done) -> Iterator[Done]:
+        self._calls.finished(done)
+        self._waiting[position] = done
+        self._waiting_bytes += sum(map(len, done.lines))
+        while self._turn in self._waiting:
+            done = self._waiting.pop(self._turn)
+            self._waiting_bytes -= sum(map(len, done.lines))
+            self._turn += 1
             yield done
 
-
-def _arrive(
-    arrived: queue.SimpleQueue[tuple[int, Task, Future[Done]]],
-    position: int,
-    task: Task,
-    future: Future[Done],
-) -> None:
-    if not future.cancelled():
-        arrived.put((position, task, future))
-
-
-def _raise_if_final(error: BaseException, times: int) -> None:
-    if isinstance(error, HarnessError):
-        raise error
-    if times >= MOST_LOST:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise EnvironmentProblem(f"a task was lost {times} times, the last time by {text}")
+    def _raise_if_final(self, error: BaseException, times: int) -> None:
+        if isinstance(error, Refused):
+            self._calls.refused(str(error))
+            if times < MOST_REFUSALS:
+                return
+        if isinstance(error, HarnessError):
+            raise error
+        if times >= MOST_LOST:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise EnvironmentProblem(f"a task was lost {times} times, the last time by {text}")
+        time.sleep(0.1)

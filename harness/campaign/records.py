@@ -6,17 +6,23 @@ proof that the run came to its end; a file without one is unfinished.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 import msgspec
 
+from harness.campaign.glance import Glance, glance
 from harness.engines.base import Failure, Fit, Setting
-from harness.errors import BadInput
+from harness.errors import BadInput, EnvironmentProblem
 from harness.numbers import Real, Vector, decode, encode
 from harness.verdicts.audit import Audit
 from harness.verdicts.certified_score import CertifiedScore
@@ -26,6 +32,10 @@ from harness.verdicts.verdict import Definition, Verdict
 
 FORMAT = 2
 """Version of the record format; a reader refuses what it does not know."""
+
+
+SYNC_SECONDS = 3.0
+"""How often a file that grows is forced to the disk."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field="record"):
@@ -157,20 +167,67 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     footer: Footer | None
 
 
-class RecordWriter:
-    """Append records to a file, flushed line by line.
+@dataclass(frozen=True)
+class Kept:
+    """What an unfinished file holds that is whole.
 
-    The file grows under a name ending in ``.partial`` and takes its own name when the footer is
-    written, so that a file of that name is always a finished one.
+    Attributes
+    ----------
+    size : int
+        Bytes, from the header to the end of the last record that stays.
+    verdicts : dict
+        Cases by class of their verdict.
+    properties : int
+        Outcomes of properties.
     """
 
-    def __init__(self, path: Path) -> None:
+    size: int
+    verdicts: dict[str, int]
+    properties: int
+
+
+class RecordWriter:
+    """Append records to a file, each in the file before the next is written.
+
+    The file grows under a name ending in ``.partial`` and takes its own name when the footer is
+    written, so that a file of that name is always a finished one. It is forced to the disk every
+    few seconds, so that a power cut costs no more than these.
+
+    Parameters
+    ----------
+    kept : Kept, optional
+        What stays of the unfinished file that is there; without it a new one is begun.
+
+    Raises
+    ------
+    BadInput
+        When the file cannot be written, or another process is writing it.
+    EnvironmentProblem
+        From the methods, when the disk is full or fails: what was written before stays.
+    """
+
+    def __init__(self, path: Path, kept: Kept | None = None) -> None:
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
-        self._counts: Counter[str] = Counter()
-        self._properties = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.partial.open("wb")
+        self._counts: Counter[str] = Counter(kept.verdicts if kept else {})
+        self._properties = kept.properties if kept else 0
+        self._size = kept.size if kept else 0
+        self._synced = time.monotonic()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise BadInput(f"{self.partial}: another run is writing it") from None
+        except OSError:
+            # A file system without locks: nothing can be said.
+            pass
+        os.ftruncate(self._file, self._size)
+        os.lseek(self._file, self._size, os.SEEK_SET)
 
     def __enter__(self) -> RecordWriter:
         return self
@@ -181,15 +238,33 @@ class RecordWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        if self._file >= 0:
+            with contextlib.suppress(OSError):
+                os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
 
     def write(self, record: Header | CaseRecord | PropertyOutcome) -> None:
         """Append one record."""
-        if isinstance(record, CaseRecord):
-            self._counts[record.verdicts[0].verdict] += 1
-        elif isinstance(record, PropertyOutcome):
-            self._properties += 1
-        self._append(record)
+        self.write_lines([encode(record)])
+
+    def write_lines(self, lines: Sequence[bytes]) -> list[Glance]:
+        """Append records that are encoded already, all of them or none."""
+        seen = [glance(line) for line in lines]
+        self._append(b"".join(line + b"\n" for line in lines))
+        for one in seen:
+            if one.record == "case":
+                self._counts[one.verdicts[0].verdict] += 1
+            elif one.record == "property":
+                self._properties += 1
+        return seen
+
+    def sync(self, *, every: float = SYNC_SECONDS) -> None:
+        """Force what was written to the disk, unless that was done a moment ago."""
+        if time.monotonic() - self._synced >= every:
+            with self._explained():
+                os.fsync(self._file)
+            self._synced = time.monotonic()
 
     def finish(self, finished: str, seconds: float) -> Footer:
         """Write the footer and give the file its name."""
@@ -200,14 +275,33 @@ class RecordWriter:
             finished=finished,
             seconds=seconds,
         )
-        self._append(footer)
-        self._file.close()
+        self._append(encode(footer) + b"\n")
+        self.sync(every=0.0)
+        os.close(self._file)
+        self._file = -1
         os.replace(self.partial, self.path)
         return footer
 
-    def _append(self, record: Record) -> None:
-        self._file.write(encode(record) + b"\n")
-        self._file.flush()
+    def _append(self, data: bytes) -> None:
+        with self._explained():
+            written = 0
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        self._size += len(data)
+        self.sync()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # A line that broke off would be recognised later; without it nothing is amiss.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            raise EnvironmentProblem(
+                f"{self.partial}: cannot be written: {error.strerror or error}; the records before "
+                "are kept"
+            ) from error
 
 
 def read_records(path: Path, *, allow_unfinished: bool = False) -> Run:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 TaskFunction = Callable[["OpenEngines", "Task"], list[bytes]]
 """Does one task and returns its records, encoded."""
 
-Unfinished = Callable[["Setup", "Task", str], list[bytes]]
-"""Returns the records of a task that could not be done, given why."""
+Unfinished = Callable[["Setup", tuple[str, str], "Task", str], list[bytes]]
+"""Returns the records of a task that could not be done, given the engines' names and why."""
 
 
 @dataclass(frozen=True)

@@ -45,13 +45,17 @@ class Opened(msgspec.Struct, frozen=True):
     ----------
     process : int
         Its number.
-    versions, blas : dict
+    engines : (str, str)
+        Names that the engines give themselves.
+    versions, blas, environment : dict
         As a run's header has them.
     """
 
     process: int
+    engines: tuple[str, str]
     versions: dict[str, str]
     blas: dict[str, str]
+    environment: dict[str, str]
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -118,8 +122,13 @@ def open_worker(setup: Setup) -> Opened | HarnessError:
     try:
         _here[:] = [_Worker(setup, _memory[0], ExitStack())]
         engines = _here[0].engines
-        both = tuple(dict.fromkeys((engines.engine, engines.reference)))
-        opened = Opened(os.getpid(), provenance.versions(both), provenance.blas(both))
+        opened = Opened(
+            process=os.getpid(),
+            engines=(engines.engine.name, engines.reference.name),
+            versions=provenance.versions(engines.both),
+            blas=provenance.blas(engines.both),
+            environment=provenance.environment(),
+        )
     except HarnessError as error:
         return error
     _here[0].start_mb = resident_mb()
@@ -137,7 +146,8 @@ def do_task(task: Task, faults: Faults) -> Done:
         lines = setup.function(engines, task)
     except Exception as error:
         problem = _in_a_line(error)
-        lines = setup.unfinished(setup, task, problem)
+        names = (engines.engine.name, engines.reference.name)
+        lines = setup.unfinished(setup, names, task, problem)
     engines.log.step("idle")
     grown = resident_mb() - worker.start_mb > setup.grown_mb
     return Done(

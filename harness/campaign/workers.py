@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import threading
 import time
@@ -45,12 +46,19 @@ LOOK_SECONDS = 0.25
 MOST_ATTEMPTS = 12
 """Attempts at one task, whatever goes wrong with it."""
 
+REFUSED_SECONDS = 2.0
+"""How long a worker that was refused holds its place."""
+
 MOST_STARTS = 3
 """Attempts at starting a worker before this machine is given up."""
 
 
 class Closed(Exception):
     """The campaign was ended while a task was under way."""
+
+
+class Refused(HarnessError):
+    """A worker has other versions than the run: what it computes would not belong to it."""
 
 
 class _Death(Exception):
@@ -71,6 +79,7 @@ class Guard:
         self._pool: ProcessPool | None = None
         self._memory: Any = None
         self._opened: Opened | None = None
+        self._names = (setup.engine, setup.reference)
         self.closed = False
 
     def open(self) -> Opened:
@@ -97,14 +106,17 @@ class Guard:
                 self._discard()
                 raise answer
             self._opened = opened = cast("Opened", answer)
+            self._names = opened.engines
             return opened
         raise EnvironmentProblem(f"no worker process can be started: {text}")
 
-    def run(self, task: Task) -> Done:
+    def run(self, task: Task, expected: Opened | None = None) -> Done:
         """Do a task, again where its worker dies; there is always an answer.
 
         Raises
         ------
+        Refused
+            When the worker has other versions than ``expected``.
         Closed
             When the guard is closed meanwhile.
         """
@@ -113,7 +125,9 @@ class Guard:
         retried: list[str] = []
         started = time.perf_counter()
         for _ in range(MOST_ATTEMPTS):
-            self.open()
+            opened = self.open()
+            if expected is not None:
+                _require_same(opened, expected)
             try:
                 done: Done = self._call(None, do_task, task, faults)
             except _Death as death:
@@ -130,7 +144,7 @@ class Guard:
                     self._discard()
                 return _with_retries(done, retried, time.perf_counter() - started)
         problem = f"the worker died again and again ({retried[-1]})"
-        lines = tuple(self.setup.unfinished(self.setup, task, problem))
+        lines = tuple(self.setup.unfinished(self.setup, self._names, task, problem))
         seconds = time.perf_counter() - started
         return Done(task.id, lines, seconds, tuple(retried), problem=problem)
 
@@ -216,6 +230,17 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
+def _require_same(opened: Opened, expected: Opened) -> None:
+    old, new = expected.versions, opened.versions
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if names:
+        name = names[0]
+        raise Refused(
+            f"{platform.node()} is refused: its {name} is {new.get(name, 'missing')}, "
+            f"the run's is {old.get(name, 'missing')}"
+        )
+
+
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
@@ -239,10 +264,16 @@ _idle: list[Guard] = []
 _busy: list[Guard] = []
 
 
-def run_task(setup: Setup, task: Task) -> Done:
+def run_task(setup: Setup, task: Task, expected: Opened | None = None) -> Done:
     """Do a task in a worker of this process; any number of threads may call at once."""
     with _guard(setup) as guard:
-        return guard.run(task)
+        try:
+            return guard.run(task, expected)
+        except Refused:
+            # Others should get the tasks that this one would refuse at once.
+            guard.close()
+            time.sleep(REFUSED_SECONDS)
+            raise
 
 
 def warm_up(setup: Setup) -> Opened:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -41,6 +41,20 @@ reference = click.option(
     show_default=True,
     help="What it is compared with.",
 )
+jobs = click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Workers at a time; as many as there are processors without it.",
+)
+cached = click.option(
+    "--cache/--no-cache",
+    "cached",
+    default=True,
+    show_default=True,
+    help="Look up what was fitted before (lmm-parity cache says where).",
+)
 ml = click.option("--ml", is_flag=True, help="Maximum likelihood instead of REML.")
 factors = click.option(
     "--factor",
@@ -75,26 +89,13 @@ def own_rung(
     BadInput
         For a file, formula or option that cannot be used, or no row left for a residual variance.
     """
-    from harness.cases.case import Case
-    from harness.cases.ladder import Rung
-    from harness.cases.model import bind, parse_model
+    from harness.cases.model import parse_model
+    from harness.cases.own_table import own_rung as bound
 
-    model = parse_model(formula, "ML" if ml else "REML")
-    dataset = own_dataset(path)
+    criterion: Literal["REML", "ML"] = "ML" if ml else "REML"
+    parse_model(formula, criterion)  # before the file is read
     order = parse_levels(levels)
-    used = {name.name for name in model.names()}
-    for column in [*factors, *order]:
-        if column not in used:
-            raise BadInput(f"column {column!r} is not in the formula")
-    table = bind(model, dataset.frame, factors=factors, levels=order)
-    case = Case(path.name, model, table)
-    rows, columns = case.design.x.shape
-    if rows <= columns:
-        counts = f"{rows} complete row{'s' if rows > 1 else ''} for {columns} fixed effects"
-        raise BadInput(f"{counts}: nothing is left for a residual variance")
-    names = case.design.x_names
-    focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
-    return Rung(case, path.name, "", focus, dataset)
+    return bound(path.name, own_dataset(path), formula, criterion, factors=factors, levels=order)
 
 
 def parse_levels(given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

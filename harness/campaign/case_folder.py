@@ -1,0 +1,180 @@
+"""A folder of CSV files with formulas: ``cases.toml`` has a table for each case.
+
+::
+
+    [sleep]                       # the id of the case
+    data = "sleep.csv"            # beside this file
+    formula = "Reaction ~ Days + (Days | Subject)"
+    criterion = "ML"              # optional: REML without it
+    factors = ["Subject"]         # optional: numeric columns that are factors
+    levels = { dose = ["low", "high"] }   # optional: level order of factors
+    title = "The sleep study"     # optional
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from harness.campaign.sources import Task
+from harness.cases.datasets import Dataset, read_csv
+from harness.cases.ladder import Rung
+from harness.cases.model import parse_model
+from harness.cases.own_table import own_rung
+from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "cases.toml"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of ``cases.toml``; paths are relative to it."""
+
+    data: str
+    formula: str
+    criterion: Literal["REML", "ML"] = "REML"
+    factors: tuple[str, ...] = ()
+    levels: dict[str, tuple[str, ...]] = {}
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Entered:
+    """An entry with its name and the folder it is in: what a worker gets."""
+
+    folder: str
+    name: str
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class CaseFolder:
+    """The cases of a folder.
+
+    Attributes
+    ----------
+    digest : str
+        Of ``cases.toml`` and every file that it names.
+    """
+
+    folder: Path
+    entries: dict[str, Entry]
+    digest: str
+    title: str
+
+    @classmethod
+    def of(cls, folder: Path) -> CaseFolder:
+        """Read ``cases.toml`` and look at every file that it names.
+
+        Raises
+        ------
+        BadInput
+            Naming file and entry, for whatever can be seen without reading all data: a key that is
+            wrong or missing, a formula that does not parse, a file or a column that is not there.
+        """
+        path = folder / FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+            tables = tomllib.loads(text)
+        except FileNotFoundError:
+            raise BadInput(f"{path}: no such file; it lists the cases of a folder") from None
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadInput(f"{path}: not TOML: {error}") from None
+        if not tables:
+            raise BadInput(f"{path}: there is no case in it")
+        digest = hashlib.sha256(text.encode())
+        columns: dict[str, set[str]] = {}
+        entries = {}
+        for name, table in tables.items():
+            where = f"{path}: [{name}]"
+            entries[name] = entry = _entry(where, table)
+            if entry.data not in columns:
+                file = folder / entry.data
+                columns[entry.data] = _columns(where, file)
+                digest.update(entry.data.encode() + hashlib.sha256(file.read_bytes()).digest())
+            _require_columns(where, entry, columns[entry.data])
+        title = f"The cases of {folder.resolve().name}"
+        return cls(folder, entries, digest.hexdigest()[:16], title)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Task]:
+        folder = str(self.folder.resolve())
+        for name, entry in self.entries.items():
+            yield Task(name, entered_rung, Entered(folder, name, entry))
+
+    def identity(self) -> dict[str, str]:
+        """Return a digest of the list and the data, wherever the folder lies."""
+        return {"source": "folder", "digest": self.digest}
+
+
+def _entry(where: str, table: object) -> Entry:
+    try:
+        entry = msgspec.convert(table, Entry)
+    except msgspec.ValidationError as error:
+        text = str(error).replace("Object contains unknown field", "unknown key")
+        text = text.replace("Object missing required field", "it lacks the key")
+        raise BadInput(f"{where}: {text.replace('`', repr('')[0])}") from None
+    for column, order in entry.levels.items():
+        if len(set(order)) < max(len(order), 2):
+            raise BadInput(f"{where}: levels of {column!r}: two or more, each once")
+    return entry
+
+
+def _columns(where: str, file: Path) -> set[str]:
+    """Return the names in the first line; reading the whole is the worker's business."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            first = opened.readline()
+    except OSError as error:
+        raise BadInput(f"{where}: {file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{where}: {file}: not UTF-8") from None
+    delimiter = max(",;\t", key=first.count)
+    return set(next(csv.reader([first], delimiter=delimiter), []))
+
+
+def _require_columns(where: str, entry: Entry, columns: set[str]) -> None:
+    try:
+        used = {name.name for name in parse_model(entry.formula, entry.criterion).names()}
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
+    for name in sorted(used - columns):
+        raise BadInput(f"{where}: no column {name!r} in {entry.data}")
+    for name in (*entry.factors, *entry.levels):
+        if name not in used:
+            raise BadInput(f"{where}: column {name!r} is not in the formula")
+
+
+def entered_rung(given: Entered) -> Rung:
+    """Build the rung of an entry."""
+    entry = given.entry
+    file = Path(given.folder) / entry.data
+    return own_rung(
+        given.name,
+        Dataset(entry.data, _frame(str(file)), str(file)),
+        entry.formula,
+        entry.criterion,
+        factors=entry.factors,
+        levels=entry.levels,
+        title=entry.title,
+        group=Path(given.folder).name,
+    )
+
+
+@lru_cache(maxsize=4)
+def _frame(file: str) -> pd.DataFrame:
+    return read_csv(Path(file))

@@ -1,0 +1,107 @@
+"""How a campaign stands: counts by verdict, worst digits, rate, time left, exit code."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from harness.campaign.glance import Glance
+from harness.campaign.summary import is_unexplained
+from harness.campaign.worker_process import Done
+from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED
+
+
+@dataclass
+class Tally:
+    """What is known of the cases that are done.
+
+    Attributes
+    ----------
+    planned, done, before : int
+        Tasks in all, done, and done of these before this process took over.
+    verdicts : Counter
+        Cases by class of their verdict; properties by their status.
+    worst : float, str
+        Fewest digits of agreement on any coefficient so far, and the case.
+    retried, problems : int
+        Fits tried again; cases that could not be done in the ordinary way.
+    """
+
+    planned: int
+    done: int = 0
+    before: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    worst: tuple[float, str] = (math.inf, "")
+    retried: int = 0
+    problems: int = 0
+    unexplained: int = 0
+    no_engine: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def see(self, line: Glance) -> None:
+        """Count a record."""
+        if line.record == "property":
+            self.verdicts[line.status] += 1
+            self.unexplained += line.status == "unexplained"
+            return
+        verdict = line.verdicts[0]
+        self.verdicts[verdict.verdict] += 1
+        self.unexplained += is_unexplained(verdict)
+        self.no_engine += verdict.verdict == "ENVIRONMENT"
+        self.worst = min(self.worst, (line.worst_digits, line.id))
+
+    def add(self, done: Done, lines: Iterable[Glance]) -> None:
+        """Count a task and its records."""
+        for line in lines:
+            self.see(line)
+        self.done += 1
+        self.retried += len(done.retried)
+        self.problems += bool(done.problem)
+
+    @property
+    def rate(self) -> float:
+        """Tasks per second, by this process."""
+        seconds = time.monotonic() - self.began
+        return (self.done - self.before) / seconds if seconds > 0.0 else 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimated from the rate so far; inf before anything is done."""
+        return (self.planned - self.done) / self.rate if self.rate > 0.0 else math.inf
+
+    @property
+    def exit_code(self) -> int:
+        """As every command that fits ends: 0, 1 for an unexplained case, 3 for no engine."""
+        if self.no_engine:
+            return EXIT_ENVIRONMENT
+        return EXIT_UNEXPLAINED if self.unexplained else EXIT_OK
+
+    def counts(self) -> str:
+        """Return the counts in words, the most frequent first."""
+        return ", ".join(f"{n} {v.replace('_', ' ')}" for v, n in self.verdicts.most_common())
+
+    def line(self) -> str:
+        """Return all of it in a line."""
+        parts = [f"{self.done}/{self.planned}"]
+        if self.done < self.planned and self.rate > 0.0:
+            parts.append(f"{self.rate:.3g}/s, {duration(self.seconds_left)} left")
+        if self.verdicts:
+            parts.append(self.counts())
+        if math.isfinite(self.worst[0]):
+            parts.append(f"worst LRE {max(self.worst[0], 0.0):.1f}")
+        if self.retried:
+            parts.append(f"{self.retried} tried again")
+        return "; ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``."""
+    if not math.isfinite(seconds):
+        return "unknown time"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

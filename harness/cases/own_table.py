@@ -1,0 +1,53 @@
+"""Anyone's table and formula as a rung."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.cases.case import Case
+from harness.cases.datasets import Dataset
+from harness.cases.ladder import Rung
+from harness.cases.model import Criterion, bind, parse_model
+from harness.errors import BadInput
+
+
+def own_rung(
+    name: str,
+    dataset: Dataset,
+    formula: str,
+    criterion: Criterion,
+    *,
+    factors: Sequence[str] = (),
+    levels: Mapping[str, tuple[str, ...]] | None = None,
+    title: str = "",
+    group: str = "",
+) -> Rung:
+    """Bind a formula to a table; what cannot be fitted at all is refused.
+
+    Parameters
+    ----------
+    name : str
+        Id of the case.
+    factors, levels
+        See :func:`harness.cases.table.table_from_frame`; only columns of the formula.
+
+    Raises
+    ------
+    BadInput
+        For a formula, column or level that cannot be used, or no row left for a residual variance.
+    """
+    levels = levels or {}
+    model = parse_model(formula, criterion)
+    used = {found.name for found in model.names()}
+    for column in [*factors, *levels]:
+        if column not in used:
+            raise BadInput(f"column {column!r} is not in the formula")
+    table = bind(model, dataset.frame, factors=factors, levels=levels)
+    case = Case(name, model, table)
+    rows, columns = case.design.x.shape
+    if rows <= columns:
+        counts = f"{rows} complete row{'s' if rows != 1 else ''} for {columns} fixed effects"
+        raise BadInput(f"{counts}: nothing is left for a residual variance")
+    names = case.design.x_names
+    focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
+    return Rung(case, title or name, group, focus, dataset)
