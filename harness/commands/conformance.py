@@ -144,7 +144,7 @@ def conformance(
     from harness.campaign.sources import Shard
     from harness.commands.running import require_engines, require_writable
     from harness.conformance.expectations import read_expectations
-    from harness.conformance.suite import judge_file, suite_of
+    from harness.conformance.suite import judge_file, packed_file, suite_of
 
     if listing:
         _list(as_json=as_json)
@@ -163,7 +163,7 @@ def conformance(
         seed=seed,
         properties=properties,
     )
-    packed = _packed(stored) if replay or verify_stored else ""
+    packed = packed_file(stored) if replay or verify_stored else ""
     require_engines(engine_name, *([] if replay else [reference_name]))
     require_writable(out)
     suite = replace(
@@ -294,20 +294,6 @@ def _keep(suite: Suite, judgement: Judgement, *, quiet: bool) -> Judgement:
             saved[judged.outcome.property, judged.outcome.case] = shown_path(kept.folder)
             advance(kept.name)
     return with_saved(judgement, saved)
-
-
-def _packed(stored: Path | None) -> str:
-    """Return the file of packed fits, checked to be one."""
-    from harness.engines.packed import PackedStore
-    from harness.resources import fixture
-
-    if stored is None:
-        try:
-            stored = fixture("stored", "lme4.jsonl.gz")
-        except FileNotFoundError as error:
-            raise BadInput(f"{error}: no stored results came with the program") from None
-    PackedStore(stored).namespaces()
-    return str(stored)
 
 
 def _pack(folder: Path, path: Path, reference: str) -> None:

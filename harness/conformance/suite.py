@@ -32,6 +32,7 @@ from harness.conformance.tasks import (
     unfinished_check,
 )
 from harness.engines.base import Failure
+from harness.engines.packed import PackedStore
 from harness.errors import BadInput
 from harness.numbers import decode
 from harness.resources import fixture
@@ -167,6 +168,23 @@ def all_kept(folder: Path | None) -> tuple[Kept, ...]:
         return found
     known = {kept.name for kept in found}
     return (*found, *(kept for kept in kept_cases(folder) if kept.name not in known))
+
+
+def packed_file(path: Path | None) -> str:
+    """Return a file of packed fits, checked to be one; without a path that of the program.
+
+    Raises
+    ------
+    BadInput
+        When it is none, or none came with the program.
+    """
+    if path is None:
+        try:
+            path = fixture("stored", "lme4.jsonl.gz")
+        except FileNotFoundError as error:
+            raise BadInput(f"{error}: no stored results came with the program") from None
+    PackedStore(path).namespaces()
+    return str(path)
 
 
 def run_suite(
