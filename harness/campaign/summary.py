@@ -220,6 +220,7 @@ class Summary:
     property_shapes: Counter[str] = field(default_factory=Counter)
     _first: list[Place] = field(default_factory=list)
     _worst: Worst[Place] = field(default_factory=lambda: Worst(WORST))
+    _last: tuple[str, Place] | None = None
     _worst_of: dict[tuple[str, str], Worst[Place]] = field(
         default_factory=lambda: defaultdict(lambda: Worst(WORST_OF_EACH))
     )
@@ -243,12 +244,13 @@ class Summary:
         self._add_shape(record, main, singular=singular)
         excess = self._add_digits(record)
         if place is not None:
+            self._last = (record.id, place)
             self._keep(record, main, excess, place)
 
     def shown(self) -> tuple[Place, ...]:
         """Return the places of the cases worth showing one by one, the most wanted first.
 
-        The worst of each cause, verdict and quantity come before the rest of the worst, so that
+        The worst of each cause, verdict, quantity and property come before the rest of the worst, so that
         what is rare is there however few are shown; the first cases of the run come last.
         """
         few = [list(worst) for worst in self._worst_of.values()]
@@ -344,7 +346,11 @@ class Summary:
             count.worst, count.worst_case = far, record.case
         self.property_shapes[_bounded(record.group, self.property_shapes)] += 1
         if record.status in ("fails", "unexplained"):
-            self.failing.add((float(record.status == "unexplained"), far), record)
+            key = (float(record.status == "unexplained"), far)
+            self.failing.add(key, record)
+            # The checks of a case follow it in the file.
+            if self._last is not None and self._last[0] == record.case:
+                self._worst_of["property", name].add(key, self._last[1])
 
 
 def summarize(

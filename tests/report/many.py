@@ -49,15 +49,16 @@ def write(path: Path, cases: int, *, finished: bool = True, checks: int = 0, **h
         encode(msgspec.structs.replace(t, group="THE-SHAPE")).decode().split(NAME) for t in made
     ]
     counts = Counter(made[which(k)].verdicts[0].verdict for k in range(cases))
-    options = {"profile": "nightly"}
-    header = sample.header(planned=cases, title="Drawn cases", **{"options": options, **head})
+    facts = {"planned": cases, "title": "Drawn cases", "options": {"profile": "nightly"}, **head}
+    header = sample.header(**facts)
     with path.open("w", encoding="utf-8") as file:
         file.write(encode(header).decode() + "\n")
         for k in range(cases):
             line = f"drawn/{k:06d}".join(parts[which(k)])
             file.write(line.replace("THE-SHAPE", SHAPES[k % len(SHAPES)]) + "\n")
-        for k in range(checks):
-            file.write(encode(check(k)).decode() + "\n")
+            # Five checks of each of the first cases follow their case.
+            for number in range(5 * k, min(5 * k + 5, checks)):
+                file.write(encode(check(number)).decode() + "\n")
         if finished:
             footer = Footer(
                 cases=cases,
