@@ -34,6 +34,7 @@ from harness.cases.anonymise import Key, anonymisations
 from harness.cases.ladder import Rung
 from harness.errors import BadInput
 from harness.numbers import decode, encode
+from harness.numerics import repeatable
 
 FORMAT = 1
 """Version of the manifest; a reader refuses what it does not know."""
@@ -158,7 +159,7 @@ def _write(
     case = rung.case
     title = issue_title(record)
     _put(folder / DATA, csv_text(case.table))
-    _put(folder / PYTHON_SCRIPT, python_script(case, rung.title))
+    _put(folder / PYTHON_SCRIPT, python_script(case, rung.title, _blas_variables(header)))
     _put(folder / R_SCRIPT, r_script_text(case, rung.title))
     with RecordWriter(folder / RECORD) as writer:
         writer.write(header)
@@ -192,6 +193,12 @@ def _write(
     )
     (folder / MANIFEST).write_bytes(msgspec.json.format(encode(manifest), indent=2) + b"\n")
     return manifest
+
+
+def _blas_variables(header: Header) -> dict[str, str]:
+    """Return the variables of the BLAS that were set in the process that fitted."""
+    kept = repeatable()
+    return {k: v for k, v in header.environment.items() if k in kept and v != "unset"}
 
 
 def _put(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -51,13 +51,15 @@ class Ran:
     problem: str = ""
 
 
-def python_script(case: Case, title: str) -> str:
+def python_script(case: Case, title: str, environment: Mapping[str, str] | None = None) -> str:
     """Return a Python program that fits the case as the statsmodels engine does.
 
     It needs numpy, pandas, statsmodels and ``data.csv``. For a model that MixedLM cannot be given
-    it says so.
+    it says so. ``environment`` holds the variables of the BLAS under which the record's numbers
+    were had; those of :func:`harness.numerics.repeatable` unless given.
     """
     facts = _facts(case, title)
+    facts["environment"] = repeatable() if environment is None else dict(environment)
     facts |= {"unsupported": "", "ols": case.model.criterion == "OLS"}
     shorts = _shorts(case)
 
@@ -114,7 +116,6 @@ def _facts(case: Case, title: str) -> dict[str, Any]:
     return {
         "title": _one_line(title),
         "program": f"lmm-parity {harness.__version__}",
-        "environment": repeatable(),
         "missing": missing_mark(case.table),
         "columns": bundle_columns(case.table),
         "shown": f"{lme4_formula(case.model, _shorts(case))}, {criterion}",
