@@ -25,6 +25,7 @@ from harness.diagnose.remedies import (
     remodelled,
 )
 from harness.diagnose.singular import best_of
+from harness.diagnose.size import LARGE_ROWS
 from harness.diagnose.words import number, p_value
 from harness.engines.base import Fit
 from harness.verdicts.causes import ACCOMPANYING, WRONG
@@ -115,7 +116,7 @@ def _of_the_other(shop: Workshop) -> dict[str, str]:
     """Look at the fit there is, where the other engine has none."""
     left, right = (shop.record.fit(engine.name) for engine in shop.pair)
     audits = [shop.record.audit(engine.name) for engine in shop.pair]
-    if left is None or right is None:
+    if left is None or right is None or shop.bench.best is None:
         return {}
     seen = Seen(shop.bench.case, left, right, audits[0], audits[1], ())
     found = {key: predicate(seen) for key, predicate in (WRONG | ACCOMPANYING).items()}
@@ -182,6 +183,8 @@ def _of_check(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
             return _coded(shop, check)
         case "slope-constant-within-groups" if check.level == "warning":
             return _tried("constant-slope", check, [_without_slope(shop, check)])
+        case "crossing":
+            return _tried("reused-labels", check, _nested_instead(shop, check))
         case "rows" if check.level == "note":
             return _tried("missing-values", check, [incomplete_rows(shop)])
         case _:
@@ -224,6 +227,44 @@ def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
         python_first=f"data[{column!r}] = data[{column!r}].astype(str)",
     )
     return _tried("coded-factor", check, [remedy])
+
+
+NESTED_GAIN = 2.0
+"""A log-likelihood higher by this is a likelihood ratio of more than 7 at equal parameters."""
+
+
+def _nested_instead(shop: Workshop, check: Check) -> list[Remedy | None]:
+    """Fit crossed factors as nested, either way round, when that is the better model."""
+    if len(shop.bench.case.design.y) > LARGE_ROWS:
+        return []
+    reml = shop.bench.case.model.criterion == "REML"
+    options: list[tuple[float, str, str, Rung]] = []
+    for outer, inner in (check.columns, check.columns[::-1]):
+        rung = remodel.nested(shop.bench.rung, outer, inner)
+        found = best_of(rung, reml=reml)
+        rows = len(rung.case.design.y)
+        if found is not None and all(len(t.levels) < rows for t in rung.case.design.random):
+            gain = -0.5 * found.deviance - shop.bench.loglik
+            options.append((gain, outer, inner, rung))
+    if not options:
+        return []
+    gain, outer, inner, rung = max(options, key=lambda option: option[0])
+
+    def judge(_: CaseRecord) -> tuple[bool, str]:
+        where = "higher" if gain > 0.0 else "lower"
+        text = f"the log-likelihood is {number(abs(gain))} {where} with as many parameters"
+        return gain > NESTED_GAIN, text
+
+    return [
+        remodelled(
+            shop,
+            "model",
+            f"nest {inner} in {outer}: (1 | {outer}/{inner})",
+            lambda: rung,
+            judge=judge,
+            same_model=False,
+        )
+    ]
 
 
 def _ml(bench: Bench, rung: Rung) -> float | None:

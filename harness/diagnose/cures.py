@@ -190,37 +190,48 @@ def fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
 
 
 def expressible(shop: Workshop) -> list[Remedy | None]:
-    """Make all terms with several effects but the first uncorrelated."""
+    """Make effects uncorrelated, or keep intercepts only, until MixedLM can be given the model."""
     rung: Rung = shop.bench.rung
     several = [t for t, term in enumerate(rung.case.design.random) if len(term.names) > 1]
 
-    def make() -> Rung:
+    def uncorrelated(terms: Sequence[int]) -> Rung:
         changed = rung
-        for t in reversed(several[1:]):
+        for t in reversed(terms):  # a term taken apart moves those after it
             changed = remodel.uncorrelated(changed, t)
         return changed
 
-    if len(several) < 2:
-        return []
-    tried = remodelled(
-        shop,
-        "uncorrelate",
-        "make the effects of all terms but the first uncorrelated",
-        make,
-        judge=by_verdict(shop, "not-expressible"),
-        same_model=False,
+    options: tuple[tuple[str, str, Callable[[], Rung]], ...] = (
+        (
+            "uncorrelate",
+            "make the effects of all terms but the first uncorrelated",
+            lambda: uncorrelated(several[1:]),
+        ),
+        (
+            "uncorrelate",
+            "make the effects of every term uncorrelated",
+            lambda: uncorrelated(several),
+        ),
+        (
+            "drop-term",
+            "keep the intercepts only of all terms but the first",
+            lambda: _intercepts_only(rung, several[1:]),
+        ),
+        ("drop-term", "keep the intercepts only", lambda: _intercepts_only(rung, several)),
     )
-    if tried is not None and tried.helped:
-        return [tried]
-    simpler = remodelled(
-        shop,
-        "drop-term",
-        "keep the intercepts only of all terms but the first",
-        lambda: _intercepts_only(rung, several[1:]),
-        judge=by_verdict(shop, "not-expressible"),
-        same_model=False,
-    )
-    return [tried, simpler]
+    out: list[Remedy | None] = []
+    for kind, title, make in options:
+        tried = remodelled(
+            shop,
+            kind,
+            title,
+            make,
+            judge=by_verdict(shop, "not-expressible"),
+            same_model=False,
+        )
+        out.append(tried)
+        if tried is not None and tried.helped:
+            break
+    return out
 
 
 def _intercepts_only(rung: Rung, terms: Sequence[int]) -> Rung:

@@ -34,7 +34,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     key : str
         What was looked at: ``rows``, ``levels``, ``contrasts``, ``rank``, ``groups``,
         ``one-row-per-group``, ``too-many-effects``, ``slope-constant-within-groups``, ``nesting``,
-        ``reused-labels``, ``coded-factor``, ``scale``, ``far-from-zero``, ``cost``.
+        ``crossing``, ``reused-labels``, ``coded-factor``, ``scale``, ``far-from-zero``, ``cost``.
     sentence : str
         What was found, with its numbers.
     columns : tuple of str

@@ -189,11 +189,10 @@ def _pair(a: str, b: str, codes_a: Codes, codes_b: Codes) -> Iterator[Check]:
         )
         return
     yield Check(
-        key="nesting",
+        key="crossing",
         level="fine",
         sentence=f"{a} and {b} are crossed in the data: {len(pairs)} of {levels_a} x {levels_b} "
-        f"combinations occur ({number(100 * share)} %), as (1 | {a}) + (1 | {b}) says. If the "
-        f"labels of {b} mean different things in different {a}, write (1 | {a}/{b}).",
+        f"combinations occur ({number(100 * share)} %), as (1 | {a}) + (1 | {b}) says.",
         columns=(a, b),
         numbers=numbers,
     )

@@ -64,7 +64,9 @@ def _parts(found: Diagnosis) -> Iterator[object]:
     if found.causes:
         yield from _section("Causes and remedies", _causes(found.causes))
     changed = [c for c in found.conclusions if c.changed]
-    yield from _section("p values", [_conclusions(found.conclusions, found), *_said(changed)])
+    if found.conclusions:
+        table = _conclusions(found.conclusions, found)
+        yield from _section("p values", [table, *_said(changed)])
     if found.singular:
         yield from _section("Singular fit", _singular(found.singular))
     yield from _section("Data and model", [_checks(found.checks)])

@@ -45,6 +45,9 @@ SEVERITY: dict[VerdictClass, int] = {
 TRIES = 4
 """Other optimizers tried for one engine before other starts are."""
 
+PATIENCE = 60.0
+"""Seconds of the standard run above which nothing is fitted again in both engines."""
+
 
 @dataclass(frozen=True)
 class Workshop:
@@ -68,7 +71,18 @@ class Workshop:
     _cache: dict[str, CaseRecord] = field(default_factory=dict)
 
     def refit(self, rung: Rung) -> CaseRecord:
-        """Run both engines, as they come, on another model or on data written otherwise."""
+        """Run both engines, as they come, on another model or on data written otherwise.
+
+        Raises
+        ------
+        BadInput
+            When the standard run has shown that this takes too long.
+        """
+        if self.record.seconds > PATIENCE:
+            raise BadInput(
+                f"the standard run took {self.record.seconds:.0f} s; remedies that fit again in "
+                "both engines are not run"
+            )
         key = f"{rung.case.model.formula.text} {rung.case.table.checksum()}"
         if key not in self._cache:
             started = time.perf_counter()

@@ -139,6 +139,19 @@ def uncorrelated(rung: Rung, term: int) -> Rung:
     return with_formula(rung, replace(rung.case.model.formula, bars=tuple(bars)))
 
 
+def nested(rung: Rung, outer: str, inner: str) -> Rung:
+    """Return the rung with the terms for ``inner`` as terms for ``outer:inner``."""
+    bars = [
+        replace(bar, group=_group((outer, inner))) if _named(bar) == (inner,) else bar
+        for bar in _split(rung.case.model)
+    ]
+    return with_formula(rung, replace(rung.case.model.formula, bars=tuple(bars)))
+
+
+def _named(bar: Bar) -> tuple[str, ...]:
+    return tuple(n.name for n in names_in(bar.group))
+
+
 def without_fixed(rung: Rung, terms: Iterable[str]) -> Rung:
     """Return the rung without some fixed-effects terms, named as in the formula."""
     model = rung.case.model

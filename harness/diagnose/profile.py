@@ -1,0 +1,373 @@
+"""Profiles of the deviance: one for each standard deviation, correlation and the residual's.
+
+The profiled deviance at a value is the lowest that the model reaches with the parameter held there.
+Where it lies less than the 0.95 quantile of chi-squared with one degree of freedom above the best
+point, the value is in the likelihood-ratio interval (Bates, Maechler, Bolker and Walker 2015,
+section 5.1, for lme4's ``profile``). The criterion is that of the case: an interval by REML differs
+from lme4's, which profiles ML.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from harness.campaign.records import CaseRecord
+from harness.cases.design import Design
+from harness.diagnose.bench import Bench
+from harness.diagnose.constrained import Held, Minimum, Ordered, lowest, ordered
+from harness.diagnose.diagnosis import Profile
+from harness.engines.base import Fit
+from harness.referee.deviance import Likelihood
+from harness.referee.optimality import NULL_VARIANCE
+from harness.referee.optimum import find_optimum
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.95
+
+FURTHEST = 2.8
+"""Root of the rise in deviance up to which a profile is followed; 0.995 in probability."""
+
+_STEP = 0.45
+_MOST_STEPS = 24
+_EDGE = 1e-6
+"""A correlation nearer to +-1 than this is at the boundary."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A variance parameter: ``scale`` is ``sd``, ``correlation`` or ``sigma``."""
+
+    scale: str
+    term: int = -1
+    effects: tuple[int, ...] = ()
+
+    def label(self, design: Design) -> str:
+        """Return its name in the user's columns."""
+        if self.scale == "sigma":
+            return "residual SD"
+        term = design.random[self.term]
+        names = [term.names[i] for i in self.effects]
+        what = "SD of" if self.scale == "sd" else "correlation of"
+        return f"{what} {' and '.join(names)} by {term.group}"
+
+    def value(self, covariances: Sequence[Array], sigma: float) -> float:
+        """Return its value for covariance matrices in squared units of the data; NaN if none."""
+        if self.scale == "sigma":
+            return sigma
+        psi = covariances[self.term]
+        i = self.effects[0]
+        if self.scale == "sd":
+            return math.sqrt(max(float(psi[i, i]), 0.0))
+        j = self.effects[1]
+        size = float(psi[i, i] * psi[j, j])
+        return float(psi[i, j]) / math.sqrt(size) if size > 0.0 else math.nan
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Ends of the parameter space."""
+        return (-1.0, 1.0) if self.scale == "correlation" else (0.0, math.inf)
+
+
+def parameters(design: Design) -> list[Parameter]:
+    """Every variance parameter of a model: SDs of a term, then its correlations; sigma last."""
+    out = []
+    for t, term in enumerate(design.random):
+        q = len(term.names)
+        out += [Parameter("sd", t, (i,)) for i in range(q)]
+        out += [Parameter("correlation", t, (i, j)) for j in range(q) for i in range(j)]
+    return [*out, Parameter("sigma")]
+
+
+class Profiler:
+    """The profiled deviance of one or two parameters of a case.
+
+    Parameters
+    ----------
+    design : Design
+    reml : bool
+    relative : sequence of (q, q) arrays
+        Covariance matrices of the best point, relative to the residual variance.
+    sigma : float
+        Residual standard deviation there, in the units of the data.
+    held : tuple of Parameter
+        At most one correlation and one standard deviation, the first of the correlated effects, or
+        standard deviations of several terms.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        relative: Sequence[Array],
+        sigma: float,
+        held: tuple[Parameter, ...],
+        *,
+        reml: bool,
+    ) -> None:
+        self.design, self.reml, self.held = design, reml, held
+        first: dict[int, tuple[int, ...]] = {}
+        for parameter in held:
+            if len(parameter.effects) > len(first.get(parameter.term, ())):
+                first[parameter.term] = parameter.effects
+        self.ordered: Ordered = ordered(design, first, reml=reml)
+        self.start = Minimum(self.ordered.theta(relative), sigma, math.nan)
+        self._without: dict[Parameter, float] = {}
+
+    def at(self, values: Sequence[float], start: Minimum | None = None) -> Minimum:
+        """Return the lowest point with the parameters at these values."""
+        start = start or self.start
+        zero = [p for p, v in zip(self.held, values, strict=True) if p.scale == "sd" and v <= 0.0]
+        if zero:
+            return replace(start, deviance=self._reduced(zero[0]))
+        rows, right, sigma, valid = [], [], None, None
+        for parameter, value in zip(self.held, values, strict=True):
+            if parameter.scale == "sigma":
+                sigma = value
+                continue
+            row = np.zeros(len(self.start.theta))
+            place = self.ordered.place
+            if parameter.scale == "sd":
+                row[place(parameter.term, 0, 0)] = 1.0
+                right.append(value)
+            else:
+                # The second row of the factor points along (value, sqrt(1 - value^2)).
+                row[place(parameter.term, 1, 0)] = math.sqrt(max(1.0 - value * value, 0.0))
+                row[place(parameter.term, 1, 1)] = -value
+                right.append(0.0)
+                valid = parameter, value
+            rows.append(row)
+        shape = (len(rows), len(self.start.theta))
+        held = Held(np.reshape(rows, shape), np.array(right), sigma)
+        found = lowest(self.ordered.likelihood, held, start.theta, start.sigma)
+        if valid is not None:
+            found = self._inside(found, *valid)
+        return found
+
+    def _inside(self, found: Minimum, parameter: Parameter, value: float) -> Minimum:
+        """Take care of the sign: a factor past the boundary has the opposite correlation.
+
+        The boundary itself, where one of the two effects has no variance, belongs to every value.
+        """
+        lower = self.ordered.likelihood.factors(found.theta)[parameter.term]
+        along = lower[1, 0] * value + lower[1, 1] * math.sqrt(max(1.0 - value * value, 0.0))
+        zeros = [
+            Parameter("sd", parameter.term, (i,))
+            for i in parameter.effects
+            if Parameter("sd", parameter.term, (i,)) not in self.held
+        ]
+        edge = min((self._reduced(p) for p in zeros), default=math.inf)
+        if lower[0, 0] * along < 0.0:
+            return replace(found, theta=self.start.theta, sigma=self.start.sigma, deviance=edge)
+        return replace(found, deviance=min(found.deviance, edge))
+
+    def _reduced(self, parameter: Parameter) -> float:
+        """Return the lowest deviance with a standard deviation at 0: without the effect.
+
+        With another parameter held besides, it is held in the reduced model too.
+        """
+        if parameter not in self._without:
+            design = without(self.design, parameter.term, parameter.effects[0])
+            self._without[parameter] = find_optimum(Likelihood(design, reml=self.reml)).deviance
+        return self._without[parameter]
+
+
+def without(design: Design, term: int, effect: int) -> Design:
+    """Return a design without one effect of one term."""
+    terms = []
+    for t, own in enumerate(design.random):
+        if t != term:
+            terms.append(own)
+            continue
+        kept = [i for i in range(len(own.names)) if i != effect]
+        if kept:
+            names = tuple(own.names[i] for i in kept)
+            terms.append(replace(own, names=names, z=np.ascontiguousarray(own.z[:, kept])))
+    return replace(design, random=tuple(terms))
+
+
+def profiles(
+    bench: Bench, record: CaseRecord, engines: Sequence[str], *, budget: float = 20.0
+) -> tuple[tuple[Profile, ...], str]:
+    """Profile every variance parameter of a case.
+
+    Parameters
+    ----------
+    budget : float
+        Seconds that it may take.
+
+    Returns
+    -------
+    profiles : tuple of Profile
+    note : str
+        What was left out and why; empty when nothing was.
+    """
+    if bench.best is None or bench.likelihood is None or not bench.case.design.random:
+        return (), ""
+    design, best = bench.case.design, bench.best
+    wanted = parameters(design)
+    started = time.perf_counter()
+    best.point.likelihood.at(best.point.theta).profiled_hessian()
+    estimate = 150.0 * (time.perf_counter() - started) * len(wanted)
+    if estimate > budget:
+        return (), (
+            f"No profiles of the deviance: those of {len(wanted)} variance parameters would take "
+            f"about {estimate:.0f} s (limit {budget:.0f} s)."
+        )
+    sigma = best.point.sigma * bench.likelihood.products.basis.y_scale
+    covariances = [sigma**2 * psi for psi in bench.relative]
+    out, left = [], []
+    for parameter in wanted:
+        if math.isnan(parameter.value(covariances, sigma)):
+            left.append(parameter.label(design))
+            continue
+        profiler = Profiler(design, bench.relative, sigma, (parameter,), reml=bench.likelihood.reml)
+        out.append(
+            _profile(
+                parameter,
+                design,
+                lambda x, near, profiler=profiler: profiler.at([x], near),
+                parameter.value(covariances, sigma),
+                best.deviance,
+                _engines(parameter, record, engines),
+                _first_step(parameter, design, covariances, sigma),
+            )
+        )
+    note = (
+        f"No profile of the {' and of the '.join(left)}: a variance is 0 at the best point, and "
+        "the deviance is the same for every correlation."
+        if left
+        else ""
+    )
+    return tuple(out), note
+
+
+def covariances_of(fit: Fit) -> list[Array]:
+    """Covariance matrices of a fit, in squared units of the data."""
+    return [np.array(term.covariance, dtype=np.float64) for term in fit.random]
+
+
+def _engines(
+    parameter: Parameter, record: CaseRecord, engines: Sequence[str]
+) -> tuple[tuple[str, float, float], ...]:
+    out = []
+    for engine in engines:
+        fit, audit = record.fit(engine), record.audit(engine)
+        if not isinstance(fit, Fit) or audit is None or not math.isfinite(audit.loglik):
+            continue
+        value = parameter.value(covariances_of(fit), math.sqrt(fit.residual_variance))
+        if math.isfinite(value):
+            out.append((engine, value, -2.0 * audit.loglik))
+    return tuple(out)
+
+
+def _first_step(
+    parameter: Parameter, design: Design, covariances: Sequence[Array], sigma: float
+) -> float:
+    """A step that is small beside the parameter, or beside what the residuals could hide."""
+    if parameter.scale == "correlation":
+        return 0.05
+    if parameter.scale == "sigma":
+        return 0.02 * sigma
+    term = design.random[parameter.term]
+    width = float(np.sqrt((term.z[:, parameter.effects[0]] ** 2).mean())) or 1.0
+    levels = max(len(term.levels), 1)
+    hidden = sigma / width / math.sqrt(len(design.y) / levels)
+    return max(0.1 * parameter.value(covariances, sigma), 0.1 * hidden)
+
+
+Evaluate = Callable[[float, Minimum | None], Minimum]
+
+
+def _profile(
+    parameter: Parameter,
+    design: Design,
+    evaluate: Evaluate,
+    best: float,
+    minimum: float,
+    engines: tuple[tuple[str, float, float], ...],
+    step: float,
+) -> Profile:
+    known: dict[float, Minimum] = {}
+
+    def root(x: float, near: Minimum | None) -> tuple[float, Minimum]:
+        found = evaluate(x, near)
+        known[x] = found
+        return math.sqrt(max(found.deviance - minimum, 0.0)), found
+
+    low, high = parameter.bounds
+    ends = []
+    for direction in (-1.0, 1.0):
+        bound = high if direction > 0 else low
+        points = [(best, 0.0, None), *_walk(root, best, direction, bound, step)]
+        ends.append(_crossing(root, points))
+    values = {best: minimum} | {x: m.deviance for x, m in known.items()}
+    grid = sorted(x for x, d in values.items() if d - minimum <= 1.5 * FURTHEST**2 or x == best)
+    return Profile(
+        parameter=parameter.label(design),
+        scale=parameter.scale,
+        grid=tuple(grid),
+        deviance=tuple(max(values[x], minimum) for x in grid),
+        best=best,
+        minimum=minimum,
+        level=LEVEL,
+        low=ends[0],
+        high=ends[1],
+        engines=engines,
+    )
+
+
+Root = Callable[[float, Minimum | None], tuple[float, Minimum]]
+
+
+def _walk(
+    root: Root, best: float, direction: float, bound: float, step: float
+) -> Iterator[tuple[float, float, Minimum | None]]:
+    """Go from the best value to one side, in steps that raise the root by about the same."""
+    x, height, near = best, 0.0, None
+    if abs(x - bound) <= _EDGE:
+        return
+    for _ in range(_MOST_STEPS):
+        left = abs(bound - x)
+        # Some more steps before a boundary, which is then met exactly.
+        near_bound = left <= 0.02 * abs(bound - best) if math.isfinite(left) else False
+        h = left if near_bound else min(step, left / 3.0)
+        new = bound if near_bound else x + direction * h
+        higher, found = root(new, near)
+        yield new, higher, found
+        if higher > FURTHEST or new == bound:
+            return
+        rise = max(higher - height, 1e-3)
+        step = h * min(max(_STEP / rise, 0.4), 2.5)
+        x, height, near = new, higher, found
+
+
+def _crossing(root: Root, points: Sequence[tuple[float, float, Minimum | None]]) -> float | None:
+    """Return where the deviance leaves the interval; None when it does not on this side."""
+    wanted = math.sqrt(float(stats.chi2.ppf(LEVEL, 1)))
+    for (a, below, near), (b, above, _) in zip(points, points[1:], strict=False):
+        if above <= wanted:
+            continue
+        for _ in range(12):
+            share = (wanted - below) / (above - below)
+            x = a + min(max(share, 0.05), 0.95) * (b - a)
+            height, found = root(x, near)
+            if abs(height - wanted) <= 1e-6:
+                return x
+            if height > wanted:
+                b, above = x, height
+            else:
+                a, below, near = x, height, found
+        return 0.5 * (a + b)
+    return None
+
+
+def at_zero(psi: Array, z: Array, i: int) -> bool:
+    """Whether the variance of an effect, relative to s2, counts as zero."""
+    return bool(psi[i, i] * (z[:, i] ** 2).mean() <= NULL_VARIANCE)
