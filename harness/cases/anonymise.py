@@ -109,7 +109,7 @@ def anonymise(
 ) -> Anonymised:
     """Anonymise a rung; ``chance`` draws scales, shifts and the order of rows."""
     case = rung.case
-    names = _new_names(case.model)
+    names = _new_names(case.model, case.table)
     changes = {} if strength == "names and labels" else _changes(case, strength, chance)
     order = list(range(case.table.n_rows))
     if shuffle:
@@ -171,11 +171,11 @@ def _renamed(node: Node, names: dict[str, str]) -> Node:
     return node
 
 
-def _new_names(model: Model) -> dict[str, str]:
+def _new_names(model: Model, table: Table) -> dict[str, str]:
     """Name columns by what they do: outcome y, numeric x, factors f, grouping factors g."""
     outcomes = list(dict.fromkeys(name.name for name in names_in(model.formula.outcome)))
     groups = {name for term in model.random for name in term.group}
-    numeric = {name.name for name in model.names() if not name.as_factor}
+    numeric = {c.name for c in table.columns if isinstance(c, NumericColumn)}
     names: dict[str, str] = {}
     counts = {"x": 0, "f": 0, "g": 0}
     for name in dict.fromkeys(name.name for name in model.names()):
