@@ -297,22 +297,20 @@ def build(recipe: Recipe) -> Rung:
     if sum(recipe.sizes) < least_rows(recipe):
         rows = sum(recipe.sizes)
         raise BadInput(f"recipe: {rows} rows; its model needs {least_rows(recipe)}")
-    names = NAMES[recipe.names]
     frame, levels = recipe_frame(recipe)
-    model = _model(recipe.shape, recipe.criterion, recipe.names)
-    factors = [name for role, name in names.items() if role in "fbgh" and name in frame]
-    table = bind(model, frame, factors=factors, levels=levels)
-    rows = len(frame)
-    origin = f"generated ({recipe.id.split('/')[2]})"
-    data = Dataset(f"{recipe.form.title}, {groups} groups, {rows} rows", frame, origin, levels)
-    title = f"{recipe.form.title}, {groups} groups, {rows} rows"
+    model = _model(recipe.shape, recipe.criterion, recipe.names, recipe.labels)
+    table = bind(model, frame, levels=levels)
+    title = f"{recipe.form.title}, {groups} groups, {len(frame)} rows"
+    data = Dataset(title, frame, f"generated ({recipe.id.split('/')[2]})", levels)
     case = Case(recipe.id, model, table)
-    return Rung(case, title, f"Generated: {recipe.form.title}", _focus(recipe, table), data)
+    return Rung(case, title, recipe.shape, _focus(recipe, table), data)
 
 
 @cache
-def _model(shape: str, criterion: Criterion, names: Names) -> Model:
+def _model(shape: str, criterion: Criterion, names: Names, labels: Labels) -> Model:
     quoted = {role: quote_name(name) for role, name in NAMES[names].items()}
+    if labels == "integers":  # a factor only because the formula says so
+        quoted |= {role: f"factor({quoted[role]})" for role in "fb"}
     return parse_model(SHAPES[shape].formula.format(**quoted), criterion)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from harness.cases.model import bind
 from harness.cases.recipe_distribution import FEATURES, distribution
 from harness.cases.recipe_draw import Limits, collect
 from harness.cases.recipe_labels import NAMES
@@ -243,6 +244,16 @@ def test_every_shape_can_have_every_kind_of_names(shape, names):
     assert rung.focus in rung.case.design.x_names
     assert len(rung.case.design.x_names) == recipe.fixed_columns
     assert set(rung.case.table.names) == {NAMES[names][role] for role in form.roles}
+
+
+def test_the_formula_says_which_numbers_are_levels():
+    recipe = Recipe(shape="interaction", sizes=(5, 6, 7), labels="integers", names="quotes")
+    rung = build(recipe)
+    assert "factor(`f[T.a]`)" in rung.case.model.formula.text
+    # The data frame and the formula alone, as in a script, give the same table.
+    again = bind(rung.case.model, rung.data.frame)
+    assert again.checksum() == rung.case.table.checksum()
+    assert rung.case.design.x_names[-1] == "it's x:f[T.a][T.2]"
 
 
 def test_rows_come_in_the_order_said():
