@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.campaign.judged import Judgement, by_failure, named
+from harness.campaign.judged import Judgement, by_kind, titled
 
 MOST = 10
 """GitHub shows ten of a kind for a step and drops the rest."""
@@ -11,11 +11,11 @@ MOST = 10
 def annotation_lines(judgement: Judgement) -> tuple[str, ...]:
     """Return at most :data:`MOST` workflow commands, one for each kind of unexpected failure."""
     lines = []
-    for group in by_failure(judgement.of("unexpected")).values():
+    for name, group in by_kind(judgement.of("unexpected")).items():
         worst = group[0].outcome
-        title = f"{worst.property}: {named(worst)}"
         more = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
-        lines.append(_command("error", title, f"{worst.case}: {worst.sentence}{more}"))
+        text = f"{worst.property} of {worst.case}: {worst.sentence}{more}"
+        lines.append(_command("error", titled(name), text))
     if not judgement.checked:
         lines.append(_command("error", "nothing was checked", judgement.headline))
     kind = "error" if judgement.strict else "warning"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from harness.campaign.judged import Judged, Judgement, by_failure, by_property, named
+from harness.campaign.judged import Judged, Judgement, by_kind, by_property, times, titled
 from harness.campaign.records import Header
 
 LIMIT = 1024 * 1024
@@ -55,19 +55,16 @@ def _unexpected(judged: tuple[Judged, ...]) -> str:
     if not judged:
         return ""
     lines = ["### Unexpected failures"]
-    groups = list(by_failure(judged).values())
-    for group in groups[:_MOST_FAILURES]:
-        worst = group[0]
-        outcome = worst.outcome
-        times = f", {len(group)} cases, the worst:" if len(group) > 1 else ":"
-        lines.append(
-            f"**{_text(outcome.property)}** ({_text(named(outcome))}){times} "
-            f"`{outcome.case.replace('`', ' ')}`  \n{_text(outcome.sentence)}"
-        )
+    groups = by_kind(judged)
+    for name, group in list(groups.items())[:_MOST_FAILURES]:
+        outcome = group[0].outcome
+        lines.append(f"**{_text(titled(name))}** ({_text(times(group))})")
+        where = f"`{outcome.case.replace('`', ' ')}`, {_text(outcome.property)}"
+        lines.append(f"{'The worst: ' if len(group) > 1 else ''}{where}  ")
+        lines[-1] += f"\n{_text(outcome.sentence)}"
         if outcome.evidence:
             lines.append("\n".join(f"- {_text(line)}" for line in outcome.evidence))
-        if worst.saved:
-            lines.append(f"Saved as `{worst.saved}`")
+        lines += [f"Saved as `{j.saved}`" for j in group if j.saved]
     if len(groups) > _MOST_FAILURES:
         lines.append(f"... and {len(groups) - _MOST_FAILURES} kinds of failure more.")
     return "\n\n".join(lines)
@@ -85,14 +82,13 @@ def _expected(judged: tuple[Judged, ...]) -> str:
         return ""
     rows = [
         (
-            f"`{name}`",
-            _text(", ".join(causes)),
-            str(len(group)),
+            _text(titled(name)),
+            _text(times(group)),
             _text("; ".join(dict.fromkeys(r for j in group for r in j.reasons))),
         )
-        for (name, causes), group in list(by_failure(judged).items())[:_MOST_LINES]
+        for name, group in list(by_kind(judged).items())[:_MOST_LINES]
     ]
-    table = _table(("property", "cause", "cases", "reason"), rows, right=0)
+    table = _table(("cause", "checks", "why it is expected"), rows, right=0)
     return f"<details><summary>{len(judged)} expected failures</summary>\n\n{table}\n\n</details>"
 
 

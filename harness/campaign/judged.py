@@ -6,10 +6,12 @@ this one count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.verdicts.known import load_known
 from harness.verdicts.property_outcome import PropertyOutcome
 
 Standing = Literal["holds", "expected", "unexpected", "not applicable"]
@@ -96,21 +98,39 @@ def by_property(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
     return found
 
 
-def by_failure(judged: Sequence[Judged]) -> dict[tuple[str, tuple[str, ...]], list[Judged]]:
-    """Group outcomes by property and causes, the most frequent first, the worst first in each."""
-    found: dict[tuple[str, tuple[str, ...]], list[Judged]] = {}
+def by_kind(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
+    """Group failures by their main cause, those without one by property.
+
+    The most frequent kind comes first, and in each the worst.
+    """
+    found: dict[str, list[Judged]] = {}
     for one in judged:
-        found.setdefault((one.outcome.property, one.outcome.causes), []).append(one)
+        found.setdefault(kind(one.outcome), []).append(one)
     for group in found.values():
         group.sort(key=lambda j: -j.outcome.discrepancy)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
+def kind(outcome: PropertyOutcome) -> str:
+    """Return the main cause of a failure, the first that is named."""
+    return outcome.causes[0] if outcome.causes else f"no cause found, {outcome.property}"
+
+
+def titled(name: str) -> str:
+    """Return a kind of failure with the title that its cause has."""
+    known = load_known().get(name)
+    return name if known is None else f"{name}: {known.title}"
+
+
+def times(group: Iterable[Judged]) -> str:
+    """Return how often each property failed: ``"parity 3, referee.agreement 2"``."""
+    counts = Counter(j.outcome.property for j in group)
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
 def named(outcome: PropertyOutcome) -> str:
     """Return the causes of a failure in a few words."""
-    if outcome.causes:
-        return ", ".join(outcome.causes)
-    return "no cause found" if outcome.status == "unexplained" else (outcome.verdict or "no cause")
+    return ", ".join(outcome.causes) or "no cause found"
 
 
 def _count(number: int, noun: str) -> str:

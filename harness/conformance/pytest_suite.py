@@ -155,15 +155,13 @@ def pytest_terminal_summary(
     running = config.stash.get(_RUNNING, None)
     if running is None or not running.done:
         return
-    from harness.campaign.judged import by_failure, named
+    from harness.campaign.judged import by_kind
 
     judgement = _judged(config)
     terminalreporter.section("lmm-parity")
-    for (name, _), group in by_failure(judgement.of("expected")).items():
+    for name, group in by_kind(judgement.of("expected")).items():
         why = "; ".join(dict.fromkeys(r for j in group for r in j.reasons))
-        terminalreporter.line(
-            f"expected  {name}: {named(group[0].outcome)}, {len(group)} times: {why}"
-        )
+        terminalreporter.line(f"expected  {name}, {len(group)} times: {why}")
     for line in judgement.stale:
         terminalreporter.line(f"stale     {line}", red=judgement.strict, yellow=True)
     terminalreporter.line(judgement.headline)

@@ -9,7 +9,16 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.campaign.judged import Judged, Judgement, by_failure, by_property, named
+from harness.campaign.judged import (
+    Judged,
+    Judgement,
+    by_kind,
+    by_property,
+    kind,
+    named,
+    times,
+    titled,
+)
 from harness.cases.ladder import Rung
 from harness.cases.spelling import lme4_formula
 from harness.cases.table import FactorColumn, Table
@@ -76,6 +85,7 @@ def print_judgement(console: Console, judgement: Judgement) -> None:
         )
     console.print(grid)
     _print_unexpected(console, judgement)
+    _print_expected(console, judgement)
     for line in judgement.stale:
         console.print(
             Text(f"stale    {line}", style="red" if judgement.strict else "yellow"),
@@ -88,28 +98,29 @@ def print_judgement(console: Console, judgement: Judgement) -> None:
 
 
 def _print_unexpected(console: Console, judgement: Judgement) -> None:
-    groups = list(by_failure(judgement.of("unexpected")).values())
-    for group in groups[:_MOST_KINDS]:
+    groups = by_kind(judgement.of("unexpected"))
+    for name, group in list(groups.items())[:_MOST_KINDS]:
         worst = group[0].outcome
-        times = f" ({len(group)} cases, the worst below)" if len(group) > 1 else ""
         console.print(
-            Text.assemble(
-                ("FAILS    ", "bold red"),
-                (worst.property, "bold"),
-                f": {named(worst)}{times}",
-            ),
-            soft_wrap=True,
+            Text.assemble(("FAILS    ", "bold red"), (titled(name), "bold")), soft_wrap=True
         )
-        console.print(Text(f"         {worst.case}"), soft_wrap=True)
-        console.print(Text(f"         {worst.sentence}"), soft_wrap=True)
-        for line in worst.evidence[:5]:
-            console.print(Text(f"           {line}"), soft_wrap=True)
-        saved = next((j.saved for j in group if j.saved), "")
-        if saved:
-            console.print(Text(f"         saved as {saved}"), soft_wrap=True)
+        lines = [times(group), f"{worst.property}, {worst.case}", worst.sentence]
+        lines += [f"  {line}" for line in worst.evidence[:5]]
+        lines += [f"saved as {j.saved}" for j in group if j.saved]
+        for line in lines:
+            console.print(Text(f"         {line}"), soft_wrap=True)
         console.print()
     if len(groups) > _MOST_KINDS:
         console.print(f"... and {len(groups) - _MOST_KINDS} kinds of failure more\n")
+
+
+def _print_expected(console: Console, judgement: Judgement) -> None:
+    for name, group in by_kind(judgement.of("expected")).items():
+        why = "; ".join(dict.fromkeys(r for j in group for r in j.reasons))
+        console.print(
+            Text(f"expected {name}, {len(group)} times: {why}", style="bright_black"),
+            soft_wrap=True,
+        )
 
 
 def _number(count: int, style: str = "") -> Text:
@@ -119,5 +130,5 @@ def _number(count: int, style: str = "") -> Text:
 def _causes(group: list[Judged]) -> str:
     """Return the first cause of each failure, the most frequent ones first."""
     failing = [j.outcome for j in group if j.standing in ("expected", "unexpected")]
-    found = Counter(o.causes[0] if o.causes else "no cause found" for o in failing)
-    return ", ".join(f"{cause} {times}" for cause, times in found.most_common(3))
+    found = Counter(kind(o).partition(",")[0] for o in failing)
+    return ", ".join(f"{cause} {count}" for cause, count in found.most_common(3))

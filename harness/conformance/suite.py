@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import cores, run_campaign
 from harness.campaign.glance import Glance
-from harness.campaign.judged import Judged, Judgement, by_failure
+from harness.campaign.judged import Judged, Judgement, by_kind
 from harness.campaign.records import Header
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard
@@ -247,9 +247,20 @@ def judge_file(
     return judgement, header
 
 
-def worst_of_each_kind(judgement: Judgement, most: int = MOST_KEPT) -> tuple[Judged, ...]:
-    """Return one unexpected failure of each property and cause, the most frequent kinds first."""
-    return tuple(group[0] for group in by_failure(judgement.of("unexpected")).values())[:most]
+def smallest_of_each_kind(
+    judgement: Judgement, recipes: Mapping[str, Recipe]
+) -> tuple[Judged, ...]:
+    """Return an unexpected failure of each kind, of those on generated cases.
+
+    The frequent kinds come first, :data:`MOST_KEPT` of them; of each, the case with the fewest
+    rows: it is nearest to what a person can read.
+    """
+    found = []
+    for group in by_kind(judgement.of("unexpected")).values():
+        drawn = [j for j in group if j.outcome.case in recipes]
+        if drawn:
+            found.append(min(drawn, key=lambda j: sum(recipes[j.outcome.case].sizes)))
+    return tuple(found[:MOST_KEPT])
 
 
 def keep_failures(
@@ -263,27 +274,17 @@ def keep_failures(
         When the folder cannot be written.
     """
     recipes = {recipe.id: recipe for recipe in suite.checks().recipes}
-    wanted = [j for j in worst_of_each_kind(judgement) if j.outcome.case in recipes]
+    wanted = smallest_of_each_kind(judgement, recipes)
+    if not wanted:
+        return
     failing = tuple(
-        Failing(_smallest(judgement, one, recipes), one.outcome, suite.profile.shrink_seconds)
-        for one in wanted
+        Failing(recipes[j.outcome.case], j.outcome, suite.profile.shrink_seconds) for j in wanted
     )
     setup = replace(suite.setup(), function=make_smaller, unfinished=not_smaller)
-    for done in run_campaign(Failures(failing), setup, jobs=min(suite.jobs, len(failing) or 1)):
+    for done in run_campaign(Failures(failing), setup, jobs=min(suite.jobs, len(failing))):
         recipe: Recipe = decode(done.lines[0], Recipe)
         outcome: PropertyOutcome = decode(done.lines[1], PropertyOutcome)
         yield wanted[int(done.id)], keep(folder, build(recipe), outcome, recipe)
-
-
-def _smallest(judgement: Judgement, one: Judged, recipes: dict[str, Recipe]) -> Recipe:
-    """Return the recipe with the fewest rows that fails in this way: it is nearest to the end."""
-    kind = (one.outcome.property, one.outcome.causes)
-    alike = [
-        recipes[j.outcome.case]
-        for j in judgement.of("unexpected")
-        if (j.outcome.property, j.outcome.causes) == kind and j.outcome.case in recipes
-    ]
-    return min(alike, key=lambda recipe: sum(recipe.sizes))
 
 
 def with_saved(judgement: Judgement, saved: dict[tuple[str, str], str]) -> Judgement:

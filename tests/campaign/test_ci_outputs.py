@@ -38,7 +38,10 @@ def test_the_summary_escapes_what_markdown_would_take_for_something_else():
 
 def test_the_summary_is_below_githubs_limit_however_much_failed():
     many = [
-        Judged(failing(f"p{i}", sentence="é" * 5000, evidence=("ü" * 20000,) * 3), "unexpected")
+        Judged(
+            failing(f"p{i}", causes=(), sentence="é" * 5000, evidence=("ü" * 20000,) * 3),
+            "unexpected",
+        )
         for i in range(60)
     ]
     text = summary(Judgement(tuple(many)))
@@ -50,9 +53,10 @@ def test_the_summary_is_below_githubs_limit_however_much_failed():
 def test_there_are_at_most_ten_annotations_one_for_each_kind_of_failure():
     alike = [Judged(failing(case=str(i)), "unexpected") for i in range(30)]
     (line,) = annotation_lines(Judgement(tuple(alike)))
-    assert line.startswith("::error title=parity%3A sm-score-sign::")
+    assert line.startswith("::error title=sm-score-sign%3A statsmodels' gradient")
+    assert "::parity of " in line
     assert line.endswith("(and 29 more)")
-    kinds = [Judged(failing(f"p{i}"), "unexpected") for i in range(30)]
+    kinds = [Judged(failing(f"p{i}", causes=()), "unexpected") for i in range(30)]
     lines = annotation_lines(Judgement(tuple(kinds)))
     assert len(lines) == 10
     assert "21 more" in lines[-1]
