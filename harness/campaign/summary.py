@@ -25,9 +25,9 @@ SHAPES = 200
 
 REST = "all others"
 
-WORST, WORST_OF_EACH, FIRST, FAILING, SLOWEST = 120, 5, 10, 100, 10
-"""Cases kept: the worst of all; of each cause, verdict and quantity; the first ones; failed
-properties; slowest fits."""
+WORST, WORST_OF_EACH, FIRST, FAILING, SLOWEST = 120, 5, 10, 10, 10
+"""Cases kept: the worst of all; of each cause, verdict and quantity; the first ones; failures of
+each property; slowest fits."""
 
 SEVERITY: dict[VerdictClass, int] = {
     "UNEXPLAINED": 8,
@@ -154,12 +154,13 @@ class CauseCount:
 
 @dataclass
 class PropertyCount:
-    """What came of a property on all its cases."""
+    """What came of a property on all its cases; ``failing`` has the worst failures."""
 
     statuses: Counter[Status] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
     worst: float = -math.inf
     worst_case: str = ""
+    failing: Worst[PropertyOutcome] = field(default_factory=lambda: Worst(FAILING))
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,6 @@ class Summary:
     fits: Counter[tuple[Setting, str]] = field(default_factory=Counter)
     slowest: Worst[SlowFit] = field(default_factory=lambda: Worst(SLOWEST))
     properties: dict[str, PropertyCount] = field(default_factory=lambda: defaultdict(PropertyCount))
-    failing: Worst[PropertyOutcome] = field(default_factory=lambda: Worst(FAILING))
     property_shapes: Counter[str] = field(default_factory=Counter)
     _first: list[Place] = field(default_factory=list)
     _worst: Worst[Place] = field(default_factory=lambda: Worst(WORST))
@@ -250,8 +250,8 @@ class Summary:
     def shown(self) -> tuple[Place, ...]:
         """Return the places of the cases worth showing one by one, the most wanted first.
 
-        The worst of each cause, verdict, quantity and property come before the rest of the worst, so that
-        what is rare is there however few are shown; the first cases of the run come last.
+        The worst of each cause, verdict, quantity and property come before the rest of the worst,
+        so that what is rare is there however few are shown; the first cases of the run come last.
         """
         few = [list(worst) for worst in self._worst_of.values()]
         in_turn = (kept[i] for i in range(WORST_OF_EACH) for kept in few if i < len(kept))
@@ -347,7 +347,7 @@ class Summary:
         self.property_shapes[_bounded(record.group, self.property_shapes)] += 1
         if record.status in ("fails", "unexplained"):
             key = (float(record.status == "unexplained"), far)
-            self.failing.add(key, record)
+            count.failing.add(key, record)
             # The checks of a case follow it in the file.
             if self._last is not None and self._last[0] == record.case:
                 self._worst_of["property", name].add(key, self._last[1])

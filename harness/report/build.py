@@ -34,7 +34,7 @@ from harness.report.summary import tally, tally_of
 from harness.verdicts.known import load_known
 from harness.verdicts.verdict import VerdictClass
 
-PAGE_BYTES = 6_000_000
+PAGE_BYTES = 4_500_000
 """Size that the page of a large run stays under; cases that do not fit are left out.
 
 A page of this size opens in a second or two.

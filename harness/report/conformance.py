@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.campaign.summary import PropertyCount, Summary
 from harness.report.context import Context, Link
 from harness.report.format import ABSENT, count, short
-from harness.verdicts.property_outcome import Status
+from harness.verdicts.property_outcome import PropertyOutcome, Status
 
 STATUSES: dict[Status, tuple[str, str, str]] = {
     "holds": ("HOLDS", "agree", "check"),
@@ -18,6 +18,9 @@ STATUSES: dict[Status, tuple[str, str, str]] = {
     "not applicable": ("NOT APPLICABLE", "silent", "bar"),
 }
 """Word, family and icon, in the order in which they are shown."""
+
+FIRST_FAILURES = 2
+"""Failures of a property that are shown at once; the others are a click away."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,6 @@ class PropertyLine:
 class FailedProperty:
     """One failure."""
 
-    property: str
     case: str
     link: Link | None
     engine: str
@@ -56,46 +58,71 @@ class FailedProperty:
 
 
 @dataclass(frozen=True)
+class Failures:
+    """The failures of one property: the gravest, the rest of those kept, how many more."""
+
+    property: str
+    counted: str
+    first: tuple[FailedProperty, ...]
+    rest: tuple[FailedProperty, ...]
+    more: str
+
+
+@dataclass(frozen=True)
 class Conformance:
     """Every property that was checked, and the failures, the unexplained ones first."""
 
     heads: tuple[tuple[str, str, str], ...]
     rows: tuple[PropertyLine, ...]
-    failed: tuple[FailedProperty, ...]
-    more: str
+    failures: tuple[Failures, ...]
 
 
 def conformance(summary: Summary, ctx: Context) -> Conformance | None:
     """Return the properties of a run; None where none was checked."""
     if not summary.properties:
         return None
-    failed = tuple(summary.failing)
-    total = sum(
-        c.statuses["fails"] + c.statuses["unexplained"] for c in summary.properties.values()
-    )
+    ordered = _ordered(summary.properties)
     return Conformance(
         heads=tuple(STATUSES.values()),
-        rows=tuple(_line(name, found, ctx) for name, found in _ordered(summary.properties)),
-        failed=tuple(
-            FailedProperty(
-                property=f.property,
-                case=f.case,
-                link=ctx.case_link(f.case),
-                engine=f.engine,
-                rank=ctx.rank(f.engine),
-                reference=f.reference,
-                setting=f.setting,
-                label=STATUSES[f.status][0],
-                family=STATUSES[f.status][1],
-                icon=STATUSES[f.status][2],
-                causes=tuple(ctx.cause(key) for key in f.causes),
-                sentence=f.sentence,
-                evidence=f.evidence,
-                discrepancy=short(f.discrepancy),
-            )
-            for f in failed
+        rows=tuple(_line(name, found, ctx) for name, found in ordered),
+        failures=tuple(
+            _failures(name, found, ctx)
+            for name, found in ordered
+            if found.statuses["fails"] or found.statuses["unexplained"]
         ),
-        more=count(total - len(failed)) if total > len(failed) else "",
+    )
+
+
+def _failures(name: str, found: PropertyCount, ctx: Context) -> Failures:
+    kept = tuple(_failed(outcome, ctx) for outcome in found.failing)
+    broken: dict[Status, str] = {"unexplained": "unexplained", "fails": "for a named cause"}
+    return Failures(
+        property=name,
+        counted=", ".join(
+            f"{count(found.statuses[s])} {how}" for s, how in broken.items() if found.statuses[s]
+        ),
+        first=kept[:FIRST_FAILURES],
+        rest=kept[FIRST_FAILURES:],
+        more=count(left) if (left := sum(found.statuses[s] for s in broken) - len(kept)) else "",
+    )
+
+
+def _failed(outcome: PropertyOutcome, ctx: Context) -> FailedProperty:
+    label, family, icon = STATUSES[outcome.status]
+    return FailedProperty(
+        case=outcome.case,
+        link=ctx.case_link(outcome.case),
+        engine=outcome.engine,
+        rank=ctx.rank(outcome.engine),
+        reference=outcome.reference,
+        setting=outcome.setting,
+        label=label,
+        family=family,
+        icon=icon,
+        causes=tuple(ctx.cause(key) for key in outcome.causes),
+        sentence=outcome.sentence,
+        evidence=outcome.evidence,
+        discrepancy=short(outcome.discrepancy),
     )
 
 
