@@ -1,22 +1,20 @@
-"""Run cases in both engines and append their records."""
+"""Run a few cases in this process, with engines at hand.
+
+For many there is :mod:`harness.campaign.driver`, whose workers survive what an engine does.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import harness
 from harness.campaign import provenance
 from harness.campaign.case_record import case_record
-from harness.campaign.records import FORMAT, CaseRecord, Header, RecordWriter
+from harness.campaign.records import FORMAT, CaseRecord, Header
 from harness.cases.ladder import Rung
-from harness.engines.base import Engine, Outcome, Setting
-
-AHEAD = 6
-"""Cases whose fits are begun before their turn, so that R works while Python does."""
+from harness.engines.base import Engine, Setting
 
 
 @dataclass(frozen=True)
@@ -46,21 +44,10 @@ class Plan:
 
 
 def run(plan: Plan) -> Iterator[CaseRecord]:
-    """Fit, audit and compare every rung, in order."""
-    waiting: deque[tuple[Rung, list[Callable[[], Outcome]]]] = deque()
-    rungs = iter(plan.rungs)
-
-    def begin_next() -> None:
-        for rung in rungs:
-            begun = [e.begin(rung.case, s) for s in plan.settings for e in plan.engines]
-            waiting.append((rung, begun))
-            return
-
-    for _ in range(AHEAD):
-        begin_next()
-    while waiting:
-        rung, begun = waiting.popleft()
+    """Fit, audit and compare every rung, in order; R works on a case while Python does."""
+    for rung in plan.rungs:
         started = time.perf_counter()
+        begun = [e.begin(rung.case, s) for s in plan.settings for e in plan.engines]
         outcomes = [wait() for wait in begun]
         yield case_record(
             rung,
@@ -69,20 +56,6 @@ def run(plan: Plan) -> Iterator[CaseRecord]:
             settings=plan.settings,
             seconds=time.perf_counter() - started,
         )
-        begin_next()
-
-
-def run_to_file(
-    plan: Plan, path: Path, progress: Callable[[CaseRecord], None] = lambda _: None
-) -> None:
-    """Run a plan and write its records; the file has its name only when it is whole."""
-    started = time.perf_counter()
-    with RecordWriter(path) as writer:
-        writer.write(header_of(plan))
-        for record in run(plan):
-            writer.write(record)
-            progress(record)
-        writer.finish(provenance.now(), time.perf_counter() - started)
 
 
 def header_of(plan: Plan) -> Header:

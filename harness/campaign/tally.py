@@ -7,11 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from harness.campaign.glance import Glance
+import msgspec
+
+from harness.campaign.glance import Glance, glance
 from harness.campaign.summary import is_unexplained
 from harness.campaign.worker_process import Done
-from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED
+from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
 
 
 @dataclass
@@ -105,3 +108,25 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def tally_of(path: Path) -> Tally:
+    """Return the tally of a finished record file.
+
+    Raises
+    ------
+    BadInput
+        When it is none.
+    """
+    tally = Tally(0)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                seen = glance(line)
+            except msgspec.DecodeError as error:
+                raise BadInput(f"{path}: line {number} is not a whole record: {error}") from None
+            if seen.record in ("case", "property"):
+                tally.see(seen)
+                tally.done += 1
+    tally.planned = tally.done
+    return tally

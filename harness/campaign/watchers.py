@@ -171,3 +171,13 @@ def bar() -> Iterator[tuple[Callable[[str], None], Callable[[int, int, str], Non
             shown.update(task, completed=done, total=planned, now=now)
 
         yield say, draw, console.is_terminal
+
+
+@contextmanager
+def watching(*, quiet: bool) -> Iterator[Counting]:
+    """Give a watcher for people: a bar on a terminal, lines in a log, or nothing."""
+    if quiet:
+        yield Counting()
+        return
+    with bar() as (say, draw, terminal):
+        yield Spoken(say, draw, log=not terminal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import multiprocessing
+import multiprocessing.forkserver
 import os
 import resource
 import signal
@@ -144,7 +144,7 @@ def do_task(task: Task, faults: Faults) -> Done:
     problem = ""
     try:
         lines = setup.function(engines, task)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         problem = _in_a_line(error)
         names = (engines.engine.name, engines.reference.name)
         lines = setup.unfinished(setup, names, task, problem)
@@ -160,7 +160,7 @@ def do_task(task: Task, faults: Faults) -> Done:
     )
 
 
-def _in_a_line(error: Exception) -> str:
+def _in_a_line(error: BaseException) -> str:
     if isinstance(error, HarnessError):
         return " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
@@ -169,7 +169,16 @@ def _in_a_line(error: Exception) -> str:
 
 
 def _die_with_parent() -> None:
-    """End this process with its parent, also in the middle of a fit, also when it is stopped."""
+    """End this process with its parent, also in the middle of a fit, also when it is stopped.
+
+    The server that processes are forked from goes with the program that it serves, and the system
+    then kills what was forked from it. It would stay as long as one of them holds this pipe.
+    """
+    server: Any = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+    descriptor = getattr(server, "_forkserver_alive_fd", None)
+    if descriptor is not None:
+        os.close(descriptor)
+        server._forkserver_alive_fd = None
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

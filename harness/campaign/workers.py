@@ -173,11 +173,17 @@ class Guard:
         if pool is None or self.closed:
             raise Closed
         started = time.monotonic()
-        future = pool.schedule(function, args=arguments)
+        try:
+            future = pool.schedule(function, args=arguments)
+        except RuntimeError:
+            # The pool has seen its process die while nothing was asked of it.
+            raise _Death("crash", "lost while idle", read_stage(self._memory)) from None
         while True:
             try:
                 return future.result(timeout=LOOK_SECONDS)
             except TimeoutError:
+                if self.closed:
+                    raise Closed from None
                 stage = read_stage(self._memory)
                 taken = time.monotonic() - started
                 if limit is None and stage.since < started:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 @click.option("--predictor", metavar="COLUMN", help="Numeric column.")
 @click.option("--group", metavar="COLUMN", help="Grouping factor.")
 @options.out
+@options.jobs
+@options.cached
 @options.engine
 @options.reference
 @options.timeout
@@ -38,6 +40,8 @@ def ladder(
     predictor: str | None,
     group: str | None,
     out: Path,
+    jobs: int | None,
+    cached: bool,
     engine_name: str,
     reference_name: str,
     timeout: float,
@@ -45,6 +49,7 @@ def ladder(
     quiet: bool,
 ) -> None:
     """List the rungs or, with --data, run the tutorial's seven on your own table."""
+    from harness.campaign.sources import Rungs
     from harness.cases.ladder import full_ladder, seven_rungs
 
     columns = {"--outcome": outcome, "--predictor": predictor, "--group": group}
@@ -62,15 +67,14 @@ def ladder(
     assert group is not None
     rungs = seven_rungs(options.own_dataset(data), outcome, predictor, group, prefix="ladder")
     chosen = {"data": str(data), "outcome": outcome, "predictor": predictor, "group": group}
-    title = f"The tutorial's ladder on {data.name}"
     run_and_report(
-        title,
-        rungs,
+        Rungs(rungs, f"The tutorial's ladder on {data.name}", chosen),
         out,
         engine_name,
         reference_name,
-        chosen,
-        timeout,
+        timeout=timeout,
+        jobs=jobs,
+        cached=cached,
         as_json=as_json,
         quiet=quiet,
     )

@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import click
 
-from harness.errors import BadInput
-
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")
 out = click.option(

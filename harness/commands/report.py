@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands import options
 from harness.commands.running import render, run_and_report
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.cases.ladder import Rung
 
 
 @click.command()
@@ -31,6 +25,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Render the report of an existing record file; fit nothing.",
 )
+@options.jobs
+@options.cached
 @options.engine
 @options.reference
 @options.timeout
@@ -40,6 +36,8 @@ def report(
     out: Path,
     wanted: tuple[str, ...],
     source: Path | None,
+    jobs: int | None,
+    cached: bool,
     engine_name: str,
     reference_name: str,
     timeout: float,
@@ -47,24 +45,21 @@ def report(
     quiet: bool,
 ) -> None:
     """Fit the whole ladder in both engines and write the parity report."""
-    from harness.cases.ladder import full_ladder, select
+    from harness.campaign.sources import Ladder
 
     if source is not None:
         render(source, out / "parity.html", as_json=as_json, quiet=quiet)
         return
-    rungs: Sequence[Rung] = full_ladder()
-    if wanted:
-        rungs = select(rungs, wanted)
-    chosen = {"rungs": " ".join(wanted) or "all", "timeout": f"{timeout:g}"}
-    title = "The ladder"
+    ladder = Ladder(wanted)
+    len(ladder)  # an unknown rung is refused here
     run_and_report(
-        title,
-        rungs,
+        ladder,
         out,
         engine_name,
         reference_name,
-        chosen,
-        timeout,
+        timeout=timeout,
+        jobs=jobs,
+        cached=cached,
         as_json=as_json,
         quiet=quiet,
     )

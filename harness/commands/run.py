@@ -6,15 +6,14 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from harness.commands import options
-from harness.commands.running import require_engines
+from harness.commands.running import case_setup, require_engines
 from harness.errors import BadInput, EnvironmentProblem
 
 if TYPE_CHECKING:
@@ -102,25 +101,19 @@ def run(
     lmm-parity run --generate 1000 --seed 7 --out night.jsonl --resume
     """
     from harness.campaign.campaign_file import Campaign
-    from harness.campaign.case_task import case_task, unfinished_case
-    from harness.campaign.setup import Setup
     from harness.campaign.sources import ALL, Shard
-    from harness.engines.store import default_root
+    from harness.campaign.watchers import Events, watching
 
     if dask is not None and jobs is not None:
         raise click.UsageError("--jobs is for this machine; a Dask cluster has its own workers")
     part = ALL if shard is None else Shard.parse(shard)
+    if resume and out.is_file() and not out.with_name(out.name + ".partial").exists():
+        _end_finished(out, as_json=as_json, quiet=quiet)
     source = _source(ladder, rungs, cases, recipes, generate, seed)
     require_engines(engine_name, reference_name)
     _require_free(out, resume=resume)
-    setup = Setup(
-        engine_name,
-        reference_name,
-        case_task,
-        unfinished_case,
-        timeout=timeout,
-        memory_mb=memory,
-        store=str(default_root()) if cached else None,
+    setup = case_setup(
+        engine_name, reference_name, timeout=timeout, cached=cached, memory_mb=memory
     )
     campaign = Campaign(
         source,
@@ -135,11 +128,23 @@ def run(
             from harness.campaign.dask_executor import dask_place
 
             campaign = stack.enter_context(dask_place(dask)).running(campaign)
-        watcher = stack.enter_context(_watcher(as_json=as_json, quiet=quiet))
+        watcher: Counting = (
+            Events(click.echo) if as_json else stack.enter_context(watching(quiet=quiet))
+        )
         code = _run(campaign, out, watcher, resume=resume)
     if not as_json and not quiet:
         _say_end(watcher, out)
     sys.exit(code)
+
+
+def _end_finished(out: Path, *, as_json: bool, quiet: bool) -> NoReturn:
+    """Say of a run that is finished how it ended: a batch job may be started once too often."""
+    from harness.campaign.tally import tally_of
+
+    tally = tally_of(out)
+    if not as_json and not quiet:
+        click.echo(f"{out} is finished: {tally.line()}")
+    sys.exit(tally.exit_code)
 
 
 def _source(
@@ -185,21 +190,6 @@ def _require_free(out: Path, *, resume: bool) -> None:
     partial = out.with_name(out.name + ".partial")
     if not resume and partial.exists() and partial.stat().st_size:
         raise BadInput(f"{partial}: holds an unfinished run; go on with --resume, or remove it")
-    if resume and out.exists() and not partial.exists():
-        raise BadInput(f"{out}: is finished; there is nothing to go on with")
-
-
-@contextmanager
-def _watcher(*, as_json: bool, quiet: bool) -> Iterator[Counting]:
-    from harness.campaign.watchers import Counting, Events, Spoken, bar
-
-    if as_json:
-        yield Events(click.echo)
-    elif quiet:
-        yield Counting()
-    else:
-        with bar() as (say, draw, terminal):
-            yield Spoken(say, draw, log=not terminal)
 
 
 def _run(campaign: Campaign, out: Path, watcher: Counting, *, resume: bool) -> int:

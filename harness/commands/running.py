@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.campaign.records import CaseRecord
-    from harness.cases.ladder import Rung
+    from harness.campaign.setup import Setup
+    from harness.campaign.sources import Source
     from harness.engines.base import Engine
 
 
@@ -71,36 +72,57 @@ def require_engines(*names: str) -> None:
 
 
 def run_and_report(
-    title: str,
-    rungs: Sequence[Rung],
+    source: Source,
     out: Path,
     engine_name: str,
     reference_name: str,
-    options: dict[str, str],
-    timeout: float,
     *,
+    timeout: float,
+    jobs: int | None,
+    cached: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run the rungs, write ``parity.jsonl`` and ``parity.html`` into ``out``, and exit."""
-    from harness.campaign.run import Plan, run_to_file
-    from harness.progress import progress
+    """Run a source, write ``parity.jsonl`` and ``parity.html`` into ``out``, and exit."""
+    from harness.campaign.campaign_file import Campaign, run_to_file
+    from harness.campaign.watchers import watching
 
-    path = out / "parity.jsonl"
     require_engines(engine_name, reference_name)  # before a folder is made for nothing
     require_writable(out)
-    with open_both(engine_name, reference_name, timeout) as (engine, reference):
-        plan = Plan(
-            title=title,
-            rungs=rungs,
-            engine=engine,
-            reference=reference,
-            command=shlex.join(["lmm-parity", *sys.argv[1:]]),
-            options=tuple({"engine": engine_name, "reference": reference_name, **options}.items()),
-        )
-        with progress("Fitting", len(rungs), hidden=quiet or as_json) as advance:
-            run_to_file(plan, path, lambda record: advance(record.id))
+    path = out / "parity.jsonl"
+    campaign = Campaign(
+        source,
+        case_setup(engine_name, reference_name, timeout=timeout, cached=cached),
+        command=shlex.join(["lmm-parity", *sys.argv[1:]]),
+        jobs=jobs,
+    )
+    with watching(quiet=quiet or as_json) as watcher:
+        run_to_file(campaign, path, watcher=watcher)
     render(path, out / "parity.html", as_json=as_json, quiet=quiet)
+
+
+def case_setup(
+    engine_name: str,
+    reference_name: str,
+    *,
+    timeout: float,
+    cached: bool,
+    memory_mb: int | None = 4096,
+) -> Setup:
+    """Return the setup of a run whose every task is a case."""
+    from harness.campaign.case_task import case_task, unfinished_case
+    from harness.campaign.setup import Setup
+    from harness.engines.store import default_root
+
+    return Setup(
+        engine_name,
+        reference_name,
+        case_task,
+        unfinished_case,
+        timeout=timeout,
+        memory_mb=memory_mb,
+        store=str(default_root()) if cached else None,
+    )
 
 
 def require_writable(out: Path) -> None:

@@ -15,7 +15,7 @@ from harness.campaign.records import (
     json_schema,
     read_records,
 )
-from harness.campaign.run import Plan, run_to_file
+from harness.campaign.run import Plan, header_of, run
 from harness.cases.ladder import full_ladder, select
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -29,10 +29,18 @@ def plan(session, *wanted):
     return Plan("A title", select(full_ladder(), wanted), StatsmodelsEngine(), Lme4Engine(session))
 
 
+def write_run(plan, path):
+    with RecordWriter(path) as writer:
+        writer.write(header_of(plan))
+        for record in run(plan):
+            writer.write(record)
+        writer.finish("2026-01-01T00:00:00+00:00", 1.0)
+
+
 @pytest.fixture(scope="module")
 def written(r, tmp_path_factory):
     path = tmp_path_factory.mktemp("records") / "parity.jsonl"
-    run_to_file(plan(r, "dyestuff2", "tutorial/lm-global", "tutorial/lmm-full/REML"), path)
+    write_run(plan(r, "dyestuff2", "tutorial/lm-global", "tutorial/lmm-full/REML"), path)
     return path
 
 
@@ -199,7 +207,7 @@ def test_big_cases_are_embedded_without_their_rows(r, tmp_path, monkeypatch):
     """Pastes has 60 rows, 10 batches and 30 casks: all but the batches are over a limit of 20."""
     monkeypatch.setattr(case_record, "EMBED_ROWS", 20)
     path = tmp_path / "parity.jsonl"
-    run_to_file(plan(r, "pastes/REML"), path)
+    write_run(plan(r, "pastes/REML"), path)
     (case,) = read_records(path).cases
     assert (case.data.x, case.data.y, case.data.group) == ((), (), ())
     assert (case.data.rows, case.data.groups) == (60, {"batch": 10, "batch:cask": 30})
