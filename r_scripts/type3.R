@@ -5,13 +5,19 @@
 #
 # criterion  "REML" or "ML"
 #
-# Returns vectors with a value per term: `terms`, `df_num`, `df_den`, `f`, `p`.
+# Returns vectors with a value per term: `terms`, `df_num`, `df_den`, `f`, `p`; the hypotheses that
+# were tested, `hypotheses`, row after row and term after term, with the number of `rows` of each
+# term; and `columns`, R's names of the columns of X.
 type3_tests <- function(columns, formula, criterion, checksum = NULL) {
   need_packages(c("lme4", "lmerTest"))
   frame <- checked_data_frame(columns, checksum)
   fit <- lmerTest::lmer(formula_from_text(formula), data = frame, REML = criterion == "REML")
   table <- stats::anova(fit, type = 3, ddf = "Satterthwaite")
+  hypotheses <- attr(table, "hypotheses")
   list(
+    columns = as.character(names(lme4::fixef(fit))),
+    hypotheses = as.double(unlist(lapply(hypotheses, t))),
+    rows = as.double(vapply(hypotheses, NROW, 1L)),
     terms = as.character(rownames(table)),
     df_num = as.double(table[, "NumDF"]),
     df_den = as.double(table[, "DenDF"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.conformance.honesty import numerical_df
 from harness.conformance.judged import REFEREE, Judgement, judge
@@ -13,11 +14,14 @@ from harness.conformance.question import Question
 from harness.conformance.remembered import bare
 from harness.engines.base import Failure, Fit
 from harness.engines.lme4 import Lme4Engine
-from harness.engines.lme4_f_tests import type3_by_lmertest
+from harness.engines.lme4_f_tests import Type3Table, type3_by_lmertest
 from harness.referee.deviance import Likelihood
 from harness.referee.f_tests import FTest, fixed_terms, satterthwaite_f, type3_hypotheses
+from harness.verdicts.causes import LMERTEST_HYPOTHESIS
 from harness.verdicts.property_outcome import PropertyOutcome
 from harness.verdicts.tolerances import load_tolerances
+
+Array = NDArray[np.float64]
 
 
 def df_bounds(question: Question) -> PropertyOutcome:
@@ -138,29 +142,65 @@ def type3(question: Question) -> PropertyOutcome:
     if isinstance(stated, str):
         return question.not_applicable(f"lmerTest has no table: {stated}")
     assert seen.left_audit is not None
-    return _tables(question, judgement, _type3_at(question, left, seen.left_audit.theta), stated)
+    tests = _FTests(question, left, seen.left_audit.theta)
+    return _tables(question, judgement, tests, stated)
+
+
+class _FTests:
+    """F tests at a fit's own estimates."""
+
+    def __init__(self, question: Question, fit: Fit, theta: tuple[float, ...]) -> None:
+        self._case = question.case
+        self._beta = np.array([c.estimate for c in fit.coefficients])
+        self._sigma = math.sqrt(fit.residual_variance)
+        reml = self._case.model.criterion != "ML"
+        self._point = Likelihood(self._case.design, reml=reml).at(list(theta))
+
+    def of(self, rows: Array) -> FTest:
+        """Test some contrasts together."""
+        return satterthwaite_f(self._point, rows, sigma=self._sigma, beta=self._beta)
+
+    def type3(self) -> dict[str, Array]:
+        """Return the hypotheses of every term that has some."""
+        terms = fixed_terms(self._case.model, self._case.table)
+        found = type3_hypotheses(terms, self._case.design.x)
+        return {term: rows for term, rows in found.items() if len(rows)}
 
 
 def _tables(
-    question: Question, judgement: Judgement, ours: dict[str, FTest], stated: dict[str, FTest]
+    question: Question, judgement: Judgement, tests: _FTests, table: Type3Table
 ) -> PropertyOutcome:
     """Compare the two tables term by term."""
-    if set(ours) != set(stated):
+    hypotheses, stated = tests.type3(), table.terms
+    if set(hypotheses) != set(stated):
         return question.fails(
-            f"Terms tested: {', '.join(ours)}; by lmerTest {', '.join(stated)}.",
+            f"Terms tested: {', '.join(hypotheses)}; by lmerTest {', '.join(stated)}.",
             {},
             discrepancy=math.inf,
         )
     engine = question.engine.name
-    far, sentence, worst = 0.0, "", ""
-    for term, mine in ours.items():
-        for quantity, a, b in _numbers(mine, stated[term]):
+    far, sentence, worst, where = 0.0, "", "", ""
+    for term, rows in hypotheses.items():
+        for quantity, a, b in _numbers(tests.of(rows), stated[term].test):
             share = _apart(quantity, a, b)
             if share > far:
-                far, worst = share, quantity
-                sentence = f"{quantity} of {term}: {a:.6g} at {engine}'s estimates, lmerTest gives {b:.6g}."
+                far, worst, where = share, quantity, term
+                sentence = (
+                    f"{quantity} of {term}: {a:.6g} at {engine}'s estimates, lmerTest {b:.6g}."
+                )
     if far <= 1.0:
         return question.holds(far)
+    right = judgement.seen.right
+    assert isinstance(right, Fit)
+    other = _other_hypothesis(question, tests, hypotheses[where], table, where, right)
+    if other is not None:
+        return question.fails(
+            sentence,
+            {LMERTEST_HYPOTHESIS: other},
+            discrepancy=far,
+            verdict="DEFINITION",
+            engines=(right.engine,),
+        )
     verdict = judgement.verdict
     causes = dict(zip(verdict.causes, verdict.evidence, strict=True))
     if "flat-optimum" in causes:
@@ -175,7 +215,6 @@ def _tables(
     if worst in ("df_num", "statistic"):
         return question.fails(sentence, {}, discrepancy=far)
     # The same point: df differ as lmerTest's numerical derivatives do in its own t tests.
-    right = judgement.seen.right
     again = judge(question.case, right, REFEREE.fit(question.case, question.setting))
     return question.fails(
         sentence,
@@ -186,18 +225,39 @@ def _tables(
     )
 
 
-def _type3_at(question: Question, fit: Fit, theta: tuple[float, ...]) -> dict[str, FTest]:
-    case = question.case
-    likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
-    point = likelihood.at(list(theta))
-    beta = np.array([c.estimate for c in fit.coefficients])
-    sigma = math.sqrt(fit.residual_variance)
-    hypotheses = type3_hypotheses(fixed_terms(case.model, case.table), case.design.x)
-    return {
-        term: satterthwaite_f(point, rows, sigma=sigma, beta=beta)
-        for term, rows in hypotheses.items()
-        if len(rows)
-    }
+def _other_hypothesis(
+    question: Question, tests: _FTests, rows: Array, table: Type3Table, term: str, right: Fit
+) -> str | None:
+    """Hold when lmerTest tested other contrasts, and those give its F."""
+    order = [table.columns.index(n) for n in right.native_names if n in table.columns]
+    if len(order) != len(table.columns) or len(order) != rows.shape[1]:
+        return None
+    stated = table.terms[term]
+    theirs = stated.hypothesis[:, order]
+    if theirs.shape != rows.shape or _same_span(question, rows, theirs):
+        return None
+    again = tests.of(theirs)
+    if _apart("statistic", again.statistic, stated.test.statistic) > 1.0:
+        return None
+    return (
+        f"lmerTest: its hypothesis for {term} is {_written(theirs[0], right.native_names)}, "
+        f"not {_written(rows[0], right.native_names)}; F by its own {again.statistic:.6g}"
+    )
+
+
+def _same_span(question: Question, ours: Array, theirs: Array) -> bool:
+    """Whether two matrices of hypotheses are about the same combinations of rows of X."""
+    # In units of each column's spread over the rows, so that a coefficient counts as its effect.
+    size = np.sqrt((question.case.design.x**2).mean(axis=0))
+    a, b = (rows / size for rows in (ours, theirs))
+    q, _ = np.linalg.qr(a.T)
+    left = b.T - q @ (q.T @ b.T)
+    return bool(np.abs(left).max() <= 1e-9 * np.abs(b).max())
+
+
+def _written(row: Array, names: tuple[str, ...]) -> str:
+    parts = [f"{v:.6g} {n}" for v, n in zip(row, names, strict=True) if v != 0.0]
+    return " + ".join(parts).replace("+ -", "- ")
 
 
 def _numbers(ours: FTest, theirs: FTest) -> list[tuple[str, float, float]]:

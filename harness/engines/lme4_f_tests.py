@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.cases.case import Case
 from harness.cases.spelling import lme4_formula
-from harness.engines.lme4 import Lme4Engine, r_columns
+from harness.engines.lme4 import Lme4Engine, native_name, r_columns
 from harness.rbridge import RFailure
 from harness.referee.f_tests import FTest
 
+Array = NDArray[np.float64]
 
-def type3_by_lmertest(engine: Lme4Engine, case: Case) -> dict[str, FTest] | str:
-    """Return ``anova(type = 3, ddf = "Satterthwaite")`` of a default fit by term; why not, as text.
 
-    Terms have the names of the case, ``"a:b"``, in the order of lmerTest's table.
+@dataclass(frozen=True)
+class Type3:
+    """One row of lmerTest's table, and the (r, p) hypothesis matrix that it tested."""
+
+    test: FTest
+    hypothesis: Array
+
+
+@dataclass(frozen=True)
+class Type3Table:
+    """``anova(type = 3, ddf = "Satterthwaite")`` of a default fit.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        R's names, with the user's in them, of the columns of the hypotheses.
+    terms : dict
+        By term, named as the case has it, ``"a:b"``.
     """
+
+    columns: tuple[str, ...]
+    terms: dict[str, Type3]
+
+
+def type3_by_lmertest(engine: Lme4Engine, case: Case) -> Type3Table | str:
+    """Return lmerTest's table; why there is none, as text."""
     table = case.table
     try:
         reply = engine.session.call(
@@ -27,17 +55,22 @@ def type3_by_lmertest(engine: Lme4Engine, case: Case) -> dict[str, FTest] | str:
         )
     except RFailure as failure:
         return str(failure)
-    columns = ("df_num", "df_den", "f", "p")
-    numbers = {name: reply.numbers(name).tolist() for name in columns}
+    columns = tuple(native_name(name, table) for name in reply.texts("columns"))
+    rows = reply.numbers("hypotheses").reshape(-1, len(columns))
+    ends = np.cumsum(reply.numbers("rows")).astype(int)
+    numbers = {n: reply.numbers(n).tolist() for n in ("df_num", "df_den", "f", "p")}
     names = {alias: name for name, alias in table.alias.items()}
-    out = {}
-    for i, term in enumerate(reply.texts("terms")):
+    terms = {}
+    for i, (term, own) in enumerate(
+        zip(reply.texts("terms"), np.split(rows, ends[:-1]), strict=True)
+    ):
         # R writes a term in the aliases, which hold no colon.
         label = ":".join(names.get(part, part) for part in term.split(":"))
-        out[label] = FTest(
+        test = FTest(
             statistic=numbers["f"][i],
             df_num=round(numbers["df_num"][i]),
             df_den=numbers["df_den"][i],
             p=numbers["p"][i],
         )
-    return out
+        terms[label] = Type3(test, own)
+    return Type3Table(columns, terms)

@@ -46,14 +46,15 @@ class RefereeEngine:
         except ValueError as error:
             return Failure(engine=self.name, setting=setting, reason="refused", text=str(error))
         best = find_optimum(likelihood)
-        return _fit(case, setting, best, time.perf_counter() - started)
+        return fit_at(case, setting, best, time.perf_counter() - started)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""
         return partial(self.fit, case, setting)
 
 
-def _fit(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
+def fit_at(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
+    """Return the fit at a point, the best one or another: everything follows from its variances."""
     design, point = case.design, best.point
     n, p = design.x.shape
     sigma = point.sigma * point.likelihood.products.basis.y_scale

@@ -207,13 +207,7 @@ class Point:
             to_theta[column, column] = np.linalg.inv(upper)
             tangents[column] = list((size[:, None] * basis).T)
         twin = copy.copy(self)
-        for cached in (
-            "_variables",
-            "gradient_parts",
-            "xhx_derivatives",
-            "hessian_parts",
-            "gamma_derivatives",
-        ):
+        for cached in ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts"):
             twin.__dict__.pop(cached, None)
         # These do not depend on the variables.
         twin.__dict__.update(solved=self.solved, summed=self.summed)
@@ -303,11 +297,6 @@ class Point:
             logdet -= _flat(c_h1) @ _flat(c_h1.swapaxes(1, 2)).T
         second_logdet, second_rss = self._second_order()
         return logdet + second_logdet, rss + second_rss
-
-    @cached_property
-    def gamma_derivatives(self) -> Array:
-        """Derivatives of the GLS estimates, in internal units, for each variable: (k, p)."""
-        return np.asarray(-self._t_du() @ self.c)
 
     def _times_each(self, bucket: Bucket, blocks: Array) -> Array:
         """Products of blocks (B, rows, k) with P_i at every level, for each variable."""

@@ -1,31 +1,98 @@
 """Standard errors of fixed effects from the joint Hessian of fixed effects and variances.
 
-With the variances profiled out of the joint information, or the fixed effects out of it, block
-inversion gives the fixed effects' block of its inverse as C + J A J': C = (X'V^-1 X)^-1, A the
-inverse information of the variances (fixed effects profiled out) and J the derivative of the GLS
-estimates in the variances. J vanishes on balanced data. These are not the standard errors of lme4,
-which are sqrt diag C; statsmodels' MixedLM states them.
+In (beta, Psi / s2), s2 profiled out, with H = V / s2, R = H^-1, r = y - X beta, q = r'Rr, C =
+(X'RX)^-1 and M_k the derivative of H in the k-th element of the covariance matrices:
+
+    d2 / d beta d beta' = 2 m X'RX / q
+    d2 / d beta d psi_k = 2 m X'R M_k R r / q
+    d2 / d psi_k d psi_l = m (2 r'R M_k R M_l R r / q - (r'R M_k R r)(r'R M_l R r) / q^2)
+                           - tr(R M_k R M_l) + 2 tr(C X'R M_k R M_l R X) - tr(C A_k C A_l)
+
+of the deviance, A_k = X'R M_k R X; by ML without the terms in C. statsmodels' MixedLM inverts half
+of it for its standard errors. Those of lme4 are sqrt diag(s2 C), to which they are equal where
+X'R M_k R r = 0, as on balanced data. At a boundary the result depends on the variables chosen:
+these are the elements of the covariance matrices and not of their factors.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.referee.deviance import Point
-from harness.referee.satterthwaite import variance_of_varpar
+from harness.cases.design import Design
 
 Array = NDArray[np.float64]
 
+ROWS = 1500
+"""Rows up to which it is computed: it works on dense n x n matrices."""
 
-def joint_errors(point: Point, sigma: float) -> Array:
-    """Return the standard errors (p,) at a point with residual standard deviation ``sigma``.
 
-    Directions in which the deviance is flat are left out of A, as for Satterthwaite's df.
+def joint_errors(design: Design, relative: Sequence[Array], sigma: float, *, reml: bool) -> Array:
+    """Return the standard errors (p,), NaN where the inverse has a negative diagonal.
+
+    Parameters
+    ----------
+    relative : sequence of (q, q) arrays
+        Psi / s2 of each random term.
+    sigma : float
+        Residual standard deviation.
+
+    Raises
+    ------
+    ValueError
+        For more than ``ROWS`` rows.
+    LinAlgError
+        When the joint Hessian cannot be inverted.
     """
-    basis = point.likelihood.products.basis
-    point, _ = point.conditioned()
-    change = point.gamma_derivatives
-    spread = variance_of_varpar(point, sigma)[:-1, :-1]
-    inner = (sigma / basis.y_scale) ** 2 * np.asarray(point.c) + change.T @ spread @ change
-    return np.sqrt(np.diag(point.to_data(inner)))
+    n, p = design.x.shape
+    if n > ROWS:
+        raise ValueError(f"more than {ROWS} rows")
+    x, to_data = np.linalg.qr(design.x)
+    h = np.eye(n)
+    derivatives: list[Array] = []
+    for term, psi in zip(design.random, relative, strict=True):
+        same = term.codes[:, None] == term.codes[None, :]
+        # Effects of unit root mean square: the result does not depend on their units.
+        width = np.sqrt((term.z**2).mean(axis=0))
+        z = term.z / np.where(width > 0.0, width, 1.0)
+        h += same * (z @ (psi * np.outer(width, width)) @ z.T)
+        for i in range(z.shape[1]):
+            for j in range(i + 1):
+                half = np.outer(z[:, i], z[:, j])
+                derivatives.append(same * (half if i == j else half + half.T))
+    inverse = np.linalg.inv(h)
+    m = n - p if reml else n
+    rx = inverse @ x
+    information = x.T @ rx
+    c = np.linalg.inv(information)
+    residual = design.y - x @ (c @ (rx.T @ design.y))
+    rr = inverse @ residual
+    q = float(residual @ rr)
+    k = len(derivatives)
+    products = [inverse @ d for d in derivatives]
+    along = np.array([d @ rr for d in derivatives])  # M_k R r
+    cross = np.array([rx.T @ a for a in along])
+    second = np.empty((k, k))
+    rmrx = [d @ rx for d in derivatives]  # M_k R X
+    each = [rx.T @ d for d in rmrx]
+    for a in range(k):
+        for b in range(a + 1):
+            value = 2.0 * float(along[a] @ inverse @ along[b]) / q
+            value -= float(rr @ along[a]) * float(rr @ along[b]) / q**2
+            value = m * value - float((products[a] * products[b].T).sum())
+            if reml:
+                value += 2.0 * float((c * (rmrx[a].T @ inverse @ rmrx[b])).sum())
+                value -= float(((c @ each[a]) * (c @ each[b]).T).sum())
+            second[a, b] = second[b, a] = value
+    hessian = np.block(
+        [[2.0 * m * information / q, 2.0 * m * cross.T / q], [2.0 * m * cross / q, second]]
+    )
+    block = 2.0 * np.linalg.inv(hessian)[:p, :p]
+    # In the likelihood's own s2 = q / m; the fit's may be another.
+    back = np.linalg.inv(to_data)
+    covariance = back @ block @ back.T * (sigma**2 / (q / m))
+    variances = np.diag(covariance)
+    return np.asarray([math.sqrt(v) if v > 0.0 else math.nan for v in variances])

@@ -30,6 +30,8 @@ from harness.verdicts.mistaken import (
     covariance_sign,
     criterion_constant,
     kept_off_boundary,
+    other_criterion,
+    other_reference_level,
     rows_left_out,
     swapped_variances,
     wrong_divisor,
@@ -127,6 +129,8 @@ WRONG: dict[str, Predicate] = {
     "wrong-divisor": wrong_divisor,
     "swapped-variances": swapped_variances,
     "covariance-sign": covariance_sign,
+    "other-criterion": other_criterion,
+    "other-reference-level": other_reference_level,
     "kept-off-boundary": kept_off_boundary,
     "false-boundary": false_boundary,
     "stopped-short": stopped_short,
@@ -189,3 +193,6 @@ MOVED: dict[str, Callable[[Seen, Seen], str | None]] = {
     "order-dependent-stop": order_dependent_stop,
 }
 """Why an answer changes with what should not matter, given the same case in two forms."""
+
+LMERTEST_HYPOTHESIS = "lmertest-hypothesis"
+"""Why lmerTest's F differs; tested for in ``conformance/inference.py``, which has its table."""

@@ -7,9 +7,7 @@ import math
 import numpy as np
 
 from harness.engines.base import Fit
-from harness.referee.deviance import Likelihood
 from harness.referee.joint_hessian import joint_errors
-from harness.verdicts.audit import Audit
 from harness.verdicts.seen import Seen
 from harness.verdicts.tolerances import load_tolerances
 
@@ -71,7 +69,7 @@ def joint_hessian(seen: Seen) -> str | None:
     for fit, audit in seen.pairs():
         own = [c.se for c in fit.coefficients]
         fair = [c.se for c in audit.coefficients]
-        joint = _joint(seen, fit, audit)
+        joint = _joint(seen, fit)
         if joint is None or len(own) != len(joint) or len(fair) != len(own):
             continue
         limit = load_tolerances()["se"].default
@@ -89,12 +87,13 @@ def joint_hessian(seen: Seen) -> str | None:
     return None
 
 
-def _joint(seen: Seen, fit: Fit, audit: Audit) -> list[float] | None:
-    if not audit.theta:
+def _joint(seen: Seen, fit: Fit) -> list[float] | None:
+    relative = [np.array(term.covariance) / fit.residual_variance for term in fit.random]
+    sigma, reml = math.sqrt(fit.residual_variance), seen.case.model.criterion != "ML"
+    try:
+        return [float(e) for e in joint_errors(seen.case.design, relative, sigma, reml=reml)]
+    except (ValueError, np.linalg.LinAlgError):
         return None
-    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
-    point = likelihood.at(list(audit.theta))
-    return [float(e) for e in joint_errors(point, math.sqrt(fit.residual_variance))]
 
 
 def normal_tests(seen: Seen) -> str | None:
@@ -104,7 +103,8 @@ def normal_tests(seen: Seen) -> str | None:
             if own.p is None or own.statistic is None or fair.df is None or fair.p is None:
                 continue
             normal = math.erfc(abs(own.statistic) / math.sqrt(2.0))
-            if math.isfinite(fair.df) and _same_p(own.p, normal) and not _same_p(own.p, fair.p):
+            told = own.df == math.inf or not _same_p(own.p, fair.p)
+            if math.isfinite(fair.df) and _same_p(own.p, normal) and told:
                 return (
                     f"{fit.engine}: p of {own.name} {own.p:.3g} by the normal distribution; with "
                     f"{fair.df:.3g} df it is {fair.p:.3g}"

@@ -13,9 +13,15 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.cases.case import Case
+from harness.cases.design import build_design
+from harness.cases.table import FactorColumn, Table
 from harness.engines.base import Fit
+from harness.errors import BadInput
 from harness.referee.deviance import Likelihood
+from harness.referee.optimum import find_optimum
 from harness.verdicts.audit import Audit
+from harness.verdicts.examine import point_of
 from harness.verdicts.seen import Seen, misstated
 from harness.verdicts.tolerances import load_tolerances
 
@@ -164,6 +170,64 @@ def _profiled(seen: Seen, covariances: Sequence[Array], sigma2: float) -> float:
     except (ValueError, np.linalg.LinAlgError):
         return sigma2
     return float((point.sigma * point.likelihood.products.basis.y_scale) ** 2)
+
+
+def other_criterion(seen: Seen) -> str | None:
+    """Hold when a fit is at the optimum of ML where REML was asked for, or the other way round."""
+    asked = seen.case.model.criterion
+    other = "ML" if asked == "REML" else "REML"
+    likelihood = Likelihood(seen.case.design, reml=other == "REML")
+    for fit, audit in _wrong(seen):
+        point = point_of(likelihood, fit)
+        if point is None:
+            continue
+        best = find_optimum(likelihood, [point.theta])
+        gap = point.deviance(math.sqrt(fit.residual_variance)) - best.deviance
+        if gap <= min(2.0 * load_tolerances()["loglik"].default, 0.01 * audit.gap):
+            return (
+                f"{fit.engine}: {max(gap, 0.0):.2g} above the best {other} deviance and "
+                f"{audit.gap:.2g} above the best by {asked}"
+            )
+    return None
+
+
+def other_reference_level(seen: Seen) -> str | None:
+    """Hold when fixed effects are those of the design with another reference level of a factor."""
+    case = seen.case
+    for fit, audit in seen.pairs():
+        if not audit.gls_distance > 1e-3 or not audit.theta:
+            continue
+        likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
+        beta = likelihood.at(list(audit.theta)).beta
+        own = np.array([c.estimate for c in fit.coefficients])
+        se = np.array([c.se for c in audit.coefficients], dtype=np.float64)
+        for column in case.table.columns:
+            if not isinstance(column, FactorColumn):
+                continue
+            for level in range(1, len(column.levels)):
+                x = _with_reference(case, column, level)
+                if x is None or x.shape != case.design.x.shape:
+                    continue
+                coded = np.linalg.lstsq(x, case.design.x @ beta, rcond=None)[0]
+                if float(np.abs((own - coded) / se).max()) <= 1e-3:
+                    return (
+                        f"{fit.engine}: its fixed effects are those with "
+                        f"{column.levels[level]!r} as the first level of {column.name}"
+                    )
+    return None
+
+
+def _with_reference(case: Case, column: FactorColumn, level: int) -> Array | None:
+    """X with one level of a factor put first."""
+    order = [level, *(k for k in range(len(column.levels)) if k != level)]
+    place = np.argsort(order).astype(np.int32)
+    codes = np.where(column.missing, column.codes, place[column.codes]).astype(np.int32)
+    moved = FactorColumn(column.name, codes, tuple(column.levels[k] for k in order))
+    table = Table(tuple(moved if c.name == column.name else c for c in case.table.columns))
+    try:
+        return build_design(case.model, table).x
+    except BadInput:
+        return None
 
 
 def criterion_constant(seen: Seen) -> str | None:
