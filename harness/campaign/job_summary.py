@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from harness.campaign.judged import Judged, Judgement, by_kind, by_property, times, titled
+from harness.campaign.judged import (
+    Judged,
+    Judgement,
+    by_kind,
+    by_property,
+    times,
+    titled,
+    why_expected,
+)
 from harness.campaign.records import Header
 
 LIMIT = 1024 * 1024
@@ -84,7 +92,7 @@ def _expected(judged: tuple[Judged, ...]) -> str:
         (
             _text(titled(name)),
             _text(times(group)),
-            _text("; ".join(dict.fromkeys(r for j in group for r in j.reasons))),
+            _text(why_expected(group)),
         )
         for name, group in list(by_kind(judged).items())[:_MOST_LINES]
     ]

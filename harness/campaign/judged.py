@@ -24,7 +24,7 @@ class Judged:
     Attributes
     ----------
     reasons : tuple of str
-        Why the failure is expected, for ``"expected"``.
+        Why the failure is expected, for ``"expected"``; that of its main cause first.
     saved : str
         Where its regression case or reproduction bundle is, for ``"unexpected"``.
     """
@@ -120,6 +120,11 @@ def titled(name: str) -> str:
     """Return a kind of failure with the title that its cause has."""
     known = load_known().get(name)
     return name if known is None else f"{name}: {known.title}"
+
+
+def why_expected(group: Iterable[Judged]) -> str:
+    """Return why failures of one kind are expected."""
+    return "; ".join(dict.fromkeys(j.reasons[0] for j in group if j.reasons))
 
 
 def times(group: Iterable[Judged]) -> str:

@@ -158,8 +158,9 @@ def expected_by(
 ) -> tuple[Expectation, ...] | None:
     """Return the entries that make a failing outcome an expected one; None when it is not.
 
-    Together they have to cover every cause that was found. A cause that is a feature of the data
-    (a true boundary, say) describes the case and needs no entry, unless there is no other cause.
+    Together they have to cover every cause that was found; those of the main one come first. A
+    cause that is a feature of the data (a true boundary, say) describes the case and needs no
+    entry, unless there is no other cause.
     """
     known = load_known()
     covering: list[Expectation] = []
@@ -172,8 +173,10 @@ def expected_by(
     if not covering:
         return None
     faults = {c for c in outcome.causes if c not in known or known[c].kind != "data"}
-    missing = (faults or set(outcome.causes)) - covered
-    return None if missing else tuple(covering)
+    if (faults or set(outcome.causes)) - covered:
+        return None
+    main = outcome.causes[:1]
+    return tuple(sorted(covering, key=lambda e: not {*main} & (e.covers(outcome) or set())))
 
 
 def judge(

@@ -155,12 +155,12 @@ def pytest_terminal_summary(
     running = config.stash.get(_RUNNING, None)
     if running is None or not running.done:
         return
-    from harness.campaign.judged import by_kind
+    from harness.campaign.judged import by_kind, why_expected
 
     judgement = _judged(config)
     terminalreporter.section("lmm-parity")
     for name, group in by_kind(judgement.of("expected")).items():
-        why = "; ".join(dict.fromkeys(r for j in group for r in j.reasons))
+        why = why_expected(group)
         terminalreporter.line(f"expected  {name}, {len(group)} times: {why}")
     for line in judgement.stale:
         terminalreporter.line(f"stale     {line}", red=judgement.strict, yellow=True)

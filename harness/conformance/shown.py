@@ -18,6 +18,7 @@ from harness.campaign.judged import (
     named,
     times,
     titled,
+    why_expected,
 )
 from harness.cases.ladder import Rung
 from harness.cases.spelling import lme4_formula
@@ -116,7 +117,7 @@ def _print_unexpected(console: Console, judgement: Judgement) -> None:
 
 def _print_expected(console: Console, judgement: Judgement) -> None:
     for name, group in by_kind(judgement.of("expected")).items():
-        why = "; ".join(dict.fromkeys(r for j in group for r in j.reasons))
+        why = why_expected(group)
         console.print(
             Text(f"expected {name}, {len(group)} times: {why}", style="bright_black"),
             soft_wrap=True,
