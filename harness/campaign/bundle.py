@@ -44,7 +44,9 @@ MANIFEST, ISSUE, DATA, RECORD = "bundle.json", "issue.md", "data.csv", "record.j
 OUTPUTS = {PYTHON_SCRIPT: "output-python.txt", R_SCRIPT: "output-r.txt"}
 """Where each script's output is kept."""
 
-_ENGINE_OF = {PYTHON_SCRIPT: "statsmodels", R_SCRIPT: "lme4"}
+ENGINES = {PYTHON_SCRIPT: "statsmodels", R_SCRIPT: "lme4"}
+"""What each script fits with."""
+
 _COMMANDS = {PYTHON_SCRIPT: "python reproduce.py", R_SCRIPT: "Rscript --vanilla reproduce.R"}
 
 
@@ -56,9 +58,9 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
     problem : str
         Why it did not run to its end; empty when it did.
     unlike_record : tuple of str
-        By setting to how many digits it agrees with the record; empty when it prints the same 15.
-        lme4's sums over crossed factors change in the last digits with where the system puts its
-        data in memory, from run to run.
+        That the record is of other engines; otherwise, by setting, to how many digits it agrees
+        with the record; empty when it prints the same 15. lme4's sums over crossed factors change
+        in the last digits with where the system puts its data in memory, from run to run.
     """
 
     script: str
@@ -168,7 +170,7 @@ def _write(
     shown, runs = [], []
     for script, output in OUTPUTS.items():
         ran = run_script(folder, script, timeout=timeout)
-        unlike = () if ran.problem else unlike_record(ran, record, _ENGINE_OF[script])
+        unlike = () if ran.problem else unlike_record(ran, record, ENGINES[script])
         _put(folder / output, ran.text)
         shown.append(Shown(_COMMANDS[script], ran, unlike))
         runs.append(

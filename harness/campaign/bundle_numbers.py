@@ -57,6 +57,8 @@ def by_size(row: tuple[str, ...]) -> tuple[float, ...]:
 def unlike_record(ran: Ran, record: CaseRecord, engine: str) -> tuple[str, ...]:
     """Say where a script's numbers are not those of the record, to the 15 digits printed."""
     printed = printed_numbers(ran.text)
+    if all(fit.engine != engine for fit in record.fits):
+        return (f"{engine} was not part of the run",)
     unlike = []
     for fit in record.fits:
         if fit.engine != engine or (record.criterion == "OLS" and fit.setting != "default"):

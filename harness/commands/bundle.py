@@ -13,7 +13,7 @@ from harness.commands.running import open_both
 from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
 
 if TYPE_CHECKING:
-    from harness.campaign.bundle import Bundle
+    from harness.campaign.bundle import Bundle, ScriptRun
     from harness.cases.anonymise import Key
 
 _folder = click.argument("folder", type=click.Path(path_type=Path))
@@ -168,14 +168,22 @@ def _print_made(made: Bundle, key_file: Path | None) -> None:
         if unchanged:
             click.echo(f"               values kept as they are: {', '.join(unchanged)}")
     for entry in made.manifest.scripts:
-        state = entry.problem or (
-            "against the record: " + "; ".join(entry.unlike_record)
-            if entry.unlike_record
-            else "prints the record's numbers to 15 digits"
-        )
-        click.echo(f"{entry.script:<14} {state}")
+        click.echo(f"{entry.script:<14} {_state(made, entry)}")
     click.echo(f"bundle         {made.directory}")
     click.echo(f"               lmm-parity bundle show {made.directory}")
+
+
+def _state(made: Bundle, entry: ScriptRun) -> str:
+    from harness.campaign.bundle import ENGINES
+    from harness.engines.base import Failure
+
+    if entry.problem:
+        return f"written, not run: {entry.problem}"
+    if entry.unlike_record:
+        return f"against the record: {'; '.join(entry.unlike_record)}"
+    if isinstance(made.record.fit(ENGINES[entry.script]), Failure):
+        return "says why there is no fit, as the record does"
+    return "prints the record's numbers to 15 digits"
 
 
 def _require_apart(key_file: Path, out: Path) -> None:

@@ -21,7 +21,13 @@ from harness.campaign.bundle_data import bundle_columns, csv_text, missing_mark,
 from harness.campaign.bundle_issue import issue_title
 from harness.campaign.bundle_numbers import Printed, agreement, printed_numbers
 from harness.campaign.bundle_rerun import rerun
-from harness.campaign.bundle_scripts import Ran, python_script, r_script_text, r_string
+from harness.campaign.bundle_scripts import (
+    Ran,
+    python_script,
+    r_script_text,
+    r_string,
+    run_script,
+)
 from harness.campaign.records import read_records
 from harness.campaign.run import Plan, run
 from harness.cases.case import Case
@@ -34,6 +40,7 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.errors import BadInput
 from harness.numbers import encode
+from harness.rbridge import REnvironment, rscript
 from harness.rbridge.rscript import run_rscript
 from harness.report.build import render
 from harness.verdicts.known import load_known
@@ -405,3 +412,42 @@ def test_r_parses_the_script(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_keeps_a_script_from_running_is_said(tmp_path, monkeypatch):
+    def no_r():
+        raise REnvironment("R was not found. Install it")
+
+    monkeypatch.setattr(rscript, "find_r", no_r)
+    assert run_script(tmp_path, "reproduce.R", timeout=9) == Ran("", "R was not found. Install it")
+    script = tmp_path / "reproduce.py"
+    script.write_text("import time\ntime.sleep(60)\n")
+    ran = run_script(tmp_path, "reproduce.py", timeout=0.5)
+    assert ran.problem == "it was ended after 0.5 seconds"
+    script.write_text("print('so far')\nraise ValueError('no good')\n")
+    ran = run_script(tmp_path, "reproduce.py", timeout=60)
+    assert ran == Ran("so far\n", "it ended with code 1: ValueError: no good")
+
+
+@pytest.mark.r
+def test_an_engine_without_a_script_has_its_numbers_in_the_issue(
+    plan, stopped_short, tmp_path, monkeypatch
+):
+    import msgspec
+
+    rung, record = stopped_short
+    fits = tuple(
+        msgspec.structs.replace(f, engine="mine") if f.engine == "statsmodels" else f
+        for f in record.fits
+    )
+    monkeypatch.setattr(
+        bundles, "run_script", lambda *_, **__: Ran("== default ==\nerror  E: no\n")
+    )
+    other = msgspec.structs.replace(record, fits=fits)
+    made = write_bundle(tmp_path / "b", rung, other, plan)
+    _, unlike = first_run(made.manifest)["reproduce.py"]
+    assert unlike == ("statsmodels was not part of the run",)
+    issue = (tmp_path / "b" / "issue.md").read_text(encoding="utf-8")
+    fit = other.fit("mine")
+    assert f"mine, default: logLik {fit.loglik:.15g}" in issue
+    assert f"income: estimate {fit.coefficient('income').estimate:.15g}" in issue
