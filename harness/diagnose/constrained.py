@@ -108,7 +108,7 @@ def lowest(likelihood: Likelihood, held: Held, start: Array, sigma: float) -> Mi
         jac=problem.gradient,
         hess=problem.hessian,
         method="trust-exact",
-        options={"gtol": 1e-6, "maxiter": 200, "initial_trust_radius": 0.5},
+        options={"gtol": 1e-5, "maxiter": 100, "initial_trust_radius": 0.5},
     )
     theta, at = problem.place(found.x)
     return Minimum(theta, at, float(found.fun))

@@ -351,6 +351,56 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Engine, its value of the parameter, its deviance."""
 
 
+class Path(msgspec.Struct, frozen=True, kw_only=True):
+    """Best points so far of an optimizer, in the plane of a :class:`Contour`, with the deviance."""
+
+    engine: str
+    optimizer: str
+    x: Vector
+    y: Vector
+    deviance: Vector
+
+
+class Contour(msgspec.Struct, frozen=True, kw_only=True):
+    """Deviance over two variance parameters, profiled over all others.
+
+    ``deviance`` has a row for each value of ``y``; ``engines`` are (engine, x, y, deviance) at its
+    own estimates.
+    """
+
+    x_name: str
+    y_name: str
+    x: Vector
+    y: Vector
+    deviance: Matrix
+    best: tuple[Real, Real]
+    minimum: Real
+    engines: tuple[tuple[str, Real, Real, Real], ...] = ()
+    paths: tuple[Path, ...] = ()
+
+
+class EngineEffects(msgspec.Struct, frozen=True, kw_only=True):
+    """One random effect of every level by one engine.
+
+    ``effects`` are its conditional modes; where it gives none (``own`` is false) those of its
+    variances. ``errors`` are the referee's conditional standard deviations at its variances.
+    """
+
+    engine: str
+    own: bool
+    effects: Vector
+    errors: Vector
+
+
+class EffectIntervals(msgspec.Struct, frozen=True, kw_only=True):
+    """One random effect of every level of a group, by each engine; vectors are as ``levels``."""
+
+    group: str
+    name: str
+    levels: tuple[str, ...]
+    engines: tuple[EngineEffects, ...]
+
+
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_field="record"):
     """Everything that was found out about one case.
 
@@ -394,6 +444,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
     conditioning: Conditioning | None = None
     singular: tuple[Singular, ...] = ()
     profiles: tuple[Profile, ...] = ()
+    contours: tuple[Contour, ...] = ()
+    effects: tuple[EffectIntervals, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 

@@ -22,6 +22,7 @@ from harness.diagnose.data_checks import data_checks
 from harness.diagnose.diagnosis import Diagnosis
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.messages import translate
+from harness.diagnose.pictured import Pictured, pictured
 from harness.diagnose.remedies import Workshop
 from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
@@ -94,6 +95,7 @@ def diagnose(
     *,
     alpha: float = 0.05,
     quick: bool = False,
+    pictures: bool = False,
     command: str = "",
     advance: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
@@ -109,6 +111,8 @@ def diagnose(
         Level at which a p value decides a conclusion.
     quick : bool
         Leave out the table of all optimizers.
+    pictures : bool
+        Compute what the pictures of the HTML page show besides: profiles, a contour, intervals.
     advance : callable
         Told what begins, for a progress bar.
 
@@ -143,6 +147,12 @@ def diagnose(
     advance("singular terms and conclusions")
     changed = conclusions(record, bench, with_engines.engines, alpha)
     singular = singular_terms(bench, record, with_engines.engines)
+    table = tuple(rows(bench, runs))
+    drawn = Pictured()
+    if pictures and mixed:
+        advance("profiles of the deviance")
+        drawn = pictured(bench, record, with_engines.engines, singular, table)
+        notes += drawn.notes
     advance("trying remedies")
     shop = Workshop(bench, record, with_engines.engines, with_engines.pair, r_runs, runs, alpha)
     # Where the data do not determine the model, p values say nothing.
@@ -164,22 +174,26 @@ def diagnose(
         conclusions=changed,
         causes=causes,
         checks=tried,
-        runs=tuple(rows(bench, runs)),
+        runs=table,
         translations=tuple(translate(record, bench, with_engines.engines)),
         conditioning=conditioning(bench),
         singular=singular,
+        profiles=drawn.profiles,
+        contours=drawn.contours,
+        effects=drawn.effects,
         notes=tuple(notes),
         seconds=time.perf_counter() - started,
     )
 
 
-def steps(rung: Rung, with_engines: Opened, *, quick: bool) -> int:
+def steps(rung: Rung, with_engines: Opened, *, quick: bool, pictures: bool = False) -> int:
     """Return about how many steps ``advance`` will be told, for a progress bar."""
+    few = 5 + (pictures and bool(rung.case.design.random))
     if quick or not rung.case.design.random:
-        return 5
+        return few
     engines = with_engines.engines
     bench = Bench(rung, None, None)
-    return 5 + how_many(bench, statsmodels="statsmodels" in engines, lme4="lme4" in engines)
+    return few + how_many(bench, statsmodels="statsmodels" in engines, lme4="lme4" in engines)
 
 
 def _standard_run(rung: Rung, with_engines: Opened, size: Size) -> CaseRecord:

@@ -13,6 +13,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +27,6 @@ from harness.diagnose.constrained import Held, Minimum, Ordered, lowest, ordered
 from harness.diagnose.diagnosis import Profile
 from harness.engines.base import Fit
 from harness.referee.deviance import Likelihood
-from harness.referee.optimality import NULL_VARIANCE
 from harness.referee.optimum import find_optimum
 
 Array = NDArray[np.float64]
@@ -86,6 +87,10 @@ def parameters(design: Design) -> list[Parameter]:
     return [*out, Parameter("sigma")]
 
 
+Given = tuple[tuple[Parameter, float], ...]
+"""Parameters and the values at which they are held."""
+
+
 class Profiler:
     """The profiled deviance of one or two parameters of a case.
 
@@ -118,16 +123,18 @@ class Profiler:
                 first[parameter.term] = parameter.effects
         self.ordered: Ordered = ordered(design, first, reml=reml)
         self.start = Minimum(self.ordered.theta(relative), sigma, math.nan)
-        self._without: dict[Parameter, float] = {}
+        self._relative = tuple(relative)
+        self._without: dict[tuple[object, ...], float] = {}
 
     def at(self, values: Sequence[float], start: Minimum | None = None) -> Minimum:
         """Return the lowest point with the parameters at these values."""
         start = start or self.start
-        zero = [p for p, v in zip(self.held, values, strict=True) if p.scale == "sd" and v <= 0.0]
-        if zero:
-            return replace(start, deviance=self._reduced(zero[0]))
+        given = tuple(zip(self.held, values, strict=True))
+        for parameter, value in given:
+            if parameter.scale == "sd" and value <= 0.0:
+                return replace(start, deviance=self._reduced(parameter, given))
         rows, right, sigma, valid = [], [], None, None
-        for parameter, value in zip(self.held, values, strict=True):
+        for parameter, value in given:
             if parameter.scale == "sigma":
                 sigma = value
                 continue
@@ -147,10 +154,10 @@ class Profiler:
         held = Held(np.reshape(rows, shape), np.array(right), sigma)
         found = lowest(self.ordered.likelihood, held, start.theta, start.sigma)
         if valid is not None:
-            found = self._inside(found, *valid)
+            found = self._inside(found, *valid, given)
         return found
 
-    def _inside(self, found: Minimum, parameter: Parameter, value: float) -> Minimum:
+    def _inside(self, found: Minimum, parameter: Parameter, value: float, given: Given) -> Minimum:
         """Take care of the sign: a factor past the boundary has the opposite correlation.
 
         The boundary itself, where one of the two effects has no variance, belongs to every value.
@@ -162,20 +169,46 @@ class Profiler:
             for i in parameter.effects
             if Parameter("sd", parameter.term, (i,)) not in self.held
         ]
-        edge = min((self._reduced(p) for p in zeros), default=math.inf)
+        edge = min((self._reduced(p, given) for p in zeros), default=math.inf)
         if lower[0, 0] * along < 0.0:
             return replace(found, theta=self.start.theta, sigma=self.start.sigma, deviance=edge)
         return replace(found, deviance=min(found.deviance, edge))
 
-    def _reduced(self, parameter: Parameter) -> float:
+    def _reduced(self, zero: Parameter, given: Given) -> float:
         """Return the lowest deviance with a standard deviation at 0: without the effect.
 
-        With another parameter held besides, it is held in the reduced model too.
+        Another standard deviation that is held stays held; a correlation with an effect that has no
+        variance is none.
         """
-        if parameter not in self._without:
-            design = without(self.design, parameter.term, parameter.effects[0])
-            self._without[parameter] = find_optimum(Likelihood(design, reml=self.reml)).deviance
-        return self._without[parameter]
+        t, gone = zero.term, zero.effects[0]
+        design = without(self.design, t, gone)
+        vanished = len(self.design.random[t].names) == 1
+        others = []
+        for parameter, value in given:
+            if parameter == zero or (
+                parameter.scale == "correlation" and gone in parameter.effects
+            ):
+                continue
+            term = parameter.term - (vanished and parameter.term > t)
+            effects = parameter.effects
+            if parameter.term == t:
+                effects = tuple(i - (i > gone) for i in effects)
+            others.append((Parameter(parameter.scale, term, effects), value))
+        key = (zero, *others)
+        if key not in self._without:
+            if others:
+                relative = [
+                    np.delete(np.delete(psi, gone, 0), gone, 1) if i == t else psi
+                    for i, psi in enumerate(self._relative)
+                    if not (i == t and vanished)
+                ]
+                held = tuple(parameter for parameter, _ in others)
+                smaller = Profiler(design, relative, self.start.sigma, held, reml=self.reml)
+                found = smaller.at([value for _, value in others]).deviance
+            else:
+                found = find_optimum(Likelihood(design, reml=self.reml)).deviance
+            self._without[key] = found
+        return self._without[key]
 
 
 def without(design: Design, term: int, effect: int) -> Design:
@@ -232,7 +265,7 @@ def profiles(
             _profile(
                 parameter,
                 design,
-                lambda x, near, profiler=profiler: profiler.at([x], near),
+                partial(_at, profiler),
                 parameter.value(covariances, sigma),
                 best.deviance,
                 _engines(parameter, record, engines),
@@ -246,6 +279,10 @@ def profiles(
         else ""
     )
     return tuple(out), note
+
+
+def _at(profiler: Profiler, x: float, near: Minimum | None) -> Minimum:
+    return profiler.at([x], near)
 
 
 def covariances_of(fit: Fit) -> list[Array]:
@@ -270,7 +307,7 @@ def _engines(
 def _first_step(
     parameter: Parameter, design: Design, covariances: Sequence[Array], sigma: float
 ) -> float:
-    """A step that is small beside the parameter, or beside what the residuals could hide."""
+    """Return a step that is small beside the parameter, or beside what the residuals could hide."""
     if parameter.scale == "correlation":
         return 0.05
     if parameter.scale == "sigma":
@@ -324,6 +361,7 @@ def _profile(
 
 
 Root = Callable[[float, Minimum | None], tuple[float, Minimum]]
+Place = tuple[float, float, Minimum | None]
 
 
 def _walk(
@@ -351,23 +389,23 @@ def _walk(
 def _crossing(root: Root, points: Sequence[tuple[float, float, Minimum | None]]) -> float | None:
     """Return where the deviance leaves the interval; None when it does not on this side."""
     wanted = math.sqrt(float(stats.chi2.ppf(LEVEL, 1)))
-    for (a, below, near), (b, above, _) in zip(points, points[1:], strict=False):
-        if above <= wanted:
-            continue
-        for _ in range(12):
-            share = (wanted - below) / (above - below)
-            x = a + min(max(share, 0.05), 0.95) * (b - a)
-            height, found = root(x, near)
-            if abs(height - wanted) <= 1e-6:
-                return x
-            if height > wanted:
-                b, above = x, height
-            else:
-                a, below, near = x, height, found
-        return 0.5 * (a + b)
+    for inside, outside in pairwise(points):
+        if outside[1] > wanted:
+            return _between(root, wanted, inside, outside)
     return None
 
 
-def at_zero(psi: Array, z: Array, i: int) -> bool:
-    """Whether the variance of an effect, relative to s2, counts as zero."""
-    return bool(psi[i, i] * (z[:, i] ** 2).mean() <= NULL_VARIANCE)
+def _between(root: Root, wanted: float, inside: Place, outside: Place) -> float:
+    """Find where the root of the rise is ``wanted``, by the rule of false position."""
+    for _ in range(12):
+        (a, below, near), (b, above, _) = inside, outside
+        share = (wanted - below) / (above - below)
+        x = a + min(max(share, 0.05), 0.95) * (b - a)
+        height, found = root(x, near)
+        if abs(height - wanted) <= 1e-6:
+            return x
+        if height > wanted:
+            outside = x, height, found
+        else:
+            inside = x, height, found
+    return 0.5 * (inside[0] + outside[0])
