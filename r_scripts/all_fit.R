@@ -98,8 +98,10 @@ visited_points <- function(formula, frame, reml, optimizer, method, start) {
   points <- list()
   values <- numeric()
   watched <- function(theta) {
+    # A copy: lme4 keeps the vector it is given and writes the next theta into it.
+    at <- theta + 0
     value <- deviance_at(theta)
-    points[[length(points) + 1L]] <<- theta
+    points[[length(points) + 1L]] <<- at
     values[[length(values) + 1L]] <<- value
     value
   }
