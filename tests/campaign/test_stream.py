@@ -116,7 +116,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, file):
 
 
 def test_memory_does_not_grow_with_the_number_of_cases(tmp_path):
-    sizes, peaks = (1000, 4000), []
+    sizes, peaks = (500, 2000), []
     for cases in sizes:
         path = many.write(tmp_path / f"{cases}.jsonl", cases)
         tracemalloc.start()

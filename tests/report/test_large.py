@@ -168,7 +168,7 @@ def test_a_small_file_gives_the_page_that_its_run_gives(tmp_path):
     assert (tmp_path / "parity.html").read_text() == render(run, known=sample.KNOWN)
 
 
-@pytest.mark.parametrize("cases", [5, 600])
+@pytest.mark.parametrize("cases", [5, 420])
 def test_an_unfinished_file_says_so_in_its_first_lines_and_a_torn_line_too(tmp_path, cases):
     source = many.write(tmp_path / "run.jsonl.partial", cases, finished=False, planned=9000)
     start = text_of(page(source).split("<main")[1])
