@@ -10,13 +10,12 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from harness.cases.spelling import quote_name
+from harness.cases.spelling import HIDING, quote_name
 from harness.cases.table import MISSING_CODE, FactorColumn, NumericColumn, Table
 from harness.errors import BadInput
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _OURS = re.compile(r"[vr]\d+")
-_HIDING = ("C", "I", "Q", "np")
 _MISSING = ("", "NA", "missing", "no value")
 
 
@@ -60,7 +59,7 @@ def _is_plain(name: str) -> bool:
         _PLAIN.fullmatch(name) is not None
         and not _OURS.fullmatch(name)
         and not keyword.iskeyword(name)
-        and name not in _HIDING
+        and name not in HIDING
         and quote_name(name) == name
     )
 

@@ -154,13 +154,13 @@ _R_RESERVED = frozenset(
 )
 
 
-_HIDING = ("C", "I", "Q", "np")
+HIDING = ("C", "I", "Q", "np")
 """Columns of these names hide what formulas need from patsy, even when they are quoted."""
 
 
 def _python_column(name: str) -> str:
     """Return the column's name in the data that ``python_call`` prepares."""
-    return f"{name}_" if name in _HIDING else name
+    return f"{name}_" if name in HIDING else name
 
 
 def _python_name(name: str) -> str:
@@ -180,7 +180,7 @@ def _preparation(table: Table) -> list[str]:
     lines = []
     if not table.complete.all():
         lines.append(f"data = data.dropna(subset={columns!r})")
-    hiding = {name: _python_column(name) for name in columns if name in _HIDING}
+    hiding = {name: _python_column(name) for name in columns if name in HIDING}
     if hiding:
         lines.append(f"data = data.rename(columns={hiding!r})")
     return lines

@@ -10,11 +10,10 @@ import pandas as pd
 from harness.cases.formula import Name
 from harness.cases.mixedlm_call import MixedLMCall
 from harness.cases.model import Model, RandomTerm, column_of
-from harness.cases.spelling import NotExpressible, mixedlm_spelling, quote_name
+from harness.cases.spelling import HIDING, NotExpressible, mixedlm_spelling, quote_name
 from harness.cases.table import FactorColumn, Table
 
 _GRADIENT_FREE = ("powell", "nm")
-_HIDING = ("C", "I", "Q", "np")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def _of_model(model: Model, table: Table, assumed: bool, expressible: bool) -> I
         yield from _of_spelling(model, table, assumed)
     if assumed:
         yield from _assumptions(model)
-    hidden = [name for name in table.names if name in _HIDING]
+    hidden = [name for name in table.names if name in HIDING]
     if hidden:
         yield Trap(
             "hidden-function",
