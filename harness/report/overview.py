@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from harness.campaign.distribution import Digits
 from harness.campaign.excerpt import Excerpt
-from harness.campaign.summary import Digits, Summary
+from harness.campaign.summary import Summary
 from harness.engines.base import Setting
 from harness.report import axes, words
 from harness.report.causes import Explanation
@@ -171,13 +172,13 @@ def _digits(summary: Summary, setting: Setting) -> tuple[DigitsLine, ...]:
             outside_share=share(found.outside, found.cases) if found.outside else "",
             quantiles=tuple(digits_of_agreement(found.quantile(q)) for q in QUANTILES),
             nan=count(found.nan) if found.nan else "",
-            picture=_histogram(found, f"hist-{setting}-{quantity}", quantity, setting),
+            picture=_histogram(found, quantity, setting),
         )
         for quantity in order
     )
 
 
-def _histogram(found: Digits, key: str, quantity: str, setting: str) -> Markup:
+def _histogram(found: Digits, quantity: str, setting: str) -> Markup:
     """Return a bar for every half digit; what agrees in all digits has the last one."""
     bars = [found.between(k / 2, (k + 1) / 2) for k in range(BINS)]
     bars[-1] += found.between(MOST_DIGITS, math.inf)
@@ -192,7 +193,7 @@ def _histogram(found: Digits, key: str, quantity: str, setting: str) -> Markup:
     )
     middle = digits_of_agreement(found.quantile(0.5))
     return axes.picture(
-        axes_key(key),
+        words.anchor("digits", f"{setting} {quantity}"),
         PICTURE_WIDTH,
         PICTURE_HEIGHT,
         f"Digits of {quantity}, {setting} setting",
@@ -200,11 +201,6 @@ def _histogram(found: Digits, key: str, quantity: str, setting: str) -> Markup:
         f"the right; half of them have {middle} digits or more.",
         f'<path class="hist" fill="currentColor" stroke="none" d="{drawn}"/>',
     )
-
-
-def axes_key(name: str) -> str:
-    """Return a name as an element id."""
-    return words.anchor("o", name)
 
 
 def _findings(summary: Summary, columns: tuple[Column, ...]) -> tuple[FindingLine, ...]:
