@@ -10,7 +10,6 @@ from pathlib import Path
 
 import harness
 from harness.campaign import provenance
-from harness.campaign.case_task import case_task
 from harness.campaign.driver import Executor, cores, local_threads, run_campaign, start_workers
 from harness.campaign.glance import Glance
 from harness.campaign.records import FORMAT, Footer, Header, RecordWriter
@@ -102,7 +101,7 @@ def run_to_file(
             found = find(
                 partial,
                 campaign.shard.of(campaign.source),
-                one_record=setup.function is case_task,
+                records=setup.records,
                 seen=watcher.kept,
             )
             kept, done, torn = found.kept, found.tasks, found.torn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import msgspec
 
@@ -12,20 +13,44 @@ from harness.verdicts.verdict import Verdict
 _COEFFICIENT = ("estimate", "se", "df", "p")
 
 
-class Glance(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be seen of a line without reading the whole of it."""
+class _Case(msgspec.Struct, frozen=True, tag="case", tag_field="record"):
+    id: str
+    verdicts: tuple[Verdict, ...]
+    comparisons: tuple[Comparison, ...] = ()
+
+
+class _Property(msgspec.Struct, frozen=True, tag="property", tag_field="record"):
+    case: str
+    status: str
+
+
+class _Header(msgspec.Struct, frozen=True, tag="header", tag_field="record"):
+    pass
+
+
+class _Footer(msgspec.Struct, frozen=True, tag="footer", tag_field="record"):
+    pass
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What can be seen of a line without reading the whole of it.
+
+    Attributes
+    ----------
+    record : str
+        Its kind: ``"header"``, ``"case"``, ``"property"`` or ``"footer"``.
+    of : str
+        Id of the case that it belongs to.
+    status : str
+        Of a property.
+    """
 
     record: str
-    id: str = ""
-    case: str = ""
+    of: str = ""
     status: str = ""
     verdicts: tuple[Verdict, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-
-    @property
-    def of(self) -> str:
-        """Id of the case that the line belongs to."""
-        return self.id or self.case
 
     @property
     def worst_digits(self) -> float:
@@ -41,7 +66,7 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_GLANCE = msgspec.json.Decoder(Glance, strict=False)
+_LINE = msgspec.json.Decoder(_Case | _Property | _Header | _Footer, strict=False)
 
 
 def glance(line: bytes) -> Glance:
@@ -49,4 +74,11 @@ def glance(line: bytes) -> Glance:
 
     Raises ``msgspec.DecodeError`` when it is none.
     """
-    return _GLANCE.decode(line)
+    match _LINE.decode(line):
+        case _Case() as seen:
+            return Glance("case", seen.id, "", seen.verdicts, seen.comparisons)
+        case _Property() as seen:
+            return Glance("property", seen.case, seen.status)
+        case _Header():
+            return Glance("header")
+    return Glance("footer")

@@ -85,23 +85,24 @@ def require_same(path: Path, old: Header, new: Header, *, going_on: bool = True)
         raise BadInput(f"{path}: {why}: {_difference(before, now)}")
 
 
-def _difference(before: object, now: object) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = [n for n in {**before, **now} if before.get(n) != now.get(n)]
+def _difference(before: object, after: object) -> str:
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
         name = names[0]
-        return f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}"
-    return f"were {before}, are {now}"
+        return f"{name} was {before.get(name, 'not there')}, is {after.get(name, 'not there')}"
+    was, now = ("were", "are") if isinstance(after, tuple) else ("was", "is")
+    return f"{was} {before}, {now} {after}"
 
 
 def find(
-    path: Path, tasks: Iterable[Task], *, one_record: bool, seen: Callable[[Glance], None]
+    path: Path, tasks: Iterable[Task], *, records: int | None, seen: Callable[[Glance], None]
 ) -> Found:
     """Read an unfinished file up to where it is whole, beside the tasks that it should hold.
 
     Parameters
     ----------
-    one_record : bool
-        Every task gives one record; otherwise the last task there is taken as not whole.
+    records : int or None
+        How many every task gives; where that is not known, the last task is taken as not whole.
     seen : function
         Called with every record that stays.
 
@@ -139,7 +140,7 @@ def find(
             )
         found = list(members)
         pending, pending_end = [line for line, _ in found], found[-1][1]
-    if one_record or lines.finished:
+    if lines.finished or len(pending) == records:
         keep()
     return Found(done, Kept(size, dict(counts), properties), lines.torn)
 

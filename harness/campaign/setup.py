@@ -37,6 +37,9 @@ class Setup:
         Folder of the cache; None for none.
     replay : str or None
         File of packed fits: the reference is not run, its fits are looked up there.
+    records : int or None
+        How many records every task gives, where that is known: the last task of an unfinished file
+        is then not done again when it has as many.
     """
 
     engine: str
@@ -47,6 +50,7 @@ class Setup:
     timeout: float = 120.0
     memory_mb: int | None = 4096
     store: str | None = None
+    records: int | None = None
     replay: str | None = None
 
     @property

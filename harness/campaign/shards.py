@@ -50,7 +50,8 @@ def merge(paths: Sequence[Path], out: Path) -> Footer:
                 raise BadInput(f"{ordered[turn % len(ordered)].path}: a case is in two shards")
             seen.add(name)
             writer.write_lines(lines)
-        for shard in ordered:
+        # The one that has ended too early first: it is why others are not read to their end.
+        for shard in sorted(ordered, key=lambda shard: not shard.at_end):
             shard.require_whole()
         seconds = sum(shard.footer.seconds for shard in ordered if shard.footer is not None)
         return writer.finish(provenance.now(), seconds)
@@ -91,6 +92,11 @@ class _ShardFile:
         """The header without what differs between shards."""
         options = {k: v for k, v in self.header.options.items() if k != "shard"}
         return msgspec.structs.replace(self.header, options=options, planned=0)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all its cases have been read."""
+        return self._ahead is None
 
     def next_case(self) -> list[bytes]:
         """Return the lines of the next case; none at the end."""

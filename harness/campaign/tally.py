@@ -54,7 +54,7 @@ class Tally:
         self.verdicts[verdict.verdict] += 1
         self.unexplained += is_unexplained(verdict)
         self.no_engine += verdict.verdict == "ENVIRONMENT"
-        self.worst = min(self.worst, (line.worst_digits, line.id))
+        self.worst = min(self.worst, (line.worst_digits, line.of))
 
     def add(self, done: Done, lines: Iterable[Glance]) -> None:
         """Count a task and its records."""

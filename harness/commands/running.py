@@ -122,6 +122,7 @@ def case_setup(
         timeout=timeout,
         memory_mb=memory_mb,
         store=str(default_root()) if cached else None,
+        records=1,
     )
 
 
