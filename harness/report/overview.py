@@ -153,7 +153,7 @@ def _causes(
     return tuple(
         CauseLine(
             link=ctx.cause(key),
-            title=known[key].title if key in known else "No explanation is on file.",
+            title=known[key].title if key in known else key,
             verdicts=count(found.cases) if (found := summary.causes[key]).cases else "",
             definitions=count(found.definitions) if found.definitions else "",
         )

@@ -109,6 +109,7 @@ def test_the_numbers_are_those_of_all_cases(whole):
     agree = COUNTS[AGREE] + COUNTS[SINGULAR]
     assert rows["AGREE"][:2] == [str(agree), f"{agree / 30:.1f}%"]
     assert rows["UNEXPLAINED"][:2] == [str(COUNTS[UNKNOWN]), "0.10%"]
+    assert rows["no-such-cause"] == [str(COUNTS[LATE]), ""]
     assert rows["A gradient with the wrong sign"] == [str(COUNTS[WRONG]), ""]
     assert rows["A z test printed where lmerTest prints a t test"] == [
         "",
