@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from harness.campaign.records import CaseRecord
 from harness.diagnose.bench import Bench
-from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Singular
+from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
 from harness.diagnose.messages import OPTIMAL
-from harness.diagnose.words import count, listed, number
+from harness.diagnose.words import count, listed, number, own
 from harness.engines.base import Failure, Fit
 from harness.verdicts.audit import Audit
 
@@ -42,21 +42,31 @@ def answer(
     for item in truly:
         parts.append(f"The fit is singular: {item.direction_in_words}.")
     parts += _changes(conclusions, alpha)
-    if causes and causes[0].key != "true-boundary":
+    if causes and record.verdicts[0].verdict != "AGREE":
         parts.append(f"Why: {_lower(causes[0].title)}.")
     parts += _what_to_do(causes)
     return tuple(parts)
 
 
 def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
-    """List what helped, a line for each cause, most important first."""
-    out: dict[str, None] = {}
+    """List what helped, one remedy for each cause, most important first.
+
+    What makes the same model well-posed for both programs goes before another optimizer or start,
+    which cures one program on these data only.
+    """
+    chosen = []
     for cause in causes:
-        for remedy in cause.remedies:
-            if remedy.helped:
-                out[f"{remedy.title}. It was tried: {remedy.sentence}."] = None
-                break
-    return tuple(out)
+        helped = [remedy for remedy in cause.remedies if remedy.helped]
+        chosen += sorted(helped, key=_heals_symptom_only)[:1]
+    lines = [
+        f"{remedy.title}. It was tried: {remedy.sentence}."
+        for remedy in sorted(chosen, key=_heals_symptom_only)
+    ]
+    return tuple(dict.fromkeys(lines))
+
+
+def _heals_symptom_only(remedy: Remedy) -> bool:
+    return not (remedy.kind in ("centre", "rescale") and remedy.after.verdict in SAME)
 
 
 def _first(
@@ -77,8 +87,8 @@ def _first(
             digits = _digits(record)
             exact = f" to {digits:.1f} digits or more" if math.isfinite(digits) else ""
             return (
-                f"Yes: {both} agree{exact} in estimates, standard errors, degrees of freedom and "
-                f"p values, and both are right{_best(record, engines)}."
+                f"Yes: {both} agree{exact} in estimates, standard errors and degrees of freedom "
+                f"like for like, and both are right{_best(record, engines)}."
             )
         case "TOLERANCE" | "DEFINITION" | "CODING":
             return (
@@ -110,11 +120,11 @@ def _best(record: CaseRecord, engines: Sequence[str]) -> str:
 def _short(audit: Audit | None) -> str:
     assert audit is not None
     if audit.certificate == "outside the parameter space":
-        return f"{audit.engine}'s variances are no valid covariance matrix"
+        return f"{own(audit.engine)} variances are no valid covariance matrix"
     if audit.certificate in OPTIMAL:
         return (
-            f"{audit.engine}'s fixed effects are {number(audit.gls_distance)} SE from those that "
-            "its own variances give"
+            f"{own(audit.engine)} fixed effects are {number(audit.gls_distance)} SE from those "
+            "that its own variances give"
         )
     text = f"{audit.engine} stopped {number(0.5 * audit.gap)} short in log-likelihood"
     if audit.certificate == "false boundary":
@@ -141,11 +151,12 @@ def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
             f"could not evaluate it ({bench.reason})."
         )
     if _is_wrong(audit):
-        return f"No, {engine}'s answer is not right: {_short(audit)}."
+        return f"No, {own(engine)} answer is not right: {_short(audit)}."
     if record.criterion == "OLS":
-        return f"Yes: {engine}'s answer is right; least squares has a closed form."
+        return f"Yes: {own(engine)} answer is right; least squares has a closed form."
+    gap = number(max(0.5 * audit.gap, 0.0))
     return (
-        f"Yes: {engine}'s answer is right. It is the optimum, {number(max(0.5 * audit.gap, 0.0))} "
+        f"Yes: {own(engine)} answer is right. It is the optimum, {gap} "
         f"below the best log-likelihood that the referee knows ({audit.certificate})."
     )
 
@@ -173,10 +184,10 @@ def _without_fit(
                 )
         elif audit is not None:
             rest = (
-                f" {engine}'s answer is not right: {_short(audit)}."
+                f" {own(engine)} answer is not right: {_short(audit)}."
                 if _is_wrong(audit)
-                else f" {engine}'s answer is right: {number(max(0.5 * audit.gap, 0.0))} below the "
-                "best log-likelihood known."
+                else f" {own(engine)} answer is right: {number(max(0.5 * audit.gap, 0.0))} below "
+                "the best log-likelihood known."
             )
     return f"{said[0].upper() if said[0].isupper() else said[0]}{said[1:]}. {why}{rest}"
 
@@ -213,7 +224,7 @@ def _digits(record: CaseRecord) -> float:
     found = [
         c.digits
         for c in record.comparisons
-        if c.setting == "default" and c.quantity in ("estimate", "se", "df", "p")
+        if c.setting == "default" and c.quantity in ("estimate", "se", "df")
     ]
     return min(min(found, default=math.nan), 15.9)
 

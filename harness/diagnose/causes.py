@@ -66,6 +66,8 @@ def find_causes(
             found.append(suspect)
             known.add(suspect.key)
         kept.append(msgspec.structs.replace(check, advice=advice) if advice else check)
+    # Incomplete rows are no reason for what was found: both programs got the same rows.
+    found.sort(key=lambda cause: cause.key == "missing-values")
     found = [msgspec.structs.replace(c, main=i == 0) for i, c in enumerate(found)]
     return tuple(found), tuple(kept)
 

@@ -157,11 +157,11 @@ def alias_of(x: Array, names: tuple[str, ...], j: int, gone: list[int]) -> str:
     ]
     text = ""
     for weight, name in parts:
-        sign = " - " if weight < 0.0 else " + "
         size_text = number(abs(weight))
         shown = name if size_text == "1" else f"{size_text} {name}"
-        text += f"{sign}{shown}" if text or weight < 0.0 else shown
-    return text.strip() if text else "0"
+        minus = weight < 0.0
+        text += f"{' - ' if minus else ' + '}{shown}" if text else f"{'-' if minus else ''}{shown}"
+    return text or "0"
 
 
 def codes(case: Case) -> Iterator[Check]:

@@ -23,6 +23,11 @@ from harness.engines.base import Failure, Fit
 
 _INDENT = 2
 
+_LEGEND = (
+    "* as the program comes. start: its own, small variances, lme4's answer, the referee's optimum "
+    "or enlarged from it. grad.: largest scaled derivative. conv.: whether the program says so"
+)
+
 _LEVELS = {
     "fine": ("ok", "green"),
     "note": ("note", "cyan"),
@@ -73,7 +78,9 @@ def _parts(found: Diagnosis) -> Iterator[object]:
     if found.runs:
         best = "" if case.best_loglik is None else f", {case.best_loglik:.6g}"
         title = "Every optimizer, by its distance from the best log-likelihood"
-        yield from _section(f"{title}{best}", [_runs(found.runs)])
+        yield from _section(
+            f"{title}{best}", [_runs(found.runs), Text(_LEGEND, style="bright_black")]
+        )
     if found.translations:
         yield from _section("What the programs said", _translations(found))
     yield from _section("Conditioning", _conditioning(found))
@@ -102,7 +109,8 @@ def _fits(found: Diagnosis) -> Table:
     """Log-likelihood, certificate and the focus effect of each engine and of the best point."""
     case = found.case
     focus = case.focus
-    table = _table("", "log-likelihood", "below best", focus, "SE", "df", "p", "certificate")
+    table = _table("", "log-lik.", "below best", focus, "SE", "df", "p", "certificate")
+    table.columns[0].no_wrap = True
     table.columns[-1].justify = "left"
     for fit in (f for f in case.fits if f.setting == "default" and f.engine in found.engines):
         if isinstance(fit, Failure):
@@ -227,9 +235,10 @@ def _checks(checks: Sequence[Check]) -> Table:
 
 
 def _runs(runs: Sequence[OptimizerRun]) -> Table:
-    table = _table("optimizer", "start", "below best", "gradient", "s", left=2)
+    table = _table("optimizer", "start", "below best", "grad.", "s", left=2)
     table.padding = (0, 1, 0, 0)
-    table.add_column("says", justify="left", no_wrap=True)
+    table.columns[0].no_wrap = True
+    table.add_column("conv.", justify="left", no_wrap=True)
     table.add_column("is at", justify="left", no_wrap=True)
     engine = ""
     for run in runs:
@@ -239,12 +248,12 @@ def _runs(runs: Sequence[OptimizerRun]) -> Table:
         good = run.certificate in ("interior optimum", "boundary optimum")
         where = "the optimum" if good else run.certificate
         table.add_row(
-            Text(f"  {run.optimizer}{' (default)' if run.default else ''}"),
+            Text(f"{'*' if run.default else ' '} {run.optimizer}"),
             run.start,
             "" if run.gap is None else number(max(run.gap, 0.0)),
             "" if run.gradient is None else f"{run.gradient:.0e}",
             f"{run.seconds:.2f}" if run.seconds < 10 else f"{run.seconds:.0f}",
-            {True: "converged", False: "not conv.", None: ""}[run.converged],
+            {True: "yes", False: "no", None: ""}[run.converged],
             Text(_short(run.error) if run.error else where, style="green" if good else "yellow"),
         )
     return table

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 import harness
 from harness.campaign import provenance
 from harness.campaign.case_record import case_record
@@ -124,7 +126,10 @@ def diagnose(
     started = time.perf_counter()
     size = refuse_or_size(rung.case)
     advance("checking the data")
-    checks = [*data_checks(rung.case), *group_checks(rung.case), *size.checks]
+    checks = [
+        msgspec.structs.replace(check, numbers=tuple((k, float(v)) for k, v in check.numbers))
+        for check in (*data_checks(rung.case), *group_checks(rung.case), *size.checks)
+    ]
     advance("fitting as it comes")
     record = _standard_run(rung, with_engines, size)
     advance("looking for the best point")

@@ -45,3 +45,8 @@ def count(n: int, what: str) -> str:
         if n >= 10000
         else f"{n} {what}{'' if n == 1 else 's'}"
     )
+
+
+def own(name: str) -> str:
+    """Write the possessive: ``lme4's``, ``statsmodels'``."""
+    return f"{name}'" if name.endswith("s") else f"{name}'s"

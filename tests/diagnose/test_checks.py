@@ -1,0 +1,131 @@
+"""What is in the data is found without a fit, with its numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.cases.case import Case
+from harness.cases.datasets import load_dataset
+from harness.cases.model import bind, parse_model
+from harness.diagnose.data_checks import data_checks
+from harness.diagnose.group_checks import group_checks
+from harness.diagnose.singular import direction_of
+from harness.diagnose.size import refuse_or_size
+from harness.errors import BadInput
+
+
+def case_of(frame, formula, **options):
+    model = parse_model(formula)
+    return Case("checked", model, bind(model, frame, **options))
+
+
+def found(case):
+    checks = [*data_checks(case), *group_checks(case)]
+    return {check.key: check for check in checks}
+
+
+@pytest.fixture
+def frame():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "y": rng.normal(size=60),
+            "x": rng.normal(size=60),
+            "k": rng.integers(1, 4, 60),
+            "a": np.repeat(range(6), 10),
+            "b": np.tile(np.repeat([1, 2], 5), 6),
+        }
+    )
+
+
+def test_missing_values_are_counted_by_column(frame):
+    frame.loc[[3, 4], "x"] = np.nan
+    frame.loc[4, "y"] = np.nan
+    rows = found(case_of(frame, "y ~ x + (1 | a)"))["rows"]
+    assert rows.level == "note"
+    assert dict(rows.numbers) == {"rows": 60, "used": 58, "y": 1, "x": 2}
+
+
+def test_an_aliased_column_is_named_with_its_combination(frame):
+    frame["z"] = 2.0 * frame["x"] - 3.0
+    rank = found(case_of(frame, "y ~ x + z + (1 | a)"))["rank"]
+    assert rank.level == "stop"
+    assert rank.columns == ("z",)
+    assert "z = -3 Intercept + 2 x" in rank.sentence
+
+
+def test_a_reference_level_that_depends_on_the_program_is_seen(frame):
+    frame["f"] = np.where(frame["x"] > 0.0, "Zebra", "apple")
+    check = found(case_of(frame, "y ~ f + (1 | a)"))["levels"]
+    assert check.level == "warning"
+    assert "'apple'" in check.sentence
+    assert "'Zebra'" in check.sentence
+
+
+def test_few_whole_numbers_may_be_codes(frame):
+    assert found(case_of(frame, "y ~ k + (1 | a)"))["coded-factor"].columns == ("k",)
+    assert "coded-factor" not in found(case_of(frame, "y ~ k + (1 | a)", factors=["k"]))
+    assert "coded-factor" not in found(case_of(frame, "y ~ x + (1 | a)"))
+
+
+def test_one_row_per_group_and_too_many_effects_name_the_condition_that_fails(frame):
+    frame["id"] = range(60)
+    assert found(case_of(frame, "y ~ x + (1 | id)"))["one-row-per-group"].level == "stop"
+    frame["pair"] = np.repeat(range(30), 2)
+    many = found(case_of(frame, "y ~ x + (x | pair)"))["too-many-effects"]
+    assert many.level == "stop"
+    assert "60 < 60 does not hold" in many.sentence
+
+
+def test_a_slope_that_no_group_has_is_seen(frame):
+    frame["size"] = frame["a"] * 1.5
+    check = found(case_of(frame, "y ~ size + (size | a)"))["slope-constant-within-groups"]
+    assert check.level == "warning"
+    assert dict(check.numbers) == {"groups": 6, "varying": 0}
+
+
+def test_labels_used_again_in_every_group_are_seen(frame):
+    nested = found(case_of(frame, "y ~ 1 + (1 | a/b)"))
+    assert dict(nested["reused-labels"].numbers) == {"reused": 2, "parents": 6}
+    crossed = found(case_of(frame, "y ~ 1 + (1 | a) + (1 | b)"))
+    assert dict(crossed["crossing"].numbers)["combinations"] == 12
+    frame["ab"] = frame["a"] * 10 + frame["b"]
+    own = found(case_of(frame, "y ~ 1 + (1 | a) + (1 | ab)"))
+    assert own["nesting"].level == "note"
+    assert "(1 | a/ab)" in own["nesting"].sentence
+
+
+def test_scales_and_distance_from_zero():
+    sleep = load_dataset("sleepstudy").frame
+    usual = found(case_of(sleep, "Reaction ~ Days + (Days | Subject)"))
+    assert {"scale", "far-from-zero"}.isdisjoint(usual)
+    far = sleep.assign(Days=sleep["Days"] + 2000)
+    assert "far-from-zero" in found(case_of(far, "Reaction ~ Days + (1 | Subject)"))
+    small = sleep.assign(Days=sleep["Days"] * 1e5)
+    assert "scale" in found(case_of(small, "Reaction ~ Days + (1 | Subject)"))
+
+
+def test_the_direction_without_variance_is_found_in_the_units_of_the_data():
+    z = np.column_stack([np.ones(50), np.linspace(1.0, 9.0, 50)])
+    # u0 + 4 u1 = 0 in every group: all lines meet at x = 4.
+    psi = np.outer([-4.0, 1.0], [-4.0, 1.0])
+    direction = direction_of(psi, z)
+    assert direction.kind == "correlation -1"
+    weights = direction.weights * direction.widths
+    assert weights[1] / weights[0] == pytest.approx(4.0)
+    assert direction.proportions == pytest.approx([1.0, 0.0], abs=1e-12)
+    assert direction_of(np.diag([2.0, 0.0]), z).kind == "variance 0"
+
+
+def test_what_is_too_large_is_refused_with_the_estimate():
+    rng = np.random.default_rng(0)
+    n = 200_000
+    frame = pd.DataFrame(
+        {
+            "y": rng.normal(size=n),
+            "a": rng.integers(0, 20_000, n),
+            "b": rng.integers(0, 20_000, n),
+        }
+    )
+    with pytest.raises(BadInput, match=r"too large to diagnose.*GB"):
+        refuse_or_size(case_of(frame, "y ~ 1 + (1 | a) + (1 | b)"))

@@ -1,0 +1,190 @@
+"""A diagnosis is one line of JSON, complete on a terminal, and made with one program too."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness import cli
+from harness.diagnose import pipeline
+from harness.diagnose.diagnosis import decode_diagnosis
+from harness.diagnose.examples import example_rung
+from harness.diagnose.in_terminal import print_diagnosis
+from harness.diagnose.pipeline import diagnose, opened
+from harness.errors import BadInput, EnvironmentProblem
+from harness.numbers import encode
+from harness.rbridge import REnvironment
+from harness.resources import fixture
+
+TABLE = str(fixture("diagnoses", "six-groups-44.csv"))
+
+
+@pytest.fixture(scope="module")
+def whole(ready):
+    """The column trap with every optimizer."""
+    return diagnose(example_rung("lme4-column-trap"), ready())
+
+
+def printed(found, width):
+    out = io.StringIO()
+    print_diagnosis(found, Console(file=out, width=width, highlight=False))
+    return out.getvalue()
+
+
+@pytest.mark.r
+def test_a_diagnosis_survives_json(whole):
+    line = encode(whole)
+    # NaN is not equal to itself, so that the text is compared.
+    assert encode(decode_diagnosis(line)) == line
+    with pytest.raises(BadInput, match="not a diagnosis"):
+        decode_diagnosis(b'{"record": "case"}')
+    with pytest.raises(BadInput, match="format 999"):
+        decode_diagnosis(line.replace(b'"format":1', b'"format":999', 1))
+
+
+@pytest.mark.r
+def test_every_optimizer_is_judged_by_the_referee_and_not_by_vote(whole):
+    by_engine = {run.engine for run in whole.runs}
+    assert by_engine == {"lme4", "statsmodels"}
+    default = next(r for r in whole.runs if r.engine == "lme4" and r.default)
+    assert default.certificate == "false boundary"
+    assert default.gap == pytest.approx(0.5667, abs=1e-3)
+    best = max(r.loglik for r in whole.runs if r.loglik is not None)
+    assert all(r.gap >= -1e-7 for r in whole.runs if r.gap is not None)
+    assert best == pytest.approx(default.loglik + default.gap, abs=1e-6)
+    # Where the optimizer went, for pictures: it ends where the fit is.
+    assert len(default.path) == len(default.path_deviance) > 10
+
+
+@pytest.mark.r
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_has_the_answer_first_and_stays_within_its_width(whole, width):
+    text = printed(whole, width)
+    assert max(map(len, text.splitlines())) <= width
+    where = [
+        text.index(word) for word in ("No: they disagree", "Side by side", "Causes", "\np values")
+    ]
+    assert where == sorted(where)
+    assert "lme4 is stuck at a false boundary" in " ".join(text.split())
+    for run in whole.runs:
+        assert run.optimizer.split(",")[0] in text
+
+
+@pytest.mark.r
+def test_every_sentence_has_a_number(whole):
+    for check in whole.checks:
+        assert check.numbers
+        assert re.search(r"\d", check.sentence)
+    for translation in whole.translations:
+        assert re.search(r"\d", translation.because)
+    for cause in whole.causes:
+        assert re.search(r"\d", cause.evidence)
+        for remedy in cause.remedies:
+            assert re.search(r"\d", remedy.sentence)
+
+
+@pytest.mark.r
+def test_the_singular_term_is_described_in_the_users_columns(whole):
+    (truly,) = [s for s in whole.singular if s.truly]
+    (falsely,) = [s for s in whole.singular if not s.truly]
+    assert falsely.fit == "lme4"
+    assert falsely.dual < -0.1
+    assert dict(truly.direction).keys() == {"Intercept", "x"}
+    assert truly.loglik >= truly.loglik_reduced
+    assert [s.name for s in truly.shifts] == ["Intercept", "x"]
+
+
+def test_one_program_alone_is_judged_by_the_referee(ready):
+    found = diagnose(example_rung("lme4-column-trap"), ready(("statsmodels",)), quick=True)
+    assert found.agreement == "one engine"
+    assert found.answer[0].startswith("Yes: statsmodels' answer is right.")
+    assert [fit.engine for fit in found.case.fits][:2] == ["statsmodels", "referee"]
+
+
+def test_without_r_it_goes_on_and_says_so(monkeypatch):
+    def no_r():
+        raise REnvironment("R was not found")
+
+    monkeypatch.setattr(pipeline, "find_r", no_r)
+    with opened() as ready:
+        assert ready.engines == ("statsmodels",)
+        assert "R was not found" in ready.absent
+        found = diagnose(example_rung("true-boundary"), ready, quick=True)
+    assert "lme4 was not run: R was not found" in found.notes
+    with pytest.raises(EnvironmentProblem), opened(["lme4"]):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([TABLE, "y ~ nothing + (1 | g)"], "no column 'nothing'"),
+        ([TABLE, "y ~ x + (1 | g"], "formula:"),
+        (["absent.csv", "y ~ x + (1 | g)"], "no such file"),
+        ([TABLE, "y ~ x + (1 | g)", "--factor", "k"], "not in the formula"),
+        ([TABLE, "y ~ x + (1 | g)", "--alpha", "2"], "--alpha"),
+        ([TABLE, "y ~ x + (1 | g)", "--engine", "sas"], "--engine"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["lmm-parity", "diagnose", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert out == ""
+    assert said in err.splitlines()[0]
+
+
+@pytest.mark.r
+@pytest.mark.slow
+def test_interrupting_leaves_no_r_behind_and_writes_nothing():
+    program = [sys.executable, "-m", "harness", "diagnose", TABLE, "y ~ x + (x | g)"]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60.0
+    below = []
+    while not any(map(_is_r, below)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        below = descendants(process.pid)
+    assert any(map(_is_r, below))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.strip() == "lmm-parity: interrupted; no report was written"
+    while any(map(_alive, below)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(_alive, below))
+
+
+def descendants(process):
+    """Every process below one, by /proc."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            parent = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        if int(parent) == process:
+            found += [int(entry), *descendants(int(entry))]
+    return found
+
+
+def _is_r(process):
+    try:
+        return b"harness.rbridge" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _alive(process):
+    return Path(f"/proc/{process}").exists()
