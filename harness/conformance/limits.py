@@ -131,7 +131,7 @@ def refitted(question: Question) -> PropertyOutcome:
     if _numbers(first) == _numbers(again):
         return question.holds()
     judgement = judge(case, first, again)
-    far = max(worst(judgement.seen.comparisons), 1.0)
+    far = 1.0 + worst(judgement.seen.comparisons)
     return question.fails(
         f"{engine} gives other digits for the same data the second time.",
         causes_of(judgement),

@@ -183,7 +183,8 @@ def _at_one_optimum(
             causes |= numerical_df(judgement)
     if len(tests) == len(outside) and causes:
         return question.fails(sentence, causes, discrepancy=far, verdict="DEFINITION")
-    near = as_near_as_their_gaps(seen)
+    # What two points of equal deviance may differ in, the log-likelihood is not.
+    near = None if seen.outside("loglik") else as_near_as_their_gaps(seen)
     if near is not None and (causes or not tests or _follow(tests, outside)):
         return question.answer(
             "holds",

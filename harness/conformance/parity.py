@@ -12,13 +12,13 @@ RIGHT_REFUSALS = ("one-row-per-group", "too-many-effects", "aliased-columns")
 
 
 def parity(question: Question) -> PropertyOutcome:
-    """Estimates, variances, df and p are those of the reference engine."""
+    """Check that estimates, variances, df and p are those of the reference engine."""
     assert question.reference is not None
     return _agrees_with(question, question.reference)
 
 
 def referee_agreement(question: Question) -> PropertyOutcome:
-    """Estimates and variances are those of the best point that the referee knows."""
+    """Check that estimates and variances are those of the best point the referee knows."""
     return _agrees_with(question, REFEREE)
 
 

@@ -21,8 +21,9 @@ from harness.cases.design import Design, build_design
 from harness.cases.formula import names_in
 from harness.cases.model import column_of
 from harness.cases.table import FactorColumn, Table
+from harness.conformance.judged import REFEREE
 from harness.engines.base import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
-from harness.engines.referee import RefereeEngine, fit_at
+from harness.engines.referee import fit_at
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.deviance import Likelihood
 from harness.referee.joint_hessian import joint_errors
@@ -47,7 +48,7 @@ class PlantedEngine:
     def __init__(self, name: str, change: Change) -> None:
         self.name = name
         self._change = change
-        self._right = RefereeEngine()
+        self._right = REFEREE
 
     def versions(self) -> dict[str, str]:
         """Return the version of this program."""
@@ -223,11 +224,11 @@ def swapped_variances() -> PlantedEngine:
 
 
 def covariance_sign() -> PlantedEngine:
-    """Return an engine whose covariances of random effects have the opposite sign."""
+    """Return an engine whose covariances of the first random effect have the opposite sign."""
 
     def term(t: RandomTerm) -> RandomTerm:
-        psi = np.array(t.covariance)
-        return _as_covariance(t, 2.0 * np.diag(np.diag(psi)) - psi)
+        signs = np.where(np.arange(len(t.names)) == 0, -1.0, 1.0)
+        return _as_covariance(t, np.array(t.covariance) * np.outer(signs, signs))
 
     return PlantedEngine("covariance-sign", lambda _, fit: _terms(fit, term))
 
@@ -304,7 +305,7 @@ def _without_last_row(case: Case, fit: Fit) -> Fit:
     keep = np.ones(case.table.n_rows, dtype=np.bool_)
     keep[case.design.rows[-1]] = False
     table = case.table.rows(keep)
-    fewer = RefereeEngine().fit(replace(case, table=table), fit.setting)
+    fewer = REFEREE.fit(replace(case, table=table), fit.setting)
     if isinstance(fewer, Failure) or len(fewer.coefficients) != len(fit.coefficients):
         return fit
     return msgspec.structs.replace(fewer, data_checksum=fit.data_checksum)
@@ -342,7 +343,7 @@ def ml_for_reml() -> PlantedEngine:
 
     def change(case: Case, fit: Fit) -> Fit:
         ml = replace(case, model=replace(case.model, criterion="ML"))
-        found = RefereeEngine().fit(ml, fit.setting)
+        found = REFEREE.fit(ml, fit.setting)
         return found if isinstance(found, Fit) else fit
 
     return PlantedEngine("ml-for-reml", change)

@@ -78,13 +78,20 @@ def joint_hessian(seen: Seen) -> str | None:
             for c, a, b, j in zip(fit.coefficients, own, fair, joint, strict=True)
             if a is not None and b is not None and not abs(a / b - 1.0) <= limit
         ]
-        if off and all(abs(a / j - 1.0) <= 0.5 * abs(a / b - 1.0) + limit for _, a, b, j in off):
+        if off and all(_nearer(a, j, b, limit) for _, a, b, j in off):
             name, a, b, j = max(off, key=lambda row: abs(row[1] / row[2] - 1.0))
             return (
                 f"{fit.engine}: SE of {name} {a:.6g}; sqrt diag (X'V^-1 X)^-1 is {b:.6g}, the "
                 f"inverse joint Hessian gives {j:.6g}"
             )
     return None
+
+
+def _nearer(stated: float, joint: float, fair: float, limit: float) -> bool:
+    """Whether a standard error is the joint one; a NaN where that is."""
+    if math.isnan(joint):
+        return math.isnan(stated)
+    return abs(stated / joint - 1.0) <= min(0.1 * abs(stated / fair - 1.0), 0.01) + limit
 
 
 def _joint(seen: Seen, fit: Fit) -> list[float] | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.cases.design import Design
 from harness.engines.base import Fit, RandomTerm, Setting
+from harness.numbers import Matrix
 from harness.verdicts.audit import Audit
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.lre import lre
@@ -80,11 +81,17 @@ def _rows(
         if mine_term.effects is None or own_term.effects is None:
             continue
         width = np.sqrt((term.z**2).mean(axis=0))
-        a, b = _farthest(np.array(mine_term.effects) * width, np.array(own_term.effects) * width)
+        a, b = _farthest(_wide(mine_term.effects, width), _wide(own_term.effects, width))
         yield row("random_effect", term.group, a, b, sigma)
     if left.fitted and right.fitted:
         a, b = _farthest(np.array(left.fitted), np.array(right.fitted))
         yield row("fitted", "", a, b, sigma)
+
+
+def _wide(effects: Matrix, width: Array) -> Array:
+    """Effects in units of the outcome."""
+    matrix = np.array(effects)
+    return matrix * width if matrix.ndim == 2 and matrix.shape[1] == len(width) else matrix
 
 
 def _covariances(
@@ -103,7 +110,9 @@ def _covariances(
 
 
 def _farthest(left: Array, right: Array) -> tuple[float, float]:
-    """Return the pair of entries that differ most."""
+    """Return the pair of entries that differ most; NaN for other rows or levels."""
+    if left.shape != right.shape:
+        return math.nan, math.nan
     at = np.unravel_index(int(np.abs(left - right).argmax()), left.shape)
     return float(left[at]), float(right[at])
 
@@ -147,7 +156,12 @@ def _ratio(difference: float, size: float) -> float:
     return difference / size if size > 0.0 else math.nan
 
 
+_UNDERFLOW = 1e-300
+"""p values below this lose their digits, and become zero in one program before the other."""
+
+
 def _log_ratio(a: float, b: float) -> float:
-    if a <= 0.0 or b <= 0.0 or math.isnan(a) or math.isnan(b):
+    if a < 0.0 or b < 0.0 or math.isnan(a) or math.isnan(b):
         return math.nan
+    a, b = max(a, _UNDERFLOW), max(b, _UNDERFLOW)
     return abs(math.log10(a) - math.log10(b)) / max(1.0, abs(math.log10(b)))

@@ -123,20 +123,22 @@ def _swaps(fit: Fit) -> Iterator[tuple[str, list[Array]]]:
 
 
 def covariance_sign(seen: Seen) -> str | None:
-    """Hold when the covariances of random effects have the wrong sign."""
+    """Hold when the covariances of an effect with the others have the wrong sign."""
     for fit, audit in _wrong(seen):
         for t, term in enumerate(fit.random):
             if len(term.names) < 2:
                 continue
-            changed = _covariances(fit)
-            changed[t] = 2.0 * np.diag(np.diag(changed[t])) - changed[t]
-            left = _rights(seen, audit, changed, fit.residual_variance)
-            if left is not None:
-                return (
-                    f"{fit.engine}: with the opposite sign of the covariances for {term.group} the "
-                    f"deviance comes from {audit.gap:.2g} to {max(left, 0.0):.2g} above the best "
-                    "point"
-                )
+            for i, name in enumerate(term.names):
+                changed = _covariances(fit)
+                signs = np.where(np.arange(len(term.names)) == i, -1.0, 1.0)
+                changed[t] = changed[t] * np.outer(signs, signs)
+                left = _rights(seen, audit, changed, fit.residual_variance)
+                if left is not None:
+                    return (
+                        f"{fit.engine}: with the opposite sign of the covariances of {name} for "
+                        f"{term.group} the deviance comes from {audit.gap:.2g} to "
+                        f"{max(left, 0.0):.2g} above the best point"
+                    )
     return None
 
 
