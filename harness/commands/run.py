@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from harness.commands import options
-from harness.commands.running import case_setup, require_engines
+from harness.commands.running import case_setup, require_engines, require_writable
 from harness.errors import BadInput, EnvironmentProblem
 
 if TYPE_CHECKING:
@@ -190,6 +190,7 @@ def _require_free(out: Path, *, resume: bool) -> None:
     partial = out.with_name(out.name + ".partial")
     if not resume and partial.exists() and partial.stat().st_size:
         raise BadInput(f"{partial}: holds an unfinished run; go on with --resume, or remove it")
+    require_writable(out.parent)
 
 
 def _run(campaign: Campaign, out: Path, watcher: Counting, *, resume: bool) -> int:

@@ -56,6 +56,9 @@ SCRIPTS = (
 START_SECONDS = 180.0
 """How long starting R may take; a cold disk and an antivirus together have been seen to need 60."""
 
+_NO_MEMORY = ("cannot allocate", "memory exhausted", "std::bad_alloc")
+"""What R, and C++ code in its packages, say when an allocation has failed."""
+
 Result = dict[str, NDArray[Any] | tuple[str, ...]]
 
 # The template imports what this process would import, whatever its working directory is.
@@ -381,6 +384,6 @@ def _failure(conditions: tuple[Condition, ...]) -> RFailure:
     if error.category == "package_unusable":
         package = error.text.partition(":")[0]
         return REnvironment(f"the R package {error.text}. {install_r_package(package)}", conditions)
-    if "cannot allocate" in error.text or "memory exhausted" in error.text:
+    if any(text in error.text for text in _NO_MEMORY):
         return RMemory(error.text, conditions)
     return RError(error.text, conditions)

@@ -37,9 +37,9 @@ def small_rungs(*names):
     return Rungs(tuple(small_rung(name, seed) for seed, name in enumerate(names)), "small")
 
 
-def setup_of(engine="Good", function=case_task, unfinished=unfinished_case, **options):
-    options.setdefault("timeout", 20.0)
-    return Setup(f"{HERE}:{engine}", "referee", function, unfinished, **options)
+def setup_of(engine="Good", function=case_task, **options):
+    options = {"reference": "referee", "timeout": 20.0} | options
+    return Setup(f"{HERE}:{engine}", function=function, unfinished=unfinished_case, **options)
 
 
 class Good(RefereeEngine):
