@@ -163,6 +163,7 @@ def conformance(
         seed=seed,
         properties=properties,
     )
+    wanted = Shard.parse(shard)
     packed = packed_file(stored) if replay or verify_stored else ""
     require_engines(engine_name, *([] if replay else [reference_name]))
     require_writable(out)
@@ -171,7 +172,7 @@ def conformance(
         regressions=regressions,
         replay=packed if replay else "",
         verify=packed if verify_stored else "",
-        shard=Shard.parse(shard),
+        shard=wanted,
         timeout=timeout,
         command=shlex.join(["lmm-parity", *sys.argv[1:]]),
         jobs=suite.jobs if jobs is None else jobs,

@@ -107,7 +107,9 @@ def kept_cases(folder: Path) -> tuple[Kept, ...]:
 
 
 def keep(folder: Path, rung: Rung, outcome: PropertyOutcome, recipe: Recipe | None = None) -> Kept:
-    """Write a case with what was found, and return it; one with the same data is written over.
+    """Write a case with what was found, and return it.
+
+    A case with the same data and model is kept once: every property is checked on it anyway.
 
     Raises
     ------
@@ -139,8 +141,12 @@ def keep(folder: Path, rung: Rung, outcome: PropertyOutcome, recipe: Recipe | No
     text = [*_lines(about)]
     for heading, table in sections.items():
         text += ["", f"[{heading}]", *_lines(table)]
-    digest = hashlib.sha256(f"{lme4_formula(case.model)} {case.table.checksum()}".encode())
-    words = [outcome.property, *outcome.causes[:1], digest.hexdigest()[:8]]
+    content = f"{lme4_formula(case.model)} {case.model.criterion} {case.table.checksum()}"
+    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+    known = sorted(folder.glob(f"*-{digest}/{FILE}"))
+    if known:
+        return Kept(known[0].parent.name, known[0].parent)
+    words = [outcome.property, *outcome.causes[:1], digest]
     name = re.sub(r"[^A-Za-z0-9]+", "-", " ".join(words)).strip("-")
     place = folder / name
     data = csv_text(case.table)
@@ -185,7 +191,7 @@ def _table(path: Path, about: _Data) -> Table:
         raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError:
         raise BadInput(f"{path}: not UTF-8") from None
-    header, *rows = csv.reader(io.StringIO(text, newline="")) or [[]]
+    header, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
     if not rows or any(len(row) != len(header) for row in rows):
         raise BadInput(f"{path}: not a table: every row needs as many fields as the header")
     columns: list[Column] = []

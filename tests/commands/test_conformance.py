@@ -1,0 +1,223 @@
+"""``lmm-parity conformance``: what it finds, keeps and hands out, and its exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from harness import cli
+from harness.campaign.records import read_records
+from harness.conformance.properties import PROPERTIES
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "docs")}
+
+
+def call(folder, *arguments, environment=ENVIRONMENT):
+    return subprocess.run(
+        [sys.executable, "-m", "harness", "conformance", *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capfd):
+    """Return a function that runs the command in this process; it must not come to check."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lmm-parity", "conformance", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+SMALL = ("--reference", "referee", "--max-examples", 4, "--no-cache", "--jobs", 2)
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A run on the example engine, whose mistakes the suite has to find."""
+    folder = tmp_path_factory.mktemp("faulty")
+    found = call(
+        folder,
+        "--engine",
+        "example_engine:ExampleEngine",
+        *SMALL,
+        *("--property", "parity", "--property", "limits*", "--property", "*y-affine"),
+        *("--junit", "ci/junit.xml", "--summary", "ci/summary.md", "--badge", "ci/badge.json"),
+        *("--annotations", "--out", "out"),
+    )
+    return folder, found
+
+
+def test_the_planted_mistakes_are_found_and_named(faulty):
+    _, found = faulty
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "wrong-divisor: A residual variance divided by n under REML" in found.stdout
+    assert "fail unexpectedly" in found.stdout
+    assert "Traceback" not in found.stderr
+
+
+def test_the_first_line_says_what_is_checked_and_from_which_seed(faulty):
+    _, found = faulty
+    first = found.stderr.splitlines()[0]
+    assert first.startswith("example_engine:ExampleEngine with referee, profile pr: 3 properties")
+    assert first.endswith("seed 4")
+
+
+def test_records_and_report_are_those_of_every_other_run(faulty):
+    folder, _ = faulty
+    run = read_records(folder / "out" / "conformance.jsonl")
+    assert run.header.seed == 4
+    assert len(run.properties) == 3 * len(run.cases)
+    page = (folder / "out" / "conformance.html").read_text()
+    assert "limits.zero-variance-is-ols" in page
+
+
+def test_the_parity_of_a_case_is_the_verdict_of_its_record(faulty):
+    folder, _ = faulty
+    run = read_records(folder / "out" / "conformance.jsonl")
+    verdicts = {case.id: case.verdicts[0].verdict for case in run.cases}
+    outcomes = [o for o in run.properties if o.property == "parity"]
+    assert outcomes
+    assert all(o.verdict == verdicts[o.case] for o in outcomes)
+
+
+def test_failures_are_made_smaller_and_checked_first_the_next_time(faulty):
+    folder, _ = faulty
+    kept = sorted((folder / "regressions").iterdir())
+    assert kept
+    rows = [len((path / "data.csv").read_text().splitlines()) - 1 for path in kept]
+    assert min(rows) <= 12
+    again = call(
+        folder,
+        "--engine",
+        "example_engine:ExampleEngine",
+        *("--reference", "referee", "--max-examples", 0, "--no-cache", "--out", "again"),
+        *("--property", "parity", "--property", "limits*"),
+    )
+    assert again.returncode == 1
+    run = read_records(folder / "again" / "conformance.jsonl")
+    assert {f"kept/{path.name}" for path in kept} <= {case.id for case in run.cases}
+
+
+def test_ci_systems_are_handed_the_same_count(faulty):
+    folder, found = faulty
+    root = ElementTree.parse(folder / "ci" / "junit.xml").getroot()
+    failures = int(root.get("failures"))
+    assert failures > 0
+    assert f"{failures} fail unexpectedly" in (folder / "ci" / "summary.md").read_text()
+    badge = json.loads((folder / "ci" / "badge.json").read_text())
+    assert badge["message"].startswith(f"{failures} of ")
+    lines = [line for line in found.stdout.splitlines() if line.startswith("::error ")]
+    assert 0 < len(lines) <= 10
+
+
+def test_the_repaired_engine_passes(tmp_path):
+    found = call(
+        tmp_path,
+        "--engine",
+        "example_engine:RepairedEngine",
+        *SMALL,
+        *("--property", "parity", "--property", "limits*", "--property", "honesty.loglik"),
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "nothing unexpected" in found.stdout
+    assert not (tmp_path / "regressions").exists()
+
+
+EXPECTED = '[[expected]]\nproperty = "*"\nreason = "two mistakes are planted in it"\n'
+
+
+@pytest.fixture
+def judged(here, faulty, tmp_path):
+    """Return a function that judges the records of the example engine by some expectations."""
+    folder, _ = faulty
+
+    def judge(content, *options):
+        (tmp_path / "expected.toml").write_text(content)
+        records = folder / "out" / "conformance.jsonl"
+        return here("--from", records, "--expectations", "expected.toml", *options)
+
+    return judge
+
+
+def test_expected_failures_are_listed_and_fail_nothing(judged):
+    code, out, _ = judged(EXPECTED, "--strict")
+    assert code == 0
+    assert "fail as expected, nothing unexpected" in out
+    assert "two mistakes are planted in it" in out
+
+
+def test_a_stale_expectation_fails_where_strict(judged):
+    stale = EXPECTED + '[[expected]]\nproperty = "parity"\ncase = "no/such"\nreason = "gone"\n'
+    for options, wanted in (((), 0), (("--strict",), 1)):
+        code, out, _ = judged(stale, *options)
+        assert code == wanted
+        assert "entry 2 (property parity, case no/such): unmatched" in out
+
+
+def test_when_nothing_applies_the_suite_has_not_passed(tmp_path):
+    found = call(
+        tmp_path,
+        *("--engine", "example_engine:RepairedEngine", "--reference", "referee", "--no-cache"),
+        *("--property", "metamorphic.recentred-slope", "--max-examples", 2),
+    )
+    assert found.returncode == 1
+    assert "Nothing was checked" in found.stdout
+
+
+BAD = {
+    "no such engine": (("--engine", "none"), "no engine 'none'"),
+    "itself": (("--engine", "referee", "--reference", "referee"), "compared with itself"),
+    "no such property": (("--property", "par"), "no property matches 'par'"),
+    "no such profile": (("--profile", "weekly"), "Invalid value for '--profile'"),
+    "strict alone": (("--strict",), "--strict needs --expectations"),
+    "no such file": (("--expectations", "no.toml"), "no.toml: cannot be read"),
+    "replay and pack": (("--replay", "--pack", "x"), "--replay runs no reference"),
+    "stored alone": (("--stored", "x"), "--stored needs --replay"),
+    "not packed": (("--replay", "--stored", __file__), "test_conformance.py"),
+    "shard": (("--shard", "3/2"), "--shard '3/2'"),
+    "no records": (("--from", "no.jsonl"), "no.jsonl: cannot be read"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_refused_in_one_line_and_leaves_nothing(here, tmp_path, what):
+    arguments, message = BAD[what]
+    code, out, err = here(*arguments)
+    assert (code, out) == (2, "")
+    (line,) = err.splitlines()
+    assert message in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_r_the_environment_is_named(tmp_path):
+    bare = ENVIRONMENT | {"PATH": str(Path(sys.executable).parent), "R_HOME": ""}
+    found = call(tmp_path, "--max-examples", 1, environment=bare)
+    assert found.returncode == 3
+    assert len(found.stderr.splitlines()) == 1
+
+
+def test_the_list_names_every_property(here):
+    _, out, _ = here("--list")
+    assert [line.split()[0] for line in out.splitlines()] == list(PROPERTIES)
+    _, out, _ = here("--list", "--json")
+    read = [json.loads(line) for line in out.splitlines()]
+    assert [about["property"] for about in read] == list(PROPERTIES)
