@@ -1,0 +1,51 @@
+"""The engine of docs/conformance-engine.md is right, and its planted mistakes are found."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.cases.recipes import build
+from harness.cases.strategies import collect
+from harness.conformance.properties import PROPERTIES
+from harness.conformance.remembered import Remembered
+
+PAGE = (Path(__file__).parents[2] / "docs" / "conformance-engine.md").read_text(encoding="utf-8")
+CODE = next(b for b in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "class" in b)
+ROW = re.compile(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \| (?:`(.+?)`)? ?\|$", re.MULTILINE)
+MISTAKES = ROW.findall(PAGE)
+
+
+def engine(code):
+    names = {}
+    exec(compile(code, "tiny_engine.py", "exec"), names)
+    return Remembered(names["TinyEngine"]())
+
+
+@pytest.fixture(scope="module")
+def cases():
+    recipes = collect(
+        25, 5, shapes=["intercept", "mean", "cluster"], max_groups=8, max_rows=40, offsets=False
+    )
+    return [build(recipe).case for recipe in recipes]
+
+
+def test_the_page_has_its_mistakes():
+    assert len(MISTAKES) == 8
+
+
+@pytest.mark.parametrize("name", [name for name, p in PROPERTIES.items() if not p.needs_reference])
+def test_the_engine_as_it_stands_has_every_property(name, cases):
+    outcomes = [PROPERTIES[name].check(engine(CODE), case) for case in cases[:6]]
+    assert [(o.case, o.sentence) for o in outcomes if o.status in ("fails", "unexplained")] == []
+
+
+@pytest.mark.parametrize(("right", "wrong", "found_by", "cause"), MISTAKES)
+def test_a_mistake_of_the_page_is_found_and_named(right, wrong, found_by, cause, cases):
+    assert CODE.count(right) == 1
+    mistaken = engine(CODE.replace(right, wrong))
+    for case in cases:
+        outcome = PROPERTIES[found_by].check(mistaken, case)
+        if outcome.status in ("fails", "unexplained") and (not cause or cause in outcome.causes):
+            return
+    pytest.fail("not found")
