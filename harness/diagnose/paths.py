@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from statsmodels.base.model import LikelihoodModel
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from harness.cases.case import Case
@@ -30,18 +32,26 @@ def statsmodels_path(case: Case) -> list[list[Array]]:
         Covariance matrices relative to the residual variance, term by term; empty when MixedLM
         cannot be given the case, or fails.
     """
-    with _seen() as results:
+    with _seen() as seen:
         StatsmodelsEngine().fit(case, "default")
-    return iterates(case, results[-1]) if results else []
+    return iterates(case, seen.model, seen.points) if seen.model is not None else []
 
 
-def iterates(case: Case, result: Any) -> list[list[Array]]:
-    """Return the iterates of a result of ``MixedLM.fit``, as :func:`statsmodels_path` does."""
+@dataclass
+class _Seen:
+    """A model that was fitted, and the iterates of its optimizers in its packed parameters."""
+
+    model: Any = None
+    points: list[Array] = field(default_factory=list)
+
+
+def iterates(case: Case, model: Any, points: list[Array]) -> list[list[Array]]:
+    """Return packed parameters of a MixedLM as :func:`statsmodels_path` does."""
     try:
         spelling = mixedlm_spelling(case.model, case.table, aliased=True)
     except NotExpressible:
         return []
-    model, out = result.model, []
+    out = []
     places: list[list[int] | int] = []
     for term, component in zip(case.design.random, spelling.components, strict=True):
         if component is not None:
@@ -53,7 +63,7 @@ def iterates(case: Case, result: Any) -> list[list[Array]]:
         if -1 in found.engine:
             return []
         places.append(list(found.engine))
-    for packed in _thinned(_packed(result)):
+    for packed in _thinned(points):
         params = MixedLMParams.from_packed(
             packed, model.k_fe, model.k_re, use_sqrt=model.use_sqrt, has_fe=False
         )
@@ -68,31 +78,30 @@ def iterates(case: Case, result: Any) -> list[list[Array]]:
     return out
 
 
-def _packed(result: Any) -> list[Array]:
-    every: list[Array] = []
-    for one in getattr(result, "hist", None) or []:
-        every += [np.asarray(v, dtype=np.float64) for v in one.get("allvecs") or []]
-    return every
-
-
 def _thinned(points: list[Array]) -> list[Array]:
     kept = np.unique(np.linspace(0, max(len(points) - 1, 0), MOST).round().astype(int))
     return [points[i] for i in kept.tolist()] if points else []
 
 
 @contextmanager
-def _seen() -> Iterator[list[Any]]:
-    """Keep the results of ``MixedLM.fit`` meanwhile, asked for their iterates besides."""
-    results: list[Any] = []
-    fit = MixedLM.fit
+def _seen() -> Iterator[_Seen]:
+    """Keep the iterates of every method that ``MixedLM.fit`` tries: it returns the last one's."""
+    seen = _Seen()
+    mixed, single = MixedLM.fit, LikelihoodModel.fit
 
-    def watched(self: Any, *arguments: Any, **named: Any) -> Any:
-        result = fit(self, *arguments, **{"full_output": True, **named})
-        results.append(result)
+    def all_methods(self: Any, *arguments: Any, **named: Any) -> Any:
+        seen.model = self
+        return mixed(self, *arguments, **{"full_output": True, **named})
+
+    def one_method(self: Any, *arguments: Any, **named: Any) -> Any:
+        result = single(self, *arguments, **named)
+        if isinstance(self, MixedLM):
+            visited = (result.mle_retvals or {}).get("allvecs") or []
+            seen.points += [np.asarray(v, dtype=np.float64) for v in visited]
         return result
 
-    MixedLM.fit = watched
+    MixedLM.fit, LikelihoodModel.fit = all_methods, one_method
     try:
-        yield results
+        yield seen
     finally:
-        MixedLM.fit = fit
+        MixedLM.fit, LikelihoodModel.fit = mixed, single

@@ -152,27 +152,62 @@ class Profiler:
             rows.append(row)
         shape = (len(rows), len(self.start.theta))
         held = Held(np.reshape(rows, shape), np.array(right), sigma)
-        found = lowest(self.ordered.likelihood, held, start.theta, start.sigma)
-        if valid is not None:
-            found = self._inside(found, *valid, given)
+        found = lowest(self.ordered.likelihood, held, self._feasible(start, given), start.sigma)
+        if valid is None:
+            return found
+        edge = self._edge(valid[0], given)
+        if self._crossed(found, *valid) or found.deviance > edge:
+            # The sign of a factor is free: a step too far leads to the opposite correlation.
+            for other in self._other_starts():
+                begin = self._feasible(other, given)
+                again = lowest(self.ordered.likelihood, held, begin, other.sigma)
+                better = again.deviance < found.deviance or self._crossed(found, *valid)
+                if better and not self._crossed(again, *valid):
+                    found = again
+        if self._crossed(found, *valid) or found.deviance > edge:
+            return replace(self.start, deviance=edge)
         return found
 
-    def _inside(self, found: Minimum, parameter: Parameter, value: float, given: Given) -> Minimum:
-        """Take care of the sign: a factor past the boundary has the opposite correlation.
+    def _feasible(self, start: Minimum, given: Given) -> Array:
+        """Return theta near a start that has the parameters at their values, signs included."""
+        factors = self.ordered.likelihood.factors(start.theta)
+        for parameter, value in given:
+            lower = factors[parameter.term]
+            if parameter.scale == "correlation":
+                size = float(np.hypot(*lower[1, :2]))
+                lower[0, 0] = abs(lower[0, 0])
+                lower[1, :2] = size * value, size * math.sqrt(max(1.0 - value * value, 0.0))
+            elif parameter.scale == "sd":
+                lower[0, 0] = value / start.sigma
+        return np.array([factors[t][a, b] for t, a, b in self.ordered.likelihood.layout])
 
-        The boundary itself, where one of the two effects has no variance, belongs to every value.
-        """
+    def _other_starts(self) -> Iterator[Minimum]:
+        """Yield the best point, and points with larger variances."""
+        yield self.start
+        for size in (0.1, 1.0):
+            scaled = self.ordered.likelihood.products.basis.effects
+            more = [size * np.linalg.inv(w.T @ w) for w in scaled]
+            factors = self.ordered.likelihood.factors(self.start.theta)
+            enlarged = [f @ f.T + extra for f, extra in zip(factors, more, strict=True)]
+            yield replace(self.start, theta=self.ordered.likelihood.theta(enlarged))
+
+    def _crossed(self, found: Minimum, parameter: Parameter, value: float) -> bool:
+        """Whether a factor is past the boundary, where it has the opposite correlation."""
         lower = self.ordered.likelihood.factors(found.theta)[parameter.term]
         along = lower[1, 0] * value + lower[1, 1] * math.sqrt(max(1.0 - value * value, 0.0))
+        return bool(lower[0, 0] * along < 0.0)
+
+    def _edge(self, parameter: Parameter, given: Given) -> float:
+        """Return the deviance where one of two correlated effects has no variance.
+
+        That boundary belongs to every value of the correlation.
+        """
         zeros = [
             Parameter("sd", parameter.term, (i,))
             for i in parameter.effects
             if Parameter("sd", parameter.term, (i,)) not in self.held
         ]
-        edge = min((self._reduced(p, given) for p in zeros), default=math.inf)
-        if lower[0, 0] * along < 0.0:
-            return replace(found, theta=self.start.theta, sigma=self.start.sigma, deviance=edge)
-        return replace(found, deviance=min(found.deviance, edge))
+        return min((self._reduced(p, given) for p in zeros), default=math.inf)
 
     def _reduced(self, zero: Parameter, given: Given) -> float:
         """Return the lowest deviance with a standard deviation at 0: without the effect.

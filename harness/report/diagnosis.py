@@ -30,6 +30,7 @@ from harness.report.diagnosis_pictures import pictures
 from harness.report.format import (
     DF_DIGITS,
     SE_DIGITS,
+    Number,
     align,
     count,
     number,
@@ -325,7 +326,8 @@ class RunRow:
 
 def _runs(runs: Sequence[OptimizerRun]) -> dict[str, list[RunRow]]:
     out: dict[str, list[RunRow]] = {}
-    logliks = align(pair([r.loglik for r in runs], 9))
+    # Not against one another: where the digits of twenty runs part says nothing.
+    logliks = align(Number(n.text, len(n.text)) for n in pair([r.loglik for r in runs], 9))
     for run, loglik in zip(runs, logliks, strict=True):
         if run.error:
             mark = Mark("no fit", "silent", "cross")

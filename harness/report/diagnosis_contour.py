@@ -57,7 +57,7 @@ def contour_figure(key: str, contour: Contour, engines: Sequence[str]) -> Figure
                 axes.text(
                     min(float(across(at[0])) + 3, WIDTH - RIGHT - 26),
                     float(up(at[1])) + 3.5,
-                    f"{percent} %",
+                    f"{percent} %",
                     "tick-label",
                 )
             )
@@ -113,7 +113,7 @@ def _caption(contour: Contour, known: Sequence[tuple[str, float, float, float]])
     ]
     return (
         f"{text}. {'; '.join(ways)}{'. ' if ways else ''}Lines: likelihood-ratio regions of "
-        f"{words.join([f'{percent} %' for percent, _ in LEVELS])}."
+        f"{words.join([f'{percent} %' for percent, _ in LEVELS])}."
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from harness.campaign.records import CaseRecord
 from harness.diagnose.diagnosis import Diagnosis, EffectIntervals, Profile
@@ -86,7 +87,7 @@ def profile_figure(key: str, profile: Profile, engines: Sequence[str]) -> Figure
     body.append(
         f'<path class="interval" stroke-width="7" stroke-opacity=".3" d="M{left} {floor}H{right}"/>'
     )
-    percent = f"{100 * profile.level:g} %"
+    percent = f"{100 * profile.level:g} %"
     body.append(axes.text(WIDTH - RIGHT, float(up(wanted)) - 4, percent, "tick-label", "end"))
     for bound in (profile.low, profile.high):
         if bound is not None:
@@ -117,7 +118,7 @@ def _smooth(at: Array, rise: Array, best: float, top: float) -> tuple[Array, Arr
     """Return the curve between the computed points: the signed root of the rise is near a line."""
     root = np.sign(at - best) * np.sqrt(rise)
     x = np.unique(np.concatenate([np.linspace(at.min(), at.max(), 160), at]))
-    y = np.interp(x, at, root) ** 2
+    y = PchipInterpolator(at, root)(x) ** 2 if len(at) > 1 else np.interp(x, at, root) ** 2
     return x, np.where(y <= 1.05 * top, y, np.nan)
 
 
@@ -133,7 +134,7 @@ def _profile_caption(
     high = most if profile.high is None else shown(profile.high, 3)
     text = (
         f"{profile.parameter[0].upper()}{profile.parameter[1:]} is {shown(profile.best, 3)} at the "
-        f"best point; its {100 * profile.level:g} % likelihood-ratio interval goes from {low} to "
+        f"best point; its {100 * profile.level:g} % likelihood-ratio interval goes from {low} to "
         f"{high}"
     )
     parts = []
@@ -201,9 +202,9 @@ def _effects_caption(
     ]
     same = len(set(counts)) == 1
     exclude = (
-        f"{counts[0]} of {many} 95 % intervals exclude 0"
+        f"{counts[0]} of {many} 95 % intervals exclude 0"
         if same
-        else " and ".join(f"{c} of {many} 95 % intervals" for c in counts) + " exclude 0"
+        else " and ".join(f"{c} of {many} 95 % intervals" for c in counts) + " exclude 0"
     )
     missing = [e.engine for e in effects.engines if not e.own]
     told = f" ({words.join(missing)} gives none: those of its variances)" if missing else ""
