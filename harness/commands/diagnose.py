@@ -33,6 +33,11 @@ from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED
     help="Level at which a p value decides a conclusion.",
 )
 @click.option("--quick", is_flag=True, help="Leave out the table of all optimizers.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for diagnosis.html, with pictures, and diagnosis.json.",
+)
 @options.timeout
 @options.as_json
 @options.quiet
@@ -45,6 +50,7 @@ def diagnose(
     engines: tuple[str, ...],
     alpha: float,
     quick: bool,
+    out: Path | None,
     timeout: float,
     as_json: bool,
     quiet: bool,
@@ -63,20 +69,27 @@ def diagnose(
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
     with opened(wanted, timeout=timeout) as ready:
-        total = steps(rung, ready, quick=quick)
+        total = steps(rung, ready, quick=quick, pictures=out is not None)
         with progress("Diagnosing", total, hidden=quiet or as_json) as advance:
             found = run(
                 rung,
                 ready,
                 alpha=alpha,
                 quick=quick,
+                pictures=out is not None,
                 command=shlex.join(["lmm-parity", *sys.argv[1:]]),
                 advance=advance,
             )
+    if out is not None:
+        from harness.report.diagnosis import write_diagnosis
+
+        page = write_diagnosis(found, out)
     if as_json:
         click.echo(encode(found).decode())
     elif not quiet:
         print_diagnosis(found)
+        if out is not None:
+            click.echo(f"\nwritten: {page}")
     verdict = found.case.verdicts[0]
     if verdict.verdict == "ENVIRONMENT":
         sys.exit(EXIT_ENVIRONMENT)

@@ -105,7 +105,7 @@ def _caption(contour: Contour, known: Sequence[tuple[str, float, float, float]])
     ]
     text += "".join(f", {end}" for end in ends)
     ways = [
-        f"{p.engine}'s {p.optimizer} fell from {short(p.deviance[0] - contour.minimum)} to "
+        f"{p.optimizer} of {p.engine} fell from {short(p.deviance[0] - contour.minimum)} to "
         f"{short(max(p.deviance[-1] - contour.minimum, 0.0))} above it, in {len(p.x) - 1} steps "
         f"downwards from {shown(p.x[0], 3)} and {shown(p.y[0], 3)}"
         + ("" if contour.x[0] <= p.x[0] <= contour.x[-1] else " (outside the picture)")

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from harness.campaign.records import CaseRecord
-from harness.diagnose.diagnosis import Diagnosis, EffectIntervals, Profile
+from harness.diagnose.diagnosis import Diagnosis, EffectIntervals, EngineEffects, Profile
 from harness.engines.base import Fit
 from harness.report import axes, words
 from harness.report.axes import Array, Scale
@@ -190,26 +190,28 @@ def effects_figure(key: str, effects: EffectIntervals, engines: Sequence[str]) -
 
 def _effects_caption(
     effects: EffectIntervals,
-    known: Sequence[object],
+    known: Sequence[EngineEffects],
     values: Sequence[Array],
     halves: Sequence[Array],
 ) -> str:
     many = len(effects.levels)
-    names = [e.engine for e in effects.engines]
+    names = [e.engine for e in known]
     counts = [
         int((np.abs(v) > h).sum()) if np.isfinite(v).any() else 0
         for v, h in zip(values, halves, strict=True)
     ]
     same = len(set(counts)) == 1
     exclude = (
-        f"{counts[0]} of {many} 95 % intervals exclude 0"
+        f"{counts[0]} of {many} 95\u202f% intervals exclude 0"
         if same
-        else " and ".join(f"{c} of {many} 95 % intervals" for c in counts) + " exclude 0"
+        else f"of {many} 95\u202f% intervals "
+        + " and ".join(f"{c} of {e.engine}" for c, e in zip(counts, known, strict=True))
+        + " exclude 0"
     )
-    missing = [e.engine for e in effects.engines if not e.own]
+    missing = [e.engine for e in known if not e.own]
     told = f" ({words.join(missing)} gives none: those of its variances)" if missing else ""
     if len(known) < 2:
-        return f"{exclude}{told}."
+        return f"{exclude[0].upper()}{exclude[1:]}{told}."
     gap = np.abs(values[0] - values[-1])
     far = float(np.nanmax(gap)) if np.isfinite(gap).any() else math.nan
     return f"The effects of {words.join(names)} differ by at most {short(far)}; {exclude}{told}."
