@@ -225,8 +225,6 @@ def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
         lambda: remodel.as_factor(shop.bench.rung, column),
         judge=judge,
         same_model=False,
-        r_first=f'data[["{column}"]] <- factor(data[["{column}"]])',
-        python_first=f"data[{column!r}] = data[{column!r}].astype(str)",
     )
     return _tried("coded-factor", check, [remedy])
 

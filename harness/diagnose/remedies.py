@@ -19,6 +19,7 @@ from harness.diagnose.bench import Bench, bench_of
 from harness.diagnose.convergence import SMALL, TIGHT, Run, recipes_lme4, recipes_statsmodels
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.messages import OPTIMAL
+from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
 from harness.diagnose.words import number, p_value
 from harness.engines.base import Engine, Fit, Outcome
@@ -205,7 +206,11 @@ def _r_code(shop: Workshop, recipe: Recipe) -> str:
         start = f", start = c({', '.join(f'{v:.6g}' for v in values)})"
         if len(recipe.relative) > 1:
             start += "  # theta, in lme4's order of the terms"
-    return f'{call}{start},\n  control = lmerControl(optimizer = "{recipe.optimizer}"{closed}))'
+    factors, _ = preparation(shop.bench.rung)
+    return _lines(
+        factors,
+        f'{call}{start},\n  control = lmerControl(optimizer = "{recipe.optimizer}"{closed}))',
+    )
 
 
 def _theta_of(psi: Array) -> list[float]:
@@ -238,7 +243,8 @@ def _python_code(shop: Workshop, recipe: Recipe) -> str:
         extra.append("start_params=start")
     head, _, last = call.rpartition("\n")
     last = last.removesuffix(")") + "".join(f", {e}" for e in extra) + ")"
-    return f"{head}\n{lines}{last}" if head else f"{lines}{last}"
+    _, factors = preparation(shop.bench.rung)
+    return _lines(factors, head, f"{lines}{last}")
 
 
 def _change(before: Snapshot, after: Snapshot, helped: bool) -> str:
@@ -248,12 +254,20 @@ def _change(before: Snapshot, after: Snapshot, helped: bool) -> str:
     if before.loglik is None:
         text = f"there is a fit now: log-likelihood {number(after.loglik)}"
     else:
-        text = (
-            f"{number(max(before.gap or 0.0, 0.0))} -> {number(max(after.gap or 0.0, 0.0))} below "
-            "the best log-likelihood"
-        )
+        text = _gaps(before, after)
     shown = _focus(before, after)
     return f"{text}{shown if helped else ''}"
+
+
+def _gaps(before: Snapshot, after: Snapshot) -> str:
+    return (
+        f"{number(max(before.gap or 0.0, 0.0))} -> {number(max(after.gap or 0.0, 0.0))} below the "
+        "best log-likelihood"
+    )
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
 
 
 def _focus(before: Snapshot, after: Snapshot) -> str:
@@ -295,14 +309,17 @@ def remodelled(
     before = shop.before(engine)
     helped, why = judge(record)
     verdicts = f"verdict {before.verdict or 'none'} -> {after.verdict or 'none'}"
+    if same_model and before.gap is not None and after.gap is not None:
+        why = f"{_gaps(before, after)}; {why}"
     sentence = f"{why}; {verdicts}{_focus(before, after)}{_crossing(shop, before, after)}"
     model, table = rung.case.model, rung.case.table
+    r_factors, python_factors = preparation(rung)
     return Remedy(
         kind=kind,
         title=title,
         engine="",
-        r_code="\n".join(p for p in (r_first, r_call(model)) if p),
-        python_code="\n".join(p for p in (python_first, python_call(model, table)) if p),
+        r_code=_lines(r_first, r_factors, r_call(model)),
+        python_code=_lines(python_first, python_factors, python_call(model, table)),
         helped=helped,
         same_model=same_model,
         before=before,
@@ -352,7 +369,7 @@ def _least_digits(record: CaseRecord) -> float:
     found = [
         c.digits
         for c in record.comparisons
-        if c.setting == "default" and c.quantity in ("estimate", "se", "df", "p")
+        if c.setting == "default" and c.quantity in ("estimate", "se", "df")
     ]
     return min(found, default=math.nan)
 
@@ -397,7 +414,7 @@ def incomplete_rows(shop: Workshop) -> Remedy | None:
         kind="rows",
         title="drop the incomplete rows, by the columns of the model",
         engine="statsmodels",
-        python_code=python_call(case.model, case.table),
+        python_code=_lines(preparation(shop.bench.rung)[1], python_call(case.model, case.table)),
         helped=helped,
         before=before,
         after=after,

@@ -28,6 +28,24 @@ def factors_of(case: Case) -> tuple[set[str], dict[str, tuple[str, ...]]]:
     return set(factors), factors
 
 
+def preparation(rung: Rung) -> tuple[str, str]:
+    """Write the lines in R and in Python that make factors of columns that hold numbers.
+
+    In the formula ``factor()`` says so; what an option made a factor has to be one in the data.
+    """
+    wanted = {name.name for name in rung.case.model.names() if not name.as_factor}
+    names = [
+        c.name
+        for c in rung.case.table.columns
+        if isinstance(c, FactorColumn)
+        and c.name in wanted
+        and pd.api.types.is_numeric_dtype(rung.data.frame[c.name])
+    ]
+    r = "\n".join(f'data[["{n}"]] <- factor(data[["{n}"]])' for n in names)
+    python = "\n".join(f"data[{n!r}] = data[{n!r}].astype('category')" for n in names)
+    return r, python
+
+
 def with_formula(rung: Rung, formula: Formula) -> Rung:
     """Return the rung with another formula on the same data.
 
