@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.campaign.records import CaseRecord, Run
+from harness.campaign.excerpt import Excerpt
+from harness.campaign.records import CaseRecord
 from harness.cases.ladder import Rung
 from harness.cases.spelling import lme4_formula
 from harness.doctor import Check
 from harness.engines.base import Failure, Fit
-from harness.report.words import headline
+from harness.report.words import headline_of, headline_of_properties
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.known import load_known
 from harness.verdicts.verdict import VerdictClass
@@ -49,6 +50,10 @@ _LABELS = {
 }
 
 
+MOST_LINES = 20
+"""Cases of a large run that the terminal lists."""
+
+
 def _console() -> Console:
     console = Console(highlight=False)
     # A pipe or a file has no width; 80 columns would cut what a reader of a log wants to see.
@@ -60,16 +65,17 @@ def _verdict_text(verdict: VerdictClass) -> Text:
     return Text(f"{mark} {verdict.replace('_', ' ')}", style=style)
 
 
-def print_run(run: Run, records: Path, page: Path) -> None:
-    """Print a line per case, the sentence that sums up, and where the report is."""
+def print_excerpt(excerpt: Excerpt, records: Path, page: Path) -> None:
+    """Print a line per case shown, the sentence that sums up, and where the report is."""
     console = _console()
+    cases = excerpt.run.cases[:MOST_LINES] if excerpt.large else excerpt.run.cases
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("rung", overflow="fold")
+    table.add_column("case", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("cause", overflow="fold")
     table.add_column("digits", justify="right", no_wrap=True)
     table.add_column("tight", justify="right", no_wrap=True)
-    for case in run.cases:
+    for case in cases:
         first = case.verdicts[0]
         table.add_row(
             Text(case.id),
@@ -78,11 +84,20 @@ def print_run(run: Run, records: Path, page: Path) -> None:
             _least_digits(case, "default"),
             _least_digits(case, "tight"),
         )
-    console.print(table)
-    console.print("digits: fewest digits of agreement on any coefficient's estimate, SE, df or p")
+    if cases:
+        console.print(table)
+        console.print(
+            "digits: fewest digits of agreement on any coefficient's estimate, SE, df or p"
+        )
+    if len(cases) < excerpt.summary.cases:
+        console.print(f"the {len(cases)} worst of {excerpt.summary.cases} cases")
     console.print()
-    said = headline(run)
-    console.print(Text(" ".join(part for part in (said.lead, said.rest) if part), style="bold"))
+    if excerpt.summary.cases:
+        said = headline_of(excerpt.summary.blamed)
+        lead = " ".join(part for part in (said.lead, said.rest) if part)
+        console.print(Text(lead, style="bold"))
+    if excerpt.summary.properties:
+        console.print(Text(headline_of_properties(excerpt.summary.properties), style="bold"))
     console.print(f"report   {page}", soft_wrap=True)
     console.print(f"records  {records}", soft_wrap=True)
 

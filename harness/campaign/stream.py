@@ -173,7 +173,7 @@ def _open(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         why = f"{path}: cannot be read: {error.strerror or error}"
-        partial = path.with_name(path.name + ".partial")
+        partial = Path(f"{path}.partial")
         if partial.is_file():
             why += f"; an unfinished run is in {partial}"
         raise BadInput(why) from error

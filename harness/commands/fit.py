@@ -40,6 +40,7 @@ def fit(
     lmm-parity fit sleep.csv "Reaction ~ Days + (Days | Subject)"
     """
     from harness.campaign.run import Plan, run
+    from harness.campaign.summary import summarize
     from harness.numbers import encode
     from harness.progress import progress
     from harness.terminal import print_case
@@ -55,4 +56,4 @@ def fit(
         click.echo(encode(record).decode())
     elif not quiet:
         print_case(record, versions)
-    sys.exit(exit_code([record]))
+    sys.exit(exit_code(summarize([(None, record)])))

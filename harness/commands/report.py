@@ -25,6 +25,13 @@ from harness.commands.running import render, run_and_report
     type=click.Path(path_type=Path),
     help="Render the report of an existing record file; fit nothing.",
 )
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    metavar="ID",
+    help="With --from: only this case, or those under it (repeatable).",
+)
 @options.jobs
 @options.cached
 @options.engine
@@ -36,6 +43,7 @@ def report(
     out: Path,
     wanted: tuple[str, ...],
     source: Path | None,
+    cases: tuple[str, ...],
     jobs: int | None,
     cached: bool,
     engine_name: str,
@@ -48,8 +56,10 @@ def report(
     from harness.campaign.sources import Ladder
 
     if source is not None:
-        render(source, out / "parity.html", as_json=as_json, quiet=quiet)
+        render(source, out / "parity.html", wanted=cases, as_json=as_json, quiet=quiet)
         return
+    if cases:
+        raise click.UsageError("--case chooses from a record file: give --from as well")
     ladder = Ladder(wanted)
     len(ladder)  # an unknown rung is refused here
     run_and_report(

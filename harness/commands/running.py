@@ -16,26 +16,21 @@ from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.campaign.records import CaseRecord
     from harness.campaign.setup import Setup
     from harness.campaign.sources import Source
+    from harness.campaign.summary import Summary
     from harness.engines.base import Engine
 
 
-def exit_code(cases: Sequence[CaseRecord]) -> int:
+def exit_code(summary: Summary) -> int:
     """Return 0 when every case agreed or has its cause, 1 for one without, 3 for no engine.
 
-    A failure whose only cause is the engine's own error is not explained by it.
+    A run of nothing is no success.
     """
-    verdicts = [case.verdicts[0] for case in cases]
-    if any(v.verdict == "ENVIRONMENT" for v in verdicts):
+    if summary.environment:
         return EXIT_ENVIRONMENT
-    unexplained = any(
-        v.verdict in ("UNEXPLAINED", "DATA_MISMATCH")
-        or (v.verdict == "FAILED" and set(v.causes) <= {"engine-error"})
-        for v in verdicts
-    )
-    return EXIT_UNEXPLAINED if unexplained else EXIT_OK
+    nothing = not summary.cases and not summary.properties
+    return EXIT_UNEXPLAINED if nothing or summary.unexplained else EXIT_OK
 
 
 @contextmanager
@@ -137,17 +132,18 @@ def require_writable(out: Path) -> None:
         raise BadInput(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
-def render(source: Path, page: Path, *, as_json: bool, quiet: bool) -> None:
+def render(
+    source: Path, page: Path, *, wanted: Sequence[str] = (), as_json: bool, quiet: bool
+) -> None:
     """Write the report of a record file, say the same on the terminal, and exit."""
-    from harness.campaign.records import read_records
-    from harness.report.build import write_report
-    from harness.terminal import print_run
+    from harness.report.build import report_file
+    from harness.terminal import print_excerpt
 
-    run = read_records(source, allow_unfinished=True)
-    require_writable(page.parent)
-    write_report(run, page)
+    excerpt = report_file(source, page, wanted=wanted)
     if as_json:
-        click.echo(source.read_text(encoding="utf-8"), nl=False)
+        with source.open(encoding="utf-8") as lines:
+            for line in lines:
+                click.echo(line, nl=False)
     elif not quiet:
-        print_run(run, source, page)
-    sys.exit(exit_code(run.cases) if run.cases else EXIT_UNEXPLAINED)
+        print_excerpt(excerpt, source, page)
+    sys.exit(exit_code(excerpt.summary))

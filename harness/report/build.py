@@ -18,6 +18,7 @@ from markupsafe import Markup
 from harness.campaign.excerpt import Excerpt, read_excerpt, whole
 from harness.campaign.records import Run
 from harness.campaign.summary import severity
+from harness.errors import BadInput
 from harness.report import causes, format, words
 from harness.report.cards import card
 from harness.report.causes import Explanation
@@ -161,7 +162,8 @@ def report_file(
     Raises
     ------
     BadInput
-        When ``source`` is not a record file, or has no case that is wanted.
+        When ``source`` is not a record file or has no case that is wanted, or ``path`` cannot be
+        written.
     """
     excerpt = read_excerpt(source, wanted)
     _write(render_excerpt(excerpt, known=known), path)
@@ -169,10 +171,13 @@ def report_file(
 
 
 def _write(page: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(page, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @cache

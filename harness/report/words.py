@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.campaign.records import Run
-from harness.campaign.summary import Blamed, PropertyCount, main_verdict
+from harness.campaign.summary import Blamed, PropertyCount
 from harness.report.format import count
 from harness.verdicts.audit import Certificate
 from harness.verdicts.property_outcome import Status
@@ -104,14 +103,8 @@ class Headline:
     rest: str
 
 
-def headline(run: Run) -> Headline:
-    """Return the sentence at the top of the report, composed from the verdicts alone."""
-    verdicts = [main_verdict(case) for case in run.cases]
-    return headline_of(Counter((v.verdict, v.engines) for v in verdicts))
-
-
 def headline_of(blamed: Mapping[Blamed, int]) -> Headline:
-    """Return that sentence for cases counted by verdict and engines blamed."""
+    """Return the sentence at the top, for cases counted by main verdict and engines blamed."""
     counts: Counter[Family] = Counter()
     for (verdict, _), number in blamed.items():
         counts[VERDICTS[verdict].family] += number
