@@ -104,7 +104,7 @@ class WatchedEngine:
 
     def __init__(self, engine: Engine, store: Store | None, log: StageLog, timeout: float) -> None:
         self.name = engine.name
-        self._bare = engine
+        self._bare = self.wrapped = engine
         self._engine: Engine = engine if store is None else StoredEngine(engine, store, "cache")
         self._identity: dict[str, str] | None = None
         self._log = log

@@ -37,7 +37,7 @@ class Remembered:
     """
 
     def __init__(self, engine: Engine, size: int = 64) -> None:
-        self.engine = bare(engine)
+        self.engine = self.wrapped = engine
         self.name = self.engine.name
         self._size = size
         self._answers: OrderedDict[Key, Outcome] = OrderedDict()
@@ -73,8 +73,13 @@ class Remembered:
 
 
 def bare(engine: Engine) -> Engine:
-    """Return the engine itself, which fits every time it is asked."""
-    return engine.engine if isinstance(engine, Remembered) else engine
+    """Return the engine itself, which fits every time it is asked.
+
+    An engine around another has that as its attribute ``wrapped``.
+    """
+    while (inner := getattr(engine, "wrapped", None)) is not None:
+        engine = inner
+    return engine
 
 
 def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcome]:

@@ -65,7 +65,18 @@ def _relative(fit: Fit) -> list[Array]:
 
 
 def point_of(likelihood: Likelihood, fit: Fit) -> Point | None:
-    """Return the fit's variances as a point; None when outside the parameter space."""
+    """Return the fit's variances as a point; None where there is no likelihood to evaluate.
+
+    That is outside the parameter space, and where variances are so large that rounding leaves no
+    information on a fixed effect.
+    """
+    try:
+        return _point(likelihood, fit)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
     if not fit.residual_variance > 0.0:
         return None
     relative = _relative(fit)
@@ -75,11 +86,16 @@ def point_of(likelihood: Likelihood, fit: Fit) -> Point | None:
     if all(matrix is not None for matrix in lower):
         found = [matrix for matrix in lower if matrix is not None]
         return likelihood.at([found[t][a, b] for t, a, b in likelihood.layout])
-    for psi in relative:
-        values = np.linalg.eigvalsh(psi)
-        if not np.isfinite(values).all() or values[0] < -OUTSIDE * max(float(values[-1]), 1e-300):
-            return None
+    if not all(_is_covariance(psi) for psi in relative):
+        return None
     return likelihood.at(likelihood.theta(relative))
+
+
+def _is_covariance(psi: Array) -> bool:
+    if not np.isfinite(psi).all():
+        return False
+    values = np.linalg.eigvalsh(psi)
+    return bool(values[0] >= -OUTSIDE * max(float(values[-1]), 1e-300))
 
 
 def _factor(term: RandomTerm, psi: Array) -> Array | None:
@@ -95,19 +111,20 @@ def audit_of(fit: Fit, point: Point | None, best: Optimum) -> Audit:
     """Audit one fit, whose variances are ``point``, against the best point known."""
     if point is None:
         nan = math.nan
+        short = _short_by_its_word(fit, best)
         return Audit(
             engine=fit.engine,
             setting=fit.setting,
-            certificate="outside the parameter space",
+            certificate="outside the parameter space" if short is None else "stopped short",
             loglik=nan,
             loglik_error=nan,
-            gap=math.inf,
+            gap=math.inf if short is None else short,
             gradient=nan,
             dual=None,
             ranks=(),
             gls_distance=nan,
             coefficients=fit.coefficients,
-            converged_true=False,
+            converged_true=False if short is None else fit.converged is False,
         )
     sigma = math.sqrt(fit.residual_variance)
     loglik = -0.5 * point.deviance(sigma)
@@ -139,6 +156,18 @@ def audit_of(fit: Fit, point: Point | None, best: Optimum) -> Audit:
         if fit.singular is None or not optimal
         else fit.singular == best.optimality.singular,
     )
+
+
+def _short_by_its_word(fit: Fit, best: Optimum) -> float | None:
+    """Return the gap by the log-likelihood that the engine states, at variances that are valid.
+
+    For fits that cannot be evaluated: one whose own statement puts it below the best point is.
+    """
+    valid = fit.residual_variance > 0.0 and all(_is_covariance(psi) for psi in _relative(fit))
+    if not valid or fit.loglik is None or not math.isfinite(fit.loglik):
+        return None
+    gap = -2.0 * fit.loglik - best.deviance
+    return gap if gap > gap_tolerance(fit.setting, singular=best.optimality.singular) else None
 
 
 def _distances(fit: Fit, best: Optimum) -> tuple[tuple[str, float], ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from harness.engines.base import Fit
 from harness.verdicts.audit import Audit
 from harness.verdicts.seen import Seen
+from harness.verdicts.tolerances import load_tolerances
 
 _SHORT = ("stopped short", "false boundary", "outside the parameter space")
 
@@ -30,6 +31,8 @@ def _stops(before: Seen, after: Seen, here: str, there: str) -> str | None:
     if not any(audit.certificate in _SHORT for _, audit in (first, second)):
         return None
     gaps = (max(first[1].gap, 0.0), max(second[1].gap, 0.0))
+    if not abs(gaps[0] - gaps[1]) > 2.0 * load_tolerances()["loglik"].default:
+        return None
     return (
         f"{first[0].engine}: deviance {gaps[0]:.2g} above the best point {here}, {gaps[1]:.2g} "
         f"{there}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.cases.design import Design
+from harness.engines.base import Fit
 from harness.referee.optimality import NULL_VARIANCE
 from harness.verdicts.seen import Seen, joined, ranks_in_words
 
@@ -55,18 +57,45 @@ def column_trap(seen: Seen) -> str | None:
 
 
 def zeroed_fixed_effects(seen: Seen) -> str | None:
-    """statsmodels#10239: effects exactly 0.0 at a vanishing covariance, away from GLS."""
+    """statsmodels#10239: at a vanishing covariance its inverse is taken as zero.
+
+    That is an infinite covariance: fixed effects are estimated within groups only, and what is
+    constant there becomes exactly 0.0.
+    """
     for fit, audit in seen.pairs():
         if fit.engine != "statsmodels" or not audit.gls_distance > 1e-3:
             continue
-        zeros = [c.name for c in fit.coefficients if c.estimate == 0.0]
         largest = max(
             (float(np.abs(t.covariance).max()) / fit.residual_variance for t in fit.random),
             default=0.0,
         )
-        if zeros and largest < NULL_VARIANCE:
-            return (
-                f"{', '.join(zeros)} exactly 0, {audit.gls_distance:.3g} SE from the GLS estimate; "
-                f"largest variance {largest:.2g} of the residual variance"
-            )
+        if largest >= NULL_VARIANCE:
+            continue
+        away = f"{audit.gls_distance:.3g} SE from the GLS estimate"
+        null = f"largest variance {largest:.2g} of the residual variance"
+        zeros = [c.name for c in fit.coefficients if c.estimate == 0.0]
+        if zeros:
+            return f"{', '.join(zeros)} exactly 0, {away}; {null}"
+        if _within_groups(seen.case.design, fit):
+            return f"fixed effects as at an infinite covariance, {away}; {null}"
     return None
+
+
+def _within_groups(design: Design, fit: Fit) -> bool:
+    """Whether fixed effects are least squares after each group's random effects are fitted."""
+    if len(design.random) != 1 or len(fit.coefficients) != design.x.shape[1]:
+        return False
+    (term,) = design.random
+    residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
+    both = np.column_stack([design.x, residual])
+    for level in range(len(term.levels)):
+        rows = term.codes == level
+        z = term.z[rows]
+        both[rows] -= z @ np.linalg.lstsq(z, both[rows], rcond=None)[0]
+    x, left = both[:, :-1], both[:, -1]
+    sizes = np.linalg.norm(x, axis=0)
+    inside = sizes > 1e-9 * np.linalg.norm(design.x, axis=0)
+    if not inside.any() or not float(left @ left) > 0.0:
+        return False
+    cosines = (x[:, inside].T @ left) / (sizes[inside] * np.linalg.norm(left))
+    return bool(np.abs(cosines).max() <= 1e-6)
