@@ -199,9 +199,10 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
         return
     seen = [c for c in conclusions if len(c.printed) + (c.right is not None) > 1]
     if seen:
+        what = "the p values of all" if len(seen) > 1 else "the p value of the"
         yield (
-            f"No conclusion changes: the p values of {count(len(seen), 'fixed effect')} are on the "
-            f"same side of {alpha:g} for everyone."
+            f"No conclusion changes: {what} {count(len(seen), 'fixed effect')} "
+            f"{'are' if len(seen) > 1 else 'is'} on the same side of {alpha:g} for everyone."
         )
 
 

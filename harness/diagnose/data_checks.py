@@ -119,7 +119,7 @@ def rank(case: Case) -> Iterator[Check]:
         yield Check(
             key="rank",
             level="fine",
-            sentence=f"The {count(len(names), 'fixed-effects column')} are linearly independent "
+            sentence=f"{count(len(names), 'fixed-effects column')}, linearly independent "
             f"(condition {number(condition(x))} at unit length).",
             numbers=(("columns", len(names)), ("condition", condition(x))),
         )

@@ -57,9 +57,10 @@ def sizes(term: RandomDesign) -> Iterator[Check]:
         return
     few = len(term.levels) < FEW
     single = int((rows == 1).sum())
+    low, high = int(rows.min()), int(rows.max())
+    sizes_text = f"{low}" if low == high else f"{low} to {high}"
     sentence = (
-        f"({effects} | {term.group}): {count(len(term.levels), 'group')} of {rows.min()} to "
-        f"{rows.max()} rows"
+        f"({effects} | {term.group}): {count(len(term.levels), 'group')} of {sizes_text} rows"
         + (f", {single} of them with a single row" if single else "")
         + ("; a variance of so few groups is hardly known." if few else ".")
     )
