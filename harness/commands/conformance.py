@@ -247,7 +247,7 @@ def _run(
             _pack(Path(fresh), pack, suite.reference)
         judgement, header = judge_file(path, expected, strict=strict)
         if keep and judgement.of("unexpected"):
-            judgement = _keep(suite, judgement, quiet=quiet)
+            judgement = _keep(suite, judgement, out, quiet=quiet)
     report_file(path, out / PAGE)
     return judgement, header
 
@@ -277,21 +277,29 @@ def _told(done: Done) -> None:
             click.echo(f"    {record.property:<28} {record.status}{causes}")
 
 
-def _keep(suite: Suite, judgement: Judgement, *, quiet: bool) -> Judgement:
+def _keep(suite: Suite, judgement: Judgement, out: Path, *, quiet: bool) -> Judgement:
     """Make failures smaller, keep them, write a bundle of each."""
     from harness.conformance.suite import (
         keep_failures,
         shown_path,
         with_saved,
+        write_bundles,
     )
     from harness.progress import progress
 
     assert suite.regressions is not None
-    saved: dict[tuple[str, str], str] = {}
+    found = []
     with progress("Making failures smaller", 0, hidden=quiet) as advance:
         for judged, kept in keep_failures(suite, judgement, suite.regressions):
-            saved[judged.outcome.property, judged.outcome.case] = shown_path(kept.folder)
+            found.append((judged, kept))
             advance(kept.name)
+        bundles = write_bundles(suite, [kept for _, kept in found], out / "bundles")
+    saved = {}
+    for judged, kept in found:
+        where = shown_path(kept.folder)
+        if kept.name in bundles:
+            where += f", bundle {shown_path(bundles[kept.name])}"
+        saved[judged.outcome.property, judged.outcome.case] = where
     return with_saved(judgement, saved)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness.campaign.bundle import write_bundle
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import cores, run_campaign
 from harness.campaign.glance import Glance
 from harness.campaign.judged import Judged, Judgement, by_kind
+from harness.campaign.open_engines import open_engines
 from harness.campaign.records import Header
+from harness.campaign.run import Plan, run
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard
 from harness.campaign.stream import RecordStream
@@ -40,6 +43,9 @@ from harness.verdicts.property_outcome import PropertyOutcome
 
 MOST_KEPT = 10
 """Failures of a run that are made smaller and kept, one of each kind: the rest are alike."""
+
+MOST_BUNDLES = 3
+"""Of these get a reproduction bundle, whose scripts take some ten seconds each to run."""
 
 NOT_STORED = "no stored result"
 """How the failure of a fit begins that was to be replayed and is not stored."""
@@ -285,6 +291,26 @@ def keep_failures(
         recipe: Recipe = decode(done.lines[0], Recipe)
         outcome: PropertyOutcome = decode(done.lines[1], PropertyOutcome)
         yield wanted[int(done.id)], keep(folder, build(recipe), outcome, recipe)
+
+
+def write_bundles(suite: Suite, kept: Sequence[Kept], folder: Path) -> dict[str, Path]:
+    """Write reproduction bundles of the first few kept failures; return them by name.
+
+    A bundle is scripts for statsmodels and for lme4, so there is none for another engine.
+    """
+    if suite.replay or (suite.engine, suite.reference) != ("statsmodels", "lme4"):
+        return {}
+    found = {}
+    with open_engines(suite.setup()) as engines:
+        for one in kept[:MOST_BUNDLES]:
+            rung = one.rung()
+            plan = Plan(
+                suite.title, [rung], engines.engine, engines.reference, command=suite.command
+            )
+            (record,) = run(plan)
+            found[one.name] = folder / one.name
+            write_bundle(found[one.name], rung, record, plan, replacing=True)
+    return found
 
 
 def with_saved(judgement: Judgement, saved: dict[tuple[str, str], str]) -> Judgement:

@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from harness import cli
-from harness.campaign.records import read_records
+from harness.campaign.records import RecordWriter, read_records
 from harness.conformance.properties import PROPERTIES
+from tests.campaign.judgements import HEADER, outcome
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "docs")}
@@ -173,14 +174,15 @@ def test_a_stale_expectation_fails_where_strict(judged):
         assert "entry 2 (property parity, case no/such): unmatched" in out
 
 
-def test_when_nothing_applies_the_suite_has_not_passed(tmp_path):
-    found = call(
-        tmp_path,
-        *("--engine", "example_engine:RepairedEngine", "--reference", "referee", "--no-cache"),
-        *("--property", "metamorphic.recentred-slope", "--max-examples", 2),
-    )
-    assert found.returncode == 1
-    assert "Nothing was checked" in found.stdout
+def test_when_nothing_applies_the_suite_has_not_passed(here, tmp_path):
+    records = tmp_path / "empty.jsonl"
+    with RecordWriter(records) as writer:
+        writer.write(HEADER)
+        writer.write(outcome(status="not applicable"))
+        writer.finish("now", 1.0)
+    code, out, _ = here("--from", records)
+    assert code == 1
+    assert "Nothing was checked" in out
 
 
 BAD = {
@@ -208,11 +210,12 @@ def test_bad_input_is_refused_in_one_line_and_leaves_nothing(here, tmp_path, wha
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_r_the_environment_is_named(tmp_path):
-    bare = ENVIRONMENT | {"PATH": str(Path(sys.executable).parent), "R_HOME": ""}
-    found = call(tmp_path, "--max-examples", 1, environment=bare)
-    assert found.returncode == 3
-    assert len(found.stderr.splitlines()) == 1
+def test_without_r_the_environment_is_named(here, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    monkeypatch.delenv("R_HOME", raising=False)
+    code, out, err = here("--max-examples", 1)
+    assert (code, out) == (3, "")
+    assert len(err.splitlines()) == 1
 
 
 def test_the_list_names_every_property(here):

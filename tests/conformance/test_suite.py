@@ -1,0 +1,62 @@
+"""The suite on statsmodels against lme4: today's truth, with R and without."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.campaign.records import read_records
+
+ROOT = Path(__file__).parents[2]
+EXPECTATIONS = ROOT / "fixtures" / "expectations" / "statsmodels.toml"
+
+
+def conformance(folder, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "harness", "conformance", *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.r
+def test_the_pr_profile_brings_no_surprise(tmp_path):
+    found = conformance(tmp_path, "--expectations", EXPECTATIONS, "--strict", "--no-keep")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "nothing unexpected" in found.stdout
+    run = read_records(tmp_path / "reports" / "conformance.jsonl")
+    assert not [c.id for c in run.cases if "UNEXPLAINED" in {v.verdict for v in c.verdicts}]
+    assert not [o.case for o in run.properties if o.status == "unexplained"]
+
+
+def without_r(tmp_path):
+    """Return an environment in which R cannot be found."""
+    return {"PATH": str(Path(sys.executable).parent), "R_HOME": str(tmp_path / "no R")}
+
+
+def test_stored_results_stand_in_for_r(tmp_path):
+    arguments = ("--property", "parity", "--max-examples", 3, "--expectations", EXPECTATIONS)
+    found = conformance(tmp_path, "--replay", *arguments, "--no-keep", **without_r(tmp_path))
+    assert found.returncode == 0, found.stdout + found.stderr
+    run = read_records(tmp_path / "reports" / "conformance.jsonl")
+    drawn = [o for o in run.properties if o.case.startswith("gen/")]
+    assert len(drawn) == 3
+    assert any(o.status == "holds" for o in drawn)
+    assert not [o for o in drawn if o.verdict == "ENVIRONMENT"]
+
+
+def test_cases_that_are_not_stored_are_named(tmp_path):
+    found = conformance(
+        tmp_path,
+        *("--replay", "--property", "rows.used", "--property", "parity", "--no-keep"),
+        *("--max-examples", 2, "--seed", 987654321),
+        **without_r(tmp_path),
+    )
+    assert "cases have no stored result of lme4 and were checked without it: gen/" in found.stdout
