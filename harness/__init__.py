@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness import diagnose
     from harness.inference import Inference, NotAtOptimumWarning, kenward_roger, satterthwaite
     from harness.referee.kenward_roger import KenwardRogerUndefined
 
@@ -15,6 +17,7 @@ __all__ = [
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
     "__version__",
+    "diagnose",
     "kenward_roger",
     "satterthwaite",
 ]
@@ -25,6 +28,8 @@ def __getattr__(name: str) -> Any:
 
     They also must not be loaded before the command line has fixed the environment of the BLAS.
     """
+    if name == "diagnose":
+        return importlib.import_module("harness.diagnose")  # a package that can be called
     if name in __all__:
         from harness import inference
         from harness.referee.kenward_roger import KenwardRogerUndefined

@@ -1,4 +1,4 @@
-"""R embedded in this process. Only a worker process imports this module.
+"""R embedded in this process. Only a worker process imports this module, or one that has rpy2.
 
 rpy2's lower half is used alone. Vectors go in through the buffer protocol, one R function is
 called, one flat list comes back: no R code is built from strings, and nothing is left in R's global
@@ -75,14 +75,14 @@ class EmbeddedR:
         conditions : dict
             ``kind``, ``text`` and ``category``, tuples of str of equal length.
         """
-        answer = dict(_items(self._call_recording(function, _to_r(payload), self._scope)))
+        answer = dict(items(self._call_recording(function, _to_r(payload), self._scope)))
         value = answer.pop("value")
-        conditions = {name: _from_r(vector) for name, vector in answer.items()}
+        conditions = {name: from_r(vector) for name, vector in answer.items()}
         if value.typeof == RTYPES.NILSXP:
             return None, conditions
         if value.typeof != RTYPES.VECSXP:
             return {}, conditions
-        return {name: _from_r(vector) for name, vector in _items(value)}, conditions
+        return {name: from_r(vector) for name, vector in items(value)}, conditions
 
 
 def _discard(_: str) -> None:
@@ -140,7 +140,8 @@ def _vector(array: NDArray[Any]) -> Any:
     raise TypeError(f"cannot send an array of {array.dtype} to R")
 
 
-def _from_r(vector: Any) -> Value:
+def from_r(vector: Any) -> Value:
+    """Return a vector of R as an array, or strings as a tuple."""
     kind = vector.typeof
     if kind == RTYPES.STRSXP:
         return tuple("NA" if item is rinterface.NA_Character else str(item) for item in vector)
@@ -153,5 +154,6 @@ def _from_r(vector: Any) -> Value:
     raise TypeError(f"R returned a {kind.name}, not a numeric or character vector")
 
 
-def _items(vector: Any) -> list[tuple[str, Any]]:
+def items(vector: Any) -> list[tuple[str, Any]]:
+    """Return the elements of a named list with their names."""
     return list(zip(vector.names, vector, strict=True))

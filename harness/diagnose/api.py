@@ -1,0 +1,193 @@
+"""``diagnose`` for a notebook: of a formula and a data frame, or of a fit that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.diagnose.diagnosis import Diagnosis
+from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.cases.ladder import Rung
+    from harness.diagnose.given import Given
+
+ENGINES = ("statsmodels", "lme4")
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosed:
+    """A diagnosis that shows itself: as HTML in a notebook, as text where it is printed.
+
+    Attributes
+    ----------
+    diagnosis : Diagnosis
+        Everything that was found, with all numbers.
+    """
+
+    diagnosis: Diagnosis
+
+    @property
+    def agreement(self) -> str:
+        """``agree``, ``differ``, ``one engine`` or ``no fit``."""
+        return self.diagnosis.agreement
+
+    @property
+    def answer(self) -> tuple[str, ...]:
+        """The answer in plain sentences."""
+        return self.diagnosis.answer
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Keys of the causes that hold, the main one first."""
+        return tuple(cause.key for cause in self.diagnosis.causes)
+
+    def write(self, folder: str | Path) -> Path:
+        """Write ``diagnosis.html`` and ``diagnosis.json``; returns the path of the page."""
+        from harness.report.diagnosis import write_diagnosis
+
+        return write_diagnosis(self.diagnosis, Path(folder))
+
+    def __repr__(self) -> str:
+        return "\n".join([self.diagnosis.case.formula, *self.diagnosis.answer])
+
+    def __str__(self) -> str:
+        from io import StringIO
+
+        from rich.console import Console
+
+        from harness.diagnose.in_terminal import print_diagnosis
+
+        text = StringIO()
+        print_diagnosis(self.diagnosis, Console(file=text, width=100, highlight=False))
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+    def _repr_html_(self) -> str:
+        from harness.report.diagnosis import notebook_html
+
+        return notebook_html(self.diagnosis)
+
+
+def diagnose(
+    model: Any,
+    data: pd.DataFrame | None = None,
+    *,
+    ml: bool = False,
+    factors: Sequence[str] = (),
+    levels: Mapping[str, Sequence[str]] | None = None,
+    engines: Sequence[str] = ENGINES,
+    alpha: float = 0.05,
+    quick: bool = False,
+    pictures: bool = True,
+    timeout: float = 120.0,
+) -> Diagnosed:
+    """Say whether Python and R agree on a mixed model, who is right, why, and what to do.
+
+    Parameters
+    ----------
+    model : str, MixedLMResults, or R object
+        A formula in lme4's syntax, with ``data``; or a fitted model, which is what is diagnosed: a
+        result of statsmodels' ``MixedLM.fit``, or a model of ``lme4::lmer`` or ``lmerTest::lmer``
+        held by rpy2.
+    data : DataFrame
+        With a formula only.
+    ml, factors, levels
+        With a formula only: maximum likelihood instead of REML; numeric columns to be treated as
+        factors; level order of factors, the first is the reference.
+    engines : sequence of str
+        ``"statsmodels"``, ``"lme4"`` or both; without R the diagnosis is of statsmodels alone.
+    alpha : float
+        Level at which a p value decides a conclusion.
+    quick : bool
+        Leave out the table of all optimizers.
+    pictures : bool
+        Compute profiles, a contour and intervals.
+    timeout : float
+        Seconds a fit in R may take.
+
+    Returns
+    -------
+    Diagnosed
+
+    Raises
+    ------
+    BadInput
+        In one line, for a formula, column, fit or option that cannot be used.
+    EnvironmentProblem
+        When lme4 alone is asked for and R is not there.
+
+    Examples
+    --------
+    >>> from harness import diagnose
+    >>> diagnose("Reaction ~ Days + (Days | Subject)", frame)               # doctest: +SKIP
+    >>> result = smf.mixedlm("Reaction ~ Days", frame, groups="Subject",
+    ...                      re_formula="~Days").fit()                      # doctest: +SKIP
+    >>> diagnose(result)                                                    # doctest: +SKIP
+    """
+    wanted = tuple(dict.fromkeys([engines] if isinstance(engines, str) else engines))
+    unknown = [name for name in wanted if name not in ENGINES]
+    if unknown or not wanted:
+        raise BadInput(f"engines are {' and '.join(ENGINES)}, not {unknown or list(wanted)}")
+    if not 0.0 < alpha < 1.0:
+        raise BadInput(f"alpha must lie between 0 and 1, not {alpha}")
+    if isinstance(model, str):
+        given, rung = None, _rung(model, data, ml, factors, levels)
+    else:
+        if data is not None or ml or factors or levels:
+            raise BadInput("a fitted model has its data and criterion: give nothing else but it")
+        given = _given(model)
+        rung = given.rung
+        if given.fit.engine not in wanted:
+            wanted = (given.fit.engine, *wanted)
+    from harness.diagnose.pipeline import diagnose as run
+    from harness.diagnose.pipeline import opened
+
+    with opened(wanted, timeout=timeout) as found:
+        ready = found
+        if given is not None:
+            pair = [given.engine(e) if e.name == given.fit.engine else e for e in found.pair]
+            ready = replace(found, pair=(pair[0], pair[1]))
+        return Diagnosed(run(rung, ready, alpha=alpha, quick=quick, pictures=pictures))
+
+
+def _rung(
+    formula: str,
+    data: Any,
+    ml: bool,
+    factors: Sequence[str],
+    levels: Mapping[str, Sequence[str]] | None,
+) -> Rung:
+    import pandas as pd
+
+    from harness.cases.datasets import Dataset
+    from harness.cases.own_table import own_rung
+
+    if data is None:
+        raise BadInput("a formula needs its data: diagnose(formula, data)")
+    if not isinstance(data, pd.DataFrame):
+        raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")
+    return own_rung(
+        "data",
+        Dataset("data", data, "a data frame"),
+        formula,
+        "ML" if ml else "REML",
+        factors=[factors] if isinstance(factors, str) else factors,
+        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
+    )
+
+
+def _given(model: Any) -> Given:
+    from harness.diagnose.given import of_r, of_statsmodels
+    from harness.rbridge import RFailure
+    from harness.rbridge.foreign import is_r_object, take_apart
+
+    if is_r_object(model):
+        try:
+            return of_r(take_apart(model))
+        except RFailure as failure:
+            raise BadInput(" ".join(str(failure).split())) from failure
+    return of_statsmodels(model)
