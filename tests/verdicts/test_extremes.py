@@ -1,0 +1,64 @@
+"""What extreme data lead to: vanished or runaway covariances, p values below every number."""
+
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from harness.cases.recipes import Recipe, build
+from harness.conformance.judged import judge
+from harness.conformance.transformations import predictor_rescaled
+from harness.engines.referee import RefereeEngine
+from harness.engines.statsmodels import StatsmodelsEngine
+from harness.referee.deviance import Likelihood
+from harness.verdicts.compare import _log_ratio
+from harness.verdicts.examine import point_of
+
+
+@pytest.fixture(scope="module")
+def case():
+    """A random slope of a predictor in millionths, without an intercept."""
+    recipe = Recipe(
+        shape="slope-only",
+        sizes=(50, 6),
+        ratios=(0.1,),
+        x="mixed",
+        effect=0.5,
+        x_power=6,
+        level_order="reversed",
+        seed=3464524148,
+    )
+    return build(recipe).case
+
+
+def test_statsmodels_infinite_covariance_is_its_zero_one(case):
+    """statsmodels#10239 without a group-constant effect: estimates are those within groups."""
+    fit = StatsmodelsEngine().fit(case, "default")
+    assert fit.random[0].covariance == ((0.0,),)
+    assert all(c.estimate != 0.0 for c in fit.coefficients)
+    verdict = judge(case, fit, RefereeEngine().fit(case, "default")).verdict
+    assert (verdict.verdict, verdict.engines) == ("WRONG_OPTIMUM", ("statsmodels",))
+    assert verdict.causes[0] == "sm-zero-fe"
+
+
+def test_a_runaway_variance_is_held_against_the_likelihood_that_is_stated_for_it(case):
+    far = predictor_rescaled(case).case
+    right = RefereeEngine().fit(far, "default")
+    (term,) = right.random
+    runaway = replace(term, covariance=((1.0,),), factor=None)
+    fit = replace(right, random=(runaway,), loglik=right.loglik - 20.0, converged=True)
+    assert point_of(Likelihood(far.design, reml=True), fit) is None
+    audit = judge(far, fit, right).seen.left_audit
+    assert audit.certificate == "stopped short"
+    assert audit.gap == pytest.approx(40.0, abs=1e-6)
+    assert audit.converged_true is False
+    # One that states no lower log-likelihood is not known to have stopped short.
+    claims = replace(fit, loglik=right.loglik)
+    assert judge(far, claims, right).seen.left_audit.certificate == "outside the parameter space"
+
+
+def test_p_values_that_underflow_are_equal():
+    assert _log_ratio(0.0, 3e-310) == 0.0
+    assert _log_ratio(0.0, 1e-200) > 0.1
+    assert math.isnan(_log_ratio(math.nan, 0.0))
+    assert math.isnan(_log_ratio(-1.0, 0.5))
