@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from contextlib import ExitStack
 from multiprocessing.connection import wait
 from typing import Any, NoReturn
@@ -26,14 +25,6 @@ from harness.campaign.sources import Task
 from harness.campaign.stage import Faults, resident_mb
 from harness.errors import HarnessError
 from harness.numerics import repeatable
-
-PRELOAD = (
-    "harness.campaign.worker_process",
-    "harness.campaign.case_task",
-    "harness.cases.recipes",
-    "statsmodels.regression.mixed_linear_model",
-)
-"""Modules that a worker has from its start: it is forked from a process that has them."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -190,19 +181,3 @@ def _watch_parent() -> NoReturn:
     if parent is not None:
         wait([parent.sentinel])
     os._exit(0)
-
-
-@contextlib.contextmanager
-def variables_set() -> Iterator[None]:
-    """Have the variables in place that make arithmetic repeatable, for a process to inherit."""
-    wanted = repeatable()
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

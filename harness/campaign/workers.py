@@ -19,22 +19,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, TimeoutError
 from multiprocessing import current_process, get_context
-from multiprocessing.forkserver import ensure_running
 from typing import Any, cast
 
 from pebble import ProcessExpired, ProcessPool
 
+from harness.campaign.fork_server import start_server
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
 from harness.campaign.stage import Fault, Stage, read_stage, shared_stage
 from harness.campaign.worker_process import (
-    PRELOAD,
     Done,
     Opened,
     do_task,
     initialize,
     open_worker,
-    variables_set,
 )
 from harness.engines.base import Reason
 from harness.errors import EnvironmentProblem, HarnessError
@@ -158,10 +156,7 @@ class Guard:
 
     def _start(self) -> None:
         context = get_context("forkserver")
-        # The server keeps the variables with which it is started, and imports these once.
-        context.set_forkserver_preload(list(PRELOAD))
-        with variables_set():
-            ensure_running()
+        start_server()
         self._memory = shared_stage(context)
         self._pool = ProcessPool(
             1, initializer=initialize, initargs=(self._memory,), context=context

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.campaign.fork_server import start_server
 from harness.commands import options
 from harness.commands.running import render, run_and_report
 
@@ -53,13 +54,15 @@ def report(
     quiet: bool,
 ) -> None:
     """Fit the whole ladder in both engines and write the parity report."""
-    from harness.campaign.sources import Ladder
-
     if source is not None:
         render(source, out / "parity.html", wanted=cases, as_json=as_json, quiet=quiet)
         return
     if cases:
         raise click.UsageError("--case chooses from a record file: give --from as well")
+    start_server()  # it imports beside this process
+
+    from harness.campaign.sources import Ladder
+
     ladder = Ladder(wanted)
     len(ladder)  # an unknown rung is refused here
     run_and_report(

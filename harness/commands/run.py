@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from harness.campaign.fork_server import start_server
 from harness.commands import options
 from harness.commands.running import case_setup, require_engines, require_writable
 from harness.errors import BadInput, EnvironmentProblem
@@ -100,12 +101,15 @@ def run(
     lmm-parity run --cases trials/ --out trials.jsonl --jobs 8
     lmm-parity run --generate 1000 --seed 7 --out night.jsonl --resume
     """
+    if dask is not None and jobs is not None:
+        raise click.UsageError("--jobs is for this machine; a Dask cluster has its own workers")
+    if dask is None:
+        start_server()  # it imports beside this process
+
     from harness.campaign.campaign_file import Campaign
     from harness.campaign.sources import ALL, Shard
     from harness.campaign.watchers import Events, watching
 
-    if dask is not None and jobs is not None:
-        raise click.UsageError("--jobs is for this machine; a Dask cluster has its own workers")
     part = ALL if shard is None else Shard.parse(shard)
     if resume and out.is_file() and not out.with_name(out.name + ".partial").exists():
         _end_finished(out, as_json=as_json, quiet=quiet)

@@ -180,16 +180,7 @@ if __name__ == "__main__":
 def test_an_interrupted_run_says_how_to_go_on(tmp_path, number, code):
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
-    arguments = [
-        sys.executable,
-        str(script),
-        "run",
-        "--ladder",
-        "--out",
-        "o.jsonl",
-        "-j1",
-        "--json",
-    ]
+    arguments = ["run", "--ladder", "--out", "o.jsonl", "-j1", "--json"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(
         [sys.executable, str(script), *arguments, *ENGINES],
@@ -204,7 +195,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, number, code):
             break
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == code, err
     (line,) = err.splitlines()
     partial = tmp_path / "o.jsonl.partial"
     kept = partial.read_bytes().count(b"\n") - 1
