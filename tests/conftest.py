@@ -5,6 +5,14 @@ import pytest
 from harness.rbridge import RSession
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep what the tests store out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LMM_PARITY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def r():
     """One warm R for all tests; its faults are contained, so tests cannot disturb each other."""
