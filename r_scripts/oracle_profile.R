@@ -1,0 +1,40 @@
+# What lme4's profile() and ranef() make of a fit: the oracles that tests compare profiles of the
+# deviance and conditional standard deviations with. No fit in a report uses them.
+
+# Likelihood-ratio intervals of the variance parameters by profile(), which is of ML always: `names`,
+# `low`, `high`; and `value` and `rise` of the profile of parameter number `which`: its values and the
+# rises in deviance there.
+oracle_profile <- function(columns, formula, which = 1L) {
+  fit <- suppressWarnings(lme4::lmer(
+    formula_from_text(formula), data = data_frame_from_columns(columns), REML = FALSE
+  ))
+  profiled <- suppressWarnings(stats::profile(fit, which = "theta_", signames = FALSE))
+  bounds <- suppressWarnings(stats::confint(profiled))
+  parameters <- unique(as.character(profiled$.par))
+  one <- profiled[as.character(profiled$.par) == parameters[which], ]
+  list(
+    names = rownames(bounds),
+    low = as.double(bounds[, 1L]),
+    high = as.double(bounds[, 2L]),
+    value = as.double(one[[parameters[which]]]),
+    rise = as.double(one$.zeta^2)
+  )
+}
+
+# Conditional modes and standard deviations of the one term of a REML fit, k x q each, and sigma and
+# theta to evaluate them at.
+oracle_conditional <- function(columns, formula) {
+  fit <- suppressMessages(lme4::lmer(
+    formula_from_text(formula), data = data_frame_from_columns(columns), REML = TRUE
+  ))
+  modes <- lme4::ranef(fit, condVar = TRUE)[[1L]]
+  variances <- attr(modes, "postVar")
+  q <- ncol(modes)
+  errors <- vapply(seq_len(q), function(i) sqrt(variances[i, i, ]), numeric(nrow(modes)))
+  list(
+    modes = as.double(as.matrix(modes)),
+    errors = as.double(errors),
+    theta = as.double(lme4::getME(fit, "theta")),
+    sigma = stats::sigma(fit)
+  )
+}
