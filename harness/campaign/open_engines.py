@@ -150,7 +150,7 @@ class WatchedEngine:
                 outcome = self._engine.fit(case, setting)
         except MemoryError as error:
             return self._failure(setting, "memory", error)
-        except (Exception, SystemExit) as error:  # engines should raise nothing; another package's may
+        except (Exception, SystemExit) as error:  # engines should raise nothing, but may
             return self._failure(setting, "error", error)
         if (
             isinstance(outcome, Failure)

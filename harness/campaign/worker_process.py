@@ -165,7 +165,7 @@ def _die_with_parent() -> None:
     The server that processes are forked from goes with the program that it serves, and the system
     then kills what was forked from it. It would stay as long as one of them holds this pipe.
     """
-    server: Any = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+    server: Any = multiprocessing.forkserver._forkserver
     descriptor = getattr(server, "_forkserver_alive_fd", None)
     if descriptor is not None:
         os.close(descriptor)
