@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import math
 import os
@@ -151,7 +152,8 @@ def write_diagnosis(found: Diagnosis, folder: Path) -> Path:
                 f"{path}: cannot be written: {error.strerror or error}"
             ) from error
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
     return page
 
 
