@@ -11,13 +11,14 @@ import pytest
 from harness.conformance.plugin import asks_for_suite
 
 ROOT = Path(__file__).parents[2]
+FAULTY = "harness.conformance.planted:n_for_n_minus_p"
 
 
 def run(folder, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, arguments)],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "docs"), "COLUMNS": "100"},
+        env=os.environ | {"COLUMNS": "100"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -25,10 +26,10 @@ def run(folder, *arguments):
     )
 
 
-def suite(folder, *arguments, engine="ExampleEngine"):
+def suite(folder, *arguments):
     return run(
         folder,
-        *("--pyargs", "harness.conformance", "--engine", f"example_engine:{engine}"),
+        *("--pyargs", "harness.conformance", "--engine", FAULTY),
         *("--reference", "referee", "--no-cache", *arguments),
     )
 
@@ -38,27 +39,26 @@ def faulty(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faulty")
     return folder, suite(
         folder,
-        *("--max-examples", 12, "--property", "limits*", "--property", "rows.used"),
+        *("--max-examples", 6, "--property", "parity", "--property", "rows.used"),
     )
 
 
 def test_there_is_an_item_for_each_property(faulty):
     _, found = faulty
     assert found.returncode == 1, found.stdout
-    assert re.search(r"FAILED .*test_property\[limits.zero-variance-is-ols\]", found.stdout)
+    assert re.search(r"FAILED .*test_property\[parity\]", found.stdout)
     assert "1 failed" in found.stdout
 
 
 def test_the_header_says_versions_profile_and_seed(faulty):
     _, found = faulty
-    assert "example with referee" not in found.stdout
     assert re.search(
-        r"^lmm-parity: example_engine:ExampleEngine with referee, profile pr, 12 examples of each "
-        r"property, seed 4$",
+        r"^lmm-parity: harness.conformance.planted:n_for_n_minus_p with referee, profile pr, "
+        r"6 examples of each property, seed 4$",
         found.stdout,
         re.MULTILINE,
     )
-    assert re.search(r"^lmm-parity: .*\bexample 1\.0\b", found.stdout, re.MULTILINE)
+    assert re.search(r"^lmm-parity: .*\breferee ", found.stdout, re.MULTILINE)
 
 
 def test_the_falsifying_example_is_a_small_table_with_model_and_evidence(faulty):
@@ -77,17 +77,17 @@ def test_the_falsifying_example_is_a_small_table_with_model_and_evidence(faulty)
 def test_the_example_is_kept_and_checked_the_next_time(faulty):
     folder, _ = faulty
     (kept, *_) = sorted((folder / "regressions").iterdir())
-    again = suite(folder, "--property", "limits*", "-k", "kept", "-v")
+    again = suite(folder, "--property", "parity", "-k", "kept", "-v")
     assert again.returncode == 1
     assert f"test_kept_case[{kept.name}]" in again.stdout
 
 
 def test_expected_failures_are_listed_and_fail_nothing(tmp_path):
     (tmp_path / "expected.toml").write_text(
-        '[[expected]]\nproperty = "limits*"\nreason = "it is planted"\n'
+        '[[expected]]\nproperty = "parity"\nreason = "it is planted"\n'
         '[[expected]]\nproperty = "rows.used"\nreason = "it is not so"\n'
     )
-    arguments = ("--max-examples", 12, "--property", "limits*", "--property", "rows.used")
+    arguments = ("--max-examples", 6, "--property", "parity", "--property", "rows.used")
     found = suite(tmp_path, *arguments, "--expectations", "expected.toml")
     assert found.returncode == 0, found.stdout
     assert "it is planted" in found.stdout
