@@ -74,6 +74,10 @@ def _parts(found: Diagnosis) -> Iterator[object]:
         yield from _section("p values", [table, *_said(changed)])
     if found.singular:
         yield from _section("Singular fit", _singular(found.singular))
+    if found.profiles:
+        level = f"{100 * found.profiles[0].level:g} %"
+        title = f"Variance parameters, with {level} likelihood-ratio intervals"
+        yield from _section(title, [_profiles(found)])
     yield from _section("Data and model", [_checks(found.checks)])
     if found.runs:
         best = "" if case.best_loglik is None else f", {case.best_loglik:.6g}"
@@ -219,6 +223,24 @@ def _singular(terms: Sequence[Singular]) -> Iterator[object]:
             yield Text(term.reduced_python, style="cyan")
         if term.df_warning:
             yield Text(term.df_warning, style="yellow")
+
+
+def _profiles(found: Diagnosis) -> Table:
+    engines = [
+        e for e in found.engines if any(e in [n for n, *_ in p.engines] for p in found.profiles)
+    ]
+    table = _table("", "best point", "from", "to", *engines)
+    for p in found.profiles:
+        least, most = {"correlation": ("-1", "1")}.get(p.scale, ("0", "unbounded"))
+        own = {engine: number(value) for engine, value, _ in p.engines}
+        table.add_row(
+            p.parameter,
+            number(p.best),
+            least if p.low is None else number(p.low),
+            most if p.high is None else number(p.high),
+            *[own.get(engine, "") for engine in engines],
+        )
+    return table
 
 
 def _checks(checks: Sequence[Check]) -> Table:

@@ -260,6 +260,12 @@ class RemedyView:
     mark: Mark
     rows: tuple[tuple[str, str, str], ...]
 
+    @property
+    def sentence(self) -> str:
+        """The outcome as a sentence of its own."""
+        text = self.remedy.sentence
+        return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
 
 def _cause(cause: Cause) -> tuple[Cause, list[RemedyView]]:
     ordered = sorted(cause.remedies, key=lambda r: not r.helped)
@@ -287,11 +293,15 @@ def _before_after(remedy: Remedy) -> tuple[tuple[str, str, str], ...]:
     if before.certificate or after.certificate:
         rows.append(("the fit is at", _where(before), _where(after)))
     if before.verdict or after.verdict:
-        rows.append(("verdict", before.verdict or "–", after.verdict or "–"))
+        rows.append(("verdict", _verdict(before), _verdict(after)))
     rows += _focus(before, after)
     if before.text or after.text:
         rows.append(("", before.text, after.text))
     return tuple(row for row in rows if row is not None)
+
+
+def _verdict(snapshot: Snapshot) -> str:
+    return words.VERDICTS[snapshot.verdict].label if snapshot.verdict else "–"
 
 
 def _where(snapshot: Snapshot) -> str:
