@@ -47,7 +47,7 @@ def test_there_is_an_item_for_each_property(faulty):
     _, found = faulty
     assert found.returncode == 1, found.stdout
     assert re.search(r"FAILED .*test_property\[parity\]", found.stdout)
-    assert "1 failed" in found.stdout
+    assert not re.search(r"FAILED .*test_property\[rows.used\]", found.stdout)
 
 
 def test_the_header_says_versions_profile_and_seed(faulty):
@@ -63,11 +63,12 @@ def test_the_header_says_versions_profile_and_seed(faulty):
 
 def test_the_falsifying_example_is_a_small_table_with_model_and_evidence(faulty):
     _, found = faulty
-    assert "wrong-divisor" in found.stdout
-    model = re.search(r"^  y ~ .* REML   (\d+) rows, (\d+) g$", found.stdout, re.MULTILINE)
+    told = found.stdout.partition("_ test_property[parity] _")[2]
+    assert "wrong-divisor" in told
+    model = re.search(r"^  y ~ .* REML   (\d+) rows, (\d+) g$", told, re.MULTILINE)
     assert model
     assert int(model[1]) <= 12
-    table = found.stdout[model.end() :].strip().splitlines()
+    table = told[model.end() :].strip().splitlines()
     assert table[0].split()[0] == "y"
     assert len(table[1].split()) == len(table[0].split())
     assert "Traceback" not in found.stdout
