@@ -31,8 +31,8 @@ def contour(
     statsmodels_path: Sequence[Sequence[Array]],
     *,
     budget: float = 20.0,
-) -> Contour | None:
-    """Profile the deviance over a pair of parameters; None where there is no pair to choose.
+) -> tuple[Contour | None, str]:
+    """Profile the deviance over a pair of parameters.
 
     Parameters
     ----------
@@ -42,12 +42,19 @@ def contour(
         From :mod:`harness.diagnose.paths`; may be empty.
     budget : float
         Seconds that it may take; a grid that is not done by then is not returned.
+
+    Returns
+    -------
+    contour : Contour or None
+        None where there is no pair to choose, or no time.
+    note : str
+        Why there is none for lack of time; empty otherwise.
     """
     if bench.best is None or bench.likelihood is None or not profiles:
-        return None
+        return None, ""
     pair = _pair(bench, singular)
     if pair is None:
-        return None
+        return None, ""
     design, likelihood = bench.case.design, bench.likelihood
     scale = likelihood.products.basis.y_scale
     sigma = bench.best.point.sigma * scale
@@ -55,7 +62,7 @@ def contour(
     by_label = {p.parameter: p for p in profiles}
     grids = [_grid(parameter, by_label.get(_label(parameter, bench))) for parameter in pair]
     if any(grid is None for grid in grids):
-        return None
+        return None, ""
     across, up = (grid for grid in grids if grid is not None)
     profiler = Profiler(design, bench.relative, sigma, pair, reml=likelihood.reml)
     values = np.empty((len(up), len(across)))
@@ -68,7 +75,11 @@ def contour(
             near = profiler.at([float(across[j]), float(y)], near)
             values[i, j] = near.deviance
         if time.perf_counter() - started > budget:
-            return None
+            note = (
+                f"No contour of the deviance: {i + 1} of {len(up)} rows of its grid took "
+                f"{time.perf_counter() - started:.0f} s (limit {budget:.0f} s)."
+            )
+            return None, note
 
     def place(matrices: Sequence[Array], at: float) -> tuple[float, float]:
         x, y = (p.value(matrices, at) for p in pair)
@@ -110,7 +121,7 @@ def contour(
             relative = [[f @ f.T for f in likelihood.factors(theta)] for theta in run.path]
             tracks.append(path("lme4", run.optimizer, relative))
     x, y = place(covariances, sigma)
-    return Contour(
+    found = Contour(
         x_name=_label(pair[0], bench),
         y_name=_label(pair[1], bench),
         x=tuple(across.tolist()),
@@ -121,6 +132,7 @@ def contour(
         engines=tuple(marked),
         paths=tuple(track for track in tracks if track is not None),
     )
+    return found, ""
 
 
 def _label(parameter: Parameter, bench: Bench) -> str:

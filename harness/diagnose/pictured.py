@@ -34,10 +34,10 @@ def pictured(
     """Compute what the pictures show, as far as it does not take long."""
     curves, note = profiles(bench, record, engines)
     went = statsmodels_path(bench.case) if curves and "statsmodels" in engines else []
-    plane = contour(bench, record, engines, curves, singular, runs, went)
+    plane, more = contour(bench, record, engines, curves, singular, runs, went)
     return Pictured(
         profiles=curves,
         contours=() if plane is None else (plane,),
         effects=effect_intervals(bench, record, engines),
-        notes=(note,) if note else (),
+        notes=tuple(n for n in (note, more) if n),
     )

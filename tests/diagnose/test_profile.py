@@ -203,6 +203,10 @@ def test_what_would_take_too_long_is_left_out_with_the_estimate(sleep):
     found, note = profiles(*sleep, (), budget=1e-9)
     assert found == ()
     assert note.startswith("No profiles of the deviance: those of 4 variance parameters")
+    curves, _ = profiles(*sleep, ())
+    plane, note = contour(*sleep, (), curves, (), (), [], budget=1e-9)
+    assert plane is None
+    assert note.startswith("No contour of the deviance: 1 of 15 rows of its grid took")
 
 
 def test_the_path_of_statsmodels_goes_from_its_start_to_its_answer(singular):
@@ -218,7 +222,8 @@ def test_a_contour_marks_the_answers_and_the_way_of_a_run_that_stopped_short(sin
     bench, record = singular
     curves, _ = profiles(bench, record, ("statsmodels",))
     path = statsmodels_path(bench.case)
-    plane = contour(bench, record, ("statsmodels",), curves, (), (), path, budget=60.0)
+    plane, note = contour(bench, record, ("statsmodels",), curves, (), (), path, budget=60.0)
+    assert note == ""
     assert (plane.x_name, plane.y_name) == (
         "SD of x by g",
         "correlation of Intercept and x by g",
