@@ -85,23 +85,34 @@ def _thinned(points: list[Array]) -> list[Array]:
 
 @contextmanager
 def _seen() -> Iterator[_Seen]:
-    """Keep the iterates of every method that ``MixedLM.fit`` tries: it returns the last one's."""
+    """Keep the iterates of every method that ``MixedLM.fit`` tries: it returns the last one's.
+
+    For a method that keeps none, lbfgs, they are the points at which it asked for the likelihood.
+    """
     seen = _Seen()
-    mixed, single = MixedLM.fit, LikelihoodModel.fit
+    asked: list[Array] = []
+    mixed, single, loglike = MixedLM.fit, LikelihoodModel.fit, MixedLM.loglike
 
     def all_methods(self: Any, *arguments: Any, **named: Any) -> Any:
         seen.model = self
         return mixed(self, *arguments, **{"full_output": True, **named})
 
     def one_method(self: Any, *arguments: Any, **named: Any) -> Any:
+        asked.clear()
         result = single(self, *arguments, **named)
         if isinstance(self, MixedLM):
-            visited = (result.mle_retvals or {}).get("allvecs") or []
+            visited = (result.mle_retvals or {}).get("allvecs") or asked
             seen.points += [np.asarray(v, dtype=np.float64) for v in visited]
+            seen.points.append(np.array(result.params, dtype=np.float64))
         return result
 
-    MixedLM.fit, LikelihoodModel.fit = all_methods, one_method
+    def watched(self: Any, params: Any, *arguments: Any, **named: Any) -> Any:
+        if isinstance(params, np.ndarray):
+            asked.append(params.copy())
+        return loglike(self, params, *arguments, **named)
+
+    MixedLM.fit, LikelihoodModel.fit, MixedLM.loglike = all_methods, one_method, watched
     try:
         yield seen
     finally:
-        MixedLM.fit, LikelihoodModel.fit = mixed, single
+        MixedLM.fit, LikelihoodModel.fit, MixedLM.loglike = mixed, single, loglike

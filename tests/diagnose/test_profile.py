@@ -13,6 +13,7 @@ from harness.cases.own_table import own_rung
 from harness.cases.spelling import lme4_formula
 from harness.diagnose.bench import bench_of
 from harness.diagnose.contour import contour
+from harness.diagnose.examples import example_rung
 from harness.diagnose.intervals import conditional_errors, effect_intervals
 from harness.diagnose.paths import statsmodels_path
 from harness.diagnose.profile import Parameter, Profiler, parameters, profiles
@@ -214,6 +215,15 @@ def test_the_path_of_statsmodels_goes_from_its_start_to_its_answer(singular):
     path = statsmodels_path(bench.case)
     np.testing.assert_allclose(path[0][0], np.eye(2))
     fit = record.fit("statsmodels")
+    end = np.array(fit.random[0].covariance) / fit.residual_variance
+    np.testing.assert_allclose(path[-1][0], end, rtol=1e-8)
+
+
+def test_a_method_that_keeps_no_iterates_has_a_path_too():
+    case = example_rung("sm-score-sign").case  # bfgs cannot leave its start, lbfgs goes on
+    path = statsmodels_path(case)
+    assert len(path) > 3
+    fit = StatsmodelsEngine().fit(case, "default")
     end = np.array(fit.random[0].covariance) / fit.residual_variance
     np.testing.assert_allclose(path[-1][0], end, rtol=1e-8)
 
