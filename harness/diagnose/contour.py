@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from harness.campaign.records import CaseRecord
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Contour, OptimizerRun, Path, Profile, Singular
-from harness.diagnose.profile import Parameter, Profiler, covariances_of
+from harness.diagnose.parameter import Parameter, Profiler
+from harness.diagnose.profile import covariances_of
 from harness.engines.base import Fit
 
 Array = NDArray[np.float64]
