@@ -255,6 +255,10 @@ CURES: dict[str, Cure] = {
         *centre(shop, "lmertest-rounding"),
         *rescale(shop, "lmertest-rounding"),
     ],
+    "lme4-normal-equations": lambda shop, _: [
+        *centre(shop, "lme4-normal-equations"),
+        *rescale(shop, "lme4-normal-equations"),
+    ],
     "sm-llf-conditioning": lambda shop, _: [
         *rescale(shop, "sm-llf-conditioning"),
         *centre(shop, "sm-llf-conditioning"),
@@ -264,6 +268,8 @@ CURES: dict[str, Cure] = {
     "one-row-per-group": lambda shop, _: fewer_effects(shop, "one-row-per-group"),
     "too-many-effects": lambda shop, _: fewer_effects(shop, "too-many-effects"),
     "not-expressible": lambda shop, _: expressible(shop),
+    "beyond-precision": lambda shop, _: rescale(shop, "beyond-precision"),
+    "sm-singular-covariance": lambda shop, _: simpler_random(shop),
     "engine-error": lambda shop, _: [*centre(shop, "engine-error"), *rescale(shop, "engine-error")],
 }
 """Remedies by cause; those of a wrong optimum are other optimizers and starts."""

@@ -134,13 +134,14 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure", kw_only=True):
-    """Why an engine has no answer for a case."""
+    """Why an engine has no answer for a case; ``probes`` as those of a :class:`Fit`."""
 
     engine: str
     setting: Setting
     reason: Reason
     text: str
     messages: tuple[Message, ...] = ()
+    probes: dict[str, str] = {}
     seconds: float = 0.0
 
 

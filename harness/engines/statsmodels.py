@@ -30,7 +30,12 @@ from harness.cases.spelling import (
 from harness.engines.base import Coefficient, Failure, Fit, Message, Outcome, RandomTerm, Setting
 from harness.engines.captured import captured
 from harness.engines.column_match import match_columns
-from harness.engines.mixedlm_probes import constraint_probe, recorded_points, score_probe
+from harness.engines.mixedlm_probes import (
+    constraint_probe,
+    recorded_points,
+    score_probe,
+    singular_covariance_probe,
+)
 from harness.engines.mixedlm_tight import fit_tight
 
 Array = NDArray[np.float64]
@@ -105,6 +110,7 @@ class StatsmodelsEngine:
                 reason="error",
                 text=f"{type(error).__name__}: {error}",
                 messages=tuple(messages),
+                probes=singular_covariance_probe(error),
                 seconds=time.perf_counter() - started,
             )
         said = " ".join(message.text for message in messages)

@@ -37,7 +37,13 @@ from harness.verdicts.mistaken import (
     wrong_divisor,
 )
 from harness.verdicts.moved import order_dependent_stop, unit_dependent_stop
-from harness.verdicts.no_fit import aliased, engine_error, one_row_per_group, too_many_effects
+from harness.verdicts.no_fit import (
+    aliased,
+    engine_error,
+    one_row_per_group,
+    singular_covariance,
+    too_many_effects,
+)
 from harness.verdicts.other_model import (
     constraint_ignored,
     crossed_as_nested,
@@ -45,6 +51,7 @@ from harness.verdicts.other_model import (
     ill_conditioned_loglik,
     mutated_model,
 )
+from harness.verdicts.rounded import beyond_precision, normal_equations
 from harness.verdicts.same_point import as_near_as_their_gaps
 from harness.verdicts.seen import Seen, ranks_in_words
 from harness.verdicts.wrong_optimum import (
@@ -106,6 +113,8 @@ FAILING: dict[str, Predicate] = {
     "aliased-columns": aliased,
     "one-row-per-group": one_row_per_group,
     "too-many-effects": too_many_effects,
+    "beyond-precision": beyond_precision,
+    "sm-singular-covariance": singular_covariance,
     "engine-error": engine_error,
 }
 """Why there is no fit."""
@@ -134,12 +143,14 @@ WRONG: dict[str, Predicate] = {
     "kept-off-boundary": kept_off_boundary,
     "false-boundary": false_boundary,
     "stopped-short": stopped_short,
+    "lme4-normal-equations": normal_equations,
 }
 """Why a fit is not at the optimum."""
 
 STATEMENTS: dict[str, Predicate] = {
     "sm-mutated-model": mutated_model,
     "sm-llf-conditioning": ill_conditioned_loglik,
+    "lme4-normal-equations": normal_equations,
     "criterion-constant": criterion_constant,
 }
 """Why a stated log-likelihood is not that of the fit's own estimates."""

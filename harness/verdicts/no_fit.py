@@ -33,6 +33,14 @@ def too_many_effects(seen: Seen) -> str | None:
     return None
 
 
+def singular_covariance(seen: Seen) -> str | None:
+    """Hold when statsmodels raised at a covariance that it could not invert."""
+    for failure in seen.failures():
+        if "singular-covariance" in failure.probes:
+            return f"{failure.engine}: {failure.probes['singular-covariance']}"
+    return None
+
+
 def engine_error(seen: Seen) -> str | None:
     """Hold when an engine gave no fit."""
     for failure in seen.failures():

@@ -13,6 +13,7 @@ import statsmodels.formula.api as smf
 from harness.cases.case import Case
 from harness.cases.datasets import load_dataset
 from harness.cases.model import bind, parse_model
+from harness.cases.recipes import Recipe, build
 from harness.engines.base import Fit, RandomTerm
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee import RefereeEngine
@@ -21,6 +22,7 @@ from harness.verdicts.compare import compare
 from harness.verdicts.decide import decide
 from harness.verdicts.definitions import definitions
 from harness.verdicts.examine import examine
+from harness.verdicts.rounded import normal_equations
 from harness.verdicts.seen import Seen
 
 pytestmark = pytest.mark.r
@@ -203,6 +205,75 @@ def test_a_variance_of_zero_at_the_optimum_is_a_true_boundary(r):
     )
     assert verdict.verdict == "AGREE"
     assert verdict.causes == ("true-boundary",)
+
+
+def far_from_zero():
+    """Four groups of 37; x is 0.1, give or take a ten-millionth."""
+    rng = np.random.default_rng(11)
+    g = np.repeat(np.arange(4), 37)
+    k = np.tile(np.repeat(np.arange(3), [13, 12, 12]), 4)
+    x = 0.1 + 1e-7 * np.repeat(rng.normal(size=4).round(2), 37)
+    y = 0.5 * rng.normal(size=4)[g] + rng.normal(size=148)
+    return pd.DataFrame({"y": y, "x": x, "g": g.astype(str), "k": k.astype(str)})
+
+
+def test_lme4_loses_digits_of_the_log_likelihood_with_a_predictor_far_from_zero(r):
+    frame = far_from_zero()
+    case = case_of(frame, "y ~ x + (1 | g/k)")
+    left, right = RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    seen = seen_of(case, left, right)
+    evidence = normal_equations(seen)
+    assert evidence is not None, seen.right_audit
+    assert seen.left_audit.loglik_error == pytest.approx(0.0, abs=1e-8)
+    centred = case_of(frame.assign(x=1e7 * (frame.x - 0.1)), "y ~ x + (1 | g/k)")
+    again = seen_of(
+        centred, RefereeEngine().fit(centred, "default"), Lme4Engine(r).fit(centred, "default")
+    )
+    assert normal_equations(again) is None
+    assert abs(again.right_audit.loglik_error) < 1e-8
+
+
+def test_statsmodels_raises_where_its_optimizer_steps_onto_a_zero_variance(r):
+    sizes = (8, 1, 2, 4, 9, 20, 4, 8, 16, 5)
+    recipe = Recipe(
+        shape="slope-only",
+        criterion="ML",
+        sizes=sizes,
+        ratios=(0.0,),
+        effect=0.5,
+        digits=6,
+        y_offset=10,
+        seed=791729696,
+    )
+    case = build(recipe).case
+    verdict = failed(case, r)
+    assert (verdict.verdict, verdict.engines) == ("FAILED", ("statsmodels",))
+    assert verdict.causes == ("sm-singular-covariance",)
+    assert "eigenvalue of cov_re is 0" in verdict.evidence[0]
+
+
+def test_both_engines_fail_at_their_start_with_a_predictor_in_the_millions(r):
+    recipe = Recipe(
+        shape="independent",
+        sizes=(14, 14, 14, 14),
+        ratios=(1.0, 100.0),
+        effect=0.5,
+        digits=6,
+        x_offset=10,
+        x_power=6,
+        seed=2847062264,
+    )
+    verdict = failed(build(recipe).case, r)
+    assert (verdict.verdict, verdict.engines) == ("FAILED", ("statsmodels", "lme4"))
+    assert verdict.causes == ("beyond-precision",)
+    scaled = build(msgspec.structs.replace(recipe, x_power=0)).case
+    assert isinstance(Lme4Engine(r).fit(scaled, "default"), Fit)
+
+
+def failed(case, r):
+    left = StatsmodelsEngine().fit(case, "default")
+    right = Lme4Engine(r).fit(case, "default")
+    return decide(Seen(case, left, right, None, None, ()))
 
 
 def definitions_of(case, r):
