@@ -305,8 +305,8 @@ make_venv() {
     fi
     case $level in
         1) extras= ;;
-        2) extras='[test,certify]' ;;
-        3) extras='[test,certify,dev]' ;;
+        2) extras='[test,certify,dask,parquet]' ;;
+        3) extras='[test,certify,dask,parquet,dev]' ;;
     esac
 
     # Without a stamp an earlier run was interrupted, and pip may take a half-written package for
