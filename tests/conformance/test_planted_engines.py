@@ -7,6 +7,7 @@ from harness.cases.recipes import build
 from harness.cases.strategies import collect
 from harness.conformance import planted
 from harness.conformance.planted import PLANTED
+from harness.conformance.profiles import PROFILES
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.remembered import Remembered
 from harness.engines.referee import RefereeEngine
@@ -18,7 +19,9 @@ SMALL = {"max_groups": 8, "max_rows": 40}
 
 @pytest.fixture(scope="module")
 def rungs():
-    return [build(recipe) for recipe in collect(30, 7, **SMALL)]
+    """Return the generated cases of profile pr: what it draws finds every planted mistake."""
+    pr = PROFILES["pr"]
+    return [build(recipe) for recipe in collect(pr.examples, pr.seed, **pr.bounds)]
 
 
 def shows(mistake, name, rung):
@@ -31,7 +34,7 @@ def shows(mistake, name, rung):
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_mistake_is_found_and_named(name, rungs):
+def test_a_planted_mistake_is_found_within_profile_pr_and_named(name, rungs):
     mistake = PLANTED[name]
     assert mistake.make().name == name
     assert any(shows(mistake, name, rung) for rung in rungs)
@@ -46,7 +49,6 @@ def test_the_engine_without_the_mistake_has_the_property(name, rungs):
 
 
 # A table of twelve rows shows every mistake but that of a factor with a level for each coefficient.
-@pytest.mark.study
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_mistake_is_shown_by_a_table_of_twelve_rows(name):
     from harness.cases.strategies import minimal
