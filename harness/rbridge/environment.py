@@ -107,6 +107,8 @@ def worker_environment(r: RInstallation, temporary: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "LANGUAGE": "en",
         "TZ": "UTC",
+        # Where R's vectors lie in memory depends on what was there before: see layout.py.
+        "PYTHONHASHSEED": "0",
         "R_PROFILE_USER": os.devnull,
         "R_ENVIRON_USER": os.devnull,
         "TMPDIR": str(temporary),

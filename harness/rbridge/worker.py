@@ -40,6 +40,7 @@ from harness.rbridge.failures import (
     RMemory,
     RTimeout,
 )
+from harness.rbridge.layout import same_addresses
 from harness.resources import r_script
 
 SCRIPTS = (
@@ -253,7 +254,7 @@ class _Template:
         self._log = self._folder / "log"
         self._socket, theirs = socket.socketpair()
         paths = [os.path.abspath(entry) for entry in sys.path]
-        with theirs, self._log.open("wb") as log:
+        with theirs, self._log.open("wb") as log, same_addresses():
             self._process = subprocess.Popen(
                 [
                     sys.executable,
