@@ -236,15 +236,21 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def stated(self) -> dict[str, Any]:
         """Return the fields that are not at their defaults, which is enough to write it down."""
         return {
-            field.name: value
-            for field in msgspec.structs.fields(self)
-            if (value := getattr(self, field.name)) != field.default
+            name: value
+            for name, default in _defaults().items()
+            if (value := getattr(self, name)) != default
         }
 
     @property
     def fixed_columns(self) -> int:
         """Columns of X."""
         return self.form.numeric + self.form.per_level * (self.levels - 1)
+
+
+@cache
+def _defaults() -> dict[str, object]:
+    # Looking them up evaluates every annotation anew, which took a quarter of building a case.
+    return {field.name: field.default for field in msgspec.structs.fields(Recipe)}
 
 
 def least_groups(recipe: Recipe) -> int:

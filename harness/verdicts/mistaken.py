@@ -183,9 +183,15 @@ def other_criterion(seen: Seen) -> str | None:
         point = point_of(likelihood, fit)
         if point is None:
             continue
+        value = point.deviance(math.sqrt(fit.residual_variance))
+        allowed = min(2.0 * load_tolerances()["loglik"].default, 0.01 * audit.gap)
+        # Where the other engine's point lies lower, it need not be searched for the lowest.
+        others = [a.theta for _, a in seen.pairs() if a.theta]
+        if any(value - likelihood.at(list(theta)).deviance() > allowed for theta in others):
+            continue
         best = find_optimum(likelihood, [point.theta])
-        gap = point.deviance(math.sqrt(fit.residual_variance)) - best.deviance
-        if gap <= min(2.0 * load_tolerances()["loglik"].default, 0.01 * audit.gap):
+        gap = value - best.deviance
+        if gap <= allowed:
             return (
                 f"{fit.engine}: {max(gap, 0.0):.2g} above the best {other} deviance and "
                 f"{audit.gap:.2g} above the best by {asked}"
