@@ -52,11 +52,12 @@ from harness.verdicts.other_model import (
     mutated_model,
 )
 from harness.verdicts.rounded import beyond_precision, normal_equations
-from harness.verdicts.same_point import as_near_as_their_gaps
+from harness.verdicts.same_point import as_near_as_their_gaps, points_near
 from harness.verdicts.seen import Seen, ranks_in_words
 from harness.verdicts.wrong_optimum import (
     column_trap,
     false_boundary,
+    infinite_loglik,
     score_sign,
     stopped_short,
     zeroed_fixed_effects,
@@ -89,6 +90,12 @@ def flat_optimum(seen: Seen) -> str | None:
         return None
     gaps = " and ".join(f"{a.engine} {max(a.gap, 0.0):.2g}" for a in audits)
     return f"deviance above the best point: {gaps}; within tolerance when run tight"
+
+
+def rounded_at_the_optimum(seen: Seen) -> str | None:
+    """Hold when two fits at one point differ by what lme4's normal equations round."""
+    near, rounded = points_near(seen), normal_equations(seen)
+    return None if near is None or rounded is None else f"{rounded}; {near}"
 
 
 def true_boundary(seen: Seen) -> str | None:
@@ -133,6 +140,7 @@ OTHER_MODEL: dict[str, Predicate] = {
 
 WRONG: dict[str, Predicate] = {
     "sm-zero-fe": zeroed_fixed_effects,
+    "sm-infinite-llf": infinite_loglik,
     "sm-score-sign": score_sign,
     "lme4-column-trap": column_trap,
     "wrong-divisor": wrong_divisor,
@@ -149,6 +157,7 @@ WRONG: dict[str, Predicate] = {
 
 STATEMENTS: dict[str, Predicate] = {
     "sm-mutated-model": mutated_model,
+    "sm-infinite-llf": infinite_loglik,
     "sm-llf-conditioning": ill_conditioned_loglik,
     "lme4-normal-equations": normal_equations,
     "criterion-constant": criterion_constant,
@@ -165,6 +174,7 @@ NUMERICAL_DF: dict[str, Predicate] = {
 
 EXPLAINING: dict[str, Predicate] = {
     "flat-optimum": flat_optimum,
+    "lme4-normal-equations": rounded_at_the_optimum,
 }
 """Why numbers differ between two fits at the optimum."""
 

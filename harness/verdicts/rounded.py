@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from harness.cases.design import Design
+from harness.engines.base import Fit
 from harness.referee.lmertest_recipe import rounding_of_lme4
-from harness.verdicts.seen import Seen, misstated
+from harness.verdicts.audit import Audit
+from harness.verdicts.seen import Seen
+from harness.verdicts.tolerances import load_tolerances
 
 _FACTOR = 10.0
 """The model gives the order of an error bound, which no single rounding exceeds by more."""
@@ -46,29 +50,66 @@ def _effects(design: Design) -> int:
 
 
 def normal_equations(seen: Seen) -> str | None:
-    """Hold when lme4's log-likelihood or fixed effects are off by what its equations round.
+    """Hold when lme4's log-likelihood, fixed effects or SE are off by what its equations round.
 
     It solves normal equations in the columns as they are. With a predictor whose spread is tiny
     beside its distance from zero their condition number eats the digits: of log |X'V^-1 X| in the
-    REML criterion, and of the coefficients.
+    REML criterion, of the coefficients and of their standard errors.
     """
     design = seen.case.design
+    if _effects(design) > _COLUMNS:
+        return None
     for fit, audit in seen.pairs():
-        astray = not audit.gls_distance <= 1e-3
-        if fit.engine != "lme4" or not (misstated(audit) or astray) or _effects(design) > _COLUMNS:
+        if fit.engine != "lme4" or audit.loglik_error is None or not audit.theta:
             continue
-        if audit.loglik_error is None or not audit.theta:
+        off = _Off(abs(audit.loglik_error), audit.gls_distance, _errors_off(fit, audit))
+        if not off.matters(fit, audit):
             continue
         deviance, relative, outcome = rounding_of_lme4(
             design, np.array(audit.theta), math.sqrt(fit.residual_variance)
         )
-        distance = relative * outcome
-        explained = 2.0 * abs(audit.loglik_error) <= _FACTOR * deviance
-        if explained and audit.gls_distance <= max(1e-3, _FACTOR * distance):
+        model = _Off(deviance / 2.0, relative * outcome, relative)
+        if off.within(model):
             return (
-                f"{fit.engine}: log-likelihood off by {audit.loglik_error:.2g}, fixed effects by "
-                f"{audit.gls_distance:.2g} SE; its normal equations, of condition "
-                f"{relative / np.finfo(float).eps:.1g}, round the log-likelihood by "
-                f"{deviance / 2.0:.1g} and fixed effects by {distance:.1g} SE"
+                f"{fit.engine}: log-likelihood off by {off.loglik:.2g}, fixed effects by "
+                f"{off.estimate:.2g} SE, SE by {off.se:.2g} of it; its normal equations, of "
+                f"condition {relative / np.finfo(float).eps:.1g}, round these by "
+                f"{model.loglik:.1g}, {model.estimate:.1g} and {model.se:.1g}"
             )
     return None
+
+
+@dataclass(frozen=True)
+class _Off:
+    """How far a fit's numbers are from those of its own point, or may be by rounding."""
+
+    loglik: float
+    estimate: float
+    se: float
+
+    def matters(self, fit: Fit, audit: Audit) -> bool:
+        """Whether one of them is beyond the tolerance of the setting."""
+        table = load_tolerances()
+        singular = audit.certificate == "boundary optimum"
+        return any(
+            not value <= table[quantity].at(fit.setting, singular=singular)
+            for quantity, value in (
+                ("loglik", self.loglik),
+                ("estimate", self.estimate),
+                ("se", self.se),
+            )
+        )
+
+    def within(self, model: _Off) -> bool:
+        return (
+            self.loglik <= _FACTOR * model.loglik
+            and self.estimate <= _FACTOR * model.estimate
+            and self.se <= _FACTOR * model.se
+        )
+
+
+def _errors_off(fit: Fit, audit: Audit) -> float:
+    pairs = zip(fit.coefficients, audit.coefficients, strict=False)
+    return max(
+        (abs(own.se / fair.se - 1.0) for own, fair in pairs if own.se and fair.se), default=0.0
+    )

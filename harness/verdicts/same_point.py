@@ -88,12 +88,21 @@ def as_near_as_their_gaps(seen: Seen) -> str | None:
     At an interior optimum the variances have to be within the distance that the gaps allow; on the
     boundary the deviance is not quadratic, and the gaps themselves have to do.
     """
+    if not all(true_to_itself(seen, fit, audit) for fit, audit in seen.pairs()):
+        return None
+    near = points_near(seen)
+    return None if near is None else f"{near}; each engine's numbers are those of its point"
+
+
+def points_near(seen: Seen) -> str | None:
+    """Hold when both fits are at the optimum, and their variances no farther apart than the gaps.
+
+    What the engines print beside their variances does not count here.
+    """
     pairs = seen.pairs()
     if len(pairs) != 2 or not all(
         audit.certificate in ("interior optimum", "boundary optimum") for _, audit in pairs
     ):
-        return None
-    if not all(true_to_itself(seen, fit, audit) for fit, audit in pairs):
         return None
     (left, one), (right, two) = pairs
     size = abs(two.loglik) * 2.0 + right.n_obs
@@ -103,7 +112,7 @@ def as_near_as_their_gaps(seen: Seen) -> str | None:
     )
     gaps = f"gaps {left.engine} {max(one.gap, 0.0):.2g} and {right.engine} {max(two.gap, 0.0):.2g}"
     if one.certificate == "boundary optimum":
-        return f"{gaps} in deviance, on the boundary; each engine's numbers are those of its point"
+        return f"{gaps} in deviance, on the boundary"
     farthest = max(
         (
             abs(a.covariance[i][i] - b.covariance[i][i]) / error
@@ -116,7 +125,7 @@ def as_near_as_their_gaps(seen: Seen) -> str | None:
         return None
     return (
         f"{gaps} in deviance allow variances {reach:.2g} asymptotic SE apart, they are "
-        f"{farthest:.2g}; each engine's numbers are those of its point"
+        f"{farthest:.2g}"
     )
 
 

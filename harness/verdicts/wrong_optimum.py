@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from harness.cases.design import Design
@@ -78,6 +80,19 @@ def zeroed_fixed_effects(seen: Seen) -> str | None:
             return f"{', '.join(zeros)} exactly 0, {away}; {null}"
         if _within_groups(seen.case.design, fit):
             return f"fixed effects as at an infinite covariance, {away}; {null}"
+    return None
+
+
+def infinite_loglik(seen: Seen) -> str | None:
+    """Hold when statsmodels states an infinite log-likelihood at a covariance of exactly zero."""
+    for fit, audit in seen.pairs():
+        if fit.engine != "statsmodels" or fit.loglik is None or not math.isinf(fit.loglik):
+            continue
+        if not any(np.any(np.array(term.covariance)) for term in fit.random):
+            return (
+                f"{fit.engine}: log-likelihood {fit.loglik:g} at a covariance of exactly zero, "
+                f"fixed effects {audit.gls_distance:.2g} SE from the GLS estimates there"
+            )
     return None
 
 
