@@ -66,7 +66,10 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     if optimality(best).singular:
         others.append(_scaled_identity(likelihood, 0.2))
     for start in others:
-        found = _newton(likelihood, start)
+        try:
+            found = _newton(likelihood, start)
+        except np.linalg.LinAlgError:  # so far out that rounding leaves no information
+            continue
         if found.deviance() < best.deviance():
             best = found
     runs = 1 + len(others)
@@ -145,7 +148,10 @@ def _line_search(
 ) -> tuple[Point | None, float]:
     """Return the first point along a halved step that lies lower, and the share of the step."""
     for halving in range(30):
-        moved = likelihood.at(point.theta + step * 0.5**halving)
+        try:
+            moved = likelihood.at(point.theta + step * 0.5**halving)
+        except np.linalg.LinAlgError:  # too far out to evaluate
+            continue
         if moved.deviance() < value:
             return moved, 0.5**halving
     return None, 0.0

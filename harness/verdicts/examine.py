@@ -71,9 +71,18 @@ def point_of(likelihood: Likelihood, fit: Fit) -> Point | None:
     information on a fixed effect.
     """
     try:
-        return _point(likelihood, fit)
+        point = _point(likelihood, fit)
+        return point if point is None or _has_information(point) else None
     except np.linalg.LinAlgError:
         return None
+
+
+def _has_information(point: Point) -> bool:
+    """Whether every fixed effect has a variance above what rounding leaves of it."""
+    inner, _ = point.conditioned()
+    m = inner.likelihood.products.basis.m
+    variances = np.einsum("ij,jk,ik->i", m, inner.c, m)
+    return bool((variances > 0.0).all() and np.isfinite(variances).all())
 
 
 def _point(likelihood: Likelihood, fit: Fit) -> Point | None:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from harness.cases.recipes import Recipe, build
 from harness.conformance.judged import judge
+from harness.conformance.properties import PROPERTIES
 from harness.conformance.transformations import predictor_rescaled
 from harness.engines.referee import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -55,6 +56,23 @@ def test_a_runaway_variance_is_held_against_the_likelihood_that_is_stated_for_it
     # One that states no lower log-likelihood is not known to have stopped short.
     claims = replace(fit, loglik=right.loglik)
     assert judge(far, claims, right).seen.left_audit.certificate == "outside the parameter space"
+
+
+def test_a_slope_in_thousands_of_millions_is_checked_to_the_end():
+    """Fits from which rounding leaves no information on a fixed effect have no standard errors."""
+    recipe = Recipe(
+        shape="slope",
+        criterion="ML",
+        sizes=(3, 3, 3, 3),
+        ratios=(0.1, 0.1),
+        x="within",
+        effect=0.0,
+        x_power=6,
+        seed=2926562089,
+    )
+    outcome = PROPERTIES["metamorphic.x-affine"].check(StatsmodelsEngine(), build(recipe).case)
+    assert outcome.status == "fails"
+    assert "stopped-short" in outcome.causes
 
 
 def test_p_values_that_underflow_are_equal():
