@@ -1,6 +1,8 @@
 """The suite on statsmodels against lme4: today's truth, with R and without."""
 
+import gzip
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +62,24 @@ def test_cases_that_are_not_stored_are_named(tmp_path):
         **without_r(tmp_path),
     )
     assert "cases have no stored result of lme4 and were checked without it: gen/" in found.stdout
+
+
+@pytest.mark.r
+def test_a_stored_result_that_r_no_longer_gives_is_reported(tmp_path):
+    """The suite with the referee in statsmodels' place, on one case whose stored fit is altered."""
+    arguments = (
+        *("--engine", "referee", "--property", "parity", "--max-examples", 1),
+        *("--no-keep", "--expectations", EXPECTATIONS),
+    )
+    packed = tmp_path / "stored.jsonl.gz"
+    made = conformance(tmp_path, *arguments, "--pack", packed)
+    assert made.returncode == 0, made.stdout + made.stderr
+    verified = conformance(tmp_path, *arguments, "--verify-stored", "--stored", packed)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    text = gzip.decompress(packed.read_bytes()).decode()
+    altered = re.sub(r'"loglik":(-?\d)', r'"loglik":\g<1>1', text)
+    assert altered != text
+    packed.write_bytes(gzip.compress(altered.encode()))
+    found = conformance(tmp_path, *arguments, "--verify-stored", "--stored", packed)
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "loglik" in found.stdout
