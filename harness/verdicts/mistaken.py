@@ -38,12 +38,13 @@ def _likelihood(seen: Seen) -> Likelihood:
     return Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
 
 
-def _rights(seen: Seen, audit: Audit, covariances: Sequence[Array], sigma2: float) -> float | None:
+def _rights(
+    likelihood: Likelihood, audit: Audit, covariances: Sequence[Array], sigma2: float
+) -> float | None:
     """Return what is left of a fit's gap at other variances; None when that is more than allowed.
 
     What is left has to be within the default tolerance and a hundredth of what there was.
     """
-    likelihood = _likelihood(seen)
     try:
         theta = likelihood.theta([c / sigma2 for c in covariances])
         value = likelihood.at(theta).deviance(math.sqrt(sigma2))
@@ -64,13 +65,14 @@ def wrong_divisor(seen: Seen) -> str | None:
     if seen.case.model.criterion != "REML":
         return None
     for fit, audit in _wrong(seen):
+        likelihood = _likelihood(seen)
         right = fit.residual_variance * n / (n - p)
         everything = [c * n / (n - p) for c in _covariances(fit)]
         for what, covariances in (
             ("its residual variance is", _covariances(fit)),
             ("its variances are", everything),
         ):
-            left = _rights(seen, audit, covariances, right)
+            left = _rights(likelihood, audit, covariances, right)
             if left is not None:
                 return (
                     f"{fit.engine}: {what} (n - p) / n = {n - p}/{n} of what they should be; by "
@@ -83,8 +85,9 @@ def wrong_divisor(seen: Seen) -> str | None:
 def swapped_variances(seen: Seen) -> str | None:
     """Hold when two variances, of a term or of two terms, are in each other's place."""
     for fit, audit in _wrong(seen):
+        likelihood = _likelihood(seen)
         for what, covariances in _swaps(fit):
-            left = _rights(seen, audit, covariances, fit.residual_variance)
+            left = _rights(likelihood, audit, covariances, fit.residual_variance)
             if left is not None:
                 return (
                     f"{fit.engine}: with {what} exchanged the deviance comes from {audit.gap:.2g} "
@@ -94,7 +97,7 @@ def swapped_variances(seen: Seen) -> str | None:
             own = fit.random[0].covariance[0][0]
             if own > 0.0:
                 residual = np.full((1, 1), fit.residual_variance)
-                left = _rights(seen, audit, [residual], own)
+                left = _rights(likelihood, audit, [residual], own)
                 if left is not None:
                     return (
                         f"{fit.engine}: with the variances of {fit.random[0].group} and of the "
@@ -125,6 +128,7 @@ def _swaps(fit: Fit) -> Iterator[tuple[str, list[Array]]]:
 def covariance_sign(seen: Seen) -> str | None:
     """Hold when the covariances of an effect with the others have the wrong sign."""
     for fit, audit in _wrong(seen):
+        likelihood = _likelihood(seen)
         for t, term in enumerate(fit.random):
             if len(term.names) < 2:
                 continue
@@ -132,7 +136,7 @@ def covariance_sign(seen: Seen) -> str | None:
                 changed = _covariances(fit)
                 signs = np.where(np.arange(len(term.names)) == i, -1.0, 1.0)
                 changed[t] = changed[t] * np.outer(signs, signs)
-                left = _rights(seen, audit, changed, fit.residual_variance)
+                left = _rights(likelihood, audit, changed, fit.residual_variance)
                 if left is not None:
                     return (
                         f"{fit.engine}: with the opposite sign of the covariances of {name} for "
@@ -145,6 +149,7 @@ def covariance_sign(seen: Seen) -> str | None:
 def kept_off_boundary(seen: Seen) -> str | None:
     """Hold when a variance is above zero, and the fit is right with it at zero."""
     for fit, audit in _wrong(seen):
+        likelihood = _likelihood(seen)
         own = _covariances(fit)
         for t, term in enumerate(fit.random):
             values, vectors = np.linalg.eigh(own[t])
@@ -153,8 +158,8 @@ def kept_off_boundary(seen: Seen) -> str | None:
                 changed = list(own)
                 changed[t] = (vectors * kept) @ vectors.T
                 # What the term leaves goes to the residuals, by the likelihood's own profile.
-                sigma2 = _profiled(seen, changed, fit.residual_variance)
-                left = _rights(seen, audit, changed, sigma2)
+                sigma2 = _profiled(likelihood, changed, fit.residual_variance)
+                left = _rights(likelihood, audit, changed, sigma2)
                 if left is not None:
                     smallest = float(values[rank]) / fit.residual_variance
                     return (
@@ -165,8 +170,7 @@ def kept_off_boundary(seen: Seen) -> str | None:
     return None
 
 
-def _profiled(seen: Seen, covariances: Sequence[Array], sigma2: float) -> float:
-    likelihood = _likelihood(seen)
+def _profiled(likelihood: Likelihood, covariances: Sequence[Array], sigma2: float) -> float:
     try:
         point = likelihood.at(likelihood.theta([c / sigma2 for c in covariances]))
     except (ValueError, np.linalg.LinAlgError):
