@@ -149,7 +149,6 @@ def check(tmp_path, count, kills, seed):
     quiet, path = tmp_path / "quiet.jsonl", tmp_path / "chaos.jsonl"
     run_to_file(campaign(count), quiet)
     harms = run_in_chaos(path, tmp_path / "alone.py", count, kills, seed)
-    assert set(KINDS) <= set(harms)
     assert harms.count("kill parent") == len(kills)
     assert [c.id for c in read_records(path).cases] == [f"case/{i}" for i in range(count)]
     assert first_difference(quiet, path) == ""
@@ -158,10 +157,12 @@ def check(tmp_path, count, kills, seed):
 
 @pytest.mark.slow
 def test_a_run_in_chaos_gives_the_records_of_a_quiet_one(tmp_path):
-    check(tmp_path, 40, kills=(), seed=1)
+    harms = check(tmp_path, 40, kills=(), seed=1)
+    assert len(set(harms)) >= 2  # which of them come by then is up to the machine
 
 
 @pytest.mark.study
 def test_three_hundred_cases_in_chaos_give_the_records_of_a_quiet_run(tmp_path):
     harms = check(tmp_path, 300, kills=(100, 200), seed=2)
+    assert set(KINDS) <= set(harms)
     assert len(harms) >= 20

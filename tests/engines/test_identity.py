@@ -159,7 +159,9 @@ def test_python_packages_count_with_their_files(monkeypatch):
     before = engine_identity(StatsmodelsEngine())
     assert before["statsmodels"].startswith(f"{metadata.version('statsmodels')} (")
     assert {"numpy", "scipy", "pandas", "patsy", "Python", "processor"} <= set(before)
-    original = metadata.PathDistribution.read_text
+    # A package may have put importlib_metadata's own distributions before the standard library's.
+    kind = type(metadata.distribution("statsmodels"))
+    original = kind.read_text
 
     def patched(self, name):
         text = original(self, name)
@@ -167,7 +169,7 @@ def test_python_packages_count_with_their_files(monkeypatch):
             return text.replace("mixed_linear_model.py,sha256=", "mixed_linear_model.py,sha256=x")
         return text
 
-    monkeypatch.setattr(metadata.PathDistribution, "read_text", patched)
+    monkeypatch.setattr(kind, "read_text", patched)
     identity._distribution.cache_clear()
     after = engine_identity(StatsmodelsEngine())
     identity._distribution.cache_clear()
