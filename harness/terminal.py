@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.campaign.excerpt import Excerpt
 from harness.campaign.records import CaseRecord
 from harness.cases.ladder import Rung
 from harness.cases.spelling import lme4_formula
 from harness.doctor import Check
 from harness.engines.base import Failure, Fit
+from harness.readers.excerpt import Excerpt
 from harness.report.words import headline_of, headline_of_properties
 from harness.verdicts.comparison import Comparison
 from harness.verdicts.known import load_known

@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 
 from harness.campaign.glance import Glance, glance
-from harness.campaign.summary import is_unexplained
 from harness.campaign.worker_process import Done
 from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
+from harness.verdicts.verdict import is_unexplained
 
 
 @dataclass

@@ -13,7 +13,7 @@ from harness.commands.running import open_both
 from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
 
 if TYPE_CHECKING:
-    from harness.campaign.bundle import Bundle, ScriptRun
+    from harness.bundle.write import Bundle, ScriptRun
     from harness.cases.anonymise import Key
 
 _folder = click.argument("folder", type=click.Path(path_type=Path))
@@ -71,7 +71,7 @@ def make(
     \b
     lmm-parity bundle make sleep.csv "Reaction ~ Days + (Days | Subject)" --out sleep-issue
     """
-    from harness.campaign.bundle import require_free, write_bundle
+    from harness.bundle.write import require_free, write_bundle
     from harness.campaign.run import Plan, run
     from harness.numbers import encode
     from harness.progress import progress
@@ -106,7 +106,7 @@ def run_again(folder: Path, as_json: bool, quiet: bool) -> None:
 
     Exit codes: 0 they do, 1 one of them does not, 2 not a bundle, 3 one could not be run.
     """
-    from harness.campaign.bundle_rerun import rerun
+    from harness.bundle.rerun import rerun
     from harness.numbers import encode
 
     found = rerun(folder)
@@ -129,7 +129,7 @@ def run_again(folder: Path, as_json: bool, quiet: bool) -> None:
 @options.quiet
 def show(folder: Path, opening: bool, quiet: bool) -> None:
     """Print the issue text of a bundle."""
-    from harness.campaign.bundle import ISSUE, read_manifest
+    from harness.bundle.write import ISSUE, read_manifest
 
     read_manifest(folder)
     path = folder / ISSUE
@@ -174,7 +174,7 @@ def _print_made(made: Bundle, key_file: Path | None) -> None:
 
 
 def _state(made: Bundle, entry: ScriptRun) -> str:
-    from harness.campaign.bundle import ENGINES
+    from harness.bundle.write import ENGINES
     from harness.engines.base import Failure
 
     if entry.problem:

@@ -14,11 +14,11 @@ from harness.commands import options
 from harness.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
 
 if TYPE_CHECKING:
-    from harness.campaign.judged import Judgement
     from harness.campaign.records import Header
     from harness.campaign.worker_process import Done
     from harness.conformance.expectations import Expectation
     from harness.conformance.suite import Suite
+    from harness.readers.judged import Judgement
 
 RECORDS, PAGE = "conformance.jsonl", "conformance.html"
 
@@ -322,10 +322,10 @@ def _hand_out(
     annotations: bool,
 ) -> None:
     """Write what CI systems read."""
-    from harness.campaign.annotations import annotation_lines
-    from harness.campaign.badge import badge as badge_json
-    from harness.campaign.job_summary import job_summary
-    from harness.campaign.junit import junit_xml
+    from harness.readers.annotations import annotation_lines
+    from harness.readers.badge import badge as badge_json
+    from harness.readers.job_summary import job_summary
+    from harness.readers.junit import junit_xml
 
     if junit is not None:
         _write(junit, junit_xml(judgement, header))

@@ -40,9 +40,9 @@ def fit(
     lmm-parity fit sleep.csv "Reaction ~ Days + (Days | Subject)"
     """
     from harness.campaign.run import Plan, run
-    from harness.campaign.summary import summarize
     from harness.numbers import encode
     from harness.progress import progress
+    from harness.readers.summary import summarize
     from harness.terminal import print_case
 
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)

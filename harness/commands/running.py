@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from harness.campaign.setup import Setup
     from harness.campaign.sources import Source
-    from harness.campaign.summary import Summary
     from harness.engines.base import Engine
+    from harness.readers.summary import Summary
 
 
 def exit_code(summary: Summary) -> int:

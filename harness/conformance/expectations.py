@@ -21,9 +21,9 @@ from typing import get_args
 
 import msgspec
 
-from harness.campaign.judged import Judged, Judgement, Standing, fails
 from harness.engines.base import Setting
 from harness.errors import BadInput
+from harness.readers.judged import Judged, Judgement, Standing, fails
 from harness.verdicts.known import load_known
 from harness.verdicts.property_outcome import PropertyOutcome
 from harness.verdicts.verdict import VerdictClass

@@ -16,7 +16,7 @@ from harness.conformance.suite import Suite, all_kept, suite_of
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from harness.campaign.judged import Judgement
+    from harness.readers.judged import Judgement
 
 _SUITE = pytest.StashKey[Suite]()
 _RUNNING = pytest.StashKey[Running]()
@@ -155,7 +155,7 @@ def pytest_terminal_summary(
     running = config.stash.get(_RUNNING, None)
     if running is None or not running.done:
         return
-    from harness.campaign.judged import by_kind, why_expected
+    from harness.readers.judged import by_kind, why_expected
 
     judgement = _judged(config)
     terminalreporter.section("lmm-parity")

@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 
 import harness
+from harness.bundle.data import csv_text, missing_mark
 from harness.campaign import provenance
-from harness.campaign.bundle_data import csv_text, missing_mark
 from harness.cases.case import Case
 from harness.cases.datasets import Dataset
 from harness.cases.ladder import Rung

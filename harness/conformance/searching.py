@@ -17,7 +17,6 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, Verbosity
 
-from harness.campaign.judged import fails
 from harness.campaign.open_engines import OpenEngines, open_engines
 from harness.campaign.provenance import versions
 from harness.cases.ladder import Rung
@@ -29,6 +28,7 @@ from harness.conformance.remembered import Remembered
 from harness.conformance.shown import failure_text
 from harness.conformance.suite import Suite, shown_path
 from harness.conformance.tasks import outcome_of
+from harness.readers.judged import fails
 from harness.verdicts.property_outcome import PropertyOutcome
 
 _REMEMBERED = 4096

@@ -9,7 +9,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.campaign.judged import (
+from harness.cases.ladder import Rung
+from harness.cases.spelling import lme4_formula
+from harness.cases.table import FactorColumn, Table
+from harness.readers.judged import (
     Judged,
     Judgement,
     by_kind,
@@ -20,9 +23,6 @@ from harness.campaign.judged import (
     titled,
     why_expected,
 )
-from harness.cases.ladder import Rung
-from harness.cases.spelling import lme4_formula
-from harness.cases.table import FactorColumn, Table
 from harness.verdicts.property_outcome import PropertyOutcome
 
 MOST_ROWS = 30

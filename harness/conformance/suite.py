@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.campaign.bundle import write_bundle
+from harness.bundle.write import write_bundle
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import cores, run_campaign
 from harness.campaign.glance import Glance
-from harness.campaign.judged import Judged, Judgement, by_kind
 from harness.campaign.open_engines import open_engines
 from harness.campaign.records import Header
 from harness.campaign.run import Plan, run
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard
-from harness.campaign.stream import RecordStream
 from harness.campaign.worker_process import Done
 from harness.cases.recipe_draw import collect
 from harness.cases.recipes import Recipe, build
@@ -38,6 +36,8 @@ from harness.engines.base import Failure
 from harness.engines.packed import PackedStore
 from harness.errors import BadInput
 from harness.numbers import decode
+from harness.readers.judged import Judged, Judgement, by_kind
+from harness.readers.stream import RecordStream
 from harness.resources import fixture
 from harness.verdicts.property_outcome import PropertyOutcome
 

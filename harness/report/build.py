@@ -15,10 +15,10 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.campaign.excerpt import Excerpt, read_excerpt, whole
 from harness.campaign.records import Run
-from harness.campaign.summary import severity
 from harness.errors import BadInput
+from harness.readers.excerpt import Excerpt, read_excerpt, whole
+from harness.readers.summary import severity
 from harness.report import causes, format, words
 from harness.report.cards import card
 from harness.report.causes import Explanation

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.campaign.records import CaseRecord
-from harness.campaign.summary import main_verdict
 from harness.engines.base import Failure, Fit, Message
+from harness.readers.summary import main_verdict
 from harness.report import words
 from harness.report.certificates import Certificate, Finding, certificate, findings
 from harness.report.certified import ScoredTable, scored_table

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.campaign.excerpt import Excerpt
-from harness.campaign.summary import Summary
+from harness.readers.excerpt import Excerpt
+from harness.readers.summary import Summary
 from harness.report import words
 from harness.report.context import Context, Link
 from harness.report.format import count, number, printed_number

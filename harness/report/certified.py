@@ -11,8 +11,8 @@ from decimal import Decimal, InvalidOperation
 from markupsafe import Markup
 
 from harness.campaign.records import CaseRecord, Run
-from harness.campaign.summary import main_verdict
 from harness.engines.base import Setting
+from harness.readers.summary import main_verdict
 from harness.report import words
 from harness.report.context import Context
 from harness.report.format import (

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.campaign.summary import PropertyCount, Summary
+from harness.readers.summary import PropertyCount, Summary
 from harness.report.context import Context, Link
 from harness.report.format import ABSENT, count, short
 from harness.verdicts.property_outcome import PropertyOutcome, Status

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.campaign.excerpt import Excerpt
-from harness.campaign.summary import Summary
+from harness.readers.excerpt import Excerpt
+from harness.readers.summary import Summary
 from harness.report.format import count, share
 from harness.report.summary import TallyRow, tally
 

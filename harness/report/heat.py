@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.campaign.records import Run
-from harness.campaign.summary import main_verdict
+from harness.readers.summary import main_verdict
 from harness.report import words
 from harness.report.context import Badge, Context
 from harness.report.format import (

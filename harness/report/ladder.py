@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.campaign.records import CaseRecord, Run
-from harness.campaign.summary import main_verdict
 from harness.engines.base import Coefficient, Failure, Fit, Setting
+from harness.readers.summary import main_verdict
 from harness.report import words
 from harness.report.certificates import Finding, finding
 from harness.report.context import Badge, Context, reason

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.campaign.distribution import Digits
-from harness.campaign.excerpt import Excerpt
-from harness.campaign.summary import Summary
 from harness.engines.base import Setting
+from harness.readers.distribution import Digits
+from harness.readers.excerpt import Excerpt
+from harness.readers.summary import Summary
 from harness.report import axes, words
 from harness.report.causes import Explanation
 from harness.report.context import Context, Link

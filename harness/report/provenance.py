@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.campaign.excerpt import Excerpt
 from harness.campaign.records import CaseRecord, Run
 from harness.engines.base import Fit
+from harness.readers.excerpt import Excerpt
 from harness.report import axes, words
 from harness.report.format import count, seconds
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.campaign.records import CaseRecord
-from harness.campaign.summary import main_verdict
+from harness.readers.summary import main_verdict
 from harness.report import words
 from harness.verdicts.verdict import VerdictClass
 

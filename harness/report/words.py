@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.campaign.summary import Blamed, PropertyCount
+from harness.readers.summary import Blamed, PropertyCount
 from harness.report.format import count
 from harness.verdicts.audit import Certificate
 from harness.verdicts.property_outcome import Status

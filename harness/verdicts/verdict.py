@@ -50,6 +50,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...] = ()
 
 
+def is_unexplained(verdict: Verdict) -> bool:
+    """Return whether a verdict is a disagreement without a cause.
+
+    A failure whose only cause is the engine's own error is not explained by it.
+    """
+    return verdict.verdict in ("UNEXPLAINED", "DATA_MISMATCH") or (
+        verdict.verdict == "FAILED" and set(verdict.causes) <= {"engine-error"}
+    )
+
+
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """Two quantities under one name: not a disagreement, but printed differently by definition.
 

@@ -8,8 +8,8 @@ import pytest
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.dask_executor import dask_place
 from harness.campaign.records import read_records
-from harness.campaign.same_results import first_difference
 from harness.errors import EnvironmentProblem
+from harness.readers.same_results import first_difference
 from tests.campaign.stubs import Numbered, setup_of, slow_task, small_rungs
 
 distributed = pytest.importorskip("distributed")

@@ -10,11 +10,11 @@ from harness.campaign.campaign_file import Campaign, run_to_file
 from harness.campaign.case_task import case_task, unfinished_case
 from harness.campaign.driver import run_campaign
 from harness.campaign.records import read_records
-from harness.campaign.same_results import first_difference
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Ladder, Shard
 from harness.campaign.workers import Refused, close_workers
 from harness.errors import BadInput, EnvironmentProblem
+from harness.readers.same_results import first_difference
 from tests.campaign.stubs import (
     Numbered,
     quick_task,

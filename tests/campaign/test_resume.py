@@ -15,11 +15,11 @@ from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import start_workers
 from harness.campaign.records import RecordWriter, read_records
 from harness.campaign.resume import header_in
-from harness.campaign.same_results import first_difference
 from harness.campaign.shards import merge
 from harness.campaign.sources import Shard
 from harness.errors import BadInput, EnvironmentProblem
 from harness.numbers import encode
+from harness.readers.same_results import first_difference
 from tests.campaign.stubs import Numbered, quick_task, setup_of, slow_task
 
 COUNT = 12

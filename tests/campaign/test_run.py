@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from harness.campaign.run import Plan, run
-from harness.campaign.same_results import timeless
 from harness.cases.ladder import full_ladder, select
 from harness.engines.base import Failure
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.numbers import encode
+from harness.readers.same_results import timeless
 
 pytestmark = pytest.mark.r
 

@@ -11,11 +11,11 @@ import pytest
 
 from harness.campaign.driver import run_campaign, start_workers
 from harness.campaign.records import CaseRecord
-from harness.campaign.same_results import timeless
 from harness.campaign.workers import close_workers
 from harness.engines.base import Fit
 from harness.errors import BadInput
 from harness.numbers import decode
+from harness.readers.same_results import timeless
 from tests.campaign.stubs import Numbered, broken_task, failures, setup_of, small_rungs
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.campaign.bundle import anonymised
+from harness.bundle.write import anonymised
 from harness.campaign.run import Plan, run
 from harness.cases.anonymise import STRENGTHS, anonymisations, anonymise, rename_columns
 from harness.cases.case import Case

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from harness import cli
-from harness.campaign import bundle as bundles
-from harness.campaign.bundle_scripts import Ran
+from harness.bundle.scripts import Ran
+from harness.bundle import write as bundles
 from harness.engines import registry
 from harness.engines.lme4 import Lme4Engine
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from harness import cli
-from harness.campaign.tables import TABLES
 from harness.commands.export import TABLE_NAMES
+from harness.readers.tables import TABLES
 from tests.report import many
 
 

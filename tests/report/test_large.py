@@ -10,10 +10,10 @@ from collections import Counter
 
 import pytest
 
-from harness.campaign import excerpt as excerpt_module
-from harness.campaign.excerpt import read_excerpt
 from harness.campaign.records import RecordWriter
 from harness.errors import BadInput
+from harness.readers import excerpt as excerpt_module
+from harness.readers.excerpt import read_excerpt
 from harness.report import build
 from harness.report.build import PAGE_BYTES, render, render_excerpt, report_file
 from harness.report.words import times

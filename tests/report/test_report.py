@@ -7,10 +7,10 @@ import msgspec
 import pytest
 import sample
 
-from harness.campaign.excerpt import whole as excerpt_of
 from harness.campaign.records import Run
 from harness.engines.base import Failure, Fit
 from harness.numbers import decode, encode
+from harness.readers.excerpt import whole as excerpt_of
 from harness.report import words
 from harness.report.build import render, write_report
 

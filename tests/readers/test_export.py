@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign import export as module
-from harness.campaign.export import export, table_in_words
+from harness.readers import export as module
 from harness.campaign.records import RecordWriter, read_records
-from harness.campaign.tables import TABLES
 from harness.errors import BadInput, EnvironmentProblem
+from harness.readers.export import export, table_in_words
+from harness.readers.tables import TABLES
 from tests.report import many, sample
 
 DOCS = Path(__file__).parents[2] / "docs" / "records.md"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.campaign.judged import Judgement, by_kind, titled
+from harness.readers.judged import Judgement, by_kind, titled
 
 MOST = 10
 """GitHub shows ten of a kind for a step and drops the rest."""

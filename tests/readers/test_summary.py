@@ -7,11 +7,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.campaign import summary as summary_module
-from harness.campaign.distribution import Digits, Worst
 from harness.campaign.records import read_records
-from harness.campaign.stream import RecordStream
-from harness.campaign.summary import REST, Summary, main_verdict, summarize
+from harness.readers import summary as summary_module
+from harness.readers.distribution import Digits, Worst
+from harness.readers.stream import RecordStream
+from harness.readers.summary import REST, Summary, main_verdict, summarize
 from tests.report import many, sample
 
 CASES, CHECKS = 1200, 300

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from harness.campaign.judged import (
+from harness.campaign.records import Header
+from harness.readers.judged import (
     Judged,
     Judgement,
     by_kind,
@@ -14,7 +15,6 @@ from harness.campaign.judged import (
     titled,
     why_expected,
 )
-from harness.campaign.records import Header
 
 LIMIT = 1024 * 1024
 """Bytes; GitHub refuses a larger summary."""

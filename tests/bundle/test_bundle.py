@@ -14,20 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.campaign import bundle as bundles
-from harness.campaign import bundle_rerun
-from harness.campaign.bundle import Manifest, anonymised, read_manifest, require_free, write_bundle
-from harness.campaign.bundle_data import bundle_columns, csv_text, missing_mark, number_text
-from harness.campaign.bundle_issue import issue_title
-from harness.campaign.bundle_numbers import Printed, agreement, printed_numbers
-from harness.campaign.bundle_rerun import rerun
-from harness.campaign.bundle_scripts import (
+from harness.bundle import rerun as bundle_rerun
+from harness.bundle import write as bundles
+from harness.bundle.data import bundle_columns, csv_text, missing_mark, number_text
+from harness.bundle.issue import issue_title
+from harness.bundle.numbers import Printed, agreement, printed_numbers
+from harness.bundle.rerun import rerun
+from harness.bundle.scripts import (
     Ran,
     python_script,
     r_script_text,
     r_string,
     run_script,
 )
+from harness.bundle.write import Manifest, anonymised, read_manifest, require_free, write_bundle
 from harness.campaign.records import read_records
 from harness.campaign.run import Plan, run
 from harness.cases.case import Case

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.campaign.bundle_scripts import Ran
+from harness.bundle.scripts import Ran
 from harness.campaign.records import CaseRecord
 from harness.engines.base import Failure, Fit
 from harness.verdicts.lre import lre

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from harness.campaign.judged import Judged, Judgement, by_property, named
 from harness.campaign.records import Header
+from harness.readers.judged import Judged, Judgement, by_property, named
 
 # What XML 1.0 cannot hold even as a character reference (section 2.2 of the recommendation).
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -17,17 +17,17 @@ from pathlib import Path
 
 import msgspec
 
-from harness.campaign import provenance
-from harness.campaign.bundle_data import csv_text
-from harness.campaign.bundle_issue import Shown, issue_text, issue_title
-from harness.campaign.bundle_numbers import unlike_record
-from harness.campaign.bundle_scripts import (
+from harness.bundle.data import csv_text
+from harness.bundle.issue import Shown, issue_text, issue_title
+from harness.bundle.numbers import unlike_record
+from harness.bundle.scripts import (
     PYTHON_SCRIPT,
     R_SCRIPT,
     python_script,
     r_script_text,
     run_script,
 )
+from harness.campaign import provenance
 from harness.campaign.records import CaseRecord, Header, RecordWriter
 from harness.campaign.run import Plan, header_of, run
 from harness.cases.anonymise import Key, anonymisations

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.campaign.bundle import DATA, OUTPUTS, ScriptRun, checksum, read_manifest
-from harness.campaign.bundle_numbers import Printed, agreement, columns, printed_numbers
-from harness.campaign.bundle_scripts import run_script
+from harness.bundle.numbers import Printed, agreement, columns, printed_numbers
+from harness.bundle.scripts import run_script
+from harness.bundle.write import DATA, OUTPUTS, ScriptRun, checksum, read_manifest
 from harness.errors import BadInput
 from harness.verdicts.lre import lre
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness.campaign.judged import Judgement
+from harness.readers.judged import Judgement
 
 
 def badge(judgement: Judgement, engine: str, reference: str) -> str:

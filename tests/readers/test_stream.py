@@ -5,10 +5,10 @@ import tracemalloc
 import pytest
 
 from harness.campaign.records import CaseRecord, read_records
-from harness.campaign.stream import RecordStream
-from harness.campaign.summary import summarize
 from harness.errors import BadInput
 from harness.numbers import encode
+from harness.readers.stream import RecordStream
+from harness.readers.summary import summarize
 from tests.report import many
 
 
@@ -85,7 +85,7 @@ def test_a_record_that_is_there_twice_is_refused_with_its_line(file):
 
 
 def test_ids_with_the_same_hash_are_not_taken_for_one(file, monkeypatch):
-    monkeypatch.setattr("harness.campaign.stream.hash", len, raising=False)
+    monkeypatch.setattr("harness.readers.stream.hash", len, raising=False)
     with RecordStream(file) as stream:
         assert sum(1 for _ in stream) == 55
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from harness.campaign.records import CaseRecord, Run
-from harness.campaign.stream import Place, RecordStream
-from harness.campaign.summary import Summary
 from harness.errors import BadInput
+from harness.readers.stream import Place, RecordStream
+from harness.readers.summary import Summary
 from harness.verdicts.property_outcome import PropertyOutcome
 
 LARGE_CASES = 400

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.campaign.records import CaseRecord, Header
-from harness.campaign.summary import main_verdict
 from harness.engines.base import Coefficient, Failure, Fit
+from harness.readers.summary import main_verdict
 from harness.verdicts.property_outcome import PropertyOutcome
 
 Kind = Literal["text", "integer", "number", "flag"]

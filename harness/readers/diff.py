@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 
 from harness.campaign.records import CaseRecord, Header
-from harness.campaign.stream import RecordStream
 from harness.engines.base import Setting
+from harness.readers.stream import RecordStream
 from harness.verdicts.known import load_known
 from harness.verdicts.property_outcome import PropertyOutcome, Status
 from harness.verdicts.verdict import VerdictClass

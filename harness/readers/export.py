@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.campaign.records import CaseRecord
-from harness.campaign.stream import RecordStream
-from harness.campaign.tables import TABLES, Cell, FlatTable, Row
 from harness.errors import BadInput, EnvironmentProblem
+from harness.readers.stream import RecordStream
+from harness.readers.tables import TABLES, Cell, FlatTable, Row
 
 ROW_GROUP = 20_000
 """Rows of a Parquet row group: what is held in memory at a time."""
@@ -44,7 +44,7 @@ def export(source: Path, target: Path, table: str) -> Exported:
     target : Path
         ``.csv`` or ``.parquet``; replaced only when the whole table is written.
     table : str
-        One of :data:`harness.campaign.tables.TABLES`.
+        One of :data:`harness.readers.tables.TABLES`.
 
     Raises
     ------

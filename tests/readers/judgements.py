@@ -1,7 +1,7 @@
 """Judgements made up for the tests of what CI systems are given."""
 
-from harness.campaign.judged import Judged, Judgement
 from harness.campaign.records import FORMAT, Header
+from harness.readers.judged import Judged, Judgement
 from harness.verdicts.property_outcome import PropertyOutcome
 
 NASTY = 'a<b> & "c" ]]> | `d` \x00\x1b \ud800 \ufffe Größe 温度'

@@ -12,8 +12,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from harness.campaign.bundle_data import bundle_columns, csv_text, missing_mark
-from harness.campaign.bundle_scripts import Ran
+from harness.bundle.data import bundle_columns, csv_text, missing_mark
+from harness.bundle.scripts import Ran
 from harness.campaign.records import CaseRecord, Header
 from harness.cases.case import Case
 from harness.engines.base import Failure, Fit
@@ -247,7 +247,7 @@ def _fenced(text: str, language: str) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("harness.campaign"),
+        loader=PackageLoader("harness.bundle"),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from harness.campaign.distribution import Digits, Worst
 from harness.campaign.records import CaseRecord
-from harness.campaign.stream import Place
 from harness.engines.base import Failure, Setting
+from harness.readers.distribution import Digits, Worst
+from harness.readers.stream import Place
 from harness.verdicts.property_outcome import PropertyOutcome, Status
-from harness.verdicts.verdict import Verdict, VerdictClass
+from harness.verdicts.verdict import Verdict, VerdictClass, is_unexplained
 
 SHAPES = 200
 """Headings (and properties) told apart; a run with more has the rest under :data:`REST`."""
@@ -301,16 +301,6 @@ def main_verdict(case: CaseRecord) -> Verdict:
 def severity(case: CaseRecord) -> int:
     """Return how soon a reader wants to see a case: its worst verdict in any setting."""
     return max(SEVERITY[v.verdict] for v in case.verdicts or (main_verdict(case),))
-
-
-def is_unexplained(verdict: Verdict) -> bool:
-    """Return whether a verdict is a disagreement without a cause.
-
-    A failure whose only cause is the engine's own error is not explained by it.
-    """
-    return verdict.verdict in ("UNEXPLAINED", "DATA_MISMATCH") or (
-        verdict.verdict == "FAILED" and set(verdict.causes) <= {"engine-error"}
-    )
 
 
 def _power_of_two(number: int) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from harness.campaign.records import CaseRecord
-from harness.campaign.stream import RecordStream
 from harness.numbers import encode
+from harness.readers.stream import RecordStream
 from harness.verdicts.property_outcome import PropertyOutcome
 
 

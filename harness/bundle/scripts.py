@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import harness
-from harness.campaign.bundle_data import BundleColumn, bundle_columns, missing_mark
+from harness.bundle.data import BundleColumn, bundle_columns, missing_mark
 from harness.cases.case import Case
 from harness.cases.formula import Name
 from harness.cases.model import column_of
@@ -147,7 +147,7 @@ def _tight_functions() -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("harness.campaign"),
+        loader=PackageLoader("harness.bundle"),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,

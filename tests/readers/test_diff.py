@@ -4,15 +4,15 @@ import math
 
 import pytest
 from msgspec.structs import replace
+from tests.readers.judgements import HEADER, failing, outcome
 
-from harness.campaign.diff import diff
 from harness.campaign.records import RecordWriter
 from harness.campaign.run import Plan, run
 from harness.cases.ladder import full_ladder, select
 from harness.engines.referee import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.errors import BadInput
-from tests.campaign.judgements import HEADER, failing, outcome
+from harness.readers.diff import diff
 
 
 @pytest.fixture(scope="module")
