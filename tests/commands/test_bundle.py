@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from harness import cli
-from harness.bundle.scripts import Ran
 from harness.bundle import write as bundles
+from harness.bundle.scripts import Ran
 from harness.engines import registry
 from harness.engines.lme4 import Lme4Engine
 

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 from msgspec.structs import replace
-from tests.readers.judgements import HEADER, failing, outcome
 
 from harness import cli
 from harness.campaign.records import RecordWriter
+from tests.readers.judgements import HEADER, failing, outcome
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Expectations: which failures they cover, and what is said of those that no longer hold."""
 
 import pytest
-from tests.readers.judgements import failing, outcome
 
 from harness.conformance.expectations import Expectation, judge, read_expectations
 from harness.errors import BadInput
+from tests.readers.judgements import failing, outcome
 
 
 def expectation(**fields):

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.readers.judgements import failing
 
 from harness.cases.recipes import Recipe, build
 from harness.cases.strategies import collect
 from harness.conformance.regressions import DATA, FILE, keep, kept_cases
 from harness.errors import BadInput
+from tests.readers.judgements import failing
 from tests.verdicts.planted import rung_of
 
 

@@ -4,12 +4,12 @@ import json
 import re
 
 import pytest
-from tests.readers.judgements import HEADER, NASTY, failing, judgement
 
 from harness.readers.annotations import annotation_lines
 from harness.readers.badge import badge
 from harness.readers.job_summary import LIMIT, job_summary
 from harness.readers.judged import Judged, Judgement
+from tests.readers.judgements import HEADER, NASTY, failing, judgement
 
 
 def summary(judged):

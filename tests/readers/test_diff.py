@@ -4,7 +4,6 @@ import math
 
 import pytest
 from msgspec.structs import replace
-from tests.readers.judgements import HEADER, failing, outcome
 
 from harness.campaign.records import RecordWriter
 from harness.campaign.run import Plan, run
@@ -13,6 +12,7 @@ from harness.engines.referee import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.errors import BadInput
 from harness.readers.diff import diff
+from tests.readers.judgements import HEADER, failing, outcome
 
 
 @pytest.fixture(scope="module")

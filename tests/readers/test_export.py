@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.readers import export as module
 from harness.campaign.records import RecordWriter, read_records
 from harness.errors import BadInput, EnvironmentProblem
+from harness.readers import export as module
 from harness.readers.export import export, table_in_words
 from harness.readers.tables import TABLES
 from tests.report import many, sample

@@ -3,10 +3,10 @@
 from xml.etree import ElementTree
 
 import pytest
-from tests.readers.judgements import HEADER, NASTY, failing, judgement, outcome
 
 from harness.readers.judged import Judged, Judgement
 from harness.readers.junit import junit_xml
+from tests.readers.judgements import HEADER, NASTY, failing, judgement, outcome
 
 # What the schema of Jenkins' xUnit plugin (junit-10.xsd) allows: children, attributes, required.
 ALLOWED = {
