@@ -51,7 +51,7 @@ from harness.verdicts.other_model import (
     ill_conditioned_loglik,
     mutated_model,
 )
-from harness.verdicts.rounded import beyond_precision, normal_equations
+from harness.verdicts.rounded import beyond_precision, inverted_covariance, normal_equations
 from harness.verdicts.same_point import as_near_as_their_gaps, points_near
 from harness.verdicts.seen import Seen, ranks_in_words
 from harness.verdicts.wrong_optimum import (
@@ -92,9 +92,18 @@ def flat_optimum(seen: Seen) -> str | None:
     return f"deviance above the best point: {gaps}; within tolerance when run tight"
 
 
-def rounded_at_the_optimum(seen: Seen) -> str | None:
+def equations_rounded(seen: Seen) -> str | None:
     """Hold when two fits at one point differ by what lme4's normal equations round."""
     near, rounded = points_near(seen), normal_equations(seen)
+    return None if near is None or rounded is None else f"{rounded}; {near}"
+
+
+def effects_rounded(seen: Seen) -> str | None:
+    """Hold when two fits at one point differ by what statsmodels' inverse of cov_re rounds."""
+    others = {c.quantity for c in seen.outside()} - {"df", "p"}
+    if not others <= {"random_effect", "fitted"}:
+        return None
+    near, rounded = points_near(seen), inverted_covariance(seen)
     return None if near is None or rounded is None else f"{rounded}; {near}"
 
 
@@ -174,7 +183,8 @@ NUMERICAL_DF: dict[str, Predicate] = {
 
 EXPLAINING: dict[str, Predicate] = {
     "flat-optimum": flat_optimum,
-    "lme4-normal-equations": rounded_at_the_optimum,
+    "lme4-normal-equations": equations_rounded,
+    "sm-llf-conditioning": effects_rounded,
 }
 """Why numbers differ between two fits at the optimum."""
 

@@ -11,6 +11,7 @@ from harness.cases.design import Design
 from harness.engines.base import Fit
 from harness.referee.lmertest_recipe import rounding_of_lme4
 from harness.verdicts.audit import Audit
+from harness.verdicts.same_point import modes_at, modes_off
 from harness.verdicts.seen import Seen
 from harness.verdicts.tolerances import load_tolerances
 
@@ -75,6 +76,28 @@ def normal_equations(seen: Seen) -> str | None:
                 f"{off.estimate:.2g} SE, SE by {off.se:.2g} of it; its normal equations, of "
                 f"condition {relative / np.finfo(float).eps:.1g}, round these by "
                 f"{model.loglik:.1g}, {model.estimate:.1g} and {model.se:.1g}"
+            )
+    return None
+
+
+def inverted_covariance(seen: Seen) -> str | None:
+    """Hold when statsmodels' random effects are off by what inverting its cov_re rounds."""
+    for fit, audit in seen.pairs():
+        if fit.engine != "statsmodels" or not audit.theta:
+            continue
+        modes = modes_at(seen, audit)
+        off = modes_off(seen, fit, modes)
+        size = max(
+            float(np.abs(m * np.sqrt((term.z**2).mean(axis=0))).max())
+            for term, m in zip(seen.case.design.random, modes, strict=True)
+        )
+        condition = max(float(np.linalg.cond(np.array(t.covariance))) for t in fit.random)
+        rounding = _FACTOR * float(np.finfo(float).eps) * condition * size
+        if 1e-6 * size < off <= rounding:
+            sigma = math.sqrt(fit.residual_variance)
+            return (
+                f"{fit.engine}: random effects are off by {off / sigma:.2g} residual SD from those "
+                f"at its own variances; condition of cov_re {condition:.1g}"
             )
     return None
 

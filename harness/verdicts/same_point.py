@@ -10,9 +10,10 @@ them follows.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.engines.base import Coefficient, Fit, RandomTerm
 from harness.referee.conditional_modes import conditional_modes
@@ -57,20 +58,31 @@ def true_to_itself(seen: Seen, fit: Fit, audit: Audit) -> bool:
                 return False
             if not _p_follows(native):
                 return False
+    limit = _tolerance("random_effect", fit, audit) * math.sqrt(fit.residual_variance)
+    modes = modes_at(seen, audit)
+    if not modes_off(seen, fit, modes) <= limit:
+        return False
     design = seen.case.design
-    likelihood = Likelihood(design, reml=seen.case.model.criterion != "ML")
-    sigma = math.sqrt(fit.residual_variance)
-    modes = conditional_modes(likelihood.at(audit.theta))
-    limit = _tolerance("random_effect", fit, audit) * sigma
     fitted = design.x @ np.array([c.estimate for c in fit.coefficients])
-    for term, own, right in zip(design.random, fit.random, modes, strict=True):
+    for term, right in zip(design.random, modes, strict=True):
         fitted = fitted + (term.z * right[term.codes]).sum(axis=1)
-        width = np.sqrt((term.z**2).mean(axis=0))
-        if own.effects is not None and not (
-            np.abs((np.array(own.effects) - right) * width).max() <= limit
-        ):
-            return False
     return not fit.fitted or bool(np.abs(np.array(fit.fitted) - fitted).max() <= limit)
+
+
+def modes_at(seen: Seen, audit: Audit) -> list[NDArray[np.float64]]:
+    """Return the conditional modes at the fit's own variances, a k x q matrix for each term."""
+    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
+    return list(conditional_modes(likelihood.at(audit.theta)))
+
+
+def modes_off(seen: Seen, fit: Fit, modes: Sequence[NDArray[np.float64]]) -> float:
+    """Return the largest error of a predicted random effect, in what it adds to a fitted value."""
+    far = 0.0
+    for term, own, right in zip(seen.case.design.random, fit.random, modes, strict=True):
+        if own.effects is not None:
+            width = np.sqrt((term.z**2).mean(axis=0))
+            far = max(far, float(np.abs((np.array(own.effects) - right) * width).max()))
+    return far
 
 
 def _p_follows(row: Coefficient) -> bool:
