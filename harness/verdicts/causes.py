@@ -52,7 +52,7 @@ from harness.verdicts.other_model import (
     mutated_model,
 )
 from harness.verdicts.rounded import beyond_precision, inverted_covariance, normal_equations
-from harness.verdicts.same_point import as_near_as_their_gaps, points_near
+from harness.verdicts.same_point import as_near_as_their_gaps, points_near, true_to_itself
 from harness.verdicts.seen import Seen, ranks_in_words
 from harness.verdicts.wrong_optimum import (
     column_trap,
@@ -100,8 +100,8 @@ def equations_rounded(seen: Seen) -> str | None:
 
 def effects_rounded(seen: Seen) -> str | None:
     """Hold when two fits at one point differ by what statsmodels' inverse of cov_re rounds."""
-    others = {c.quantity for c in seen.outside()} - {"df", "p"}
-    if not others <= {"random_effect", "fitted"}:
+    others = [(fit, audit) for fit, audit in seen.pairs() if fit.engine != "statsmodels"]
+    if not all(true_to_itself(seen, fit, audit) for fit, audit in others):
         return None
     near, rounded = points_near(seen), inverted_covariance(seen)
     return None if near is None or rounded is None else f"{rounded}; {near}"
