@@ -18,6 +18,7 @@ from harness.engines.base import Fit, RandomTerm
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.verdicts.causes import effects_rounded
 from harness.verdicts.compare import compare
 from harness.verdicts.decide import decide
 from harness.verdicts.definitions import definitions
@@ -269,6 +270,32 @@ def test_lme4_fails_at_its_start_with_a_predictor_in_the_millions(r):
     assert verdict.causes == ("beyond-precision",)
     scaled = build(msgspec.structs.replace(recipe, x_power=0)).case
     assert isinstance(Lme4Engine(r).fit(scaled, "default"), Fit)
+
+
+def test_statsmodels_rounds_random_effects_where_its_covariance_is_nearly_singular(r):
+    recipe = Recipe(
+        shape="interaction-slope",
+        criterion="ML",
+        sizes=(5, 5, 5, 5),
+        ratios=(100.0, 0.1),
+        correlation=-1.0,
+        levels=3,
+        between_factor=True,
+        effect=-3.0,
+        digits=0,
+        x_offset=2000,
+        unused=3,
+        order="interleaved",
+        seed=2988387051,
+    )
+    case = build(recipe).case
+    left, right = StatsmodelsEngine().fit(case, "tight"), Lme4Engine(r).fit(case, "tight")
+    evidence = effects_rounded(seen_of(case, left, right))
+    assert evidence is not None
+    assert evidence.startswith("statsmodels: random effects are off by")
+    # The referee's random effects, at statsmodels' own variances, are not off.
+    same = RefereeEngine().fit(case, "tight")
+    assert effects_rounded(seen_of(case, same, right)) is None
 
 
 def failed(case, r):
