@@ -189,6 +189,8 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, number, code):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Programs in the background of a script ignore SIGINT, and so does what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     for line in process.stdout:
         if json.loads(line).get("done") == 3:
