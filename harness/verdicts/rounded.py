@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.cases.design import Design
 from harness.engines.base import Fit
+from harness.referee.crossproducts import aliased_columns
 from harness.referee.lmertest_recipe import rounding_of_lme4
 from harness.verdicts.audit import Audit
 from harness.verdicts.same_point import modes_at, modes_off
@@ -33,7 +34,8 @@ def beyond_precision(seen: Seen) -> str | None:
     """
     failed = [f.engine for f in seen.failures() if any(said in f.text for said in _ARITHMETIC)]
     design = seen.case.design
-    if not failed or _effects(design) > _COLUMNS:
+    # Dependent columns have no digits in any units: that is another cause.
+    if not failed or _effects(design) > _COLUMNS or aliased_columns(design.x):
         return None
     start = [np.eye(term.z.shape[1])[np.triu_indices(term.z.shape[1])] for term in design.random]
     _, relative, _ = rounding_of_lme4(design, np.concatenate(start), float(design.y.std()))
