@@ -190,7 +190,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, number, code):
         stderr=subprocess.PIPE,
         text=True,
         # Programs in the background of a script ignore SIGINT, and so does what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     for line in process.stdout:
         if json.loads(line).get("done") == 3:
