@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 @click.option("--predictor", metavar="COLUMN", help="Numeric column.")
 @click.option("--group", metavar="COLUMN", help="Grouping factor.")
 @options.out
-@options.jobs
-@options.cached
-@options.engine
-@options.reference
-@options.timeout
-@options.as_json
-@options.quiet
+@options.fitting
 def ladder(
     data: Path | None,
     outcome: str | None,

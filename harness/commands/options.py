@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +69,13 @@ levels = click.option(
     metavar="COLUMN=A,B,C",
     help="Level order of a factor; the first is the reference (repeatable).",
 )
+
+
+def fitting(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what every command that fits many cases takes."""
+    for option in (quiet, as_json, timeout, reference, engine, cached, jobs):
+        command = option(command)
+    return command
 
 
 def own_dataset(path: Path) -> Any:

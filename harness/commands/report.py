@@ -33,13 +33,7 @@ from harness.commands.running import render, run_and_report
     metavar="ID",
     help="With --from: only this case, or those under it (repeatable).",
 )
-@options.jobs
-@options.cached
-@options.engine
-@options.reference
-@options.timeout
-@options.as_json
-@options.quiet
+@options.fitting
 def report(
     out: Path,
     wanted: tuple[str, ...],

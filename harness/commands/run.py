@@ -65,13 +65,7 @@ EXIT_TERMINATED = 143
     metavar="MB",
     help="Megabytes a fit may allocate.",
 )
-@options.jobs
-@options.cached
-@options.engine
-@options.reference
-@options.timeout
-@options.as_json
-@options.quiet
+@options.fitting
 def run(
     ladder: bool,
     rungs: tuple[str, ...],
