@@ -58,7 +58,8 @@ def lmertest_steps(seen: Seen) -> str | None:
     if worst is None:
         return None
     off, left, _ = _against_recipe(seen)
-    if left > max(1e-6, 0.01 * off):
+    # A hundredth of how far they are off, and of lmerTest's own value where that is many times off.
+    if not left <= max(1e-6, 0.01 * min(off, 1.0)):
         return None
     return (
         f"{_at_its_own(worst)}; its steps on the referee's deviance give lmerTest's, to {left:.1g}"
