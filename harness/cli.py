@@ -8,9 +8,7 @@ from importlib import import_module
 import click
 
 from harness import __version__, numerics
-from harness.errors import HarnessError
-
-EXIT_INTERRUPTED = 130
+from harness.errors import EXIT_INTERRUPTED, HarnessError
 
 _COMMANDS = {
     "report": "harness.commands.report:report",

@@ -46,9 +46,17 @@ class Shown:
 
 
 def issue_text(
-    case: Case, record: CaseRecord, header: Header, shown: Sequence[Shown], anonymised: str
+    case: Case,
+    record: CaseRecord,
+    header: Header,
+    shown: Sequence[Shown],
+    anonymised: str,
+    answer: Sequence[str] = (),
 ) -> str:
-    """Return the text of an issue about a case: what is wrong, how to see it, and why."""
+    """Return the text of an issue about a case: what is wrong, how to see it, and why.
+
+    ``answer`` has the sentences of a diagnosis, in place of the verdict's.
+    """
     lines = list(csv.reader(io.StringIO(csv_text(case.table), newline="")))
     whole = len(lines) - 1 <= TABLE_ROWS
     first = record.verdicts[0]
@@ -59,7 +67,8 @@ def issue_text(
         .get_template("issue.md.j2")
         .render(
             title=issue_title(record),
-            sentence=_markdown(first.sentence),
+            sentences=[_markdown(text) for text in answer or (first.sentence,)],
+            diagnosed=bool(answer),
             record=record,
             spelling={
                 "lme4": record.spelling.get("lme4", record.formula),

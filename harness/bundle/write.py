@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,19 +144,57 @@ def write_bundle(
     """
     require_free(directory, replacing=replacing)
     key = None
-    plan = replace(plan, rungs=(rung,))
     if anonymise:
-        rung, record, key = anonymised(rung, record, plan, seed=seed, shuffle=shuffle)
-        # Command and options hold the user's file and column names.
-        plan = replace(plan, title="anonymised", rungs=(rung,), command="", options=())
+        rung, record, key = anonymised(
+            rung, record, replace(plan, rungs=(rung,)), seed=seed, shuffle=shuffle
+        )
+    return write_case(directory, rung, record, plan, key=key, replacing=replacing, timeout=timeout)
+
+
+def write_case(
+    directory: Path,
+    rung: Rung,
+    record: CaseRecord,
+    plan: Plan,
+    *,
+    key: Key | None = None,
+    more: Mapping[str, bytes] | None = None,
+    answer: Sequence[str] = (),
+    replacing: bool = False,
+    timeout: float = 300.0,
+) -> Bundle:
+    """Write the bundle of a case as it is; see :func:`write_bundle`.
+
+    Parameters
+    ----------
+    key : Key, optional
+        Says that the case is anonymised: command and options of the plan, which hold the user's
+        file and column names, stay out.
+    more : mapping, optional
+        Further files by name.
+    answer : sequence of str
+        What a diagnosis says of the case, for the text of the issue.
+    """
+    require_free(directory, replacing=replacing)
+    plan = replace(plan, rungs=(rung,))
+    if key is not None:
+        plan = replace(plan, title="anonymised", command="", options=())
     header = header_of(plan)
     with _whole(directory, replacing=replacing) as folder:
-        manifest = _write(folder, rung, record, header, key, timeout)
+        for name, content in (more or {}).items():
+            (folder / name).write_bytes(content)
+        manifest = _write(folder, rung, record, header, key, answer, timeout)
     return Bundle(directory=directory, manifest=manifest, record=record, key=key)
 
 
 def _write(
-    folder: Path, rung: Rung, record: CaseRecord, header: Header, key: Key | None, timeout: float
+    folder: Path,
+    rung: Rung,
+    record: CaseRecord,
+    header: Header,
+    key: Key | None,
+    answer: Sequence[str],
+    timeout: float,
 ) -> Manifest:
     case = rung.case
     title = issue_title(record)
@@ -177,7 +215,7 @@ def _write(
             ScriptRun(script=script, output=output, problem=ran.problem, unlike_record=unlike)
         )
     strength = "" if key is None else key.strength
-    _put(folder / ISSUE, issue_text(case, record, header, shown, strength))
+    _put(folder / ISSUE, issue_text(case, record, header, shown, strength, answer))
     manifest = Manifest(
         format=FORMAT,
         program=header.program,

@@ -19,7 +19,7 @@ import numpy as np
 
 from harness.cases.case import Case
 from harness.cases.datasets import Dataset
-from harness.cases.formula import Bar, Binary, Call, Formula, Name, Node, Unary, names_in
+from harness.cases.formula import Bar, Binary, Call, Formula, Name, Node, Number, Unary, names_in
 from harness.cases.ladder import Rung
 from harness.cases.model import Model, parse_model
 from harness.cases.spelling import lme4_formula
@@ -220,19 +220,60 @@ def _changes(case: Case, strength: Strength, chance: random.Random) -> dict[str,
 
 
 def _scalable(model: Model, name: str) -> bool:
-    """Whether a column stands by itself wherever it occurs as a number.
+    """Whether another unit of the column leaves the model the same.
 
-    In ``log(x)`` or ``I(x^2)`` another unit would make another model.
+    It does not in ``exp(x)`` or ``I(x + z)``. In ``I(x^2)`` it is another unit of the square, and
+    in ``log(x)`` a constant is added, which needs the terms that :func:`_movable` looks for.
     """
-    outcome = model.formula.outcome
-    if any(n.name == name for n in names_in(outcome)) and outcome != Name(name):
+    outcome = _under_unit(model.formula.outcome, name)
+    if outcome is None or (outcome == "moved" and not model.fixed.intercept):
         return False
-    return not any(
-        isinstance(atom, Call) and any(n.name == name for n in names_in(atom))
-        for terms in _linear_predictors(model)
-        for term in terms.terms
-        for atom in term
-    )
+    for terms in _linear_predictors(model):
+        present = _present(terms)
+        for term in terms.terms:
+            for atom in term:
+                found = _under_unit(atom, name)
+                needed = frozenset(term) - {atom}
+                if found is None or (found == "moved" and needed not in present):
+                    return False
+    return True
+
+
+Effect = Literal["same", "scaled", "moved"]
+"""What a positive factor on a column does to an expression, where it is one of these."""
+
+
+def _under_unit(node: Node, name: str) -> Effect | None:
+    """Say what a positive factor on a column does to an expression."""
+    match node:
+        case Name(name=other, as_factor=as_factor):
+            return "scaled" if other == name and not as_factor else "same"
+        case Unary(operand=operand):
+            return _under_unit(operand, name)
+        case Call(function=function, argument=argument):
+            return _of_function(function, _under_unit(argument, name))
+        case Binary(operator=operator, left=left, right=right):
+            found = {_under_unit(left, name), _under_unit(right, name)}
+            if operator == "^" and not isinstance(right, Number):
+                return "same" if found == {"same"} else None
+            return _of_operator(operator, found)
+    return "same"
+
+
+def _of_function(function: str, inside: Effect | None) -> Effect | None:
+    if inside == "same" or function == "I":
+        return inside
+    if inside == "scaled" and function in ("sqrt", "abs"):
+        return "scaled"
+    return "moved" if inside == "scaled" and function in ("log", "log2", "log10") else None
+
+
+def _of_operator(operator: str, found: set[Effect | None]) -> Effect | None:
+    if found == {"same"}:
+        return "same"
+    if operator in ("+", "-"):
+        return "moved" if found <= {"same", "moved"} else None
+    return "scaled" if found <= {"same", "scaled"} else None
 
 
 def _movable(model: Model, name: str) -> bool:
@@ -241,15 +282,22 @@ def _movable(model: Model, name: str) -> bool:
     It does when every term with the column is there without it too: ``x`` needs an intercept,
     ``x:z`` needs ``z``; among the correlated effects of a random term as among the fixed ones.
     """
-    if model.formula.outcome == Name(name):
-        return model.fixed.intercept
+    if Name(name) in names_in(model.formula.outcome):
+        return model.formula.outcome == Name(name) and model.fixed.intercept
     for terms in _linear_predictors(model):
-        present = {frozenset(term) for term in terms.terms}
-        present |= {frozenset()} if terms.intercept else set()
+        present = _present(terms)
         for term in terms.terms:
             if Name(name) in term and frozenset(term) - {Name(name)} not in present:
                 return False
+            if any(isinstance(atom, Call) and Name(name) in names_in(atom) for atom in term):
+                return False
     return True
+
+
+def _present(terms: Terms) -> set[frozenset[Node]]:
+    """Return the terms that are there, the intercept as the empty one."""
+    found = {frozenset[Node](term) for term in terms.terms}
+    return found | {frozenset()} if terms.intercept else found
 
 
 def _linear_predictors(model: Model) -> list[Terms]:

@@ -66,7 +66,7 @@ def make(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Fit FORMULA (lme4 syntax) to the table DATA and write its reproduction bundle.
+    """Fit FORMULA (lme4 syntax) to the table DATA and write its reproduction bundle.
 
     \b
     lmm-parity bundle make sleep.csv "Reaction ~ Days + (Days | Subject)" --out sleep-issue
@@ -167,6 +167,11 @@ def _print_made(made: Bundle, key_file: Path | None) -> None:
         ]
         if unchanged:
             click.echo(f"               values kept as they are: {', '.join(unchanged)}")
+    print_scripts(made)
+
+
+def print_scripts(made: Bundle) -> None:
+    """Say what the scripts of a bundle gave, and where it is."""
     for entry in made.manifest.scripts:
         click.echo(f"{entry.script:<14} {_state(made, entry)}")
     click.echo(f"bundle         {made.directory}")

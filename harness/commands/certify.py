@@ -59,7 +59,7 @@ def certify(
     check: bool,
     quiet: bool,
 ) -> None:
-    r"""Certify the optimum of rungs (all without RUNG) or of a model of your own.
+    """Certify the optimum of rungs (all without RUNG) or of a model of your own.
 
     Computes estimates, standard errors, Satterthwaite and Kenward-Roger degrees of freedom,
     variances and the log-likelihood at 150 digits by two independent routes, proves that the

@@ -133,7 +133,7 @@ def conformance(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Check the properties of an engine on kept and on generated cases.
+    """Check the properties of an engine on kept and on generated cases.
 
     Exit code 0 when nothing failed unexpectedly, 1 when something did or nothing could be
     checked, 2 for bad input, 3 for a missing environment.

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands import options
-from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED
+from harness.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNEXPLAINED
+
+if TYPE_CHECKING:
+    from harness.bundle.write import Bundle
+    from harness.cases.ladder import Rung
+    from harness.diagnose.diagnosis import Diagnosis
+    from harness.diagnose.pipeline import Opened
 
 
 @click.command()
@@ -38,8 +47,25 @@ from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for diagnosis.html, with pictures, and diagnosis.json.",
 )
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    help="Folder to write, a new one, for an issue: data, a script for each language, the record "
+    "and the diagnosis.",
+)
+@click.option(
+    "--anonymise",
+    is_flag=True,
+    help="With --bundle: other names, labels and units, checked to leave the diagnosis what it is.",
+)
 @options.timeout
-@options.as_json
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the diagnosis as one line of JSON (lmm-parity schema diagnosis says what is in "
+    "it).",
+)
 @options.quiet
 def diagnose(
     data: Path,
@@ -51,35 +77,77 @@ def diagnose(
     alpha: float,
     quick: bool,
     out: Path | None,
+    bundle: Path | None,
+    anonymise: bool,
     timeout: float,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Say whether Python and R agree on FORMULA for the table DATA, who is right, and what to do.
+    """Say whether Python and R agree on FORMULA for the table DATA, who is right, and what to do.
 
     \b
     lmm-parity diagnose sleep.csv "Reaction ~ Days + (Days | Subject)"
+
+    Exit codes: 0 agreed or explained, 1 an unexplained disagreement, 2 usage, bad input, or data
+    that cannot be anonymised (no bundle is written then), 3 environment.
     """
-    from harness.diagnose.in_terminal import print_diagnosis
     from harness.diagnose.pipeline import USER_ENGINES, opened, steps
     from harness.diagnose.pipeline import diagnose as run
-    from harness.numbers import encode
     from harness.progress import progress
 
+    _require_places(out, bundle, anonymise=anonymise)
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
+    pictures = out is not None or bundle is not None
     with opened(wanted, timeout=timeout) as ready:
-        total = steps(rung, ready, quick=quick, pictures=out is not None)
-        with progress("Diagnosing", total, hidden=quiet or as_json) as advance:
-            found = run(
-                rung,
-                ready,
-                alpha=alpha,
-                quick=quick,
-                pictures=out is not None,
-                command=shlex.join(["lmm-parity", *sys.argv[1:]]),
-                advance=advance,
-            )
+        total = steps(rung, ready, quick=quick, pictures=pictures)
+
+        def made(case: Rung, title: str, command: str = "") -> Diagnosis:
+            with progress(title, total, hidden=quiet or as_json) as advance:
+                return run(
+                    case,
+                    ready,
+                    alpha=alpha,
+                    quick=quick,
+                    pictures=pictures,
+                    command=command,
+                    advance=advance,
+                )
+
+        found = made(rung, "Diagnosing", shlex.join(["lmm-parity", *sys.argv[1:]]))
+        _show(found, out, as_json=as_json, quiet=quiet)
+        if bundle is not None:
+            again = partial(made, title="Diagnosing anonymised") if anonymise else None
+            try:
+                written = _bundle(bundle, rung, found, ready, again, hidden=quiet or as_json)
+            except KeyboardInterrupt:
+                click.echo("lmm-parity: interrupted; no bundle was written", err=True)
+                sys.exit(EXIT_INTERRUPTED)
+            if not (as_json or quiet):
+                _print_bundle(written)
+    verdict = found.case.verdicts[0]
+    if verdict.verdict == "ENVIRONMENT":
+        sys.exit(EXIT_ENVIRONMENT)
+    sys.exit(EXIT_UNEXPLAINED if verdict.verdict == "UNEXPLAINED" else EXIT_OK)
+
+
+def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -> None:
+    """Refuse folders that cannot be written before anything is fitted."""
+    if bundle is None:
+        if anonymise:
+            raise click.UsageError("--anonymise needs --bundle")
+        return
+    from harness.bundle.write import require_free
+
+    require_free(bundle)
+    if out is not None and bundle.resolve() in (out.resolve(), *out.resolve().parents):
+        raise click.UsageError("--bundle has the diagnosis already; name another folder for --out")
+
+
+def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> None:
+    from harness.diagnose.in_terminal import print_diagnosis
+    from harness.numbers import encode
+
     if out is not None:
         from harness.report.diagnosis import write_diagnosis
 
@@ -90,7 +158,35 @@ def diagnose(
         print_diagnosis(found)
         if out is not None:
             click.echo(f"\nwritten: {page}")
-    verdict = found.case.verdicts[0]
-    if verdict.verdict == "ENVIRONMENT":
-        sys.exit(EXIT_ENVIRONMENT)
-    sys.exit(EXIT_UNEXPLAINED if verdict.verdict == "UNEXPLAINED" else EXIT_OK)
+
+
+def _bundle(
+    folder: Path,
+    rung: Rung,
+    found: Diagnosis,
+    ready: Opened,
+    again: Callable[[Rung], Diagnosis] | None,
+    *,
+    hidden: bool,
+) -> Bundle:
+    """Write the bundle; anonymised where ``again`` is given, which makes another diagnosis."""
+    from harness.diagnose.hidden import hidden as other
+    from harness.progress import progress
+    from harness.report.diagnosis_bundle import write_diagnosis_bundle
+
+    key = None
+    if again is not None:
+        anonymised = other(rung, found, again)
+        rung, found, key = anonymised.rung, anonymised.found, anonymised.key
+    with progress("Running the scripts", 1, hidden=hidden) as advance:
+        advance(folder.name)
+        return write_diagnosis_bundle(folder, rung, found, ready, key=key)
+
+
+def _print_bundle(made: Bundle) -> None:
+    from harness.commands.bundle import print_scripts
+
+    click.echo()
+    if made.key is not None:
+        click.echo("anonymised     names, labels and units are others, the diagnosis is the same")
+    print_scripts(made)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.as_json
 @options.quiet
 def diff(old: Path, new: Path, as_json: bool, quiet: bool) -> None:
-    r"""Compare two record files of the same cases: what got worse, what got better.
+    """Compare two record files of the same cases: what got worse, what got better.
 
     Exit code 1 when anything got worse: a verdict, a defect that appeared, digits lost beyond the
     tolerance, a property that no longer holds, a case that is no longer there.

@@ -32,7 +32,7 @@ TABLE_NAMES = ("verdicts", "comparisons", "fits", "coefficients", "audits", "pro
 @options.as_json
 @options.quiet
 def export(records: Path, target: Path, table: str, as_json: bool, quiet: bool) -> None:
-    r"""Write the RECORDS of a run, finished or not, as one flat table.
+    """Write the RECORDS of a run, finished or not, as one flat table.
 
     \b
     lmm-parity export reports/parity.jsonl --to comparisons.parquet --table comparisons

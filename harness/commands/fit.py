@@ -34,7 +34,7 @@ def fit(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Fit FORMULA (lme4 syntax) to the table DATA in both engines, side by side.
+    """Fit FORMULA (lme4 syntax) to the table DATA in both engines, side by side.
 
     \b
     lmm-parity fit sleep.csv "Reaction ~ Days + (Days | Subject)"

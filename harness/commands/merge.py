@@ -19,7 +19,7 @@ from harness.commands import options
 )
 @options.quiet
 def merge(shards: tuple[Path, ...], out: Path, quiet: bool) -> None:
-    r"""Put the files of all SHARDS of a run (run --shard i/n) together, in the order of one run.
+    """Put the files of all SHARDS of a run (run --shard i/n) together, in the order of one run.
 
     \b
     lmm-parity merge part-*.jsonl --out all.jsonl

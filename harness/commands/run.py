@@ -15,14 +15,13 @@ import click
 from harness.campaign.fork_server import start_server
 from harness.commands import options
 from harness.commands.running import case_setup, require_engines, require_writable
-from harness.errors import BadInput, EnvironmentProblem
+from harness.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem
 
 if TYPE_CHECKING:
     from harness.campaign.campaign_file import Campaign
     from harness.campaign.sources import Source
     from harness.campaign.watchers import Counting
 
-EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 
@@ -86,7 +85,7 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Fit many cases with both engines and append their records to a file.
+    """Fit many cases with both engines and append their records to a file.
 
     Nothing that is done is lost: after Ctrl-C, a crash or a full disk, --resume goes on.
 

@@ -6,10 +6,13 @@ import click
 
 
 @click.command()
-def schema() -> None:
-    """Print the JSON Schema of a line of a record file."""
+@click.argument("of", type=click.Choice(["records", "diagnosis"]), default="records")
+def schema(of: str) -> None:
+    """Print the JSON Schema of a line of a record file, or of a diagnosis."""
     import json
 
-    from harness.campaign.records import json_schema
+    from harness.campaign import records
+    from harness.diagnose import diagnosis
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    found = records.json_schema() if of == "records" else diagnosis.json_schema()
+    click.echo(json.dumps(found, indent=2))

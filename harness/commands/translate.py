@@ -35,7 +35,7 @@ _LABEL = 14
 def translate(
     text: str, data: Path | None, ml: bool, factors: tuple[str, ...], as_json: bool, quiet: bool
 ) -> None:
-    r"""Say a model in lme4's syntax, as a statsmodels call and in words, with the traps.
+    """Say a model in lme4's syntax, as a statsmodels call and in words, with the traps.
 
     It takes a formula, an lmer() call or Python that calls mixedlm (- reads standard input), and
     never runs it.

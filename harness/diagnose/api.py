@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,41 @@ if TYPE_CHECKING:
 
     from harness.cases.ladder import Rung
     from harness.diagnose.given import Given
+    from harness.diagnose.pipeline import Opened
 
 ENGINES = ("statsmodels", "lme4")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was diagnosed, and how, so that it can be done again."""
+
+    rung: Rung
+    engines: tuple[str, ...]
+    given: Given | None
+    alpha: float
+    quick: bool
+    pictures: bool
+    timeout: float
+
+    @contextmanager
+    def opened(self) -> Iterator[Opened]:
+        """Open the engines; a fit that was given stands for that of its engine."""
+        from harness.diagnose.pipeline import opened
+
+        with opened(self.engines, timeout=self.timeout) as found:
+            given = self.given
+            if given is None:
+                yield found
+            else:
+                pair = [given.engine(e) if e.name == given.fit.engine else e for e in found.pair]
+                yield replace(found, pair=(pair[0], pair[1]))
+
+    def diagnosed(self, rung: Rung, ready: Opened) -> Diagnosis:
+        """Diagnose a case as asked."""
+        from harness.diagnose.pipeline import diagnose
+
+        return diagnose(rung, ready, alpha=self.alpha, quick=self.quick, pictures=self.pictures)
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,9 +61,12 @@ class Diagnosed:
     ----------
     diagnosis : Diagnosis
         Everything that was found, with all numbers.
+    asked : Asked
+        What was diagnosed, and how.
     """
 
     diagnosis: Diagnosis
+    asked: Asked
 
     @property
     def agreement(self) -> str:
@@ -51,6 +88,38 @@ class Diagnosed:
         from harness.report.diagnosis import write_diagnosis
 
         return write_diagnosis(self.diagnosis, Path(folder))
+
+    def bundle(
+        self, folder: str | Path, *, anonymise: bool = False, seed: int | None = None
+    ) -> Path:
+        """Write what shows the case to anyone: data, a script for each language, record, diagnosis.
+
+        Parameters
+        ----------
+        folder : path
+            A new one.
+        anonymise : bool
+            Write other names, labels and units, checked to leave the diagnosis what it is.
+        seed : int, optional
+            For the units drawn; whoever knows it can undo them.
+
+        Raises
+        ------
+        BadInput
+            When the folder is taken, or the data cannot be anonymised; nothing is written then.
+        """
+        from harness.bundle.write import require_free
+        from harness.diagnose.hidden import hidden
+        from harness.report.diagnosis_bundle import write_diagnosis_bundle
+
+        path, asked = Path(folder), self.asked
+        require_free(path)
+        with asked.opened() as ready:
+            rung, found, key = asked.rung, self.diagnosis, None
+            if anonymise:
+                other = hidden(rung, found, lambda case: asked.diagnosed(case, ready), seed=seed)
+                rung, found, key = other.rung, other.found, other.key
+            return write_diagnosis_bundle(path, rung, found, ready, key=key).directory
 
     def __repr__(self) -> str:
         return "\n".join([self.diagnosis.case.formula, *self.diagnosis.answer])
@@ -143,15 +212,9 @@ def diagnose(
         rung = given.rung
         if given.fit.engine not in wanted:
             wanted = (given.fit.engine, *wanted)
-    from harness.diagnose.pipeline import diagnose as run
-    from harness.diagnose.pipeline import opened
-
-    with opened(wanted, timeout=timeout) as found:
-        ready = found
-        if given is not None:
-            pair = [given.engine(e) if e.name == given.fit.engine else e for e in found.pair]
-            ready = replace(found, pair=(pair[0], pair[1]))
-        return Diagnosed(run(rung, ready, alpha=alpha, quick=quick, pictures=pictures))
+    asked = Asked(rung, wanted, given, alpha, quick, pictures, timeout)
+    with asked.opened() as ready:
+        return Diagnosed(asked.diagnosed(rung, ready), asked)
 
 
 def _rung(

@@ -6,7 +6,7 @@ a :class:`Diagnosis` as one line of JSON, and :func:`decode_diagnosis` reads it 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -465,3 +465,8 @@ def decode_diagnosis(line: bytes | str) -> Diagnosis:
     if found.format != FORMAT:
         raise BadInput(f"diagnosis format {found.format}; this program reads {FORMAT}")
     return found
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a written diagnosis."""
+    return msgspec.json.schema(Diagnosis)

@@ -78,8 +78,12 @@ def test_levels_keep_their_order_and_reference():
 def test_values_come_back_by_the_key():
     rung, hidden = hidden_of()
     renamed = dict(zip(rung.case.table.names, hidden.rung.case.table.columns, strict=True))
-    assert set(hidden.key.values) == {"weight", "age", "t"}
+    assert set(hidden.key.values) == {"weight", "age", "t", "dose"}
+    # Inside log() another origin would be another model.
+    assert hidden.key.values["dose"].shift == 0.0
     for name, change in hidden.key.values.items():
+        if name == "dose":
+            continue
         old = rung.case.table[name].values
         assert np.log2(change.scale) == round(np.log2(change.scale)) != 0
         assert change.shift != 0.0
@@ -87,8 +91,32 @@ def test_values_come_back_by_the_key():
         np.testing.assert_allclose(back, old, rtol=1e-14)
         assert np.array_equal(back, old) == change.exact
     assert hidden.key.values["age"].exact
-    # Inside log() another unit would be another model.
-    assert np.array_equal(renamed["dose"].values, rung.case.table["dose"].values)
+
+
+@pytest.mark.parametrize(
+    ("formula", "scaled"),
+    [
+        ("weight ~ log(dose) + (log(dose) | ward)", {"weight", "dose"}),
+        ("weight ~ 0 + log(dose) + (1 | ward)", {"weight"}),
+        ("weight ~ sex:log(dose) + (1 | ward)", {"weight"}),
+        ("weight ~ sex * log(dose) + (1 | ward)", {"weight", "dose"}),
+        ("weight ~ dose + I(dose^2) + (1 | ward)", {"weight", "dose"}),
+        ("weight ~ I(dose * age) + sqrt(dose) + (1 | ward)", {"weight", "dose", "age"}),
+        ("weight ~ I(dose + age) + exp(t) + (1 | ward)", {"weight"}),
+        ("weight ~ log1p(dose) + I(2^dose) + (1 | ward)", {"weight"}),
+        ("log(weight) ~ age + (1 | ward)", {"weight", "age"}),
+        ("log(weight) ~ 0 + age + (1 | ward)", {"age"}),
+        ("I(weight / age) ~ dose + (1 | ward)", {"weight", "age", "dose"}),
+    ],
+)
+def test_units_change_only_where_the_model_stays_the_same(formula, scaled):
+    _, hidden = hidden_of(formula, strength=STRENGTHS[1])
+    assert set(hidden.key.values) == scaled
+    case, before = hidden.rung.case, rung_of(formula, frame_of()).case
+    both = np.column_stack([before.design.x, case.design.x])
+    assert np.linalg.matrix_rank(both) == np.linalg.matrix_rank(before.design.x)
+    outcome = np.column_stack([before.design.x, before.design.y, case.design.y])
+    assert np.linalg.matrix_rank(outcome) == np.linalg.matrix_rank(before.design.x) + 1
 
 
 @pytest.mark.parametrize(
