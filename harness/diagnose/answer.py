@@ -92,7 +92,8 @@ def _first(
             )
         case "TOLERANCE" | "DEFINITION" | "CODING":
             return (
-                f"Yes: {both} are at the same optimum{_best(record, engines)}. {verdict.sentence}"
+                f"Yes: {both} are at the same optimum{_best(record, engines)}. "
+                f"{_but(verdict.sentence)}"
             )
         case "WRONG_OPTIMUM" if wrong:
             right = [e for e in engines if e not in wrong]
@@ -238,9 +239,15 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!")) else f"{text}."
 
 
+def _but(sentence: str) -> str:
+    """Put a verdict's sentence after one that has said that the optimum is the same."""
+    said, _, rest = sentence.partition("; ")
+    if said.startswith("Same optimum, yet "):
+        return f"But {sentence.removeprefix('Same optimum, yet ')}"
+    return f"But {rest}" if said.startswith("Same optimum") else sentence
+
+
 def _lower(text: str) -> str:
     return (
-        text
-        if text[:2].isupper() or text.startswith(("MixedLM", "REML"))
-        else (text[0].lower() + text[1:])
+        text if text[1:2].isupper() or text.startswith("MixedLM") else (text[0].lower() + text[1:])
     )

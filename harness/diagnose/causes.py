@@ -14,8 +14,17 @@ from scipy import stats
 from harness.campaign.records import CaseRecord
 from harness.cases.ladder import Rung
 from harness.diagnose import remodel
+from harness.diagnose.answer import SAME
 from harness.diagnose.bench import Bench
-from harness.diagnose.cures import CURES, centre, centre_far, rescale, simpler_random
+from harness.diagnose.cures import (
+    CURES,
+    centre,
+    centre_far,
+    centring,
+    far_means,
+    rescale,
+    simpler_random,
+)
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
 from harness.diagnose.remedies import (
     SEVERITY,
@@ -218,15 +227,39 @@ def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
         )
         return p < shop.alpha, text
 
-    remedy = remodelled(
-        shop,
-        "recode",
-        f"read {column} as a factor (--factor {shlex.quote(column)})",
-        lambda: remodel.as_factor(shop.bench.rung, column),
-        judge=judge,
-        same_model=False,
-    )
-    return _tried("coded-factor", check, [remedy])
+    title = f"read {column} as a factor (--factor {shlex.quote(column)})"
+
+    def read(rung: Rung) -> Rung:
+        return remodel.as_factor(rung, column)
+
+    remedies = [
+        remodelled(
+            shop,
+            "recode",
+            title,
+            lambda: read(shop.bench.rung),
+            judge=judge,
+            same_model=False,
+        )
+    ]
+    means = {k: m for k, m in far_means(shop.bench.case).items() if k != column}
+    if means and any(r is not None and r.after.verdict not in SAME for r in remedies):
+        # Read otherwise the model may be as hard to fit as before: then both at once.
+        first = centring(means)
+        remedies.insert(
+            0,
+            remodelled(
+                shop,
+                "recode",
+                f"{title} and {first.title}",
+                lambda: remodel.centred(read(shop.bench.rung), means),
+                judge=judge,
+                same_model=False,
+                r_first=first.r_code,
+                python_first=first.python_code,
+            ),
+        )
+    return _tried("coded-factor", check, remedies)
 
 
 NESTED_GAIN = 2.0

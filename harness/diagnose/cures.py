@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.campaign.records import CaseRecord
+from harness.cases.case import Case
 from harness.cases.ladder import Rung
 from harness.diagnose import remodel
 from harness.diagnose.data_checks import numeric_predictors
@@ -116,36 +121,64 @@ def rescale(shop: Workshop, *gone: str) -> list[Remedy | None]:
     ]
 
 
+@dataclass(frozen=True)
+class Centring:
+    """How predictors are centred, in words and in both languages."""
+
+    title: str
+    r_code: str
+    python_code: str
+
+
+def centring(means: dict[str, float]) -> Centring:
+    """Write the centring of columns at given values."""
+    return Centring(
+        f"centre {listed([f'{k} at {number(m)}' for k, m in means.items()])}",
+        "\n".join(f'data[["{k}"]] <- data[["{k}"]] - {m!r}' for k, m in means.items()),
+        "\n".join(f"data[{k!r}] = data[{k!r}] - {m!r}" for k, m in means.items()),
+    )
+
+
+def _varying(case: Case) -> dict[str, NDArray[np.float64]]:
+    """Return numeric predictors that can be centred: neither constant nor inside a function."""
+    linear = remodel.linear_columns(case.model)
+    return {k: v for k, v in numeric_predictors(case).items() if k in linear and v.std() > 0.0}
+
+
+def far_means(case: Case) -> dict[str, float]:
+    """Return the means, rounded, of predictors more than three standard deviations from zero."""
+    return {
+        k: float(f"{v.mean():.6g}")
+        for k, v in _varying(case).items()
+        if abs(v.mean()) > 3.0 * v.std()
+    }
+
+
 def centre(shop: Workshop, *gone: str) -> list[Remedy | None]:
     """Centre the numeric predictors that are far from zero, all of them if none is."""
     case = shop.bench.case
-    linear = remodel.linear_columns(case.model)
-    values = {k: v for k, v in numeric_predictors(case).items() if k in linear and v.std() > 0.0}
-    far = {k: v for k, v in values.items() if abs(v.mean()) > 3.0 * v.std()} or values
-    means = {k: float(f"{v.mean():.6g}") for k, v in far.items()}
+    means = far_means(case)
+    means = means or {k: float(f"{v.mean():.6g}") for k, v in _varying(case).items()}
     if not means:
         return []
+    how = centring(means)
     return [
         remodelled(
             shop,
             "centre",
-            f"centre {listed([f'{k} at {number(m)}' for k, m in means.items()])}",
+            how.title,
             lambda: remodel.centred(shop.bench.rung, means),
             judge=by_verdict(shop, *gone),
             same_model=True,
-            r_first="\n".join(f'data[["{k}"]] <- data[["{k}"]] - {m!r}' for k, m in means.items()),
-            python_first="\n".join(f"data[{k!r}] = data[{k!r}] - {m!r}" for k, m in means.items()),
+            r_first=how.r_code,
+            python_first=how.python_code,
         )
     ]
 
 
 def centre_far(shop: Workshop, *gone: str) -> list[Remedy | None]:
     """Centre when a predictor is more than three standard deviations from zero."""
-    far = any(
-        v.std() > 0.0 and abs(v.mean()) > 3.0 * v.std()
-        for v in numeric_predictors(shop.bench.case).values()
-    )
-    return centre(shop, *gone) if far else []
+    return centre(shop, *gone) if far_means(shop.bench.case) else []
 
 
 def remove_aliased(shop: Workshop) -> list[Remedy | None]:
@@ -241,9 +274,57 @@ def _intercepts_only(rung: Rung, terms: Sequence[int]) -> Rung:
     return rung
 
 
+OWN_CALL = {
+    "sm-free-ignored": "fit with bfgs, lbfgs or cg, which heed free=",
+    "crossed-as-nested": "give groups=np.ones(n), and each factor as a variance component",
+    "dropped-term": "give re_formula='1' as well",
+    "sm-mutated-model": "build a fresh model for every fit",
+    "reml-coding": "code the fixed effects alike in both programs",
+    "rows-left-out": "give statsmodels all complete rows",
+}
+"""What is to be done where the call was another one, by cause."""
+
+
+def own_call(shop: Workshop, key: str) -> list[Remedy | None]:
+    """Make the call anew from the formula, where a fit that was given is of another one."""
+    before = shop.record.fit("statsmodels")
+    if not isinstance(before, Fit):
+        return []
+    judged = by_verdict(shop, key)
+
+    def judge(record: CaseRecord) -> tuple[bool, str]:
+        helped, text = judged(record)
+        after, other = record.fit("statsmodels"), record.fit("lme4")
+        if isinstance(after, Fit):
+            text += f"; log-likelihood as stated {_stated(before)} -> {_stated(after)}"
+        if isinstance(other, Fit):
+            text += f", lme4 {_stated(other)}"
+        return helped, text
+
+    rung = shop.bench.rung
+    # Another case object of the same model and data: an engine that was given a fit for the first
+    # one fits it as it comes.
+    again = Case(rung.case.id, rung.case.model, rung.case.table)
+    return [
+        remodelled(
+            shop,
+            "call",
+            OWN_CALL[key],
+            lambda: replace(rung, case=again),
+            judge=judge,
+            same_model=False,
+        )
+    ]
+
+
+def _stated(fit: Fit) -> str:
+    return "none" if fit.loglik is None else f"{fit.loglik:.6g}"
+
+
 Cure = Callable[[Workshop, Sequence[str]], list[Remedy | None]]
 
 CURES: dict[str, Cure] = {
+    **{key: lambda shop, _, key=key: own_call(shop, key) for key in OWN_CALL},  # type: ignore[misc]
     "true-boundary": lambda shop, _: simpler_random(shop),
     "re-refused": lambda shop, _: simpler_random(shop),
     "singular-df": lambda shop, _: simpler_random(shop),

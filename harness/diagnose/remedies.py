@@ -293,33 +293,41 @@ def remodelled(
 ) -> Remedy | None:
     """Run both engines on a changed model or changed data; None when that cannot be written.
 
-    ``judge`` says whether it helped and why, from the new record; ``r_first`` and ``python_first``
-    are lines that change the data.
+    ``judge`` says whether it helped and why, from the new record; it did not where no program of
+    the user is right then. ``r_first`` and ``python_first`` are lines that change the data. There
+    is code for a program only where it is right then.
     """
     try:
         rung = make()
         record = shop.refit(rung)
     except BadInput:
         return None
-    engine = _shown_engine(shop)
+    right = [engine for engine in shop.engines if _is_right(record, engine)]
+    engine = _shown_engine(shop, right)
     outcome = record.fit(engine)
     assert outcome is not None
     bench = bench_of(rung, [f for f in record.fits if isinstance(f, Fit)])
     after = bench.snapshot(outcome, verdict=record.verdicts[0].verdict)
     before = shop.before(engine)
     helped, why = judge(record)
+    helped = helped and bool(right)
     verdicts = f"verdict {before.verdict or 'none'} -> {after.verdict or 'none'}"
     if same_model and before.gap is not None and after.gap is not None:
         why = f"{_gaps(before, after)}; {why}"
-    sentence = f"{why}; {verdicts}{_focus(before, after)}{_crossing(shop, before, after)}"
+    sentence = (
+        f"{why}; {verdicts}{_wrong_then(shop, record)}{_focus(before, after)}"
+        f"{_crossing(shop, before, after)}"
+    )
     model, table = rung.case.model, rung.case.table
     r_factors, python_factors = preparation(rung)
     return Remedy(
         kind=kind,
         title=title,
         engine="",
-        r_code=_lines(r_first, r_factors, r_call(model)),
-        python_code=_lines(python_first, python_factors, python_call(model, table)),
+        r_code=_lines(r_first, r_factors, r_call(model)) if _to_show("lme4", shop, right) else "",
+        python_code=_lines(python_first, python_factors, python_call(model, table))
+        if _to_show("statsmodels", shop, right)
+        else "",
         helped=helped,
         same_model=same_model,
         before=before,
@@ -338,12 +346,47 @@ def _crossing(shop: Workshop, before: Snapshot, after: Snapshot) -> str:
     return f" (mind that this crosses {shop.alpha:g})" if len(sides) > 1 else ""
 
 
-def _shown_engine(shop: Workshop) -> str:
-    """Return the engine whose numbers are shown: the one at fault, else the user's last."""
-    for engine in shop.record.verdicts[0].engines:
-        if engine in shop.engines:
-            return engine
-    return shop.engines[-1]
+def _is_right(record: CaseRecord, engine: str) -> bool:
+    audit = record.audit(engine)
+    optimal = audit is not None and audit.certificate in (*OPTIMAL, "closed form")
+    return optimal and engine not in _misled(record)
+
+
+def _misled(record: CaseRecord) -> tuple[str, ...]:
+    """Engines whose fit is not of the model, or not at its optimum."""
+    verdict = record.verdicts[0]
+    return verdict.engines if SEVERITY[verdict.verdict] > SEVERITY["DEFINITION"] else ()
+
+
+def _to_show(engine: str, shop: Workshop, right: Sequence[str]) -> bool:
+    """Whether code is of use: an engine that was not run has not been found wrong."""
+    return engine in right or engine not in shop.engines
+
+
+def _wrong_then(shop: Workshop, record: CaseRecord) -> str:
+    """Say which programs of the user are not right with the changed model or data."""
+    out = []
+    for engine in shop.engines:
+        fit, audit = record.fit(engine), record.audit(engine)
+        if audit is None or not isinstance(fit, Fit) or _is_right(record, engine):
+            continue
+        short = audit.certificate not in (*OPTIMAL, "closed form") and math.isfinite(audit.gap)
+        out.append(
+            f"{engine} is then {number(0.5 * audit.gap)} short in log-likelihood"
+            if short
+            else f"{engine} is not right then"
+        )
+    return "".join(f"; {text}" for text in out)
+
+
+def _shown_engine(shop: Workshop, right: Sequence[str]) -> str:
+    """Return the engine whose numbers are shown: one that is right then.
+
+    The one at fault before goes first, then the user's last.
+    """
+    order = [e for e in shop.record.verdicts[0].engines if e in shop.engines]
+    order += [e for e in reversed(shop.engines) if e not in order]
+    return next((engine for engine in order if engine in right), order[0])
 
 
 def by_verdict(shop: Workshop, *gone: str) -> Callable[[CaseRecord], tuple[bool, str]]:
@@ -419,7 +462,8 @@ def incomplete_rows(shop: Workshop) -> Remedy | None:
         before=before,
         after=after,
         sentence=f"on all {case.table.n_rows} rows {said}; on the {outcome.n_obs} complete ones "
-        f"it has a log-likelihood of {number(after.loglik)}",
+        f"it has a log-likelihood of {number(after.loglik)}, {number(max(after.gap or 0.0, 0.0))} "
+        "below the best",
     )
 
 
