@@ -24,7 +24,7 @@ main <- function(arguments, folder) {
   if (length(arguments) < 3L) {
     stop("usage: Rscript fit.R DATA.csv FORMULA REML|ML|OLS [default|tight] [FACTOR ...]")
   }
-  for (script in c("conditions", "data", "session_options", "fit_lm", "fit_lmer")) {
+  for (script in c("conditions", "data", "session_options", "fit_lm", "tight_search", "fit_lmer")) {
     source(file.path(folder, paste0(script, ".R")))
   }
   set_session_options()

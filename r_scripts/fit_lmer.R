@@ -1,157 +1,106 @@
 # Linear mixed models with lme4, and Satterthwaite's degrees of freedom from lmerTest.
 
-# Twelve digits asked of lme4's own optimizer. xtol_rel has to be set as well: nloptr's 1e-4 stays in
-# force beside lme4's absolute tolerances, and lowering those alone changes not one evaluation.
-tight_tolerances <- list(xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, maxeval = 20000L)
-
-# An optimizer for lmer() that stays where `search`, a result of best_theta, has ended.
-stay_at <- function(search) {
-  function(fn, par, lower, upper, control) {
-    list(
-      par = search$theta, fval = fn(search$theta), feval = 0L,
-      conv = search$code, message = search$message
-    )
+# Fit and test the fixed effects: a list of `fit`, lmerTest's model, `table`, the coefficients of its
+# summary() with Satterthwaite's df, and `search`, the number of starts and evaluations of a search
+# before (see best_theta).
+#
+# lmerTest::lmer() reads the formula and sets up the deviance three times: lme4::lmer() does it for the
+# fit, it does it again for differences of the deviance, and a search before needs one of its own. In
+# parts, all of them use the first. The numbers are the same to the last bit; where parts_agree() has
+# found them not to be, lmerTest::lmer() itself is called.
+fitted_and_tested <- function(formula, frame, reml, setting, in_parts = parts_agree()) {
+  if (!(setting %in% c("default", "tight"))) {
+    stop("unknown setting: ", setting)
   }
-}
-
-# Starting values that leave a boundary. In a column of the relative covariance factor whose diagonal
-# has become (nearly) zero, the sign of the column no longer matters to the likelihood, but lme4's
-# bound diagonal >= 0 hides the descent that lies on the other side: return `theta` with such diagonals
-# set to each of a few positive values and the column's sign as it is and turned. With several effects
-# in a term that is not always enough, so that the factors of its covariance matrix with the variances
-# enlarged are returned as well. A list; empty when nothing is near zero. `scale` is that of each
-# effect (see effect_scales).
-leave_boundary <- function(theta, sizes, scale) {
-  column <- theta_columns(sizes)
-  diagonal <- !duplicated(column)
-  near_zero <- diagonal & abs(theta) < 1e-2 * scale[column]
-  if (!any(near_zero)) {
-    return(list())
+  if (in_parts) {
+    return(fit_in_parts(formula, frame, reml, setting))
   }
-  starts <- list()
-  for (sign in c(-1, 1)) {
-    for (size in c(0.03, 0.3)) {
-      start <- theta
-      inside <- column %in% column[near_zero] & !diagonal
-      start[inside] <- sign * start[inside]
-      start[near_zero] <- size * scale[column[near_zero]]
-      starts <- c(starts, list(start))
-    }
+  search <- no_search
+  fit <- if (setting == "default") {
+    lmerTest::lmer(formula, data = frame, REML = reml)
+  } else {
+    search <- search_model(formula, frame, reml)
+    control <- lme4::lmerControl(optimizer = stay_at(search))
+    lmerTest::lmer(formula, data = frame, REML = reml, control = control)
   }
-  if (any(sizes > 1L)) {
-    enlarged <- lapply(c(0.01, 0.3), function(share) enlarged_factor(theta, sizes, scale, share))
-    starts <- c(starts, enlarged)
+  list(fit = fit, table = summary(fit, ddf = "Satterthwaite")$coefficients, search = search)
+}
+
+no_search <- list(starts = 1L, evaluations = 0L)
+
+# The same by the functions that lme4::lmer() consists of (see ?lme4::modular) and lmerTest's own for
+# what it adds to a model, on one deviance function.
+fit_in_parts <- function(formula, frame, reml, setting) {
+  control <- lme4::lmerControl()
+  parts <- lme4::lFormula(formula, data = frame, REML = reml, control = control)
+  as_called <- call("lmer", formula = parts$formula, data = quote(frame), REML = reml)
+  parts$formula <- NULL
+  deviance_at <- do.call(lme4::mkLmerDevfun, c(parts, list(control = control)))
+  search <- no_search
+  if (setting == "tight") {
+    search <- best_theta(deviance_at, parts$reTrms, nrow(frame))
+    control$optimizer <- stay_at(search)
   }
-  starts
-}
-
-# The theta of the covariance matrices of `theta` whose variances have become larger by the factor
-# 1 + share, and by a little more so that none of them is zero.
-enlarged_factor <- function(theta, sizes, scale, share) {
-  term_of_theta <- rep(seq_along(sizes), sizes * (sizes + 1L) / 2L)
-  term_of_effect <- rep(seq_along(sizes), sizes)
-  unlist(lapply(seq_along(sizes), function(i) {
-    q <- sizes[i]
-    factor <- matrix(0, q, q)
-    factor[lower.tri(factor, diag = TRUE)] <- theta[term_of_theta == i]
-    covariance <- tcrossprod(factor)
-    unit <- scale[term_of_effect == i]^2
-    more <- share * diag(covariance) + 0.01 * unit * max(diag(covariance) / unit, 0.1)
-    enlarged <- t(chol(covariance + diag(more, q)))
-    enlarged[lower.tri(enlarged, diag = TRUE)]
-  }))
-}
-
-# The size of theta at which each effect contributes as much variance as the residual: one over the
-# root mean square of its values. Effects of all terms, in lme4's order; `blocks` are the transposed
-# model matrices of the terms, whose rows run over levels and, within a level, over effects.
-effect_scales <- function(blocks, sizes) {
-  squares <- lapply(seq_along(sizes), function(i) {
-    by_row <- Matrix::rowSums(blocks[[i]]^2)
-    rowSums(matrix(by_row, nrow = sizes[i])) / ncol(blocks[[i]])
-  })
-  squares <- unlist(squares)
-  ifelse(squares > 0, 1 / sqrt(squares), 1)
-}
-
-# Number the columns of the factors of all terms, and say for each element of theta which one it is
-# in: the number of the effect on that column's diagonal. `sizes` holds the number of effects of each
-# term.
-theta_columns <- function(sizes) {
-  per_column <- unlist(lapply(sizes, function(q) q:1))
-  rep(seq_along(per_column), per_column)
-}
-
-# The same for rows: for each element of theta the number of the effect whose row it is in.
-theta_rows <- function(sizes) {
-  column <- theta_columns(sizes)
-  column + stats::ave(column, column, FUN = seq_along) - 1L
-}
-
-# Search from several fixed starting values, with tight tolerances, for the theta of lowest deviance.
-# From the best point found it goes on to starts that leave the boundary, until they bring nothing.
-# Theta is divided by the scale of its effect meanwhile, so that units do not matter. Above 20000 rows
-# only lme4's start and those that leave the boundary are tried: there, an evaluation takes a good part
-# of a second. Returns theta, the optimizer's code and message for it, and the number of starts and
-# evaluations.
-best_theta <- function(formula, frame, reml) {
-  parsed <- suppressMessages(lme4::lFormula(
-    formula, data = frame, REML = reml,
-    control = lme4::lmerControl(check.rankX = "silent.drop.cols", check.scaleX = "ignore")
-  ))
-  deviance_at <- do.call(lme4::mkLmerDevfun, parsed)
-  default <- parsed$reTrms$theta
-  lower <- parsed$reTrms$lower
-  sizes <- lengths(parsed$reTrms$cnms)
-  scale <- effect_scales(parsed$reTrms$Ztlist, sizes)
-  unit <- scale[theta_rows(sizes)]
-  found <- list(
-    theta = default, deviance = Inf, code = -1, message = "no start led to a finite deviance",
-    starts = 0L, evaluations = 0L
+  optimum <- lme4::optimizeLmer(
+    deviance_at,
+    optimizer = control$optimizer, restart_edge = control$restart_edge,
+    boundary.tol = control$boundary.tol, control = control$optCtrl,
+    calc.derivs = control$calc.derivs, use.last.params = control$use.last.params
   )
-  try_starts <- function(starts) {
-    for (start in starts) {
-      # A start may lead the optimizer astray (a numerical error in a corner); others remain.
-      search <- tryCatch(
-        suppressWarnings(lme4::nloptwrap(
-          start / unit, function(scaled) deviance_at(scaled * unit), lower,
-          rep(Inf, length(start)), control = tight_tolerances
-        )),
-        error = function(e) NULL
-      )
-      found$starts <<- found$starts + 1L
-      if (is.null(search)) {
-        next
-      }
-      found$evaluations <<- found$evaluations + search$feval
-      if (is.finite(search$fval) && search$fval < found$deviance) {
-        found$theta <<- search$par * unit
-        found$deviance <<- search$fval
-        found$code <<- search$conv
-        found$message <<- search$message
-      }
-    }
-  }
-  try_starts(list(default))
-  if (nrow(frame) <= 20000L) {
-    in_scale <- unit * !duplicated(theta_columns(sizes))
-    try_starts(list(0.2 * in_scale, 3 * in_scale))
-  }
-  for (round in 1:3) {
-    before <- found$deviance
-    try_starts(leave_boundary(found$theta, sizes, scale))
-    if (before - found$deviance < 1e-8) {
-      break
-    }
-  }
-  found
+  convergence <- lme4::checkConv(
+    attr(optimum, "derivs"), optimum$par,
+    ctrl = control$checkConv, lbound = environment(deviance_at)$lower
+  )
+  model <- lme4::mkMerMod(
+    environment(deviance_at), optimum, parts$reTrms,
+    fr = parts$fr, mc = as_called, lme4conv = convergence
+  )
+  fit <- lmerTest:::as_lmerModLT(model, deviance_at)
+  # Its differences have left the parts that model and deviance function share at another point.
+  deviance_at(model@theta)
+  list(fit = fit, table = tests_of_coefficients(fit), search = search)
 }
+
+# The table of coefficients of lmerTest's summary(), without what else a summary computes.
+tests_of_coefficients <- function(fit) {
+  names <- names(lme4::fixef(fit))
+  unit <- diag(length(names))
+  rows <- lapply(seq_along(names), function(i) lmerTest::contest1D(fit, unit[i, ]))
+  table <- if (length(rows)) do.call(rbind, rows) else lmerTest::contest1D(fit, numeric())
+  structure(as.matrix(table), dimnames = list(names, colnames(table)))
+}
+
+# Whether the installed lme4 and lmerTest give the same in parts as in one call: decided once, by a fit
+# of the sleepstudy data in both ways.
+parts_agree <- local({
+  agree <- NULL
+  function() {
+    if (is.null(agree)) {
+      agree <<- tryCatch(
+        suppressWarnings(suppressMessages({
+          formula <- formula_from_text("Reaction ~ Days + (Days | Subject)")
+          both <- lapply(c(TRUE, FALSE), function(in_parts) {
+            done <- fitted_and_tested(formula, lme4::sleepstudy, TRUE, "default", in_parts)
+            with(done, list(
+              unname(table), fit@theta, fit@vcov_varpar, fit@Jac_list, stats::logLik(fit),
+              lme4::ranef(fit), stats::fitted(fit), lme4::VarCorr(fit), fit@optinfo$conv
+            ))
+          })
+          identical(both[[1L]], both[[2L]])
+        })),
+        error = function(e) FALSE
+      )
+    }
+    agree
+  }
+})
 
 # Fit the mixed model `formula` (text) to `columns` (see data_frame_from_columns).
 #
 # criterion  "REML" or "ML"
-# setting    "default": lmerTest::lmer as a user calls it; "tight": lmerTest::lmer at the best point of
+# setting    "default": what lmerTest::lmer gives a user; "tight": lmerTest::lmer at the best point of
 #            several searches for twelve digits (see best_theta)
+# in_parts   see fitted_and_tested
 #
 # Returns one flat named list of numeric vectors and strings. Matrices are vectors, column by column.
 # Those of fit_lm, with the REML or ML criterion's log-likelihood as asked, and also
@@ -167,26 +116,20 @@ best_theta <- function(formula, frame, reml) {
 #   levels                level names, term after term
 #   ranef                 k x q conditional modes, term after term
 #   singular, optimizer_code, convergence_messages, optimizer, optimizer_message, evaluations, starts
-fit_lmer <- function(columns, formula, criterion, setting = "default", checksum = NULL) {
+#   in_parts              how it was done
+fit_lmer <- function(columns, formula, criterion, setting = "default", checksum = NULL,
+                     in_parts = parts_agree()) {
   need_packages(c("lme4", "lmerTest"))
   frame <- checked_data_frame(columns, checksum)
   formula <- formula_from_text(formula)
-  reml <- criterion == "REML"
-  search <- list(starts = 1L, evaluations = 0L)
 
   started <- Sys.time()
-  fit <- switch(setting,
-    default = lmerTest::lmer(formula, data = frame, REML = reml),
-    tight = {
-      search <- best_theta(formula, frame, reml)
-      control <- lme4::lmerControl(optimizer = stay_at(search))
-      lmerTest::lmer(formula, data = frame, REML = reml, control = control)
-    },
-    stop("unknown setting: ", setting)
-  )
-  table <- summary(fit, ddf = "Satterthwaite")$coefficients
+  done <- fitted_and_tested(formula, frame, criterion == "REML", setting, in_parts)
   seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
 
+  fit <- done$fit
+  table <- done$table
+  search <- done$search
   x <- lme4::getME(fit, "X")
   if (ncol(table) != 5L) {
     stop("lmerTest gave no degrees of freedom")
@@ -223,6 +166,7 @@ fit_lmer <- function(columns, formula, criterion, setting = "default", checksum 
       optimizer_message = as.character(optimum$message),
       evaluations = as.double(search$evaluations + optimum$feval),
       starts = as.double(search$starts),
+      in_parts = in_parts,
       seconds = seconds,
       data_checksum = attr(frame, "checksum")
     ),

@@ -105,7 +105,7 @@ def r_script_text(case: Case, title: str) -> str:
         "ols": case.model.criterion == "OLS",
         "formula": lme4_formula(case.model, _shorts(case)),
         "reml": "TRUE" if case.model.criterion == "REML" else "FALSE",
-        "tight": _tight_functions(),
+        "tight": r_script("tight_search.R").read_text(encoding="utf-8"),
         "environment_text": " ".join(f"{k}={v}" for k, v in repeatable().items()),
     }
     return _environment().get_template("reproduce.R.j2").render(facts)
@@ -135,13 +135,6 @@ def _shorts(case: Case) -> dict[str, str]:
 def _group_columns(case: Case, group: tuple[str, ...]) -> tuple[str, ...]:
     shorts = _shorts(case)
     return tuple(shorts[column_of(case.table, Name(g, as_factor=True)).name] for g in group)
-
-
-def _tight_functions() -> str:
-    """Return the search of the tight setting, as r_scripts/fit_lmer.R has it."""
-    text = r_script("fit_lmer.R").read_text(encoding="utf-8")
-    begin, end = text.index("# Twelve digits asked"), text.index("# Fit the mixed model `formula`")
-    return text[begin:end]
 
 
 @cache

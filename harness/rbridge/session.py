@@ -53,6 +53,9 @@ class EmbeddedR:
         self._call_recording = self._scope["call_recording"]
         for package in preload:
             self.call("need_packages", {"packages": package})
+        if "lmerTest" in preload:
+            # Decided here for all workers that are forked from this process.
+            self.call("parts_agree", {})
 
     @property
     def mode(self) -> str:

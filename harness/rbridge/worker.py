@@ -48,6 +48,7 @@ SCRIPTS = (
     "data.R",
     "session_options.R",
     "fit_lm.R",
+    "tight_search.R",
     "fit_lmer.R",
     "type3.R",
     "versions.R",
