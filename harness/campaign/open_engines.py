@@ -12,7 +12,6 @@ from harness.campaign.setup import Setup
 from harness.campaign.stage import StageLog
 from harness.cases.case import Case
 from harness.engines.base import Engine, Failure, Outcome, Setting
-from harness.engines.identity import engine_identity
 from harness.engines.packed import PackedStore
 from harness.engines.registry import open_engine
 from harness.engines.store import Store
@@ -100,13 +99,19 @@ class WatchedEngine:
 
     An engine with an attribute ``elsewhere`` that is true fits in another process and keeps to its
     limits by itself.
+
+    Attributes
+    ----------
+    made_with : dict
+        What decides the numbers of the engine, where there is a store; empty when not known.
     """
 
     def __init__(self, engine: Engine, store: Store | None, log: StageLog, timeout: float) -> None:
         self.name = engine.name
-        self._bare = self.wrapped = engine
-        self._engine: Engine = engine if store is None else StoredEngine(engine, store, "cache")
-        self._identity: dict[str, str] | None = None
+        self.wrapped = engine
+        stored = None if store is None else StoredEngine(engine, store, "cache")
+        self._engine: Engine = engine if stored is None else stored
+        self.made_with: dict[str, str] = stored.made_with if stored is not None else {}
         self._log = log
         self._elsewhere = elsewhere = bool(getattr(engine, "elsewhere", False))
         # R may have to be started first, and the fit is tried twice.
@@ -115,12 +120,6 @@ class WatchedEngine:
     def versions(self) -> dict[str, str]:
         """Versions of everything the numbers depend on, by component."""
         return self._engine.versions()
-
-    def identity(self) -> dict[str, str]:
-        """Return what decides the numbers of the engine; empty when that cannot be known."""
-        if self._identity is None:
-            self._identity = engine_identity(self._bare) or {}
-        return self._identity
 
     def unsupported(self, case: Case) -> str | None:
         """Return why the engine cannot express the case, or None when it can."""

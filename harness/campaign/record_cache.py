@@ -60,7 +60,7 @@ class RecordCache:
     def _made(cls, engines: OpenEngines, store: Store) -> RecordCache | None:
         parts = {"settings": " ".join(engines.settings)}
         for role, engine in (("engine", engines.engine), ("reference", engines.reference)):
-            identity = engine.identity() if isinstance(engine, WatchedEngine) else {}
+            identity = engine.made_with if isinstance(engine, WatchedEngine) else {}
             if not identity:
                 return None
             parts |= {f"{role} {name}": value for name, value in identity.items()}

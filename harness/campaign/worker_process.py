@@ -20,6 +20,7 @@ import msgspec
 
 from harness.campaign import provenance
 from harness.campaign.open_engines import OpenEngines, open_engines
+from harness.campaign.record_cache import RecordCache
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
 from harness.campaign.stage import Faults, resident_mb
@@ -122,6 +123,9 @@ def open_worker(setup: Setup) -> Opened | HarnessError:
         )
     except HarnessError as error:
         return error
+    # What records depend on is found in files: not in the first task, when the worker counts as
+    # warm.
+    RecordCache.of(engines)
     _here[0].start_mb = resident_mb()
     return opened
 

@@ -17,7 +17,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -115,17 +115,20 @@ def source_digest(module: str, *, besides: Iterable[str] = ()) -> str | None:
     packages = {module.partition(".")[0], _PROGRAM}
     not_followed = {*sys.stdlib_module_names, *besides}
     waiting = [module]
+    # The top of this program holds its version and hands on names of all its parts.
+    seen = {_PROGRAM}
     texts: dict[str, str] = {}
     scripts: set[str] = set()
     while waiting:
         name = waiting.pop()
-        # The top of this program holds its version and hands on names of all its parts.
-        path = None if name in texts or name == _PROGRAM else _source(name)
+        path = None if name in seen else _source(name)
+        seen.add(name)
         if path is None:
             continue
         text = texts[name] = path.read_text(encoding="utf-8")
-        scripts.update(_R_FILE.findall(text))
-        for mentioned in _mentioned(text):
+        modules, r_files = _mentioned(text)
+        scripts |= r_files
+        for mentioned in modules:
             top = mentioned.partition(".")[0]
             # What this program imports it names in its versions.
             own = name.partition(".")[0] != _PROGRAM and top not in not_followed
@@ -153,14 +156,17 @@ def _plain(value: object) -> bool:
     return False
 
 
-def _mentioned(text: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def _mentioned(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Modules and R files that a source names; the sources of two engines are mostly the same."""
     names = set(_MODULE.findall(text))
     for package, several, one in _FROM.findall(text):
         names |= {package, *(f"{package}.{n}" for n in re.split(r"[,\s]+", several or one) if n)}
     for listed in _IMPORT.findall(text):
         names |= {part.split()[0] for part in listed.split(",") if part.strip()}
     # ``harness.errors.BadInput`` is in ``harness.errors``: what is no module has no source.
-    return names | {name.rpartition(".")[0] for name in names if "." in name}
+    names |= {name.rpartition(".")[0] for name in names if "." in name}
+    return frozenset(names), frozenset(_R_FILE.findall(text))
 
 
 @cache

@@ -122,6 +122,11 @@ class StoredEngine:
         """What was found, fitted, stored and missed so far."""
         return self._tally
 
+    @property
+    def made_with(self) -> dict[str, str]:
+        """What fits that are cached depend on, by name; empty when that is not known."""
+        return dict(self._identity)
+
     def versions(self) -> dict[str, str]:
         """Versions with which the stored results were made; the engine's own to verify.
 
