@@ -133,11 +133,22 @@ def bind(
     table = Table(
         table.columns + tuple(replace(column, name=f"factor({column.name})") for column in extra)
     )
+    require_fittable(model, table)
+    return table
+
+
+def require_fittable(model: Model, table: Table) -> None:
+    """Refuse a table that leaves nothing to estimate.
+
+    Raises
+    ------
+    BadInput
+        When no row is complete, the outcome is the same in every row, or a factor has one level.
+    """
     if not table.complete.any():
         raise BadInput("no row is complete: every row misses a value in some column of the model")
     if table.complete.sum() > 1:
         _require_variation(model, table.rows(table.complete))
-    return table
 
 
 def _require_variation(model: Model, used: Table) -> None:

@@ -1,7 +1,8 @@
-"""The data frame of a recipe."""
+"""The columns of a recipe, as a table has them and as a data frame."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,57 @@ import pandas as pd
 
 from harness.cases.recipe_labels import NAMES, label
 from harness.cases.recipe_noise import Array, Integers, decimals, heavy, normal, words
+from harness.cases.table import MISSING_CODE, FactorColumn, NumericColumn
 
 if TYPE_CHECKING:  # recipes.py builds cases with this module
     from harness.cases.recipes import Recipe
 
 _RESIDUAL, _GROUP, _OTHER, _X, _X_GROUP, _V, _W, _ORDER, _GONE, _LEVELS = range(10)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A column as it was drawn, its rows in order.
+
+    Attributes
+    ----------
+    values : float64 or int64 of length n
+        Numbers with NaN for missing, or indices into ``labels`` with -1 for missing.
+    labels : tuple of str or int
+        Of a factor, those included that no row has; empty for a number.
+    stated : tuple of str
+        Levels in the order that the recipe states; empty where it leaves that to the contract.
+    """
+
+    values: Array | Integers
+    labels: tuple[str | int, ...] = ()
+    stated: tuple[str, ...] = ()
+
+    def column(self, name: str) -> NumericColumn | FactorColumn:
+        """Return the column of the data contract, the one that the frame's would give."""
+        if not self.labels:
+            return NumericColumn(name, np.ascontiguousarray(self.values, dtype=np.float64))
+        codes = self.values.astype(np.int32)
+        present = np.unique(codes[codes >= 0]).tolist()
+        order = self.stated or tuple(map(str, sorted(self.labels[k] for k in present)))
+        place = {level: at for at, level in enumerate(order)}
+        index = [place.get(str(text), MISSING_CODE) for text in self.labels]
+        # -1 takes the last, which stands for a missing value.
+        return FactorColumn(name, np.array([*index, MISSING_CODE], dtype=np.int32)[codes], order)
+
+    def series(self) -> Array | Integers | list[str | int | None]:
+        """Return what a data frame is made of."""
+        if not self.labels:
+            return self.values
+        if isinstance(self.labels[0], str):
+            return [None if k < 0 else self.labels[k] for k in self.values.tolist()]
+        numbers = np.array([*self.labels, 0])[self.values]
+        return np.where(self.values < 0, np.nan, numbers) if self.values.min() < 0 else numbers
+
+
+def frame_of(drawn: Mapping[str, Drawn]) -> pd.DataFrame:
+    """Return the columns as a data frame."""
+    return pd.DataFrame({name: column.series() for name, column in drawn.items()})
 
 
 @dataclass(frozen=True)
@@ -69,26 +116,57 @@ def _factors(
     return f, b
 
 
-def recipe_frame(recipe: Recipe) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
-    """Return the data, and the levels of factors whose order is stated."""
-    form, names, seed = recipe.form, NAMES[recipe.names], recipe.seed
+def draw_columns(recipe: Recipe) -> dict[str, Drawn]:
+    """Return the columns of a recipe by name."""
     place = _layout(recipe)
+    factors = {"g": place.group, "h": place.h, "f": place.f, "b": place.b}
+    numbers = _numbers(recipe, place)
+    order = _row_order(recipe, place)
+    drawn = {}
+    for role, gone in zip(recipe.form.roles, _gone(recipe, place.complete), strict=True):
+        if role in numbers:
+            numbers[role][gone] = np.nan
+            column = Drawn(numbers[role][order])
+        else:
+            column = _factor(recipe, role, factors[role].copy(), gone, order)
+        drawn[NAMES[recipe.names][role]] = column
+    return drawn
+
+
+def _numbers(recipe: Recipe, place: _Layout) -> dict[str, Array]:
+    """Return outcome and predictors by role, in units and with offsets."""
+    form, seed = recipe.form, recipe.seed
     group, row = place.group, place.row
     x = _steps(_predictor(recipe, place), recipe.digits, place, flat=recipe.x == "between")
     if form.products:
         x = _varied(x, recipe, place)
     ten = 10.0**recipe.digits
-    x_raw = x / ten
-    extra = 0
-    v = normal(seed, _V, group, row)
-    if recipe.near:
-        extra = int(np.ceil(-np.log10(recipe.near) - 1e-9))
-        v = x_raw + recipe.near * v
-    v = _steps(v, recipe.digits + extra, place)
-    w = _steps(normal(seed, _W, group), recipe.digits, place, flat=True)
-    columns: dict[str, Array] = {"x": x_raw, "v": v / 10.0 ** (recipe.digits + extra), "w": w / ten}
+    # Before units and offsets; a model without x has one all the same, which its sizes need.
+    raw: dict[str, Array] = {"x": x / ten}
+    found = {"x": decimals(x + recipe.x_offset * ten, recipe.x_power - recipe.digits)}
+    if "v" in form.roles:
+        v = normal(seed, _V, group, row)
+        digits = recipe.digits
+        if recipe.near:
+            digits += int(np.ceil(-np.log10(recipe.near) - 1e-9))
+            v = raw["x"] + recipe.near * v
+        v = _steps(v, digits, place)
+        raw["v"] = v / 10.0**digits
+        offset = recipe.x_offset * 10.0**digits if recipe.near else 0.0
+        found["v"] = decimals(v + offset, recipe.x_power - digits)
+    if "w" in form.roles:
+        w = _steps(normal(seed, _W, group), recipe.digits, place, flat=True)
+        raw["w"] = w / ten
+        found["w"] = decimals(w, -recipe.digits)
+    outcome = _not_fitted_exactly(np.rint(_outcome(recipe, place, raw) * ten), recipe, place, raw)
+    found["y"] = decimals(outcome + recipe.y_offset * ten, recipe.y_power - recipe.digits)
+    return found
+
+
+def _outcome(recipe: Recipe, place: _Layout, columns: dict[str, Array]) -> Array:
+    form, group = recipe.form, place.group
     noise = heavy if recipe.tails == "heavy" else normal
-    y = noise(seed, _RESIDUAL, group, row)
+    y = noise(recipe.seed, _RESIDUAL, group, place.row)
     for role in ("x", "v", "w"):
         if role in form.roles:
             y = y + recipe.effect * columns[role]
@@ -99,43 +177,29 @@ def recipe_frame(recipe: Recipe) -> tuple[pd.DataFrame, dict[str, tuple[str, ...
     if "h" in form.roles:
         # (1 | g/h) gives each group its own levels of h; in crossed models h is one factor.
         own = group * (1 if form.nested else 0)
-        y = y + np.sqrt(recipe.other_ratio) * noise(seed, _OTHER, own, place.h)
-    outcome = _not_fitted_exactly(np.rint(y * ten), recipe, place, columns)
-    data: dict[str, object] = {}
-    levels: dict[str, tuple[str, ...]] = {}
-    for role in form.roles:
-        name = names[role]
-        if role == "y":
-            data[name] = decimals(outcome + recipe.y_offset * ten, recipe.y_power - recipe.digits)
-        elif role == "x":
-            data[name] = decimals(x + recipe.x_offset * ten, recipe.x_power - recipe.digits)
-        elif role == "v":
-            offset = recipe.x_offset * 10.0 ** (recipe.digits + extra) if recipe.near else 0.0
-            data[name] = decimals(v + offset, recipe.x_power - recipe.digits - extra)
-        elif role == "w":
-            data[name] = decimals(w, -recipe.digits)
-        else:
-            codes = {"g": group, "h": place.h, "f": place.f, "b": place.b}[role]
-            prefix = {"f": "a"}.get(role, role)
-            count = int(codes.max()) + 1
-            labels = [label(recipe.labels, prefix, k) for k in range(count + recipe.unused)]
-            data[name] = [labels[k] for k in codes]
-            if recipe.unused or recipe.level_order != "sorted":
-                levels[name] = _level_order(recipe, role, [str(text) for text in labels])
-    frame = pd.DataFrame(data)
-    _take_out(frame, recipe, place.complete)
-    return frame.iloc[_row_order(recipe, place)].reset_index(drop=True), levels
+        y = y + np.sqrt(recipe.other_ratio) * noise(recipe.seed, _OTHER, own, place.h)
+    return y
+
+
+def _factor(recipe: Recipe, role: str, codes: Integers, gone: Integers, order: Integers) -> Drawn:
+    prefix = {"f": "a"}.get(role, role)
+    count = int(codes.max()) + 1 + recipe.unused
+    labels = tuple(label(recipe.labels, prefix, k) for k in range(count))
+    stated: tuple[str, ...] = ()
+    if recipe.unused or recipe.level_order != "sorted":
+        stated = _level_order(recipe, role, [str(text) for text in labels])
+    codes[gone] = MISSING_CODE
+    return Drawn(codes[order], labels, stated)
 
 
 def _predictor(recipe: Recipe, place: _Layout) -> Array:
     if recipe.x == "time":
         return place.row.astype(np.float64)
-    between = normal(recipe.seed, _X_GROUP, place.group)
     if recipe.x == "between":
-        return between
+        return normal(recipe.seed, _X_GROUP, place.group)
     values = normal(recipe.seed, _X, place.group, place.row)
     if recipe.x == "mixed":
-        values += 2.0 * between
+        values += 2.0 * normal(recipe.seed, _X_GROUP, place.group)
     return values
 
 
@@ -181,10 +245,10 @@ def _effects(recipe: Recipe, group: Integers) -> list[Array]:
 
 
 def _z(recipe: Recipe, columns: dict[str, Array]) -> list[Array]:
-    ones = np.ones(len(columns["x"]))
     if recipe.shape == "slope-only":
         return [columns["x"]]
-    return [ones, columns["x"], columns["v"]][: recipe.form.effects]
+    found = [np.ones(len(columns["x"])), columns["x"], *(columns[r] for r in "v" if r in columns)]
+    return found[: recipe.form.effects]
 
 
 def _not_fitted_exactly(
@@ -240,17 +304,14 @@ def _level_order(recipe: Recipe, role: str, labels: list[str]) -> tuple[str, ...
     return tuple(labels)
 
 
-def _take_out(frame: pd.DataFrame, recipe: Recipe, complete: int) -> None:
-    """Empty one field in each row after the complete ones."""
+def _gone(recipe: Recipe, complete: int) -> list[Integers]:
+    """Return the empty rows of each column: one field in each row after the complete ones."""
+    count = len(recipe.form.roles)
     if not recipe.missing:
-        return
+        return [np.empty(0, dtype=np.int64)] * count
     extra = np.arange(recipe.missing)
-    columns = words(recipe.seed, _GONE, extra, extra) % np.uint64(frame.shape[1])
-    for at, column in enumerate(columns.astype(np.int64).tolist()):
-        name = frame.columns[column]
-        if pd.api.types.is_integer_dtype(frame[name]):
-            frame[name] = frame[name].astype(np.float64)
-        frame.loc[complete + at, name] = None
+    columns = (words(recipe.seed, _GONE, extra, extra) % np.uint64(count)).astype(np.int64)
+    return [complete + np.flatnonzero(columns == at) for at in range(count)]
 
 
 def _row_order(recipe: Recipe, place: _Layout) -> Integers:

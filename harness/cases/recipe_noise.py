@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_ONE, _27, _30, _31 = (np.uint64(n) for n in (1, 27, 30, 31))
 
 
 def words(seed: int, stream: int, *place: Integers) -> NDArray[np.uint64]:
@@ -33,15 +35,18 @@ def words(seed: int, stream: int, *place: Integers) -> NDArray[np.uint64]:
     z = _finalised(np.array([seed], dtype=np.uint64))
     z = _finalised(z + np.array([stream], dtype=np.uint64) * _GOLDEN)
     for coordinate in place:
-        z = _finalised(z + (coordinate.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
+        z = _finalised(z + (coordinate.astype(np.uint64) + _ONE) * _GOLDEN)
     return z
 
 
 def _finalised(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     z = z + _GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    z ^= z >> _30
+    z *= _FIRST
+    z ^= z >> _27
+    z *= _SECOND
+    z ^= z >> _31
+    return z
 
 
 def normal(seed: int, stream: int, *place: Integers) -> Array:
@@ -53,8 +58,8 @@ def normal(seed: int, stream: int, *place: Integers) -> Array:
     total = np.zeros(z.shape, dtype=np.int64)
     for _ in range(3):
         z = _finalised(z)
-        for shift in (0, 16, 32, 48):
-            total += ((z >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.int64)
+        # The four quarters of each word, in whatever order the machine has them.
+        total += z.view(np.uint16).reshape(*z.shape, 4).sum(axis=-1, dtype=np.int64)
     return np.asarray((total - 12 * 65535 / 2) / 65536.0, dtype=np.float64)
 
 

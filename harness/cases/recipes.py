@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +20,8 @@ import numpy as np
 from harness.cases.case import Case
 from harness.cases.datasets import Dataset
 from harness.cases.ladder import Rung
-from harness.cases.model import Model, bind, parse_model
-from harness.cases.recipe_data import recipe_frame
+from harness.cases.model import Model, parse_model, require_fittable
+from harness.cases.recipe_data import draw_columns, frame_of
 from harness.cases.recipe_labels import NAMES, Labels, Names
 from harness.cases.spelling import quote_name
 from harness.cases.table import FactorColumn, Table
@@ -52,7 +52,7 @@ class Shape:
     per_level: int = 0
     effects: int = 1
 
-    @property
+    @cached_property
     def roles(self) -> tuple[str, ...]:
         """Columns that the formula uses, in its order."""
         return tuple(dict.fromkeys(re.findall(r"{(\w)}", self.formula)))
@@ -303,12 +303,15 @@ def build(recipe: Recipe) -> Rung:
     if sum(recipe.sizes) < least_rows(recipe):
         rows = sum(recipe.sizes)
         raise BadInput(f"recipe: {rows} rows; its model needs {least_rows(recipe)}")
-    frame, levels = recipe_frame(recipe)
+    drawn = draw_columns(recipe)
     model = _model(recipe.shape, recipe.criterion, recipe.names, recipe.labels)
-    table = bind(model, frame, levels=levels)
-    title = f"{recipe.form.title}, {groups} groups, {len(frame)} rows"
-    data = Dataset(title, frame, f"generated ({recipe.id.split('/')[2]})", levels)
-    case = Case(recipe.id, model, table)
+    table = Table(tuple(drawn[name].column(name) for name in _columns(model)))
+    require_fittable(model, table)
+    name = recipe.id
+    title = f"{recipe.form.title}, {groups} groups, {table.n_rows} rows"
+    levels = {name: column.stated for name, column in drawn.items() if column.stated}
+    data = Dataset(title, frame_of(drawn), f"generated ({name.split('/')[2]})", levels)
+    case = Case(name, model, table)
     return Rung(case, title, recipe.shape, _focus(recipe, table), data)
 
 
@@ -318,6 +321,12 @@ def _model(shape: str, criterion: Criterion, names: Names, labels: Labels) -> Mo
     if labels == "integers":  # a factor only because the formula says so
         quoted |= {role: f"factor({quoted[role]})" for role in "fb"}
     return parse_model(SHAPES[shape].formula.format(**quoted), criterion)
+
+
+@cache
+def _columns(model: Model) -> tuple[str, ...]:
+    """Return the columns of a model in the order in which a table has them."""
+    return tuple(dict.fromkeys(name.name for name in model.names()))
 
 
 def _focus(recipe: Recipe, table: Table) -> str:

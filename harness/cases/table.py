@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -81,11 +82,13 @@ class Table:
                 return column
         raise KeyError(name)
 
-    @property
+    @cached_property
     def complete(self) -> NDArray[np.bool_]:
         """Rows without a missing value: the rule of this contract is to use these (listwise)."""
         missing = np.column_stack([column.missing for column in self.columns])
-        return np.asarray(~missing.any(axis=1), dtype=np.bool_)
+        found = np.asarray(~missing.any(axis=1), dtype=np.bool_)
+        found.flags.writeable = False  # it is handed out again
+        return found
 
     def rows(self, keep: NDArray[np.bool_]) -> Table:
         """Return the rows where ``keep`` is true; levels stay as they are."""
@@ -119,6 +122,10 @@ class Table:
         missing, for factors the 1-based codes as int32 with 0 for missing, the number of levels as
         int32 and each level in UTF-8 ended by a zero byte. Numbers are little-endian.
         """
+        return self._checksum
+
+    @cached_property
+    def _checksum(self) -> str:
         digest = hashlib.md5(usedforsecurity=False)
         for column in self.columns:
             missing = column.missing
@@ -134,6 +141,17 @@ class Table:
                 for level in column.levels:
                     digest.update(level.encode() + b"\0")
         return digest.hexdigest()
+
+
+CODES = 5
+"""Whole numbers of this many different values at most may be codes of a factor."""
+
+
+def are_codes(values: NDArray[np.float64]) -> bool:
+    """Whether numbers are a few consecutive whole ones, as codes are: 0/1, or 1/2/3."""
+    found = np.unique(values)
+    whole = bool((found == np.round(found)).all())
+    return whole and 2 <= len(found) <= CODES and float(np.ptp(found)) == len(found) - 1
 
 
 def table_from_frame(

@@ -207,6 +207,17 @@ def test_outcomes_and_predictors_are_short_decimals(thousand):
             assert [float(f"{round(s)}e{power - recipe.digits}") for s in steps] == values.tolist()
 
 
+def test_the_table_is_the_one_that_the_data_frame_gives(thousand):
+    """It is made of the drawn columns at once; a reader of the frame has to get the same."""
+    for recipe in thousand:
+        rung = build(recipe)
+        again = bind(rung.case.model, rung.data.frame, levels=rung.data.levels)
+        assert again.checksum() == rung.case.table.checksum(), recipe
+        for one, other in zip(again.columns, rung.case.table.columns, strict=True):
+            assert one.name == other.name
+            assert getattr(one, "levels", ()) == getattr(other, "levels", ())
+
+
 def test_units_and_offsets_only_move_the_scale():
     plain = build(SMALL).data.frame
     moved = build(replace(SMALL, y_offset=500, y_power=3, x_offset=2000)).data.frame
