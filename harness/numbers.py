@@ -8,6 +8,7 @@ Non-finite numbers therefore travel as the strings ``"nan"``, ``"inf"`` and ``"-
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -40,8 +41,25 @@ def decode(line: bytes | str, kind: Any) -> Any:
 def _without_nonfinite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
-    if isinstance(value, dict):
-        return {key: _without_nonfinite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, dict | list | tuple):
+        # Looking at each number of a record takes longer than all else that is done to encode it.
+        if _all_finite(value):
+            return value
+        if isinstance(value, dict):
+            return {key: _without_nonfinite(item) for key, item in value.items()}
         return [_without_nonfinite(item) for item in value]
     return value
+
+
+def _all_finite(value: Any) -> bool:
+    """Whether no number in it is non-finite; False where that has to be looked at."""
+    try:
+        return _NONFINITE.search(_packed(value)) is None
+    except OverflowError:  # an integer that JSON can write and MessagePack cannot
+        return False
+
+
+_packed = msgspec.msgpack.Encoder().encode
+
+_NONFINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]", re.DOTALL)
+"""A double in MessagePack whose exponent has all bits set; other bytes may look like one too."""

@@ -65,3 +65,18 @@ def test_a_line_holds_no_token_that_json_lacks():
 def test_what_is_not_the_structure_is_refused(line):
     with pytest.raises(msgspec.DecodeError):
         decode(line, Holder)
+
+
+@pytest.mark.parametrize(
+    "many",
+    [(), (1.0, math.nan, 2.0), (math.inf, -math.inf), (1e308, 1e308), (math.nan,), (0.5, -0.0)],
+)
+def test_a_vector_comes_back_whatever_its_sum_is(many):
+    back = decode(encode(Holder(1.0, many=many, square=(many, (3.0,)))), Holder)
+    assert list(map(repr, back.many)) == list(map(repr, many))
+    assert list(map(repr, back.square[0])) == list(map(repr, many))
+
+
+def test_an_integer_of_any_size_and_bytes_that_look_like_infinity_are_written():
+    value = {"a": 2**70, "b": [1.5, math.inf], "c": "\xcb\x7f\xf0", "d": -3.4e-300}
+    assert json.loads(encode(value)) == value | {"b": [1.5, "inf"]}
