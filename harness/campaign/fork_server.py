@@ -6,6 +6,7 @@ This module imports nothing that takes time, so that a command can start the ser
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
@@ -26,9 +27,13 @@ def start_server() -> None:
 
     It keeps the variables with which it is started: those that make arithmetic repeatable.
     """
-    forkserver.set_forkserver_preload(list(PRELOAD))
-    with _variables_set():
+    with _lock, _variables_set():
+        forkserver.set_forkserver_preload(list(PRELOAD))
         forkserver.ensure_running()
+
+
+_lock = threading.Lock()
+"""Workers are started side by side, and variables are those of the whole process."""
 
 
 @contextmanager

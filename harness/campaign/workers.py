@@ -47,8 +47,15 @@ MOST_ATTEMPTS = 12
 REFUSED_SECONDS = 2.0
 """How long a worker that was refused holds its place."""
 
-MOST_STARTS = 3
-"""Attempts at starting a worker before this machine is given up."""
+OPEN_SECONDS = START_SECONDS + 60.0
+"""How long a worker may take to start and to open its engines."""
+
+START_PAUSES = (0.0, 2.0, 10.0)
+"""Seconds before each attempt at starting a worker; after the last this machine is given up.
+
+What has ended the first may pass: memory or process numbers that others use, a package that is
+being installed.
+"""
 
 
 class Closed(Exception):
@@ -90,15 +97,14 @@ class Guard:
         """
         if self._opened is not None:
             return self._opened
-        for _ in range(MOST_STARTS):
-            if self.closed:
-                raise Closed
-            self._start()
+        for pause in START_PAUSES:
+            self._wait(pause)
             try:
-                answer = self._call(START_SECONDS + 60.0, open_worker, self.setup)
-            except _Death as death:
+                self._start()
+                answer = self._call(OPEN_SECONDS, open_worker, self.setup)
+            except (_Death, OSError) as error:
                 self._discard()
-                text = death.text
+                text = str(error)
                 continue
             if isinstance(answer, HarnessError):
                 self._discard()
@@ -106,7 +112,14 @@ class Guard:
             self._opened = opened = cast("Opened", answer)
             self._names = opened.engines
             return opened
-        raise EnvironmentProblem(f"no worker process can be started: {text}")
+        raise EnvironmentProblem(f"no worker process can be started: {_explained(text)}")
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self.closed and time.monotonic() < until:
+            time.sleep(min(LOOK_SECONDS, seconds))
+        if self.closed:
+            raise Closed
 
     def run(self, task: Task, expected: Opened | None = None) -> Done:
         """Do a task, again where its worker dies; there is always an answer.
@@ -213,6 +226,25 @@ class Guard:
             stop()
             # It waits for its threads; nobody has to wait for that.
             threading.Thread(target=_join, args=(pool,), daemon=True).start()
+
+
+def _explained(text: str) -> str:
+    """Say what may be done about a worker that never answered."""
+    if text == _LOST_AT_START:
+        return (
+            "each ended before it had begun, and what it wrote is above. Where that is nothing, "
+            "memory may be short (fewer --jobs need less), or processes (ulimit -u). A script that "
+            'starts a run needs `if __name__ == "__main__":` before what it does'
+        )
+    if text.startswith("stopped after"):
+        return f"{text}, while its engines were opened; try fewer --jobs on a machine so busy"
+    return (
+        f"{text}; fewer --jobs need less memory, processes (ulimit -u) and open files (ulimit -n)"
+    )
+
+
+_LOST_AT_START = "All workers expired"
+"""What pebble says of a process that ended before it took a task."""
 
 
 def _join(pool: ProcessPool) -> None:

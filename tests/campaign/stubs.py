@@ -12,6 +12,7 @@ import pandas as pd
 from harness.campaign.case_task import case_task, unfinished_case
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Rungs
+from harness.campaign.worker_process import open_worker
 from harness.cases.datasets import Dataset
 from harness.cases.own_table import own_rung
 from harness.engines.base import Failure
@@ -114,11 +115,27 @@ def _is_due(which):
     return True
 
 
+class Slow(Good):
+    """An engine that takes long to be opened."""
+
+    name = "slow"
+
+    def __init__(self):
+        time.sleep(60.0)
+
+
 class Unknown:
     """An engine that cannot be made."""
 
     def __init__(self):
         raise ImportError("a library it needs")
+
+
+def killed_at_first(mark, setup):
+    """Open a worker, unless it is the first that tries: that one is killed."""
+    if _is_due(f"once:{mark}"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return open_worker(setup)
 
 
 def quick_task(engines, task):

@@ -5,18 +5,27 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from harness.campaign import workers
 from harness.campaign.driver import run_campaign, start_workers
 from harness.campaign.records import CaseRecord
 from harness.campaign.workers import close_workers
 from harness.engines.base import Fit
-from harness.errors import BadInput
+from harness.errors import BadInput, EnvironmentProblem
 from harness.numbers import decode
 from harness.readers.same_results import timeless
-from tests.campaign.stubs import Numbered, broken_task, failures, setup_of, small_rungs
+from tests.campaign.stubs import (
+    Numbered,
+    broken_task,
+    failures,
+    killed_at_first,
+    setup_of,
+    small_rungs,
+)
 
 
 def run(*names, engine="Faulty", jobs=1, **options):
@@ -102,6 +111,47 @@ def test_a_fault_of_the_harness_is_the_record_of_that_case():
 def test_an_engine_that_cannot_be_opened_is_refused_before_any_case():
     with pytest.raises(BadInput, match="cannot be loaded: a library it needs"):
         next(run_campaign(small_rungs("a"), setup_of("Unknown"), jobs=1))
+
+
+def test_a_worker_that_dies_as_it_starts_is_started_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "START_PAUSES", (0.0, 0.1))
+    monkeypatch.setattr(workers, "open_worker", partial(killed_at_first, str(tmp_path / "mark")))
+    (done,) = run_campaign(small_rungs("a"), setup_of(), jobs=1)
+    assert decode(done.lines[0], CaseRecord).verdicts[0].verdict == "AGREE"
+    assert (tmp_path / "mark").exists()
+
+
+def test_a_worker_that_never_opens_ends_the_run_with_what_may_be_done(monkeypatch):
+    monkeypatch.setattr(workers, "START_PAUSES", (0.0, 0.1))
+    monkeypatch.setattr(workers, "OPEN_SECONDS", 0.5)
+    with pytest.raises(EnvironmentProblem, match=r"stopped after 0\.\d s, .*; try fewer --jobs"):
+        next(run_campaign(small_rungs("a"), setup_of("Slow"), jobs=1))
+
+
+UNPROTECTED = """
+from harness.campaign import workers
+from harness.campaign.driver import run_campaign
+from tests.campaign.stubs import setup_of, small_rungs
+workers.START_PAUSES = (0.0,)
+next(run_campaign(small_rungs("a"), setup_of(), jobs=1))
+"""
+
+
+def test_a_script_that_does_not_protect_its_beginning_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(UNPROTECTED)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        timeout=120,
+        check=False,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert "EnvironmentProblem: no worker process can be started: each ended before" in last
+    assert 'if __name__ == "__main__":' in last
+    assert "bootstrapping phase" in done.stderr  # Python's own words, written by the worker
 
 
 def test_a_worker_killed_while_idle_is_replaced():
