@@ -30,6 +30,13 @@ fault_recursion <- function() fault_recursion()
 # More memory than there is, `megabytes` of it.
 fault_memory <- function(megabytes) list(length = length(numeric(megabytes * 131072)))
 
+# `megabytes` of memory that are never given back, as by a leak.
+fault_kept <- list()
+fault_grow <- function(megabytes) {
+  fault_kept[[length(fault_kept) + 1L]] <<- rep(1, megabytes * 131072)
+  list(kept = length(fault_kept), pid = as.double(Sys.getpid()))
+}
+
 # Printing on both streams, by R and by a child process.
 fault_noise <- function() {
   print("noise on stdout")

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
-from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Reason
+from harness.memory import limit_with
 
 _SIZE = 512
 _HEAD = struct.Struct("=ddqH")
@@ -141,27 +141,12 @@ class StageLog:
 def _limited_memory(megabytes: int | None) -> Iterator[None]:
     """Let an allocation fail that goes beyond, rather than have the system kill something."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    pages = _pages(0) if megabytes else 0
-    if not megabytes or not pages:
+    limit = limit_with(megabytes) if megabytes else None
+    if limit is None:
         yield
         return
-    wanted = pages * resource.getpagesize() + megabytes * 2**20
-    _, hard = before
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_AS, limit)
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-def resident_mb() -> float:
-    """Return the megabytes of this process that are in memory; 0 where that cannot be known."""
-    return _pages(1) * resource.getpagesize() / 2**20
-
-
-def _pages(which: int) -> int:
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[which])
-    except OSError:
-        return 0

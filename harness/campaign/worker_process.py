@@ -23,8 +23,9 @@ from harness.campaign.open_engines import OpenEngines, open_engines
 from harness.campaign.record_cache import RecordCache
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
-from harness.campaign.stage import Faults, resident_mb
+from harness.campaign.stage import Faults
 from harness.errors import HarnessError
+from harness.memory import resident_mb
 from harness.numerics import repeatable
 
 _PR_SET_PDEATHSIG = 1

@@ -28,6 +28,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from harness.memory import limit_with
+
 if TYPE_CHECKING:
     from harness.rbridge.session import EmbeddedR
 
@@ -138,12 +140,6 @@ def _watch(descriptor: int, template: int) -> NoReturn:
 
 def _limit_memory(megabytes: int) -> None:
     # R then reports a failed allocation as an error; without a limit the system kills something.
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except OSError:
-        return
-    limit = pages * resource.getpagesize() + megabytes * 2**20
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    limit = limit_with(megabytes)
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_AS, limit)

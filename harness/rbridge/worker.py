@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.memory import resident_mb
 from harness.rbridge.environment import (
     RInstallation,
     explain_start,
@@ -102,7 +103,8 @@ class RSession:
     timeout : float
         Seconds a call may take before its process is killed.
     memory_mb : int or None
-        Megabytes a worker may allocate on top of R itself; None for no limit.
+        Megabytes a worker may allocate on top of R itself; None for no limit. One that has kept
+        half of them (2048 without a limit) is replaced after its call.
     workers : int
         Calls that may run at the same time.
     extra_scripts : sequence of str
@@ -128,6 +130,7 @@ class RSession:
     ) -> None:
         self.timeout = timeout
         self._memory_mb = memory_mb or 0
+        self._grown_mb = (memory_mb or 4096) / 2
         self._scripts = [str(r_script(name)) for name in (*SCRIPTS, *extra_scripts)]
         self._preload = tuple(preload)
         self._lock = threading.Lock()
@@ -213,7 +216,11 @@ class RSession:
         except BaseException:
             worker.end()
             raise
-        self._release(worker)
+        if worker.grown_mb > self._grown_mb:
+            # The next call forks another, which takes milliseconds; this one would meet its limit.
+            worker.end()
+        else:
+            self._release(worker)
         return reply
 
     def _acquire(self) -> _Worker:
@@ -340,6 +347,12 @@ class _Worker:
         self._template = template
         self.process = process
         self._connection = connection
+        self._start_mb = resident_mb(process)
+
+    @property
+    def grown_mb(self) -> float:
+        """Megabytes that it has taken since it was forked."""
+        return resident_mb(self.process) - self._start_mb
 
     def call(self, function: str, payload: Mapping[str, Any], timeout: float) -> Reply:
         """Call an R function; see :meth:`RSession.call` for what it raises."""

@@ -53,6 +53,16 @@ def test_a_new_worker_takes_less_than_a_second(r):
     assert time.monotonic() - started < 1.0
 
 
+def test_a_worker_that_has_grown_by_half_its_limit_is_replaced_and_no_other():
+    with RSession(memory_mb=400, extra_scripts=("faults.R",), preload=()) as session:
+        replies = [session.call("fault_grow", {"megabytes": 60.0}) for _ in range(9)]
+        kept = [int(reply.numbers("kept")[0]) for reply in replies]
+        processes = [int(reply.numbers("pid")[0]) for reply in replies]
+    # Each reply came back whole; the fourth took the worker beyond 200 MB.
+    assert kept == [1, 2, 3, 4, 1, 2, 3, 4, 1]
+    assert [len(set(processes[a:b])) for a, b in ((0, 4), (4, 8), (0, 9))] == [1, 1, 3]
+
+
 def test_no_call_is_lost_among_crashes_and_hangs(r):
     answers = []
     for i in range(40):
