@@ -46,7 +46,7 @@ class RandomDesign:
     levels: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Design:
     """What the likelihood of a case depends on.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.cases.design import Design
 from harness.referee.crossproducts import components, padded_sizes
+from harness.referee.once_per_design import once_per_design
 
 SPEED = 2e10
 """Multiplications and additions a second of dense matrix products on one core, at the low end."""
@@ -32,6 +33,7 @@ class TooLarge(ValueError):
     """The likelihood would take too much time or memory; the text has the estimate."""
 
 
+@once_per_design
 def cost(design: Design) -> Cost:
     """Estimate what a likelihood takes, from the sizes of its blocks alone.
 

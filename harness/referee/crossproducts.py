@@ -25,6 +25,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from harness.cases.design import Design, RandomDesign
+from harness.referee.once_per_design import once_per_design
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -149,8 +150,9 @@ def aliased_columns(x: Array) -> list[int]:
     return aliased
 
 
+@once_per_design
 def cross_products(design: Design) -> CrossProducts:
-    """Reduce a design.
+    """Reduce a design, once as long as it is in use: ML and REML have the same cross-products.
 
     Raises
     ------

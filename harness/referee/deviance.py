@@ -102,6 +102,10 @@ class Likelihood:
         return Point(self, np.asarray(theta, dtype=np.float64))
 
 
+_IN_VARIABLES = ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts")
+"""What a point keeps that depends on the variables in which it is differentiated."""
+
+
 class Point:
     """The likelihood at one theta. Quantities are computed when asked for."""
 
@@ -194,6 +198,10 @@ class Point:
         centred and scaled effects, relative to the effects' standard deviations. Derivatives of the
         point returned are in these variables, which are a linear map of theta.
         """
+        return self._conditioned
+
+    @cached_property
+    def _conditioned(self) -> tuple[Point, Array]:
         likelihood = self.likelihood
         tangents = list(self._tangents)
         to_theta = np.zeros((len(tangents), len(tangents)))
@@ -202,12 +210,11 @@ class Point:
                 continue  # done with the diagonal, which is the first of its column
             w = likelihood.products.basis.effects[t][:, b:]
             size = 1.0 + np.linalg.norm(self.lambdas[t], axis=1)
-            basis, upper = np.linalg.qr(w / size[:, None])
             column = slice(i, i + w.shape[1])
-            to_theta[column, column] = np.linalg.inv(upper)
+            basis, to_theta[column, column] = _orthonormal(w / size[:, None])
             tangents[column] = list((size[:, None] * basis).T)
         twin = copy.copy(self)
-        for cached in ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts"):
+        for cached in (*_IN_VARIABLES, "_conditioned"):
             twin.__dict__.pop(cached, None)
         # These do not depend on the variables.
         twin.__dict__.update(solved=self.solved, summed=self.summed)
@@ -364,6 +371,15 @@ class Point:
         out[:k, k] = out[k, :k] = -2.0 * self.gradient_parts[1] / s**3 / scale
         out[k, k] = (-2.0 * self.likelihood.m / s**2 + 6.0 * self.rss / s**4) / scale**2
         return out
+
+
+def _orthonormal(columns: Array) -> tuple[Array, Array]:
+    """Q with orthonormal columns and R^-1, Q = A R^-1."""
+    if columns.shape[1] == 1:
+        length = float(np.linalg.norm(columns))
+        return columns / length, np.full((1, 1), 1.0 / length)
+    q, r = np.linalg.qr(columns)
+    return q, np.linalg.inv(r)
 
 
 def _root(half: Array) -> Array:

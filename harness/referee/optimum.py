@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
+from harness.referee.satterthwaite import ContrastTest, contrast_tests
+from harness.referee.variance_errors import variance_errors
 
 Array = NDArray[np.float64]
 
@@ -24,6 +27,10 @@ _DECREMENT = 1e-13
 
 _ROUNDING = 1e-14
 """Relative rounding of a derivative, a few tens of units in the last place."""
+
+_NEAR = 1e-2
+"""Distance from a minimum, relative to the effects' standard deviations, at which a point may be
+taken to lie in its bowl."""
 
 _SNAP = 1e-9
 """A smaller rank is taken when the deviance does not rise by more than this."""
@@ -39,13 +46,28 @@ class Optimum:
     deviance : float
     optimality : Optimality
     starts : int
-        How many starts were run.
+        How many starts were tried.
     """
 
     point: Point
     deviance: float
     optimality: Optimality
     starts: int
+
+    @cached_property
+    def tests(self) -> tuple[ContrastTest, ...]:
+        """Estimate, standard error, df, t and p of every fixed effect."""
+        return contrast_tests(self.point, np.eye(self.point.likelihood.products.p))
+
+    @cached_property
+    def sigma(self) -> float:
+        """Residual standard deviation, in the units of the data."""
+        return self.point.sigma * self.point.likelihood.products.basis.y_scale
+
+    @cached_property
+    def variance_errors(self) -> tuple[float, ...]:
+        """Standard errors of the variances, term after term."""
+        return variance_errors(self.point, self.sigma)
 
 
 def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimum:
@@ -61,29 +83,32 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     if not likelihood.layout:
         point = likelihood.at(np.zeros(0))
         return Optimum(point, point.deviance(), optimality(point), 1)
-    best = _snapped(_newton(likelihood, _scaled_identity(likelihood, 1.0)))
+    best = _snapped(_newton(likelihood.at(_scaled_identity(likelihood, 1.0))))
     others = [np.asarray(start, dtype=np.float64) for start in starts]
     if optimality(best).singular:
         others.append(_scaled_identity(likelihood, 0.2))
     for start in others:
         try:
-            found = _newton(likelihood, start)
+            point = likelihood.at(start)
+            found = best if _in_its_bowl(point, best) else _newton(point)
         except np.linalg.LinAlgError:  # so far out that rounding leaves no information
             continue
         if found.deviance() < best.deviance():
             best = found
     runs = 1 + len(others)
     for _ in range(5):  # each escape lowers the deviance; five are far more than ever needed
-        best = _snapped(best)
+        best = _polished(_snapped(best))
         outcome = optimality(best)
         if not outcome.false_boundary:
             break
-        moved = _newton(likelihood, _along_descent(best, outcome))
+        moved = _newton(likelihood.at(_along_descent(best, outcome)))
         runs += 1
         if moved.deviance() >= best.deviance():
             break
         best = moved
-    best = likelihood.at(_rectified(likelihood, best.theta))
+    theta = _rectified(likelihood, best.theta)
+    if not np.array_equal(theta, best.theta):
+        best = likelihood.at(theta)
     return Optimum(best, best.deviance(), optimality(best), runs)
 
 
@@ -109,8 +134,35 @@ def _scaled_identity(likelihood: Likelihood, variance: float) -> Array:
     return _theta_of_scaled(likelihood, [variance * np.eye(q) for q in likelihood.products.sizes])
 
 
-def _newton(likelihood: Likelihood, start: Array) -> Point:
-    point = likelihood.at(start)
+def _in_its_bowl(point: Point, best: Point) -> bool:
+    """Whether Newton's steps from a point lead to a minimum already known.
+
+    It is near it, the deviance there is convex, and what it rises to the point is what the
+    curvature says.
+    """
+    twin, to_theta = best.conditioned()
+    values, vectors = np.linalg.eigh(twin.profiled_hessian())
+    if not values[0] > 1e-6 * values[-1]:
+        return False
+    away = np.linalg.solve(to_theta, _aligned(point, best) - best.theta)
+    if not np.linalg.norm(away) <= _NEAR:
+        return False
+    foreseen = 0.5 * float((values * (vectors.T @ away) ** 2).sum())
+    rise = point.deviance() - best.deviance()
+    return abs(rise - foreseen) <= 0.1 * foreseen + 1e-10
+
+
+def _aligned(point: Point, best: Point) -> Array:
+    """Theta with every column's sign, which is free, as that of ``best`` has it."""
+    products: dict[tuple[int, int], float] = {}
+    for own, other, (t, _, b) in zip(point.theta, best.theta, point.likelihood.layout, strict=True):
+        products[t, b] = products.get((t, b), 0.0) + own * other
+    signs = [-1.0 if products[t, b] < 0.0 else 1.0 for t, _, b in point.likelihood.layout]
+    return np.asarray(point.theta * signs)
+
+
+def _newton(point: Point) -> Point:
+    likelihood = point.likelihood
     value = point.deviance()
     radius = 1.0
     for _ in range(_STEPS):
@@ -140,7 +192,7 @@ def _newton(likelihood: Likelihood, start: Array) -> Point:
         # Grow after a full step, shrink to what was accepted otherwise.
         radius = 2.0 * radius if share == 1.0 else max(2.0 * share * length, 1e-6)
         point, value = moved, moved.deviance()
-    return _polished(likelihood, point)
+    return point
 
 
 def _line_search(
@@ -157,8 +209,9 @@ def _line_search(
     return None, 0.0
 
 
-def _polished(likelihood: Likelihood, point: Point) -> Point:
+def _polished(point: Point) -> Point:
     """Newton steps judged by the gradient: it still falls where the deviance is all rounding."""
+    likelihood = point.likelihood
     twin, to_theta = point.conditioned()
     gradient = twin.profiled_gradient()
     for _ in range(3):
@@ -189,7 +242,7 @@ def _snapped(point: Point) -> Point:
             kept[:count] = 0.0
             reduced = list(scaled)
             reduced[t] = (vectors * kept) @ vectors.T
-            moved = _newton(likelihood, _theta_of_face(likelihood, reduced, t, vectors, kept))
+            moved = _newton(likelihood.at(_theta_of_face(likelihood, reduced, t, vectors, kept)))
             if moved.deviance() <= best.deviance() + _SNAP:
                 best = moved
                 scaled = [a @ a.T for a in best.lambdas]

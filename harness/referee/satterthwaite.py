@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from harness.referee.deviance import Point
 
@@ -74,9 +74,8 @@ def contrast_tests(
 
 def two_sided_p(statistic: float, df: float) -> float:
     """Two-sided p value of a t statistic; the normal distribution for infinite df."""
-    return float(
-        2.0 * (stats.norm.sf(abs(statistic)) if math.isinf(df) else stats.t.sf(abs(statistic), df))
-    )
+    lower = -abs(statistic)
+    return float(2.0 * (special.ndtr(lower) if math.isinf(df) else special.stdtr(df, lower)))
 
 
 def variance_of_varpar(point: Point, sigma: float) -> Array:

@@ -182,15 +182,13 @@ def _short_by_its_word(fit: Fit, best: Optimum) -> float | None:
 def _distances(fit: Fit, best: Optimum) -> tuple[tuple[str, float], ...]:
     """Distances from the best point in its own standard errors, where these are not zero."""
     point = best.point
-    sigma = point.sigma * point.likelihood.products.basis.y_scale
-    tests = contrast_tests(point, np.eye(point.likelihood.products.p))
     out = []
-    if len(fit.coefficients) == len(tests):
-        for own, right in zip(fit.coefficients, tests, strict=True):
+    if len(fit.coefficients) == len(best.tests):
+        for own, right in zip(fit.coefficients, best.tests, strict=True):
             out.append((own.name, abs(own.estimate - right.estimate) / right.se))
-    errors = iter(variance_errors(point, sigma))
+    errors = iter(best.variance_errors)
     for term, lower in zip(fit.random, point.likelihood.factors(point.theta), strict=True):
-        variances = sigma**2 * (lower**2).sum(axis=1)
+        variances = best.sigma**2 * (lower**2).sum(axis=1)
         for i, name in enumerate(term.names):
             error = next(errors)
             if error > 0.0:
