@@ -215,11 +215,12 @@ def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
         return
     tried = [r for c in causes for r in c.remedies]
     if tried:
-        many = f"of {len(tried)} remedies tried" if len(tried) > 1 else "the one remedy tried"
-        yield (
-            f"What to do is not known: {many}, none helped. The last was to {tried[-1].title}: "
-            f"{tried[-1].sentence}."
+        many = (
+            f"of {len(tried)} remedies tried none helped. The last was"
+            if len(tried) > 1
+            else "the one remedy tried did not help, which was"
         )
+        yield f"What to do is not known: {many}: {tried[-1].title} ({tried[-1].sentence})."
 
 
 def _digits(record: CaseRecord) -> float:

@@ -196,7 +196,7 @@ def _of_check(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
             return _tried("constant-slope", check, [_without_slope(shop, check)])
         case "crossing":
             return _tried("reused-labels", check, _nested_instead(shop, check))
-        case "rows" if check.level == "note":
+        case "rows" if check.level == "note" and verdict.verdict != "DATA_MISMATCH":
             return _tried("missing-values", check, [incomplete_rows(shop)])
         case _:
             return None, ""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from harness.campaign.records import CaseRecord
 from harness.cases.case import Case
+from harness.cases.design import RandomDesign
 from harness.cases.ladder import Rung
 from harness.diagnose import remodel
 from harness.diagnose.data_checks import numeric_predictors
@@ -19,11 +20,17 @@ from harness.diagnose.remedies import (
     SEVERITY,
     Workshop,
     by_verdict,
+    other_routes,
     remodelled,
     tightened,
 )
-from harness.diagnose.singular import order_of_preference, reductions
-from harness.diagnose.words import listed, number, p_value
+from harness.diagnose.singular import (
+    Reduction,
+    order_of_preference,
+    reductions,
+    without_terms,
+)
+from harness.diagnose.words import listed, number, p_value, taken_out
 from harness.engines.base import Fit, Outcome
 from harness.referee.crossproducts import aliased_columns
 
@@ -34,40 +41,45 @@ def simpler_random(shop: Workshop) -> list[Remedy | None]:
     if best is None:
         return []
     out: list[Remedy | None] = []
-    for t, (term, rank) in enumerate(
-        zip(shop.bench.case.design.random, best.optimality.ranks, strict=True)
-    ):
-        if rank == len(term.names):
+    ranks = best.optimality.ranks
+    terms = shop.bench.case.design.random
+    null = [t for t, rank in enumerate(ranks) if rank == 0]
+    if len(null) > 1:
+        out.append(_reduced(shop, without_terms(shop.bench, null)))
+    for t, (term, rank) in enumerate(zip(terms, ranks, strict=True)):
+        if rank == len(term.names) or any(r is not None and r.helped and t in null for r in out):
             continue
-        every = sorted(reductions(shop.bench, t), key=order_of_preference)
-        for reduction in every[:3]:
-
-            def judge(
-                record: CaseRecord,
-                lost: float = reduction.lost,
-                p: float = reduction.p,
-                again: bool = reduction.singular,
-            ) -> tuple[bool, str]:
-                cost = f"the log-likelihood falls by {number(max(lost, 0.0))} ({p_value(p)})"
-                if again:
-                    return False, f"{cost}, and the reduced model is singular again"
-                if p < shop.alpha:
-                    return False, f"{cost}: the data speak against it"
-                good = SEVERITY[record.verdicts[0].verdict] <= 2
-                return good, cost
-
-            remedy = remodelled(
-                shop,
-                reduction.kind,
-                reduction.title,
-                lambda rung=reduction.rung: rung,  # type: ignore[misc]
-                judge=judge,
-                same_model=False,
-            )
+        for reduction in sorted(reductions(shop.bench, t), key=order_of_preference)[:3]:
+            remedy = _reduced(shop, reduction)
             out.append(remedy)
             if remedy is not None and remedy.helped:
                 break
     return out
+
+
+def _reduced(shop: Workshop, reduction: Reduction | None) -> Remedy | None:
+    if reduction is None:
+        return None
+
+    def judge(record: CaseRecord) -> tuple[bool, str]:
+        cost = (
+            f"the log-likelihood falls by {number(max(reduction.lost, 0.0))} "
+            f"({p_value(reduction.p)})"
+        )
+        if reduction.singular:
+            return False, f"{cost}, and the reduced model is singular again"
+        if reduction.p < shop.alpha:
+            return False, f"{cost}: the data speak against it"
+        return SEVERITY[record.verdicts[0].verdict] <= 2, cost
+
+    return remodelled(
+        shop,
+        reduction.kind,
+        reduction.title,
+        lambda: reduction.rung,
+        judge=judge,
+        same_model=False,
+    )
 
 
 def tight_agrees(shop: Workshop, engines: Sequence[str]) -> list[Remedy | None]:
@@ -97,42 +109,75 @@ def tight_flags(shop: Workshop, engines: Sequence[str]) -> list[Remedy | None]:
 
 def rescale(shop: Workshop, *gone: str) -> list[Remedy | None]:
     """Divide the columns that may be, outcome included, by their standard deviations."""
+    sizes = _sizes(shop.bench.case)
+    if not sizes:
+        return []
+    how = _division(sizes)
+    return [
+        remodelled(
+            shop,
+            "rescale",
+            how.title,
+            lambda: remodel.rescaled(shop.bench.rung, sizes),
+            judge=by_verdict(shop, *gone),
+            same_model=True,
+            r_first=how.r_code,
+            python_first=how.python_code,
+        )
+    ]
+
+
+def standardise(shop: Workshop, *gone: str) -> list[Remedy | None]:
+    """Centre the predictors far from zero and divide columns by their standard deviations."""
     case = shop.bench.case
+    means, sizes = far_means(case), _sizes(case)
+    if not means or not sizes:
+        return []
+    first, second = centring(means), _division(sizes)
+    return [
+        remodelled(
+            shop,
+            "rescale",
+            f"{first.title}, then {second.title}",
+            lambda: remodel.rescaled(remodel.centred(shop.bench.rung, means), sizes),
+            judge=by_verdict(shop, *gone),
+            same_model=True,
+            r_first=f"{first.r_code}\n{second.r_code}",
+            python_first=f"{first.python_code}\n{second.python_code}",
+        )
+    ]
+
+
+def _sizes(case: Case) -> dict[str, float]:
+    """Return the standard deviations, rounded, that are far from 1; of the outcome as well."""
     linear = remodel.linear_columns(case.model)
     outcome = next((n.name for n in case.model.names()), "")
     spread = {k: float(v.std()) for k, v in numeric_predictors(case).items() if k in linear}
     if outcome in linear:
         spread[outcome] = float(case.design.y.std())
-    sizes = {k: s for k, s in spread.items() if s > 0.0 and not 0.1 <= s <= 10.0}
-    if not sizes:
-        return []
-    shown = {k: float(f"{s:.3g}") for k, s in sizes.items()}
-    return [
-        remodelled(
-            shop,
-            "rescale",
-            f"divide {listed([f'{k} by {number(s)}' for k, s in shown.items()])}",
-            lambda: remodel.rescaled(shop.bench.rung, shown),
-            judge=by_verdict(shop, *gone),
-            same_model=True,
-            r_first="\n".join(f'data[["{k}"]] <- data[["{k}"]] / {s!r}' for k, s in shown.items()),
-            python_first="\n".join(f"data[{k!r}] = data[{k!r}] / {s!r}" for k, s in shown.items()),
-        )
-    ]
+    return {k: float(f"{s:.3g}") for k, s in spread.items() if s > 0.0 and not 0.1 <= s <= 10.0}
+
+
+def _division(sizes: dict[str, float]) -> Change:
+    return Change(
+        f"divide {listed([f'{k} by {number(s)}' for k, s in sizes.items()])}",
+        "\n".join(f'data[["{k}"]] <- data[["{k}"]] / {s!r}' for k, s in sizes.items()),
+        "\n".join(f"data[{k!r}] = data[{k!r}] / {s!r}" for k, s in sizes.items()),
+    )
 
 
 @dataclass(frozen=True)
-class Centring:
-    """How predictors are centred, in words and in both languages."""
+class Change:
+    """How columns are changed, in words and in both languages."""
 
     title: str
     r_code: str
     python_code: str
 
 
-def centring(means: dict[str, float]) -> Centring:
+def centring(means: dict[str, float]) -> Change:
     """Write the centring of columns at given values."""
-    return Centring(
+    return Change(
         f"centre {listed([f'{k} at {number(m)}' for k, m in means.items()])}",
         "\n".join(f'data[["{k}"]] <- data[["{k}"]] - {m!r}' for k, m in means.items()),
         "\n".join(f"data[{k!r}] = data[{k!r}] - {m!r}" for k, m in means.items()),
@@ -181,6 +226,46 @@ def centre_far(shop: Workshop, *gone: str) -> list[Remedy | None]:
     return centre(shop, *gone) if far_means(shop.bench.case) else []
 
 
+def one_of_the_same(shop: Workshop) -> list[Remedy | None]:
+    """Take out a term whose groups and effects are those of another term."""
+    terms = shop.bench.case.design.random
+    out: list[Remedy | None] = []
+    for t, term in enumerate(terms):
+        twin = next((other for other in terms[:t] if _same_term(other, term)), None)
+        if twin is not None:
+            out.append(
+                remodelled(
+                    shop,
+                    "drop-term",
+                    f"{taken_out(term.names, term.names, term.group)}: its {len(term.levels)} "
+                    f"groups are those of {twin.group}",
+                    partial(remodel.without_effect, shop.bench.rung, t, set(term.names)),
+                    judge=by_verdict(shop, "engine-error"),
+                    same_model=False,
+                )
+            )
+    return out
+
+
+def _same_term(one: RandomDesign, other: RandomDesign) -> bool:
+    pairs = np.unique(np.column_stack([one.codes, other.codes]), axis=0)
+    groups = len(pairs) == len(one.levels) == len(other.levels)
+    return groups and one.z.shape == other.z.shape and bool(np.array_equal(one.z, other.z))
+
+
+def after_an_error(shop: Workshop, engines: Sequence[str]) -> list[Remedy | None]:
+    """Try what may keep an engine from raising: other data, another term, another optimizer."""
+    out = [
+        *one_of_the_same(shop),
+        *centre(shop, "engine-error"),
+        *rescale(shop, "engine-error"),
+    ]
+    if not any(remedy is not None and remedy.helped for remedy in out):
+        for engine in engines:
+            out += other_routes(shop, engine)
+    return out
+
+
 def remove_aliased(shop: Workshop) -> list[Remedy | None]:
     """Take the terms of aliased columns out of the fixed effects."""
     case = shop.bench.case
@@ -213,7 +298,7 @@ def fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
             remodelled(
                 shop,
                 "drop-term",
-                f"take {listed(sorted(gone))} out of ({', '.join(term.names)} | {term.group})",
+                taken_out(sorted(gone), term.names, term.group),
                 partial(remodel.without_effect, shop.bench.rung, t, gone),
                 judge=by_verdict(shop, key),
                 same_model=False,
@@ -349,8 +434,14 @@ CURES: dict[str, Cure] = {
     "one-row-per-group": lambda shop, _: fewer_effects(shop, "one-row-per-group"),
     "too-many-effects": lambda shop, _: fewer_effects(shop, "too-many-effects"),
     "not-expressible": lambda shop, _: expressible(shop),
-    "beyond-precision": lambda shop, _: rescale(shop, "beyond-precision"),
-    "sm-singular-covariance": lambda shop, _: simpler_random(shop),
-    "engine-error": lambda shop, _: [*centre(shop, "engine-error"), *rescale(shop, "engine-error")],
+    "beyond-precision": lambda shop, _: [
+        *rescale(shop, "beyond-precision"),
+        *standardise(shop, "beyond-precision"),
+    ],
+    "sm-singular-covariance": lambda shop, engines: [
+        *simpler_random(shop),
+        *(remedy for engine in engines for remedy in other_routes(shop, engine)),
+    ],
+    "engine-error": after_an_error,
 }
 """Remedies by cause; those of a wrong optimum are other optimizers and starts."""

@@ -154,7 +154,9 @@ def _outcome(shop: Workshop, recipe: Recipe) -> Outcome:
 def _route(shop: Workshop, recipe: Recipe) -> Remedy:
     outcome = _outcome(shop, recipe)
     before, after = shop.before(recipe.engine), shop.bench.snapshot(outcome)
-    helped = after.certificate in OPTIMAL
+    _, audit = shop.bench.audit(outcome)
+    # At the right variances fixed effects may be wrong all the same.
+    helped = after.certificate in OPTIMAL and audit is not None and audit.gls_distance <= 1e-3
     return Remedy(
         kind="start" if recipe.relative else "tolerance" if recipe.tight else "optimizer",
         title=_title(recipe),
@@ -252,7 +254,10 @@ def _change(before: Snapshot, after: Snapshot, helped: bool) -> str:
     if after.loglik is None:
         return f"no fit ({after.text})"
     if before.loglik is None:
-        text = f"there is a fit now: log-likelihood {number(after.loglik)}"
+        text = (
+            f"there is a fit now: log-likelihood {number(after.loglik)}, "
+            f"{number(max(after.gap or 0.0, 0.0))} below the best"
+        )
     else:
         text = _gaps(before, after)
     shown = _focus(before, after)

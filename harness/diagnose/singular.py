@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from harness.cases.spelling import lme4_formula, python_call
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Shift, Singular
 from harness.diagnose.remodel import uncorrelated, without_effect
-from harness.diagnose.words import listed, number
+from harness.diagnose.words import bar, listed, number, taken_out
 from harness.engines.base import Fit
 from harness.errors import BadInput
 from harness.referee.deviance import Likelihood
@@ -202,7 +202,6 @@ def reductions(bench: Bench, t: int) -> list[Reduction]:
     """Fit the models without the null direction that the formula language can write."""
     term = bench.case.design.random[t]
     found = direction_of(bench.relative[t], term.z)
-    effects = f"({', '.join(term.names)} | {term.group})"
     options: list[tuple[str, str, Rung]] = []
 
     def offer(kind: str, title: str, make: object) -> None:
@@ -217,37 +216,53 @@ def reductions(bench: Bench, t: int) -> list[Reduction]:
         gone = {term.names[i] for i in found.null_effects}
         offer(
             "drop-term",
-            f"take {listed(sorted(gone))} out of {effects}",
+            taken_out(sorted(gone), term.names, term.group),
             lambda: without_effect(rung, t, gone),
         )
     elif len(term.names) > 1:
         offer(
             "uncorrelate",
-            f"make the effects of {effects} uncorrelated",
+            f"make the effects of {bar(term.names, term.group)} uncorrelated",
             lambda: uncorrelated(rung, t),
         )
         for name in term.names[1:]:
             offer(
                 "drop-term",
-                f"take {name} out of {effects}",
+                taken_out([name], term.names, term.group),
                 lambda name=name: without_effect(rung, t, {name}),
             )
         if term.names[0] == "Intercept":
             offer(
                 "drop-term",
-                f"take the intercept out of {effects}",
+                taken_out(["Intercept"], term.names, term.group),
                 lambda: without_effect(rung, t, {"Intercept"}),
             )
-    out = []
-    for kind, title, reduced in options:
-        found_best = best_of(reduced, reml=bench.case.model.criterion == "REML")
-        if found_best is None:
-            continue
-        lost = bench.loglik + 0.5 * found_best.deviance
-        parameters = _parameters(bench.rung) - _parameters(reduced)
-        p = float(stats.chi2.sf(max(2.0 * lost, 0.0), max(parameters, 1)))
-        out.append(Reduction(kind, title, reduced, found_best, lost, parameters, p))
-    return out
+    out = [_reduction(bench, kind, title, reduced) for kind, title, reduced in options]
+    return [reduction for reduction in out if reduction is not None]
+
+
+def without_terms(bench: Bench, terms: Sequence[int]) -> Reduction | None:
+    """Fit the model without several of its random terms."""
+    rung = bench.rung
+    shown: list[str] = []
+    try:
+        for t in sorted(terms, reverse=True):
+            term = rung.case.design.random[t]
+            shown.insert(0, bar(term.names, term.group))
+            rung = without_effect(rung, t, set(term.names))
+    except BadInput:
+        return None
+    return _reduction(bench, "drop-term", f"take {listed(shown)} out of the model", rung)
+
+
+def _reduction(bench: Bench, kind: str, title: str, reduced: Rung) -> Reduction | None:
+    found_best = best_of(reduced, reml=bench.case.model.criterion == "REML")
+    if found_best is None:
+        return None
+    lost = bench.loglik + 0.5 * found_best.deviance
+    parameters = _parameters(bench.rung) - _parameters(reduced)
+    p = float(stats.chi2.sf(max(2.0 * lost, 0.0), max(parameters, 1)))
+    return Reduction(kind, title, reduced, found_best, lost, parameters, p)
 
 
 def best_of(rung: Rung, *, reml: bool) -> Optimum | None:

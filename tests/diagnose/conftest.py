@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from harness.diagnose.examples import example_rung, load_examples
+from harness.diagnose.examples import example_rung, load_examples, run_script
 from harness.diagnose.pipeline import Opened, diagnose
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee import RefereeEngine
@@ -38,6 +38,8 @@ def diagnosed(ready):
 
     @cache
     def of(name):
+        if load_examples()[name].script:
+            return run_script(name)
         return diagnose(example_rung(name), ready(load_examples()[name].engines), quick=True)
 
     return of
