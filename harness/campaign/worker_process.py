@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import multiprocessing.forkserver
 import os
 import resource
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -27,8 +24,7 @@ from harness.campaign.stage import Faults
 from harness.errors import HarnessError
 from harness.memory import resident_mb
 from harness.numerics import repeatable
-
-_PR_SET_PDEATHSIG = 1
+from harness.parents_death import send_at_parents_death
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -175,9 +171,7 @@ def _die_with_parent() -> None:
     if descriptor is not None:
         os.close(descriptor)
         server._forkserver_alive_fd = None
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    send_at_parents_death(signal.SIGKILL)
     threading.Thread(target=_watch_parent, daemon=True).start()
 
 

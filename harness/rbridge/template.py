@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from harness.memory import limit_with
+from harness.parents_death import send_at_parents_death
 
 if TYPE_CHECKING:
     from harness.rbridge.session import EmbeddedR
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> NoReturn:
     folder = Path(arguments[2])
     # A segmentation fault is an answer here; its core dump would only fill the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Where it was stopped it goes on then, finds the socket closed, and clears up.
+    send_at_parents_death(signal.SIGCONT)
     try:
         from harness.rbridge.session import EmbeddedR
 
@@ -109,6 +112,7 @@ def _end(process: int) -> int:
 
 def _serve(descriptor: int, r: EmbeddedR, memory_mb: int) -> NoReturn:
     """Answer calls until the other end is closed."""
+    send_at_parents_death(signal.SIGKILL)
     try:
         if memory_mb:
             _limit_memory(memory_mb)

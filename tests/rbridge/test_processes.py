@@ -1,5 +1,6 @@
 """R's processes from outside: how they start, from where they can be started, how they end."""
 
+import contextlib
 import json
 import os
 import signal
@@ -110,6 +111,40 @@ time.sleep(600)
     assert gone(worker)
     assert gone(template)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stopped", ["template", "worker", "both"])
+def test_nothing_survives_a_killed_parent_that_was_stopped(tmp_path, stopped):
+    code = f"{USE_R}\nimport time\ntime.sleep(600)\n"
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    worker = int(json.loads(parent.stdout.readline())["pid"])
+    template = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    for name, process in (("worker", worker), ("template", template)):
+        if stopped in (name, "both"):
+            os.kill(process, signal.SIGSTOP)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    try:
+        assert gone(worker)
+        assert gone(template)
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        for process in (worker, template):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def test_a_worker_that_was_stopped_goes_with_its_template():
+    with RSession(extra_scripts=("faults.R",), preload=()) as session:
+        worker = int(session.call("fault_state", {}).numbers("pid")[0])
+        template = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(worker, signal.SIGSTOP)
+        os.kill(template, signal.SIGKILL)
+        assert gone(worker)
 
 
 def test_a_lost_template_is_replaced():
