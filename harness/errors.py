@@ -9,6 +9,23 @@ EXIT_ENVIRONMENT = 3
 EXIT_INTERRUPTED = 130
 
 
+def exit_code_of(*, unexplained: int, no_engine: int, nothing: bool = False) -> int:
+    """Return how a command that fits ends: 0 when every case agreed or has its cause.
+
+    Parameters
+    ----------
+    unexplained : int
+        Cases or properties without a cause: 1.
+    no_engine : int
+        Cases for which an engine was not there: 3, whatever the others are.
+    nothing : bool
+        Nothing was looked at, which is no success: 1.
+    """
+    if no_engine:
+        return EXIT_ENVIRONMENT
+    return EXIT_UNEXPLAINED if unexplained or nothing else EXIT_OK
+
+
 class HarnessError(Exception):
     """A message of one clear line (a caret line may follow), and an exit code."""
 

@@ -13,7 +13,7 @@ import msgspec
 
 from harness.campaign.glance import Glance, glance
 from harness.campaign.worker_process import Done
-from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
+from harness.errors import BadInput, exit_code_of
 from harness.verdicts.verdict import is_unexplained
 
 
@@ -77,10 +77,8 @@ class Tally:
 
     @property
     def exit_code(self) -> int:
-        """As every command that fits ends: 0, 1 for an unexplained case, 3 for no engine."""
-        if self.no_engine:
-            return EXIT_ENVIRONMENT
-        return EXIT_UNEXPLAINED if self.unexplained else EXIT_OK
+        """As every command that fits ends; a shard without a case is well."""
+        return exit_code_of(unexplained=self.unexplained, no_engine=self.no_engine)
 
     def counts(self) -> str:
         """Return the counts in words, the most frequent first."""

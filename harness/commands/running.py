@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
+from harness.errors import BadInput, exit_code_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
 
 
 def exit_code(summary: Summary) -> int:
-    """Return 0 when every case agreed or has its cause, 1 for one without, 3 for no engine.
-
-    A run of nothing is no success.
-    """
-    if summary.environment:
-        return EXIT_ENVIRONMENT
-    nothing = not summary.cases and not summary.properties
-    return EXIT_UNEXPLAINED if nothing or summary.unexplained else EXIT_OK
+    """Return how a command ends that has shown a run."""
+    return exit_code_of(
+        unexplained=summary.unexplained,
+        no_engine=summary.environment,
+        nothing=not summary.cases and not summary.properties,
+    )
 
 
 @contextmanager
