@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -11,7 +12,7 @@ from harness.commands import options
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
-    from harness.engines.store import StoreInfo
+    from harness.engines.store import Shelf, StoreInfo
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 
@@ -41,9 +42,16 @@ def info(check: bool, as_json: bool) -> None:
 
 @cache.command()
 @click.option("--engine", "engine_name", metavar="NAME", help="Only the fits of this engine.")
+@click.option(
+    "--older-than",
+    "days",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="DAYS",
+    help="Only what was not used for so many days.",
+)
 @options.as_json
 @options.quiet
-def clear(engine_name: str | None, as_json: bool, quiet: bool) -> None:
+def clear(engine_name: str | None, days: float | None, as_json: bool, quiet: bool) -> None:
     """Remove what is kept. Runs that are under way fit again what they miss."""
     from harness.engines.store import Store
     from harness.engines.stored import engine_namespace
@@ -58,7 +66,7 @@ def clear(engine_name: str | None, as_json: bool, quiet: bool) -> None:
             + (f"there is {', '.join(have)}" if have else "it is empty")
         )
     try:
-        removed = store.clear(under)
+        removed = store.clear(under, unused_days=days or 0.0)
     except OSError as error:
         raise BadInput(f"{store.root}: cannot be cleared: {error.strerror or error}") from error
     if as_json:
@@ -74,14 +82,28 @@ def _text(found: StoreInfo) -> str:
         versions = shelf.description.get("versions")
         engine = _engine_of(shelf.namespace)
         version = str(versions.get(engine, "")) if isinstance(versions, dict) else ""
-        size = f"{_counted(shelf.entries)}, {_size(shelf.bytes)}"
-        lines.append(f"  {shelf.namespace}  {size}{f', {engine} {version}' if version else ''}")
+        parts = [_counted(shelf.entries), _size(shelf.bytes), _used(shelf)]
+        if version:
+            parts.append(f"{engine} {version}")
+        lines.append(f"  {shelf.namespace}  {', '.join(filter(None, parts))}")
     if found.unfinished:
         lines.append(f"  {found.unfinished} being written, or left by a run that was killed")
     if found.corrupt is not None:
         damaged = f"{found.corrupt} damaged, removed" if found.corrupt else "none is damaged"
         lines.append(f"  every entry was read: {damaged}")
     return "\n".join(lines)
+
+
+def _used(shelf: Shelf) -> str:
+    """Say how long ago entries were used: ``"used today"``, ``"used 3 to 40 days ago"``."""
+    if shelf.oldest is None or shelf.newest is None:
+        return ""
+    now = time.time()
+    last, first = (max(0, int((now - t) // 86_400)) for t in (shelf.newest, shelf.oldest))
+    if first == 0:
+        return "used today"
+    days = f"{first} {'day' if first == 1 else 'days'} ago"
+    return f"used {days}" if last == first else f"used {last or 'today'} to {days}"
 
 
 def _engine_of(namespace: str) -> str:

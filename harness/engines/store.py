@@ -14,18 +14,23 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
 import sys
+import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 ENVIRONMENT_VARIABLE = "LMM_PARITY_CACHE"
+
+DAY = 86_400.0
+"""Seconds; how exactly it is known when an entry was last used."""
 
 _MAGIC = b"lmm-parity 1\n"
 _DIGEST_BYTES = 16
@@ -44,12 +49,25 @@ _TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Results kept by lmm-
 
 
 class Shelf(msgspec.Struct, frozen=True):
-    """What one namespace holds: entries, their bytes on disk, and what it says of itself."""
+    """What one namespace holds.
+
+    Attributes
+    ----------
+    bytes : int
+        On disk.
+    description : dict
+        What it says of itself.
+    oldest, newest : float or None
+        When the entry that was longest not used, and the one that was used last, were used (to the
+        day), or written; seconds since 1970.
+    """
 
     namespace: str
     entries: int
     bytes: int
     description: dict[str, object] = {}
+    oldest: float | None = None
+    newest: float | None = None
 
 
 class StoreInfo(msgspec.Struct, frozen=True):
@@ -125,7 +143,9 @@ class Store:
         """Return the content of an entry; None when it is missing, damaged or unreadable."""
         path = self._place(namespace, key)
         try:
-            stored = path.read_bytes()
+            with path.open("rb", buffering=0) as file:
+                used = os.fstat(file.fileno()).st_mtime
+                stored = file.read()
         except OSError:
             # Not there, or a network file system has just lost it: either way it is made again.
             return None
@@ -134,6 +154,10 @@ class Store:
             self.corrupt += 1
             with contextlib.suppress(OSError):
                 path.unlink()
+        elif time.time() - used > DAY:
+            # What is still in use is not to be removed for its age.
+            with contextlib.suppress(OSError):
+                os.utime(path)
         return content
 
     def put(self, namespace: str, key: str, content: bytes) -> bool:
@@ -171,43 +195,58 @@ class Store:
         corrupt = self._remove_corrupt(under) if check else None
         shelves = []
         for namespace in sorted(self._namespaces(under)):
-            sizes = [_size(path) for path in _entries(self._folder(namespace))]
-            about = self.description(namespace)
-            shelves.append(Shelf(namespace, len(sizes), sum(sizes), about))
-        return StoreInfo(
-            root=str(self.root),
-            entries=sum(shelf.entries for shelf in shelves),
-            bytes=sum(shelf.bytes for shelf in shelves),
-            shelves=tuple(shelves),
-            unfinished=len(list(self._unfinished(under))),
-            corrupt=corrupt,
-        )
+            found = [_stated(path) for path in _entries(self._folder(namespace))]
+            shelves.append(_shelf(namespace, found, self.description(namespace)))
+        return self._info(shelves, len(list(self._unfinished(under))), corrupt)
 
-    def clear(self, under: str = "") -> StoreInfo:
+    def clear(self, under: str = "", *, unused_days: float = 0.0) -> StoreInfo:
         """Remove a namespace and all below it, or everything; say what was removed.
 
         Only files that a store writes are removed, whatever else lies in the folder.
+
+        Parameters
+        ----------
+        unused_days : float
+            Only what was not used for so many days; whether it was is known to the day.
 
         Raises
         ------
         OSError
             When something cannot be removed.
         """
-        removed = self.info(under)
-        for path in self._unfinished(under):
+        until = time.time() - unused_days * DAY if unused_days > 0.0 else math.inf
+        unfinished = [path for path in self._unfinished(under) if _stated(path)[1] <= until]
+        for path in unfinished:
             path.unlink(missing_ok=True)
-        for namespace in list(self._namespaces(under)):
-            folder = self._folder(namespace)
-            for path in [*_entries(folder), folder / _DESCRIPTION]:
-                path.unlink(missing_ok=True)
-            for bucket in _buckets(folder):
-                _remove_if_empty(bucket)
-            while folder != self.root and _remove_if_empty(folder):
-                folder = folder.parent
+        shelves = [self._clear_one(namespace, until) for namespace in list(self._namespaces(under))]
         if not under and not list(self._namespaces()):
             (self.root / _TAG).unlink(missing_ok=True)
             _remove_if_empty(self.root)
-        return removed
+        return self._info(sorted(shelves, key=lambda s: s.namespace), len(unfinished), None)
+
+    def _clear_one(self, namespace: str, until: float) -> Shelf:
+        folder, about = self._folder(namespace), self.description(namespace)
+        entries = [(path, _stated(path)) for path in _entries(folder)]
+        removed = [(path, stated) for path, stated in entries if stated[1] <= until]
+        for path, _ in removed:
+            path.unlink(missing_ok=True)
+        if len(removed) == len(entries):
+            (folder / _DESCRIPTION).unlink(missing_ok=True)
+        for bucket in _buckets(folder):
+            _remove_if_empty(bucket)
+        while folder != self.root and _remove_if_empty(folder):
+            folder = folder.parent
+        return _shelf(namespace, [stated for _, stated in removed], about)
+
+    def _info(self, shelves: Sequence[Shelf], unfinished: int, corrupt: int | None) -> StoreInfo:
+        return StoreInfo(
+            root=str(self.root),
+            entries=sum(shelf.entries for shelf in shelves),
+            bytes=sum(shelf.bytes for shelf in shelves),
+            shelves=tuple(shelves),
+            unfinished=unfinished,
+            corrupt=corrupt,
+        )
 
     def _folder(self, namespace: str) -> Path:
         if not _NAMESPACE.fullmatch(namespace):
@@ -330,11 +369,27 @@ def _entries(folder: Path) -> Iterator[Path]:
             yield from (path for path in bucket.iterdir() if _KEY.fullmatch(path.name))
 
 
-def _size(path: Path) -> int:
+def _stated(path: Path) -> tuple[int, float]:
+    """Return the bytes of a file and when it was last used; 0 and now when it has just gone."""
     try:
-        return path.stat().st_size
+        state = path.stat()
     except OSError:
-        return 0
+        return 0, time.time()
+    return state.st_size, state.st_mtime
+
+
+def _shelf(
+    namespace: str, stated: Sequence[tuple[int, float]], description: dict[str, object]
+) -> Shelf:
+    times = [used for _, used in stated]
+    return Shelf(
+        namespace,
+        len(stated),
+        sum(size for size, _ in stated),
+        description,
+        min(times, default=None),
+        max(times, default=None),
+    )
 
 
 def _remove_if_empty(folder: Path) -> bool:

@@ -1,7 +1,9 @@
 """``lmm-parity cache``: where it is, what it holds, and to be rid of it."""
 
 import json
+import os
 import sys
+import time
 
 import pytest
 
@@ -45,7 +47,7 @@ def test_info_shows_place_entries_and_versions(run, store):
     assert lines[0] == str(store.root)
     assert lines[1].startswith("  3 entries, ")
     assert lines[2].startswith("  lme4/aa  1 entry, ")
-    assert lines[2].endswith(" bytes, lme4 1.1-31")
+    assert lines[2].endswith(" bytes, used today, lme4 1.1-31")
     assert len(lines) == 5
 
 
@@ -78,6 +80,36 @@ def test_clear_one_engine(run, store):
     assert out.startswith("2 entries, ")
     assert out.endswith(f" removed from {store.root}\n")
     assert store.namespaces() == ("my%20engine/cc",)
+
+
+def aged(store, key, days):
+    """Make an entry as if it had last been used so many days ago."""
+    (path,) = store.root.rglob(key)
+    os.utime(path, (time.time() - days * 86_400,) * 2)
+
+
+def test_info_says_when_entries_were_used(run, store):
+    aged(store, KEYS[1], 12.5)
+    aged(store, KEYS[2], 1.5)
+    store.put("lme4/bb", KEYS[0], b"later")
+    lines = run("info")[1].splitlines()
+    assert ", used today to 12 days ago" in lines[3]
+    assert lines[4].endswith(", used 1 day ago")
+    shelf = json.loads(run("info", "--json")[1])["shelves"][1]
+    assert shelf["newest"] - shelf["oldest"] == pytest.approx(12.5 * 86_400, abs=100)
+
+
+def test_clear_what_was_not_used_for_some_days(run, store):
+    aged(store, KEYS[0], 40)
+    aged(store, KEYS[1], 40)
+    assert Store().get("lme4/bb", KEYS[1]) == b"y"  # it is in use
+    code, out, err = run("clear", "--older-than", "30")
+    assert (code, err) == (0, "")
+    assert out.startswith("1 entry, ")
+    assert store.namespaces() == ("lme4/bb", "my%20engine/cc")
+    assert run("clear", "--older-than", "30")[1].startswith("0 entries, 0 bytes, ")
+    assert run("clear", "--older-than", "-1")[0] == 2
+    assert store.info().entries == 2
 
 
 def test_clear_an_engine_with_a_space_in_its_name(run, store):
