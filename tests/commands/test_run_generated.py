@@ -18,7 +18,7 @@ from harness.readers.same_results import first_difference
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-COUNT, SEED, SHARDS = 4, 25, 2
+COUNT, SEED, SHARDS = 6, 25, 2
 PROGRAM = (sys.executable, "-m", "harness")
 
 
