@@ -2,7 +2,9 @@
 
 Columns become ``y``, ``x1``, ``f1``, ``g1`` and labels ``g1_01``, ``g1_02``, in the order of the
 levels, so that reference levels and sort order stay what they are. Numbers are multiplied by a
-power of two, which changes no digit of them, and moved where the model is the same after it. Rows
+power of two, which changes no digit of them, and moved where the model is the same after it; codes
+such as 1, 2, 3 are only moved. Where an optimizer stops depends on the units of a random slope;
+then its values are mixed within groups instead (:mod:`harness.cases.mixed_rows`). Rows
 stay in their order, since results can depend on it. Whether the engines still do the same is for
 the caller to find out by running them.
 """
@@ -16,31 +18,39 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.cases.case import Case
 from harness.cases.datasets import Dataset
 from harness.cases.formula import Bar, Binary, Call, Formula, Name, Node, Number, Unary, names_in
 from harness.cases.ladder import Rung
+from harness.cases.mixed_rows import mixed_rows
 from harness.cases.model import Model, parse_model
 from harness.cases.spelling import lme4_formula
-from harness.cases.table import Column, FactorColumn, NumericColumn, Table
+from harness.cases.table import Column, FactorColumn, NumericColumn, Table, are_codes
 from harness.cases.terms import Terms
 
 Strength = Literal[
-    "names, labels, units and origins", "names, labels and units", "names and labels"
+    "names, labels, units and origins",
+    "names, labels and units",
+    "names, labels and values, mixed within groups",
+    "names, labels and values, mixed within groups in the outcome's unit",
+    "names and labels",
 ]
 """What is hidden; the strongest first."""
 
 STRENGTHS: tuple[Strength, ...] = (
     "names, labels, units and origins",
     "names, labels and units",
+    "names, labels and values, mixed within groups",
+    "names, labels and values, mixed within groups in the outcome's unit",
     "names and labels",
 )
 
 
 @dataclass(frozen=True)
 class Change:
-    """What was done to a numeric column: ``new = scale * old + shift``.
+    """What was done to a numeric column: ``new = scale * old + shift``, after any mixing.
 
     ``exact`` says whether every value came out without rounding.
     """
@@ -63,6 +73,8 @@ class Key:
         By old column name: new label by old label.
     values : dict
         By old column name.
+    mixed : tuple of str
+        Old names of columns whose values were mixed within groups: they cannot be had back.
     rows : tuple of int
         The old row (from 0) of each new one; empty where rows kept their order.
     """
@@ -71,6 +83,7 @@ class Key:
     columns: dict[str, str]
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     values: dict[str, Change] = field(default_factory=dict)
+    mixed: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
 
 
@@ -96,11 +109,12 @@ def anonymisations(
         Put the rows into another order as well.
     """
     chance = random.SystemRandom() if seed is None else random.Random(seed)
-    tried: list[dict[str, Change]] = []
+    tried: list[tuple[dict[str, Change], tuple[str, ...]]] = []
     for strength in STRENGTHS:
         found = anonymise(rung, strength, chance, shuffle=shuffle)
-        if found.key.values not in tried:
-            tried.append(found.key.values)
+        what = (found.key.values, found.key.mixed)
+        if what not in tried:
+            tried.append(what)
             yield found
 
 
@@ -110,7 +124,8 @@ def anonymise(
     """Anonymise a rung; ``chance`` draws scales, shifts and the order of rows."""
     case = rung.case
     names = _new_names(case.model, case.table)
-    changes = {} if strength == "names and labels" else _changes(case, strength, chance)
+    mixed = mixed_rows(case, chance) if "mixed" in strength else {}
+    changes = _changes(case, strength, chance)
     order = list(range(case.table.n_rows))
     if shuffle:
         chance.shuffle(order)
@@ -121,7 +136,7 @@ def anonymise(
         new = names[base] if column.name == base else f"factor({names[base]})"
         if isinstance(column, NumericColumn):
             change = changes.get(column.name, Change(1.0, 0.0, exact=True))
-            values = column.values * change.scale + change.shift
+            values = mixed.get(column.name, column.values) * change.scale + change.shift
             columns.append(NumericColumn(new, np.ascontiguousarray(values[order])))
         else:
             relabelled = _new_labels(names[base], len(column.levels))
@@ -138,7 +153,7 @@ def anonymise(
         focus=hidden.design.x_names[at],
         data=Dataset("anonymised", table.frame(), "anonymised by lmm-parity"),
     )
-    key = Key(strength, names, labels, changes, tuple(order) if shuffle else ())
+    key = Key(strength, names, labels, changes, tuple(mixed), tuple(order) if shuffle else ())
     return Anonymised(new_rung, key)
 
 
@@ -199,24 +214,46 @@ def _new_labels(name: str, count: int) -> tuple[str, ...]:
 
 
 def _changes(case: Case, strength: Strength, chance: random.Random) -> dict[str, Change]:
-    changes = {}
+    changes: dict[str, Change] = {}
+    if strength == "names and labels":
+        return changes
+    mixing = "mixed" in strength
+    slopes = {n.name for bar in case.model.formula.bars for n in names_in(bar.effects)}
+    outcome = {n.name for n in names_in(case.model.formula.outcome)}
+    kept = (slopes if mixing else set()) | (outcome if strength == STRENGTHS[3] else set())
     for column in case.table.columns:
-        if not isinstance(column, NumericColumn) or not _scalable(case.model, column.name):
+        if not isinstance(column, NumericColumn) or column.name in kept:
             continue
         known = column.values[~column.missing]
+        movable = strength != STRENGTHS[1] and _movable(case.model, column.name)
         scale = 2.0 ** (chance.choice((-1, 1)) * chance.randint(1, 3))
-        spread = float(np.ptp(known * scale))
         shift = 0.0
-        if strength == STRENGTHS[0] and spread > 0.0 and _movable(case.model, column.name):
-            # A multiple of a power of two near the spread: few digits of the values are lost.
-            shift = (
-                chance.choice((-1, 1)) * chance.randint(1, 7) * 2.0 ** math.floor(math.log2(spread))
-            )
-        moved = known * scale + shift
-        exact = bool(np.array_equal((moved - shift) / scale, known))
-        if np.isfinite(moved).all() and len(np.unique(moved)) == len(np.unique(known)):
-            changes[column.name] = Change(scale, shift, exact)
+        if are_codes(known):
+            scale, shift = 1.0, float(chance.randint(1, 7)) if movable else 0.0
+        elif not _scalable(case.model, column.name):
+            continue
+        else:
+            spread = float(np.ptp(known * scale))
+            if movable and spread > 0.0:
+                # A few binary digits beside the spread's: little is lost of the values' own, and
+                # none of them falls on another by the grid that they are measured on.
+                size = 2.0 ** math.floor(math.log2(spread))
+                digits = chance.randint(2**12, 2**15) * 2.0**-12
+                shift = chance.choice((-1, 1)) * digits * size
+        change = _change(known, scale, shift)
+        if change is not None:
+            changes[column.name] = change
     return changes
+
+
+def _change(known: NDArray[np.float64], scale: float, shift: float) -> Change | None:
+    """Return a change of values; None where it is none, or two values would become one."""
+    moved = known * scale + shift
+    if (scale, shift) == (1.0, 0.0) or not np.isfinite(moved).all():
+        return None
+    if len(np.unique(moved)) < len(np.unique(known)):
+        return None
+    return Change(scale, shift, bool(np.array_equal((moved - shift) / scale, known)))
 
 
 def _scalable(model: Model, name: str) -> bool:

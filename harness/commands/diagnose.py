@@ -176,7 +176,7 @@ def _bundle(
 
     key = None
     if again is not None:
-        anonymised = other(rung, found, again)
+        anonymised = other(rung, found, ready, again)
         rung, found, key = anonymised.rung, anonymised.found, anonymised.key
     with progress("Running the scripts", 1, hidden=hidden) as advance:
         advance(folder.name)
@@ -188,5 +188,5 @@ def _print_bundle(made: Bundle) -> None:
 
     click.echo()
     if made.key is not None:
-        click.echo("anonymised     names, labels and units are others, the diagnosis is the same")
+        click.echo(f"anonymised     {made.key.strength}; the diagnosis is the same")
     print_scripts(made)

@@ -117,7 +117,9 @@ class Diagnosed:
         with asked.opened() as ready:
             rung, found, key = asked.rung, self.diagnosis, None
             if anonymise:
-                other = hidden(rung, found, lambda case: asked.diagnosed(case, ready), seed=seed)
+                other = hidden(
+                    rung, found, ready, lambda case: asked.diagnosed(case, ready), seed=seed
+                )
                 rung, found, key = other.rung, other.found, other.key
             return write_diagnosis_bundle(path, rung, found, ready, key=key).directory
 
@@ -145,6 +147,7 @@ def diagnose(
     model: Any,
     data: pd.DataFrame | None = None,
     *,
+    formula: str = "",
     ml: bool = False,
     factors: Sequence[str] = (),
     levels: Mapping[str, Sequence[str]] | None = None,
@@ -163,7 +166,10 @@ def diagnose(
         result of statsmodels' ``MixedLM.fit``, or a model of ``lme4::lmer`` or ``lmerTest::lmer``
         held by rpy2.
     data : DataFrame
-        With a formula only.
+        With a formula; and with a result and ``formula`` where the result has no data frame.
+    formula : str
+        With a result of statsmodels: the model that it is meant to be, in lme4's syntax. The
+        diagnosis then says whether it is.
     ml, factors, levels
         With a formula only: maximum likelihood instead of REML; numeric columns to be treated as
         factors; level order of factors, the first is the reference.
@@ -204,11 +210,13 @@ def diagnose(
     if not 0.0 < alpha < 1.0:
         raise BadInput(f"alpha must lie between 0 and 1, not {alpha}")
     if isinstance(model, str):
+        if formula:
+            raise BadInput("two formulas: formula= says what a fitted model is meant to be")
         given, rung = None, _rung(model, data, ml, factors, levels)
     else:
-        if data is not None or ml or factors or levels:
+        if (data is not None and not formula) or ml or factors or levels:
             raise BadInput("a fitted model has its data and criterion: give nothing else but it")
-        given = _given(model)
+        given = _given(model, formula, data)
         rung = given.rung
         if given.fit.engine not in wanted:
             wanted = (given.fit.engine, *wanted)
@@ -243,14 +251,17 @@ def _rung(
     )
 
 
-def _given(model: Any) -> Given:
-    from harness.diagnose.given import of_r, of_statsmodels
+def _given(model: Any, formula: str, data: pd.DataFrame | None) -> Given:
+    from harness.diagnose.given import of_r
+    from harness.diagnose.meant import as_asked, as_meant
     from harness.rbridge import RFailure
     from harness.rbridge.foreign import is_r_object, take_apart
 
     if is_r_object(model):
+        if formula:
+            raise BadInput("formula= is for results of statsmodels; an R model has its own")
         try:
             return of_r(take_apart(model))
         except RFailure as failure:
             raise BadInput(" ".join(str(failure).split())) from failure
-    return of_statsmodels(model)
+    return as_meant(model, formula, data) if formula else as_asked(model)

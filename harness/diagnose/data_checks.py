@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from harness.cases.case import Case
 from harness.cases.formula import Name, names_in
 from harness.cases.model import column_of
-from harness.cases.table import FactorColumn, NumericColumn
+from harness.cases.table import FactorColumn, NumericColumn, are_codes
 from harness.diagnose.diagnosis import Check
 from harness.diagnose.words import count, listed, number
 from harness.referee.crossproducts import aliased_columns
@@ -24,10 +24,6 @@ the intercept then correlate at 0.995 and more."""
 SCALES = 1e3
 """Standard deviations of columns this far apart are badly scaled: lme4 warns of eigenvalue ratios
 that are the square of it."""
-
-CODES = 5
-"""Whole numbers of this many different values at most may be codes of a factor."""
-
 
 def data_checks(case: Case) -> Iterator[Check]:
     """Look at rows, factors, rank, codes and scales."""
@@ -190,9 +186,7 @@ def coded_columns(case: Case) -> list[str]:
         column = column_of(used, node)
         if not isinstance(column, NumericColumn) or node.name in out:
             continue
-        values = np.unique(column.values)
-        whole = bool((values == np.round(values)).all())
-        if whole and 3 <= len(values) <= CODES and float(np.ptp(values)) == len(values) - 1:
+        if are_codes(column.values) and len(np.unique(column.values)) > 2:
             out.append(node.name)
     return out
 

@@ -131,7 +131,7 @@ def diagnose(
         for check in (*data_checks(rung.case), *group_checks(rung.case), *size.checks)
     ]
     advance("fitting as it comes")
-    record = _standard_run(rung, with_engines, size)
+    record = standard_run(rung, with_engines, size)
     advance("looking for the best point")
     bench = bench_of(rung, [f for f in record.fits if isinstance(f, Fit)])
     mixed = bool(rung.case.design.random)
@@ -201,7 +201,8 @@ def steps(rung: Rung, with_engines: Opened, *, quick: bool, pictures: bool = Fal
     return few + how_many(bench, statsmodels="statsmodels" in engines, lme4="lme4" in engines)
 
 
-def _standard_run(rung: Rung, with_engines: Opened, size: Size) -> CaseRecord:
+def standard_run(rung: Rung, with_engines: Opened, size: Size) -> CaseRecord:
+    """Fit a case with both engines, as they come and tight, and judge the fits."""
     started = time.perf_counter()
     settings: tuple[Setting, ...] = ("default",) if size.large else ("default", "tight")
     begun = [engine.begin(rung.case, s) for s in settings for engine in with_engines.pair]

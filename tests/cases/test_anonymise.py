@@ -153,10 +153,10 @@ def test_missing_values_and_unused_levels_stay():
 
 
 def test_rows_move_only_when_asked():
-    rung, hidden = hidden_of(strength=STRENGTHS[2])
+    rung, hidden = hidden_of(strength=STRENGTHS[-1])
     assert hidden.key.rows == ()
     assert np.array_equal(hidden.rung.case.design.y, rung.case.design.y)
-    _, shuffled = hidden_of(strength=STRENGTHS[2], shuffle=True)
+    _, shuffled = hidden_of(strength=STRENGTHS[-1], shuffle=True)
     order = list(shuffled.key.rows)
     assert sorted(order) == list(range(48)) != order
     assert np.array_equal(shuffled.rung.case.design.y, rung.case.design.y[order])
