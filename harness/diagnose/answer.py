@@ -145,7 +145,9 @@ def _quantity(name: str) -> str:
 
 
 def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
-    audit = record.audit(engine)
+    audit, verdict = record.audit(engine), record.verdicts[0]
+    if verdict.verdict in ("DIFFERENT_MODEL", "DATA_MISMATCH") and engine in verdict.engines:
+        return f"No, {own(engine)} answer is not right: {verdict.sentence}"
     if audit is None:
         return (
             f"{engine} has a fit, and nothing can be said of whether it is right: the referee "

@@ -65,6 +65,7 @@ class Elsewhere(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     planted: str = ""
     property: str = ""
+    test: str = ""
 
 
 @cache

@@ -148,35 +148,26 @@ def _terms(fit: MixedFit, design: Design) -> list[RandomTerm]:
     correlated with those of another is shown without that correlation where ``free=`` asked for
     that; the rest keep what they are.
     """
-    free = list(range(len(fit.design.random)))
-    out: list[RandomTerm] = []
     split = mask_ignored(fit.result)
-    for term in design.random:
-        for same in (_same_levels, _finer_levels):
-            hit = next(
-                (
-                    (i, columns)
-                    for i in free
-                    if same(fit.design.random[i], term)
-                    and (columns := _columns(fit.design.random[i], term, part=split)) is not None
-                ),
-                None,
-            )
-            if hit is not None:
-                break
-        if hit is None:
-            continue
-        i, columns = hit
-        if not split:
-            free.remove(i)
-        psi = np.asarray(fit.covariances[i], dtype=np.float64)[np.ix_(columns, columns)]
-        out.append(_term(term, psi))
-    out += [
-        _term(fit.design.random[i], np.asarray(fit.covariances[i], dtype=np.float64))
-        for i in free
-        if not split
+    free = list(range(len(fit.design.random)))
+    hits: dict[int, tuple[int, Sequence[int]]] = {}
+    # Terms of the same groups first, so that none of them is taken for another.
+    for same in (_same_levels, _finer_levels):
+        for t, term in enumerate(design.random):
+            for i in () if t in hits else tuple(free):
+                columns = _columns(fit.design.random[i], term, part=split)
+                if columns is not None and same(fit.design.random[i], term):
+                    hits[t] = (i, columns)
+                    if not split:
+                        free.remove(i)
+                    break
+    psi = [np.asarray(covariance, dtype=np.float64) for covariance in fit.covariances]
+    out = [
+        _term(term, psi[hits[t][0]][np.ix_(hits[t][1], hits[t][1])])
+        for t, term in enumerate(design.random)
+        if t in hits
     ]
-    return out
+    return out if split else [*out, *(_term(fit.design.random[i], psi[i]) for i in free)]
 
 
 def _by_place(fit: MixedFit, design: Design) -> list[RandomTerm]:

@@ -51,12 +51,7 @@ from harness.verdicts.other_model import (
     ill_conditioned_loglik,
     mutated_model,
 )
-from harness.verdicts.rounded import (
-    beyond_precision,
-    inverted_covariance,
-    inverted_for_estimates,
-    normal_equations,
-)
+from harness.verdicts.rounded import beyond_precision, inverted_covariance, normal_equations
 from harness.verdicts.same_point import as_near_as_their_gaps, points_near, true_to_itself
 from harness.verdicts.seen import Seen, ranks_in_words
 from harness.verdicts.wrong_optimum import (
@@ -166,7 +161,6 @@ WRONG: dict[str, Predicate] = {
     "false-boundary": false_boundary,
     "stopped-short": stopped_short,
     "lme4-normal-equations": normal_equations,
-    "sm-llf-conditioning": inverted_for_estimates,
 }
 """Why a fit is not at the optimum."""
 

@@ -11,7 +11,6 @@ from harness.cases.design import Design
 from harness.engines.base import Fit
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.lmertest_recipe import rounding_of_lme4
-from harness.referee.optimality import NULL_VARIANCE
 from harness.verdicts.audit import Audit
 from harness.verdicts.same_point import modes_at, modes_off
 from harness.verdicts.seen import Seen
@@ -100,26 +99,6 @@ def inverted_covariance(seen: Seen) -> str | None:
             sigma = math.sqrt(fit.residual_variance)
             return (
                 f"{fit.engine}: random effects are off by {off / sigma:.2g} residual SD from those "
-                f"at its own variances; condition of cov_re {condition:.1g}"
-            )
-    return None
-
-
-def inverted_for_estimates(seen: Seen) -> str | None:
-    """Hold when statsmodels' fixed effects are off by what inverting its cov_re rounds."""
-    for fit, audit in seen.pairs():
-        # 1e-3 is the tolerance of an estimate in every setting of a user's; a NaN does not hold.
-        if fit.engine != "statsmodels" or not audit.gls_distance > 1e-3:
-            continue
-        covariances = [np.array(term.covariance) for term in fit.random]
-        largest = max((float(np.abs(c).max()) for c in covariances), default=0.0)
-        # A covariance of zero is another matter: see sm-zero-fe.
-        if not largest > NULL_VARIANCE * fit.residual_variance:
-            continue
-        condition = max(float(np.linalg.cond(c)) for c in covariances if c.any())
-        if audit.gls_distance <= 100.0 * float(np.finfo(float).eps) * condition:
-            return (
-                f"{fit.engine}: fixed effects {audit.gls_distance:.2g} SE from the GLS estimates "
                 f"at its own variances; condition of cov_re {condition:.1g}"
             )
     return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from harness.cases.design import Design
 from harness.engines.base import Fit
 from harness.referee.optimality import NULL_VARIANCE
+from harness.verdicts.audit import Audit
 from harness.verdicts.seen import Seen, joined, ranks_in_words
 
 
@@ -62,11 +64,15 @@ def zeroed_fixed_effects(seen: Seen) -> str | None:
     """statsmodels#10239: at a vanishing covariance its inverse is taken as zero.
 
     That is an infinite covariance: fixed effects are estimated within groups only, and what is
-    constant there becomes exactly 0.0.
+    constant there becomes exactly 0.0. Where a covariance vanishes in some directions only, its
+    inverse is taken as zero in these.
     """
     for fit, audit in seen.pairs():
         if fit.engine != "statsmodels" or not audit.gls_distance > 1e-3:
             continue
+        part = _taken_for_infinite(seen.case.design, fit, audit)
+        if part is not None:
+            return part
         largest = max(
             (float(np.abs(t.covariance).max()) / fit.residual_variance for t in fit.random),
             default=0.0,
@@ -81,6 +87,54 @@ def zeroed_fixed_effects(seen: Seen) -> str | None:
         if _within_groups(seen.case.design, fit):
             return f"fixed effects as at an infinite covariance, {away}; {null}"
     return None
+
+
+_PSEUDO = 1e-10
+"""``tol`` of ``get_fe_params``: eigenvalues below it have zero for their inverse."""
+
+_DENSE = 10_000_000
+"""Entries of a design of random effects up to which MixedLM's equations are written out."""
+
+
+def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> str | None:
+    """Hold when the fixed effects solve MixedLM's equations with its own inverse of cov_re.
+
+    Only where the covariance vanishes in some directions, and not in all.
+    """
+    relative = [np.array(term.covariance) / fit.residual_variance for term in fit.random]
+    width = sum(len(t.levels) * t.z.shape[1] for t in design.random)
+    if [len(p) for p in relative] != [t.z.shape[1] for t in design.random]:
+        return None
+    values = np.concatenate([np.linalg.eigvalsh(p) for p in relative])
+    if len(design.y) * width > _DENSE or not (values < _PSEUDO).any() or values.max() < _PSEUDO:
+        return None
+    # M = I - Z (Z'Z + Q)^-1 Z', Q the inverse as MixedLM takes it; M is V^-1 up to that.
+    blocks, penalties = [], []
+    for term, psi in zip(design.random, relative, strict=True):
+        n, k, q = len(term.codes), len(term.levels), term.z.shape[1]
+        block = np.zeros((n, k, q))
+        block[np.arange(n), term.codes] = term.z
+        blocks.append(block.reshape(n, -1))
+        own, vectors = np.linalg.eigh(psi)
+        inverse = np.where(own < _PSEUDO, 0.0, 1.0 / np.where(own < _PSEUDO, 1.0, own))
+        penalties += [(vectors * inverse) @ vectors.T] * k
+    z = np.column_stack(blocks)
+    residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
+    both = np.column_stack([design.x, residual])
+    solved = np.linalg.lstsq(z.T @ z + block_diag(*penalties), z.T @ both, rcond=None)[0]
+    weighted = both - z @ solved
+    sizes = np.sqrt(np.maximum((both * weighted).sum(axis=0), 0.0))
+    told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
+    if not told.any() or not sizes[-1] > 0.0:
+        return None
+    cosines = (design.x.T @ weighted[:, -1])[told] / (sizes[:-1][told] * sizes[-1])
+    if not float(np.abs(cosines).max()) <= 1e-6:
+        return None
+    return (
+        f"{fit.engine}: fixed effects as where a variance of {max(float(values.min()), 0.0):.2g} "
+        f"of the residual variance is taken for infinite, {audit.gls_distance:.3g} SE from the GLS "
+        "estimate"
+    )
 
 
 def infinite_loglik(seen: Seen) -> str | None:

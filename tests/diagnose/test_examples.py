@@ -1,5 +1,7 @@
 """Each documented example is diagnosed with its cause, and a remedy that was run helps."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.conformance.planted import PLANTED
@@ -81,11 +83,14 @@ def test_every_known_cause_has_an_example_or_is_named_elsewhere():
 @pytest.mark.parametrize("cause", load_elsewhere())
 def test_what_names_a_cause_elsewhere_is_there(cause):
     other = load_elsewhere()[cause]
-    assert bool(other.planted) != bool(other.property)
+    assert [bool(other.planted), bool(other.property), bool(other.test)].count(True) == 1
     if other.planted:
         assert PLANTED[other.planted].cause == cause
-    else:
+    elif other.property:
         assert other.property in PROPERTIES
+    else:
+        path, name = other.test.split("::")
+        assert f"def {name}(" in (Path(__file__).parents[2] / path).read_text()
 
 
 @pytest.mark.parametrize("name", list(load_examples()))

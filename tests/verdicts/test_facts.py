@@ -22,6 +22,7 @@ from harness.verdicts.causes import effects_rounded
 from harness.verdicts.compare import compare
 from harness.verdicts.decide import decide
 from harness.verdicts.definitions import definitions
+from harness.verdicts.df_causes import lmertest_steps
 from harness.verdicts.examine import examine
 from harness.verdicts.rounded import normal_equations
 from harness.verdicts.seen import Seen
@@ -197,6 +198,68 @@ def test_lmertests_df_depend_on_the_units_of_the_outcome(r):
     # 17 in milliseconds; FACTS: 6.37 at 1e-7. The referee's do not move.
     assert seen.left_audit.coefficients[1].df == pytest.approx(17.0, abs=1e-4)
     assert right.coefficients[1].df < 10.0
+
+
+def test_lmertests_steps_are_too_large_with_years_for_a_predictor(r):
+    frame = six_groups_of_five(51).assign(x=lambda d: d["x"] + 2000)
+    case = case_of(frame, "y ~ x + (x | g)")
+    verdict, seen = judged(
+        case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    assert verdict.verdict == "DEFINITION"
+    assert verdict.causes[0] == "lmertest-steps"
+    printed, right = seen.right.coefficients[1].df, seen.right_audit.coefficients[1].df
+    assert printed / right > 1.5
+    centred = case_of(frame.assign(x=frame.x - 2004), "y ~ x + (x | g)")
+    again, _ = judged(
+        centred, RefereeEngine().fit(centred, "default"), Lme4Engine(r).fit(centred, "default")
+    )
+    assert "lmertest-steps" not in again.causes
+
+
+def test_df_that_no_steps_give_are_not_laid_to_lmertests_steps(r):
+    recipe = Recipe(
+        shape="crossed",
+        sizes=(4, 4, 4, 4, 4, 4),
+        ratios=(0.3,),
+        parts=4,
+        other_ratio=0.0,
+        x="between",
+        effect=0.0,
+        digits=1,
+        x_offset=2000,
+        y_power=6,
+        seed=2722968219,
+    )
+    case = build(recipe).case
+    verdict, seen = judged(
+        case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    # Off by a factor of billions; the steps on the referee's deviance give other billions.
+    assert max(c.df for c in seen.right.coefficients) > 1e6
+    assert lmertest_steps(seen) is None
+    assert verdict.verdict == "TOLERANCE"
+    assert verdict.causes[:2] == ("singular-df", "true-boundary")
+
+
+def test_statsmodels_takes_a_nearly_zero_direction_of_its_covariance_for_infinite(r):
+    case = case_of(six_groups_of_five(4), "y ~ x + (x | g)")
+    best = RefereeEngine().fit(case, "default")
+    psi = np.array(best.random[0].covariance) / best.residual_variance
+    start = psi + 1e-13 * np.trace(psi) * np.eye(2)
+    left = StatsmodelsEngine("bfgs", start=(start,)).fit(case, "default")
+    verdict, seen = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "WRONG_OPTIMUM"
+    assert verdict.engines == ("statsmodels",)
+    assert verdict.causes[0] == "sm-zero-fe"
+    # The variances are right, and the other one is far from zero.
+    assert seen.left_audit.certificate == "boundary optimum"
+    assert left.random[0].covariance[0][0] > 1e-3 * left.residual_variance
+    assert seen.left_audit.gls_distance > 0.01
+    # Where no direction is below the limit of 1e-10, the fixed effects are those of GLS.
+    lifted = psi + 1e-6 * np.trace(psi) * np.eye(2)
+    above = StatsmodelsEngine("bfgs", start=(lifted,)).fit(case, "default")
+    assert seen_of(case, above, seen.right).left_audit.gls_distance < 1e-6
 
 
 def test_a_variance_of_zero_at_the_optimum_is_a_true_boundary(r):
