@@ -10,6 +10,7 @@ from pathlib import Path
 
 import harness
 from harness.campaign import provenance
+from harness.campaign.ahead import Ahead
 from harness.campaign.driver import Executor, cores, local_threads, run_campaign, start_workers
 from harness.campaign.glance import Glance
 from harness.campaign.records import FORMAT, Footer, Header, RecordWriter
@@ -108,6 +109,9 @@ def run_to_file(
         writer = stack.enter_context(RecordWriter(path, kept))
         if old is None:
             writer.write(header)
+        with partial.open("rb") as file:
+            first = file.readline()
+        ahead = stack.enter_context(Ahead(path, first, done))
         watcher.started(header, done, torn=torn)
 
         def idle() -> None:
@@ -124,6 +128,7 @@ def run_to_file(
             idle=idle,
             refused=watcher.refused,
             expected=opened,
+            ahead=ahead,
         ):
             watcher.finished(task_done, writer.write_lines(task_done.lines))
         return writer.finish(provenance.now(), time.perf_counter() - started)

@@ -35,7 +35,7 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,6 +43,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from harness.campaign.ahead import Ahead
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard, Source, Task
 from harness.campaign.worker_process import Done, Opened
@@ -54,6 +55,9 @@ WINDOW = 1024
 
 WINDOW_BYTES = 128 * 2**20
 """Bytes of records that may wait for one before them; more are not begun meanwhile."""
+
+AHEAD_SECONDS = 1.0
+"""How long a record waits for one before it until it is kept beside the file."""
 
 MOST_REFUSALS = 20
 """Times that a task may be given to workers that are refused."""
@@ -91,6 +95,7 @@ def run_campaign(
     idle: Callable[[], None] = lambda: None,
     refused: Callable[[str], None] = lambda _: None,
     expected: Opened | None = None,
+    ahead: Ahead | None = None,
 ) -> Iterator[Done]:
     """Do every task of a source; give what came of them in the order of the source.
 
@@ -114,6 +119,8 @@ def run_campaign(
         Called with a sentence when a worker is refused.
     expected : Opened, optional
         What workers must be made with; those that are not are refused.
+    ahead : Ahead, optional
+        Keeps what waits for one before it, and has what an earlier process kept.
 
     Raises
     ------
@@ -125,11 +132,13 @@ def run_campaign(
         next(tasks, None)
     calls = _Calls(finished, idle, refused)
     if executor is not None:
-        yield from _Run(setup, executor, at_once or 4 * cores(), skip, calls, expected).of(tasks)
+        at_once = at_once or 4 * cores()
+        yield from _Run(setup, executor, at_once, skip, calls, expected, ahead).of(tasks)
         return
     jobs = jobs or cores()
     with local_threads(jobs) as threads:
-        yield from _Run(setup, threads, at_once or 2 * jobs, skip, calls, expected).of(tasks)
+        at_once = at_once or 2 * jobs
+        yield from _Run(setup, threads, at_once, skip, calls, expected, ahead).of(tasks)
 
 
 @contextmanager
@@ -169,6 +178,7 @@ class _Run:
         first: int,
         calls: _Calls,
         expected: Opened | None,
+        ahead: Ahead | None,
     ) -> None:
         self._setup = setup
         self._executor = executor
@@ -176,6 +186,8 @@ class _Run:
         self._turn = first
         self._calls = calls
         self._expected = expected
+        self._ahead = ahead
+        self._since: deque[tuple[float, int]] = deque()
         self._arrived: queue.SimpleQueue[tuple[int, Task, Future[Done]]] = queue.SimpleQueue()
         self._under_way: set[int] = set()
         self._waiting: dict[int, Done] = {}
@@ -190,19 +202,25 @@ class _Run:
                 found = next(tasks, None)
                 if found is None:
                     ended = True
-                else:
+                    break
+                known = self._ahead.take(found[0], found[1].id) if self._ahead else None
+                if known is None:
                     self._submit(*found)
+                else:
+                    yield from self._in_turn(found[0], known)
             if not self._under_way:
                 return
             try:
                 position, task, future = self._arrived.get(timeout=1.0)
             except queue.Empty:
+                self._keep_ahead()
                 self._calls.idle()
                 continue
             self._under_way.discard(position)
             error = CancelledError() if future.cancelled() else future.exception()
             if error is None:
                 yield from self._in_turn(position, future.result())
+                self._keep_ahead()
             else:
                 self._errors[position] += 1
                 self._raise_if_final(error, self._errors[position])
@@ -228,11 +246,22 @@ class _Run:
         self._calls.finished(done)
         self._waiting[position] = done
         self._waiting_bytes += sum(map(len, done.lines))
+        self._since.append((time.monotonic(), position))
         while self._turn in self._waiting:
             done = self._waiting.pop(self._turn)
             self._waiting_bytes -= sum(map(len, done.lines))
             self._turn += 1
             yield done
+            if self._ahead is not None:
+                self._ahead.drop(self._turn - 1)
+
+    def _keep_ahead(self) -> None:
+        """Keep what has waited for a while; most records wait for none or for a moment."""
+        until = time.monotonic() - AHEAD_SECONDS
+        while self._since and self._since[0][0] <= until:
+            _, position = self._since.popleft()
+            if self._ahead is not None and position in self._waiting:
+                self._ahead.keep(position, self._waiting[position])
 
     def _raise_if_final(self, error: BaseException, times: int) -> None:
         if isinstance(error, Refused):

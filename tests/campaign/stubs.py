@@ -148,6 +148,14 @@ def slow_task(engines, task):
     return quick_task(engines, task)
 
 
+def held_task(engines, task):
+    """Wait: the first task for a file ``first`` in the store's folder, others while ``hold`` is."""
+    folder = engines.store.root
+    while not (folder / "first").exists() if task.id == "n/0" else (folder / "hold").exists():
+        time.sleep(0.02)
+    return quick_task(engines, task)
+
+
 def broken_task(engines, task):
     raise RuntimeError("a fault of the harness")
 
