@@ -58,11 +58,10 @@ def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
     for cause in causes:
         helped = [remedy for remedy in cause.remedies if remedy.helped]
         chosen += sorted(helped, key=_heals_symptom_only)[:1]
-    lines = [
-        f"{remedy.title}. It was tried: {remedy.sentence}."
-        for remedy in sorted(chosen, key=_heals_symptom_only)
-    ]
-    return tuple(dict.fromkeys(lines))
+    unlike: dict[str, Remedy] = {}
+    for remedy in sorted(chosen, key=_heals_symptom_only):
+        unlike.setdefault(remedy.title, remedy)  # one may cure several causes
+    return tuple(f"{r.title}. It was tried: {r.sentence}." for r in unlike.values())
 
 
 def _heals_symptom_only(remedy: Remedy) -> bool:
@@ -239,6 +238,8 @@ def _one_line(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
+    if text.startswith("the "):  # what begins with a column's name stays as it is
+        text = f"T{text[1:]}"
     return text if text.endswith((".", "!")) else f"{text}."
 
 

@@ -20,6 +20,7 @@ from harness.diagnose.remedies import (
     SEVERITY,
     Workshop,
     by_verdict,
+    df_change,
     other_routes,
     remodelled,
     tightened,
@@ -64,7 +65,7 @@ def _reduced(shop: Workshop, reduction: Reduction | None) -> Remedy | None:
     def judge(record: CaseRecord) -> tuple[bool, str]:
         cost = (
             f"the log-likelihood falls by {number(max(reduction.lost, 0.0))} "
-            f"({p_value(reduction.p)})"
+            f"({p_value(reduction.p)}){df_change(shop, record)}"
         )
         if reduction.singular:
             return False, f"{cost}, and the reduced model is singular again"

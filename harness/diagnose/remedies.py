@@ -24,6 +24,7 @@ from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
 from harness.diagnose.words import number, p_value
 from harness.engines.base import Engine, Fit, Outcome
 from harness.errors import BadInput
+from harness.verdicts.causes import NUMERICAL_DF
 from harness.verdicts.verdict import VerdictClass
 
 Array = NDArray[np.float64]
@@ -177,7 +178,8 @@ def _same(a: Recipe, b: Recipe) -> bool:
 
 def _title(recipe: Recipe) -> str:
     if recipe.relative:
-        return f"start {recipe.engine} from {_article(recipe.start)}"
+        with_what = f" with {recipe.label}" if recipe.optimizer else ""
+        return f"start {recipe.engine}{with_what} from {_article(recipe.start)}"
     if recipe.tight:
         return f"{recipe.engine} with {recipe.label} and tight tolerances"
     return f"{recipe.engine} with {recipe.label}"
@@ -408,9 +410,30 @@ def by_verdict(shop: Workshop, *gone: str) -> Callable[[CaseRecord], tuple[bool,
             return False, f"{', '.join(left)} is still there"
         digits = _least_digits(record)
         text = f"{digits:.1f} digits agree" if math.isfinite(digits) else after.sentence.rstrip(".")
+        text += df_change(shop, record)
         return nearer or (cured and fine), text
 
     return judge
+
+
+def df_change(shop: Workshop, record: CaseRecord) -> str:
+    """Say what lmerTest's df were and are, where the verdict was on them."""
+    if not any(cause in NUMERICAL_DF for cause in shop.record.verdicts[0].causes):
+        return ""
+    before, fair = shop.record.fit("lme4"), shop.record.audit("lme4")
+    after = record.fit("lme4")
+    if not isinstance(before, Fit) or fair is None or not isinstance(after, Fit):
+        return ""
+    off = {
+        own.name: abs(own.df / right.df - 1.0)
+        for own, right in zip(before.coefficients, fair.coefficients, strict=False)
+        if own.df is not None and right.df
+    }
+    name = max(off, key=lambda key: off[key], default="")
+    then = next((c.df for c in after.coefficients if c.name == name), None)
+    if then is None:
+        return ""
+    return f"; lmerTest's df of {name} {before.coefficient(name).df:.3g} -> {then:.3g}"
 
 
 def _least_digits(record: CaseRecord) -> float:
