@@ -125,6 +125,7 @@ fit_lmer <- function(columns, formula, criterion, setting = "default", checksum 
 
   started <- Sys.time()
   done <- fitted_and_tested(formula, frame, criterion == "REML", setting, in_parts)
+  terms <- random_terms(done$fit)
   seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
 
   fit <- done$fit
@@ -170,7 +171,7 @@ fit_lmer <- function(columns, formula, criterion, setting = "default", checksum 
       seconds = seconds,
       data_checksum = attr(frame, "checksum")
     ),
-    random_terms(fit)
+    terms
   )
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import pandas as pd
+
 from harness.cases.design import Design, build_design
 from harness.cases.model import Model
 from harness.cases.table import Table
@@ -30,3 +32,11 @@ class Case:
     def design(self) -> Design:
         """Response, fixed-effects matrix and random-effects terms on the complete rows."""
         return build_design(self.model, self.table)
+
+    @cached_property
+    def complete_frame(self) -> pd.DataFrame:
+        """Complete rows under alias names, levels without a row dropped; not to be changed."""
+        frame = self.table.rows(self.table.complete).frame(aliased=True)
+        for name in frame.select_dtypes("category"):
+            frame[name] = frame[name].cat.remove_unused_categories()
+        return frame

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import formulaic
 import numpy as np
@@ -115,9 +116,15 @@ def _matrix(terms: Terms, table: Table) -> tuple[tuple[str, ...], Array]:
     formula = [":".join(alias[atom] for atom in term) for term in terms.terms]
     text = " + ".join(["1" if terms.intercept else "0", *formula])
     frame = pd.DataFrame(columns, index=range(table.n_rows))
-    matrix = formulaic.Formula(text).get_model_matrix(frame, ensure_full_rank=True)
+    matrix = _parsed(text).get_model_matrix(frame, ensure_full_rank=True)
     names = tuple(_display(str(name), labels) for name in matrix.columns)
     return names, np.ascontiguousarray(matrix.to_numpy(dtype=np.float64))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> formulaic.Formula:
+    """Read a formula; with aliases for variables, those of most models are few."""
+    return formulaic.Formula(text)
 
 
 def _numeric_matrix(

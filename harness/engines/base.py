@@ -99,7 +99,7 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     data_checksum : str
         MD5 of the data as the engine's side received it.
     seconds : float
-        Wall time of the bare fit inside the engine.
+        Wall time inside the engine: the fit, its tests and random effects.
     """
 
     engine: str

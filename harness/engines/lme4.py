@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -112,18 +113,22 @@ class Lme4Engine:
         else:
             function = "fit_lmer"
             payload |= {"criterion": case.model.criterion, "setting": setting}
+        started = time.perf_counter()
         pending = self._session.submit(function, payload)
 
         def outcome() -> Outcome:
             try:
                 reply = pending.result()
             except RFailure as failure:
-                return self._failure(failure, table, setting)
+                taken = time.perf_counter() - started
+                return self._failure(failure, table, setting, taken)
             return self._fit(reply, case, setting)
 
         return outcome
 
-    def _failure(self, failure: RFailure, table: Table, setting: Setting) -> Failure:
+    def _failure(
+        self, failure: RFailure, table: Table, setting: Setting, seconds: float
+    ) -> Failure:
         rename = renamer(table)
         return Failure(
             engine=self.name,
@@ -131,6 +136,7 @@ class Lme4Engine:
             reason=reason_of(failure),
             text=rename(str(failure)),
             messages=messages_of(failure.conditions, rename),
+            seconds=seconds,
         )
 
     def _fit(self, reply: Reply, case: Case, setting: Setting) -> Outcome:

@@ -6,12 +6,12 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 import statsmodels.formula
 import statsmodels.formula.api as smf
 from numpy.typing import NDArray
@@ -144,7 +144,7 @@ def _ols(case: Case, setting: Setting, messages: list[Message]) -> Fit:
         return alias[column_of(case.table, node).name]
 
     started = time.perf_counter()
-    result = smf.ols(python_formula(case.model, name), _frame(case)).fit()
+    result = smf.ols(python_formula(case.model, name), case.complete_frame).fit()
     seconds = time.perf_counter() - started
     order, extra = _columns(design, result.model.exog, messages)
     names = tuple(result.model.exog_names)
@@ -179,14 +179,6 @@ def _ols(case: Case, setting: Setting, messages: list[Message]) -> Fit:
     )
 
 
-def _frame(case: Case) -> pd.DataFrame:
-    """Complete rows under alias names, factor levels without a row dropped, as R does."""
-    used = case.table.rows(case.table.complete).frame(aliased=True)
-    for column in used.select_dtypes("category"):
-        used[column] = used[column].cat.remove_unused_categories()
-    return used
-
-
 def _columns(
     design: Design, exog: Array, messages: list[Message]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -208,7 +200,7 @@ def _labels(
 
 def _mixed(case: Case, setting: Setting, messages: list[Message], engine: StatsmodelsEngine) -> Fit:
     spelling = mixedlm_spelling(case.model, case.table, aliased=True)
-    frame = _frame(case)
+    frame = case.complete_frame.copy(deep=False)
     for i, term in enumerate(case.design.random):
         # Codes as strings: with a categorical MixedLM would make a column for every level of the
         # whole factor in every group.
@@ -250,11 +242,12 @@ def _mixed(case: Case, setting: Setting, messages: list[Message], engine: Statsm
         best, settings = fit_tight(build, arguments)
         result = best.result
         messages += best.messages
+    read = _read(result, messages)
     seconds = time.perf_counter() - started
     # What is probed is ours: its warnings are no words of the engine, its time is not the fit's.
     with captured([]):
         probes = score_probe(result.model, last) | constraint_probe(spelling, result)
-    fit = _collect(case, spelling, result, setting, settings, messages, seconds)
+    fit = _collect(case, spelling, read, setting, settings, messages, seconds)
     return msgspec.structs.replace(fit, probes=probes)
 
 
@@ -275,23 +268,61 @@ def _start(
     )
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What MixedLM computes when it is asked for, which takes time.
+
+    ``effects`` holds the conditional modes of each group; None, with nothing fitted, when MixedLM
+    refuses to compute them.
+    """
+
+    result: Any
+    se: Array
+    statistic: Array
+    p: Array
+    loglik: float
+    effects: list[Array] | None
+    fitted: tuple[float, ...]
+    residuals: tuple[float, ...]
+
+
+def _read(result: Any, messages: list[Message]) -> _Read:
+    effects, fitted, residuals = None, (), ()
+    try:
+        by_group = result.random_effects
+    except (ValueError, np.linalg.LinAlgError) as error:
+        messages.append(Message("error", f"random_effects: {error}", type(error).__name__))
+    else:
+        effects = [np.asarray(by_group[g], dtype=np.float64) for g in result.model.group_labels]
+        fitted = tuple(np.asarray(result.fittedvalues).tolist())
+        residuals = tuple(np.asarray(result.resid).tolist())
+    return _Read(
+        result,
+        se=np.asarray(result.bse_fe),
+        statistic=np.asarray(result.tvalues),
+        p=np.asarray(result.pvalues),
+        loglik=float(result.llf),
+        effects=effects,
+        fitted=fitted,
+        residuals=residuals,
+    )
+
+
 def _collect(
     case: Case,
     spelling: MixedLMSpelling,
-    result: Any,
+    read: _Read,
     setting: Setting,
     settings: tuple[str, ...],
     messages: list[Message],
     seconds: float,
 ) -> Fit:
-    design, model = case.design, result.model
+    result, design, model = read.result, case.design, read.result.model
     order, extra = _columns(design, model.exog, messages)
     names = tuple(model.exog_names)
     estimates = np.asarray(result.fe_params)
-    se = np.asarray(result.bse_fe)
-    z, p = np.asarray(result.tvalues), np.asarray(result.pvalues)
     labels = _labels(design, names, order, extra)
-    effects = _random_effects(case, spelling, result, messages)
+    effects = None if read.effects is None else _by_term(case, spelling, model, read.effects)
     random = tuple(
         RandomTerm(
             group=term.group,
@@ -302,11 +333,6 @@ def _collect(
         )
         for i, term in enumerate(design.random)
     )
-    fitted: tuple[float, ...] = ()
-    residuals: tuple[float, ...] = ()
-    if effects is not None:
-        fitted = tuple(np.asarray(result.fittedvalues).tolist())
-        residuals = tuple(np.asarray(result.resid).tolist())
     return Fit(
         engine=StatsmodelsEngine.name,
         setting=setting,
@@ -314,19 +340,24 @@ def _collect(
         n_obs=int(result.nobs),
         coefficients=tuple(
             Coefficient(
-                label, float(estimates[i]), float(se[i]), float("inf"), float(z[i]), float(p[i])
+                label,
+                float(estimates[i]),
+                float(read.se[i]),
+                float("inf"),
+                float(read.statistic[i]),
+                float(read.p[i]),
             )
             for label, i in labels
         ),
         native_names=tuple(names[i] for _, i in labels),
         random=random,
         residual_variance=float(result.scale),
-        loglik=float(result.llf),
+        loglik=read.loglik,
         aic=float(result.aic),
         bic=float(result.bic),
         df_residual=float(result.df_resid),
-        fitted=fitted,
-        residuals=residuals,
+        fitted=read.fitted,
+        residuals=read.residuals,
         converged=bool(result.converged),
         variance_se=_variance_errors(case, spelling, result),
         settings=settings,
@@ -374,23 +405,17 @@ def _effect_columns(case: Case, model: Any, i: int) -> list[int]:
     return list(match.engine)
 
 
-def _random_effects(
-    case: Case, spelling: MixedLMSpelling, result: Any, messages: list[Message]
-) -> list[Array] | None:
-    """Conditional modes by term, (k, q) each; None when MixedLM refuses to compute them."""
-    try:
-        by_group = result.random_effects
-    except (ValueError, np.linalg.LinAlgError) as error:
-        messages.append(Message("error", f"random_effects: {error}", type(error).__name__))
-        return None
-    model = result.model
+def _by_term(
+    case: Case, spelling: MixedLMSpelling, model: Any, by_group: list[Array]
+) -> list[Array]:
+    """Conditional modes by term, (k, q) each."""
     effects = [np.full((len(t.levels), len(t.names)), np.nan) for t in case.design.random]
     components = spelling.components
     columns = {
         i: _effect_columns(case, model, i) for i, name in enumerate(components) if name is None
     }
     for group_index, group in enumerate(model.group_labels):
-        values = np.asarray(by_group[group], dtype=np.float64)
+        values = by_group[group_index]
         for i, own in columns.items():
             effects[i][int(group)] = values[own]
         at = model.k_re

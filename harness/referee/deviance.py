@@ -278,7 +278,8 @@ class Point:
         for t, (mine, v, columns) in enumerate(self._variables):
             rows, _ = self._rows(t)
             beside = self.lambdas[t][:, columns]
-            half = np.einsum("lij,lik->ijk", v.T @ rows, beside.T @ rows, optimize=True)
+            left, right = (np.moveaxis(m.T @ rows, 0, 1) for m in (v, beside))
+            half = left.swapaxes(1, 2) @ right
             out[mine] = half + half.swapaxes(1, 2)
         return out
 

@@ -7,6 +7,7 @@ zero).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,19 +84,20 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     if not likelihood.layout:
         point = likelihood.at(np.zeros(0))
         return Optimum(point, point.deviance(), optimality(point), 1)
-    best = _snapped(_newton(likelihood.at(_scaled_identity(likelihood, 1.0))))
-    others = [np.asarray(start, dtype=np.float64) for start in starts]
+    points = [likelihood.at(_scaled_identity(likelihood, 1.0)), *_evaluated(likelihood, starts)]
+    points.sort(key=Point.deviance)
+    best = _snapped(_newton(points[0]))
     if optimality(best).singular:
-        others.append(_scaled_identity(likelihood, 0.2))
-    for start in others:
+        points.append(likelihood.at(_scaled_identity(likelihood, 0.2)))
+    bowl = _bowl(best)
+    for start in points[1:]:
         try:
-            point = likelihood.at(start)
-            found = best if _in_its_bowl(point, best) else _newton(point)
+            found = _newton(start, bowl)
         except np.linalg.LinAlgError:  # so far out that rounding leaves no information
             continue
         if found.deviance() < best.deviance():
-            best = found
-    runs = 1 + len(others)
+            best, bowl = found, _bowl(found)
+    runs = len(points)
     for _ in range(5):  # each escape lowers the deviance; five are far more than ever needed
         best = _polished(_snapped(best))
         outcome = optimality(best)
@@ -134,22 +136,45 @@ def _scaled_identity(likelihood: Likelihood, variance: float) -> Array:
     return _theta_of_scaled(likelihood, [variance * np.eye(q) for q in likelihood.products.sizes])
 
 
-def _in_its_bowl(point: Point, best: Point) -> bool:
-    """Whether Newton's steps from a point lead to a minimum already known.
+def _evaluated(likelihood: Likelihood, starts: Iterable[Array]) -> list[Point]:
+    points = []
+    for start in starts:
+        try:
+            point = likelihood.at(start)
+        except np.linalg.LinAlgError:
+            continue
+        if math.isfinite(point.deviance()):
+            points.append(point)
+    return points
 
-    It is near it, the deviance there is convex, and what it rises to the point is what the
-    curvature says.
-    """
+
+@dataclass(frozen=True)
+class _Bowl:
+    """Where Newton's steps are known to lead to a minimum: near it, the deviance being convex."""
+
+    point: Point
+    values: Array
+    vectors: Array
+    from_theta: Array
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point is near, and as much higher as the curvature at the minimum says."""
+        away = self.from_theta @ (_aligned(point, self.point) - self.point.theta)
+        if not np.linalg.norm(away) <= _NEAR:
+            return False
+        foreseen = 0.5 * float((self.values * (self.vectors.T @ away) ** 2).sum())
+        rise = point.deviance() - self.point.deviance()
+        return abs(rise - foreseen) <= 0.1 * foreseen + 1e-10
+
+
+def _bowl(best: Point) -> _Bowl | None:
+    """Return the bowl of a minimum; None where its curvature does not bound it."""
     twin, to_theta = best.conditioned()
     values, vectors = np.linalg.eigh(twin.profiled_hessian())
     if not values[0] > 1e-6 * values[-1]:
-        return False
-    away = np.linalg.solve(to_theta, _aligned(point, best) - best.theta)
-    if not np.linalg.norm(away) <= _NEAR:
-        return False
-    foreseen = 0.5 * float((values * (vectors.T @ away) ** 2).sum())
-    rise = point.deviance() - best.deviance()
-    return abs(rise - foreseen) <= 0.1 * foreseen + 1e-10
+        return None
+    from_theta = np.asarray(np.linalg.inv(to_theta), dtype=np.float64)
+    return _Bowl(best, values, vectors, from_theta)
 
 
 def _aligned(point: Point, best: Point) -> Array:
@@ -161,11 +186,14 @@ def _aligned(point: Point, best: Point) -> Array:
     return np.asarray(point.theta * signs)
 
 
-def _newton(point: Point) -> Point:
+def _newton(point: Point, bowl: _Bowl | None = None) -> Point:
+    """Go down from a point; the minimum of a bowl known already is returned once inside."""
     likelihood = point.likelihood
     value = point.deviance()
     radius = 1.0
     for _ in range(_STEPS):
+        if bowl is not None and bowl.holds(point):
+            return bowl.point
         twin, to_theta = point.conditioned()
         gradient = twin.profiled_gradient()
         values, vectors = np.linalg.eigh(twin.profiled_hessian())

@@ -216,6 +216,9 @@ def other_reference_level(seen: Seen) -> str | None:
         for column in case.table.columns:
             if not isinstance(column, FactorColumn):
                 continue
+            apart = _apart_from(column, case)
+            if float(np.abs((own - beta) / se)[apart].max(initial=0.0)) > 1e-3:
+                continue
             for level in range(1, len(column.levels)):
                 x = _with_reference(case, column, level)
                 if x is None or x.shape != case.design.x.shape:
@@ -227,6 +230,24 @@ def other_reference_level(seen: Seen) -> str | None:
                         f"{column.levels[level]!r} as the first level of {column.name}"
                     )
     return None
+
+
+def _apart_from(factor: FactorColumn, case: Case) -> list[int]:
+    """Columns of X whose fixed effects are the same whatever the factor's first level is.
+
+    Not those of the factor, and not those (the intercept, x beside x:f) that another first level
+    makes into sums with them. None where a name cannot be taken apart.
+    """
+    texts = list(case.table.names)
+    for column in case.table.columns:
+        texts += column.levels if isinstance(column, FactorColumn) else ()
+    if any(mark in text for text in texts for mark in ":["):
+        return []
+    names = case.design.x_names
+    pieces = [[] if name == "Intercept" else name.split(":") for name in names]
+    free = [[p for p in piece if p.partition("[")[0] != factor.name] for piece in pieces]
+    moved = [one for one, whole in zip(free, pieces, strict=True) if one != whole]
+    return [j for j, piece in enumerate(pieces) if free[j] == piece and piece not in moved]
 
 
 def _with_reference(case: Case, column: FactorColumn, level: int) -> Array | None:
