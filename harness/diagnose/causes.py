@@ -16,20 +16,13 @@ from harness.cases.ladder import Rung
 from harness.diagnose import remodel
 from harness.diagnose.answer import SAME
 from harness.diagnose.bench import Bench
-from harness.diagnose.cures import (
-    CURES,
-    centre,
-    centre_far,
-    centring,
-    far_means,
-    rescale,
-    simpler_random,
-)
+from harness.diagnose.cures import CURES, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
+from harness.diagnose.incomplete_rows import incomplete_rows
+from harness.diagnose.other_columns import centre, centre_far, centring, far_means, rescale
 from harness.diagnose.remedies import (
     SEVERITY,
     Workshop,
-    incomplete_rows,
     other_routes,
     remodelled,
 )

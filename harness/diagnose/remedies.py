@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from harness.campaign.case_record import case_record
 from harness.campaign.records import CaseRecord
 from harness.cases.ladder import Rung
-from harness.cases.spelling import NotExpressible, mixedlm_spelling, python_call, r_call
+from harness.cases.spelling import python_call, r_call
 from harness.diagnose.bench import Bench, bench_of
 from harness.diagnose.convergence import SMALL, TIGHT, Run, recipes_lme4, recipes_statsmodels
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.messages import OPTIMAL
+from harness.diagnose.remedy_code import python_code, r_code, stacked
 from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
 from harness.diagnose.words import number, p_value
@@ -162,8 +163,8 @@ def _route(shop: Workshop, recipe: Recipe) -> Remedy:
         kind="start" if recipe.relative else "tolerance" if recipe.tight else "optimizer",
         title=_title(recipe),
         engine=recipe.engine,
-        r_code=_r_code(shop, recipe) if recipe.engine == "lme4" else "",
-        python_code=_python_code(shop, recipe) if recipe.engine == "statsmodels" else "",
+        r_code=r_code(shop.bench, recipe) if recipe.engine == "lme4" else "",
+        python_code=python_code(shop.bench, recipe) if recipe.engine == "statsmodels" else "",
         helped=helped,
         before=before,
         after=after,
@@ -194,63 +195,6 @@ def _article(start: str) -> str:
     }[start]
 
 
-def _r_code(shop: Workshop, recipe: Recipe) -> str:
-    control = {
-        "nloptwrap": f', optCtrl = list(algorithm = "{recipe.method}"',
-    }.get(recipe.optimizer, "")
-    if recipe.tight:
-        control += (
-            ", " if control else ", optCtrl = list("
-        ) + "xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, maxeval = 20000"
-    closed = f"{control})" if control else ""
-    call = r_call(shop.bench.case.model).removesuffix(")")
-    start = ""
-    if recipe.relative:
-        values = [v for psi in recipe.relative for v in _theta_of(psi)]
-        start = f", start = c({', '.join(f'{v:.6g}' for v in values)})"
-        if len(recipe.relative) > 1:
-            start += "  # theta, in lme4's order of the terms"
-    factors, _ = preparation(shop.bench.rung)
-    return _lines(
-        factors,
-        f'{call}{start},\n  control = lmerControl(optimizer = "{recipe.optimizer}"{closed}))',
-    )
-
-
-def _theta_of(psi: Array) -> list[float]:
-    lower = np.linalg.cholesky(psi)
-    columns, rows = np.triu_indices(len(lower))
-    return [float(v) for v in lower[rows, columns]]
-
-
-def _python_code(shop: Workshop, recipe: Recipe) -> str:
-    call = python_call(shop.bench.case.model, shop.bench.case.table)
-    extra = [f"method={recipe.optimizer!r}"] if recipe.optimizer else []
-    extra += [f"{k}={v:g}" for k, v in recipe.tolerances.items()]
-    lines = ""
-    if recipe.relative:
-        spelling = mixedlm_spelling(shop.bench.case.model, shop.bench.case.table, aliased=False)
-        inside = [p for p, c in zip(recipe.relative, spelling.components, strict=True) if c is None]
-        vc = [
-            f"{p[0, 0]:.6g}"
-            for p, c in zip(recipe.relative, spelling.components, strict=True)
-            if c is not None
-        ]
-        matrix = inside[0] if len(inside) == 1 else np.diag([p[0, 0] for p in inside])
-        values = [[float(f"{v:.6g}") for v in row] for row in matrix.tolist()]
-        arguments = ["np.zeros(model.k_fe)"]
-        if inside:
-            arguments.append(f"np.array({values})")
-        if vc:
-            arguments.append(f"vcomp=np.array([{', '.join(vc)}])")
-        lines = f"start = MixedLMParams.from_components({', '.join(arguments)})\n"
-        extra.append("start_params=start")
-    head, _, last = call.rpartition("\n")
-    last = last.removesuffix(")") + "".join(f", {e}" for e in extra) + ")"
-    _, factors = preparation(shop.bench.rung)
-    return _lines(factors, head, f"{lines}{last}")
-
-
 def _change(before: Snapshot, after: Snapshot, helped: bool) -> str:
     """Say what a remedy changed, before and after."""
     if after.loglik is None:
@@ -271,10 +215,6 @@ def _gaps(before: Snapshot, after: Snapshot) -> str:
         f"{number(max(before.gap or 0.0, 0.0))} -> {number(max(after.gap or 0.0, 0.0))} below the "
         "best log-likelihood"
     )
-
-
-def _lines(*parts: str) -> str:
-    return "\n".join(part for part in parts if part)
 
 
 def _focus(before: Snapshot, after: Snapshot) -> str:
@@ -331,8 +271,8 @@ def remodelled(
         kind=kind,
         title=title,
         engine="",
-        r_code=_lines(r_first, r_factors, r_call(model)) if _to_show("lme4", shop, right) else "",
-        python_code=_lines(python_first, python_factors, python_call(model, table))
+        r_code=stacked(r_first, r_factors, r_call(model)) if _to_show("lme4", shop, right) else "",
+        python_code=stacked(python_first, python_factors, python_call(model, table))
         if _to_show("statsmodels", shop, right)
         else "",
         helped=helped,
@@ -459,57 +399,3 @@ def tightened(
     remedy = _route(shop, recipe)
     helped, why = judge(outcome, remedy.before, remedy.after)
     return msgspec.structs.replace(remedy, helped=helped, sentence=f"{remedy.sentence}; {why}")
-
-
-def incomplete_rows(shop: Workshop) -> Remedy | None:
-    """Give MixedLM the rows as they are, and then the complete ones."""
-    case = shop.bench.case
-    outcome = shop.record.fit("statsmodels")
-    if not isinstance(outcome, Fit) or not case.design.random:
-        return None
-    try:
-        spelling = mixedlm_spelling(case.model, case.table, aliased=True)
-    except NotExpressible:
-        return None
-    if not spelling.group or len(spelling.group) > 1 or spelling.vc_formula:
-        return None
-    said = _mixedlm_on_all_rows(shop, spelling.formula, spelling.group[0], spelling.re_formula)
-    before = Snapshot(
-        engine="statsmodels",
-        formula=case.model.formula.text,
-        text=f"MixedLM on all {case.table.n_rows} rows: {said}",
-    )
-    after = shop.before("statsmodels")
-    helped = said.startswith("it raises")
-    return Remedy(
-        kind="rows",
-        title="drop the incomplete rows, by the columns of the model",
-        engine="statsmodels",
-        python_code=_lines(preparation(shop.bench.rung)[1], python_call(case.model, case.table)),
-        helped=helped,
-        before=before,
-        after=after,
-        sentence=f"on all {case.table.n_rows} rows {said}; on the {outcome.n_obs} complete ones "
-        f"it has a log-likelihood of {number(after.loglik)}, {number(max(after.gap or 0.0, 0.0))} "
-        "below the best",
-    )
-
-
-def _mixedlm_on_all_rows(shop: Workshop, formula: str, group: str, effects: str | None) -> str:
-    import statsmodels.formula.api as smf
-
-    from harness.engines.captured import captured
-
-    case = shop.bench.case
-    frame = case.table.frame(aliased=True)
-    alias = case.table.alias
-    column = alias.get(f"factor({group})", alias[group])
-    try:
-        with captured([]):
-            result = smf.mixedlm(formula, frame, groups=frame[column], re_formula=effects).fit(
-                reml=case.model.criterion == "REML"
-            )
-    except Exception as error:  # whatever it raises is what a user would see
-        first = str(error).strip().splitlines()
-        return f"it raises {type(error).__name__} ({first[0] if first else ''})"
-    return f"it fits {int(result.nobs)} rows"

@@ -10,7 +10,12 @@ import pytest
 import statsmodels.formula.api as smf
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
+from harness.cases.datasets import Dataset, load_dataset
+from harness.cases.own_table import own_rung
+from harness.diagnose.bench import bench_of
 from harness.diagnose.examples import load_examples
+from harness.diagnose.remedy_code import r_code
+from harness.diagnose.runs import Recipe
 from harness.resources import fixture
 
 pytestmark = pytest.mark.r
@@ -68,3 +73,40 @@ def test_python_code(diagnosed, name):
             exec(head, names)
             result = eval(last, names)
         assert result.llf == pytest.approx(remedy.after.loglik, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("formula", "data"),
+    [
+        ("diameter ~ 1 + (1 | sample) + (1 | plate)", "Penicillin"),
+        pytest.param("strength ~ 1 + (1 | batch/cask)", "Pastes", marks=pytest.mark.study),
+        pytest.param(
+            "Reaction ~ Days + (Days || Subject) + (1 | Subject:Half)",
+            "sleepstudy",
+            marks=pytest.mark.study,
+        ),
+    ],
+)
+def test_a_start_for_several_terms_is_in_lme4s_order(formula, data):
+    frame = load_dataset(data).frame
+    if "Half" in formula:
+        frame = frame.assign(Half=np.where(frame["Days"] > 4, "b", "a"))
+    rung = own_rung("several", Dataset(data, frame, ""), formula, "REML")
+    bench = bench_of(rung)
+    relative = tuple(psi + 1e-9 for psi in bench.relative)
+    code = r_code(bench, Recipe("lme4", "bobyqa", start="referee's", relative=relative))
+    first = code.index("start = c(") + len("start = ")
+    start = code[first : code.index(")", first) + 1]
+    program = (
+        f"data <- read.csv(text = '{frame.to_csv(index=False)}', check.names = FALSE)\n"
+        f"fit <- {{\n{code}\n}}\nstart <- {start}\n"
+        "cat(format(max(abs(lme4::getME(fit, 'theta') - start)), digits = 6))"
+    )
+    answer = subprocess.run(
+        [shutil.which("Rscript"), "--vanilla", "-e", "library(lme4)", "-e", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # From the optimum the optimizer stays where it is, theta by theta.
+    assert float(answer.stdout) < 0.01
