@@ -184,11 +184,17 @@ class _Parser:
             raise self.error(message, self.token.place)
         return self.take()
 
+    def spaced(self) -> str:
+        """Return a hint where a name stands after something: it may be one name with a space."""
+        if self.token.kind != "name":
+            return ""
+        return "; a name with a space in it is written in backquotes: `blood pressure`"
+
     def formula(self) -> Formula:
         if self.is_operator("~"):
             raise self.error("there is no outcome before '~'", self.token.place)
         outcome = self.arithmetic()
-        self.expect("~", "expected '~' after the outcome")
+        self.expect("~", f"expected '~' after the outcome{self.spaced()}")
         fixed = self.sum(top=True)
         if self.token.kind != "end":
             what = self.token.text
@@ -197,7 +203,7 @@ class _Parser:
                 "|": "a random term needs parentheses: (x | g)",
                 "||": "a random term needs parentheses: (x || g)",
                 ")": "this ')' has no '('",
-            }.get(what, f"unexpected {what!r}; is an operator missing before it?")
+            }.get(what, f"unexpected {what!r}; an operator may be missing before it{self.spaced()}")
             raise self.error(hint, self.token.place)
         return Formula(self.text, outcome, fixed, tuple(self.bars))
 
@@ -255,7 +261,8 @@ class _Parser:
                 )
             if self.token.kind == "end":
                 raise self.error("this '(' is never closed", opening.place)
-            raise self.error(f"unexpected {self.token.text!r} in a group", self.token.place)
+            what = f"unexpected {self.token.text!r} in a group{self.spaced()}"
+            raise self.error(what, self.token.place)
         self.take()
         return Bar(effects, group, double)
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from harness.cases.case import Case
 from harness.cases.datasets import Dataset
+from harness.cases.formula import names_in
 from harness.cases.ladder import Rung
-from harness.cases.model import Criterion, bind, parse_model
+from harness.cases.model import Criterion, Model, bind, column_of, parse_model
+from harness.cases.table import FactorColumn, Table
 from harness.errors import BadInput
 
 
@@ -47,7 +49,22 @@ def own_rung(
     rows, columns = case.design.x.shape
     if rows <= columns:
         counts = f"{rows} complete row{'s' if rows != 1 else ''} for {columns} fixed effects"
-        raise BadInput(f"{counts}: nothing is left for a residual variance")
+        text = _most_levels(model, table)
+        raise BadInput(f"{counts}: nothing is left for a residual variance{text}")
     names = case.design.x_names
     focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
     return Rung(case, title or name, group, focus, dataset)
+
+
+def _most_levels(model: Model, table: Table) -> str:
+    """Name the factor that makes the most columns: often dates, or numbers with units."""
+    names = {column_of(table, node).name for node in names_in(model.formula.fixed)}
+    found = [table[name] for name in names]
+    factors = [c for c in found if isinstance(c, FactorColumn)]
+    if not factors:
+        return ""
+    most = max(factors, key=lambda c: len(c.levels))
+    return (
+        f"; {most.name!r} is a factor with {len(most.levels)} levels such as {most.levels[0]!r} "
+        "(a date or a number with text in it has to be made a number first)"
+    )

@@ -201,9 +201,11 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
         return
     seen = [c for c in conclusions if len(c.printed) + (c.right is not None) > 1]
     if seen:
-        what = "the p values of all" if len(seen) > 1 else "the p value of the"
+        what = {1: "the p value of the fixed effect", 2: "the p values of both fixed effects"}.get(
+            len(seen), f"the p values of all {len(seen)} fixed effects"
+        )
         yield (
-            f"No conclusion changes: {what} {count(len(seen), 'fixed effect')} "
+            f"No conclusion changes: {what} "
             f"{'are' if len(seen) > 1 else 'is'} on the same side of {alpha:g} for everyone."
         )
 

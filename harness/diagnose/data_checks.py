@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,7 @@ from harness.cases.model import column_of
 from harness.cases.table import FactorColumn, NumericColumn, are_codes
 from harness.diagnose.diagnosis import Check
 from harness.diagnose.words import count, listed, number
-from harness.referee.crossproducts import aliased_columns
+from harness.referee.crossproducts import EXACT, aliased_columns
 
 Array = NDArray[np.float64]
 
@@ -25,9 +26,11 @@ SCALES = 1e3
 """Standard deviations of columns this far apart are badly scaled: lme4 warns of eigenvalue ratios
 that are the square of it."""
 
+
 def data_checks(case: Case) -> Iterator[Check]:
-    """Look at rows, factors, rank, codes and scales."""
+    """Look at rows, outcome, factors, rank, codes and scales."""
     yield rows(case)
+    yield from outcome(case)
     yield from factors(case)
     yield from rank(case)
     yield from codes(case)
@@ -60,6 +63,38 @@ def rows(case: Case) -> Check:
         columns=tuple(missing),
         numbers=(("rows", total), ("used", used), *missing.items()),
     )
+
+
+def outcome(case: Case) -> Iterator[Check]:
+    """Look for an outcome of two values, and one that the fixed effects fit exactly."""
+    x, y = case.design.x, case.design.y
+    name = case.model.formula.outcome
+    shown = name.name if isinstance(name, Name) else "the outcome"
+    values, counts = np.unique(y, return_counts=True)
+    if len(values) == 2:
+        low, high = (f"{v:g} ({count(int(n), 'row')})" for v, n in zip(values, counts, strict=True))
+        yield Check(
+            key="binary-outcome",
+            level="note",
+            sentence=f"{shown} has two values only, {low} and {high}: this is a linear model of a "
+            "proportion. Its normal errors and what is said of p values below are approximations; "
+            "a logistic mixed model (lme4::glmer) is another model, which is not compared here.",
+            columns=(shown,) if isinstance(name, Name) else (),
+            numbers=tuple((f"rows of {v:g}", int(n)) for v, n in zip(values, counts, strict=True)),
+        )
+    fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    left, largest = float(np.sqrt(np.mean((y - fitted) ** 2))), float(np.abs(y).max())
+    if left <= EXACT * largest:
+        yield Check(
+            key="exact-fit",
+            level="stop",
+            sentence=f"The fixed effects alone fit {shown} exactly: what they leave is "
+            f"{number(left)} on values up to {number(largest)}, rounding. No variance is left to "
+            "estimate, and standard errors and p values mean nothing. It is so when a predictor is "
+            f"computed from {shown}.",
+            columns=(shown,) if isinstance(name, Name) else (),
+            numbers=(("residual", left), ("largest", largest)),
+        )
 
 
 def factors(case: Case) -> Iterator[Check]:
@@ -103,7 +138,8 @@ def factors(case: Case) -> Iterator[Check]:
                 "from two scripts would then not be comparable. Both got the same order here.",
                 columns=(node.name,),
                 numbers=(("levels", len(levels)),),
-                advice=f"give the order yourself: --levels {node.name}={','.join(levels)}",
+                advice="Give the order yourself: --levels "
+                + shlex.quote(f"{node.name}={','.join(levels)}"),
             )
 
 

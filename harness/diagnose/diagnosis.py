@@ -34,7 +34,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     key : str
         What was looked at: ``rows``, ``levels``, ``contrasts``, ``rank``, ``groups``,
         ``one-row-per-group``, ``too-many-effects``, ``slope-constant-within-groups``, ``nesting``,
-        ``crossing``, ``reused-labels``, ``coded-factor``, ``scale``, ``far-from-zero``, ``cost``.
+        ``crossing``, ``reused-labels``, ``coded-factor``, ``scale``, ``far-from-zero``, ``cost``,
+        ``binary-outcome``, ``exact-fit``.
     sentence : str
         What was found, with its numbers.
     columns : tuple of str
@@ -101,7 +102,7 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     kind : str
         ``optimizer``, ``start``, ``tolerance``, ``centre``, ``rescale``, ``drop-term``,
-        ``uncorrelate``, ``recode``, ``remove-column``, ``rows``, ``model``.
+        ``uncorrelate``, ``recode``, ``remove-column``, ``rows``, ``model``, ``call``.
     title : str
         What was done, ``"start statsmodels' MixedLM from a small covariance"``.
     r_code, python_code : str
