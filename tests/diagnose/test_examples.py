@@ -59,6 +59,27 @@ def test_nothing_is_recommended_that_did_not_help(diagnosed, name):
     assert all(any(line.startswith(title) for title in helped) for line in found.advice)
     recommended = [s for s in found.answer if s.startswith("What to do:")]
     assert bool(recommended) == bool(found.advice)
+    assert len({line.partition(". It was tried")[0] for line in found.advice}) == len(found.advice)
+
+
+def test_a_remedy_for_df_says_what_they_were_and_are(diagnosed):
+    (advice,) = diagnosed("lmertest-units").advice
+    assert "lmerTest's df of Days 6.37 -> 17;" in advice
+
+
+@pytest.mark.study
+def test_what_is_as_hard_to_fit_read_otherwise_is_centred_as_well(diagnosed):
+    cause = next(c for c in diagnosed("stopped-short").causes if c.key == "coded-factor")
+    both, alone = cause.remedies
+    assert both.helped
+    assert both.after.verdict == "AGREE"
+    assert both.title.endswith("and centre dose mg at 50.4")
+    # Read as a factor and not centred, neither program reaches the optimum.
+    assert not alone.helped
+    assert "statsmodels is then" in alone.sentence
+    assert "lme4 is then" in alone.sentence
+    assert not alone.r_code
+    assert not alone.python_code
 
 
 @pytest.mark.parametrize("name", NAMES)
