@@ -2,7 +2,7 @@
 # so that a run that hangs costs that run only.
 
 # The optimizers that can be run here: `optimizer` and `method`, as in lme4's meth.tab. Those of optimx
-# and dfoptim are left out when the package is not installed; `absent` names them.
+# and dfoptim are left out when the package is not installed: `absent` and `absent_package`.
 available_optimizers <- function() {
   known <- data.frame(
     optimizer = c(
@@ -17,7 +17,8 @@ available_optimizers <- function() {
   list(
     optimizer = known$optimizer[there],
     method = known$method[there],
-    absent = known$package[!there]
+    absent = trimws(paste(known$optimizer, known$method))[!there],
+    absent_package = known$package[!there]
   )
 }
 

@@ -10,15 +10,19 @@ import numpy as np
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import OptimizerRun
 from harness.diagnose.runs import Recipe, RRuns, evaluations, lifted, run_statsmodels
+from harness.diagnose.words import number
 from harness.engines.base import Failure, Fit, Outcome
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.rbridge import Reply, RFailure
 from harness.verdicts.audit import Audit
 
-METHODS = ("bfgs", "lbfgs", "cg", "powell", "nm")
-"""Optimizers that MixedLM.fit takes and that can run on its likelihood: newton and ncg ask for a
-Hessian in parameters it does not have; basinhopping takes forty times as long as all others
-together, and its length cannot be set (niter is not passed on)."""
+METHODS = ("bfgs", "lbfgs", "cg", "powell", "nm", "minimize", "newton", "ncg")
+"""Values of ``method`` that MixedLM.fit knows. newton and ncg ask for a Hessian that it lacks, and
+it says so. Of the others only basinhopping is not run, see :data:`SEARCHES`."""
+
+SEARCHES = 101
+"""Local searches, by bfgs, of scipy's basinhopping: a first one and 100 hops, which cannot be set
+through MixedLM.fit (niter is not passed on)."""
 
 SMALL = 0.01
 """Relative variance of the small start, in units of the residual variance."""
@@ -45,7 +49,7 @@ def recipes_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
     out = [Recipe("statsmodels")]
     for method in METHODS:
         if uncorrelated and method in ("powell", "nm"):
-            continue  # they fit another model: free= is ignored
+            continue  # they fit another model: free= is ignored, see _not_run
         out.append(Recipe("statsmodels", method))
     out.append(Recipe("statsmodels", "bfgs", tolerances=TIGHT, tight=True))
     sizes = [len(t.names) for t in case.design.random]
@@ -105,6 +109,7 @@ def run_all(
         What could not be run.
     """
     notes: list[str] = []
+    runs: list[Run] = []
     begun: list[tuple[Recipe, Callable[[], tuple[Outcome, Reply | None]]]] = []
     if r_runs is not None:
         try:
@@ -112,8 +117,9 @@ def run_all(
         except RFailure as failure:
             notes.append(f"lme4's optimizers could not be run: {failure}")
         else:
-            if absent:
-                notes.append(f"not run, their R package is not installed: {', '.join(absent)}")
+            runs += [
+                _not_run("lme4", name, f"its R package {p} is not installed") for name, p in absent
+            ]
             recipes = recipes_lme4(bench, optimizers)
             first = recipes[0]
             begin = r_runs.begin(first, path=True)
@@ -125,18 +131,37 @@ def run_all(
                 for recipe in recipes[1:]
                 if not (recipe.relative and several and like is None)
             ]
-    runs: list[Run] = []
     if statsmodels and StatsmodelsEngine().unsupported(bench.case) is None:
         # R works in its own process meanwhile.
         for recipe in recipes_statsmodels(bench, lme4):
             outcome = run_statsmodels(bench.case, recipe)
             runs.append(Run(recipe, *bench.audit(outcome)))
             advance(f"statsmodels {recipe.label}")
+        runs += _left_out(bench, runs)
     for recipe, wait in begun:
         outcome, reply = wait()
         runs.append(Run(recipe, *bench.audit(outcome), reply))
         advance(f"lme4 {recipe.label}")
     return runs, tuple(notes)
+
+
+def _left_out(bench: Bench, runs: list[Run]) -> list[Run]:
+    """Say of statsmodels' methods that are not run why not."""
+    bfgs = next(r for r in runs if r.recipe.optimizer == "bfgs")
+    seconds = number(SEARCHES * bfgs.outcome.seconds)
+    reason = f"{SEARCHES} searches by bfgs, about {seconds} s; their number cannot be set"
+    found = [_not_run("statsmodels", "basinhopping", reason)]
+    if "free=" in _call(bench):
+        reason = "it ignores free=, so that it would fit correlated effects"
+        found += [_not_run("statsmodels", method, reason) for method in ("powell", "nm")]
+    return found
+
+
+def _not_run(engine: str, optimizer: str, reason: str) -> Run:
+    failure = Failure(
+        engine=engine, setting="default", reason="unsupported", text=f"not run: {reason}"
+    )
+    return Run(Recipe(engine, optimizer), failure, None)
 
 
 def how_many(bench: Bench, *, statsmodels: bool, lme4: bool) -> int:

@@ -151,6 +151,8 @@ def _fits(found: Diagnosis) -> Table:
 def _p(value: float | None) -> str:
     if value is None:
         return ""
+    if value == 0.0:
+        return "< 1e-300"
     return f"{value:.4f}" if value >= 0.001 else f"{value:.1e}"
 
 
@@ -261,7 +263,7 @@ def _runs(runs: Sequence[OptimizerRun]) -> Table:
     table.padding = (0, 1, 0, 0)
     table.columns[0].no_wrap = True
     table.add_column("conv.", justify="left", no_wrap=True)
-    table.add_column("is at", justify="left", no_wrap=True)
+    table.add_column("is at", justify="left", overflow="fold")
     engine = ""
     for run in runs:
         if run.engine != engine:
@@ -274,7 +276,11 @@ def _runs(runs: Sequence[OptimizerRun]) -> Table:
             run.start,
             "" if run.gap is None else number(max(run.gap, 0.0)),
             "" if run.gradient is None else f"{run.gradient:.0e}",
-            f"{run.seconds:.2f}" if run.seconds < 10 else f"{run.seconds:.0f}",
+            ""
+            if run.seconds == 0.0
+            else f"{run.seconds:.2f}"
+            if run.seconds < 10
+            else f"{run.seconds:.0f}",
             {True: "yes", False: "no", None: ""}[run.converged],
             Text(_short(run.error) if run.error else where, style="green" if good else "yellow"),
         )

@@ -81,8 +81,10 @@ class RRuns:
             "criterion": case.model.criterion,
         }
 
-    def optimizers(self) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
-        """Return pairs of optimizer and method, lme4's default first, and packages not installed.
+    def optimizers(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Return pairs of optimizer and method, lme4's default first, and those not installed.
+
+        The latter are pairs of an optimizer's name and its R package.
 
         Raises
         ------
@@ -91,7 +93,8 @@ class RRuns:
         """
         reply = self._session.call("available_optimizers", {})
         pairs = list(zip(reply.texts("optimizer"), reply.texts("method"), strict=True))
-        return pairs, reply.texts("absent")
+        absent = zip(reply.texts("absent"), reply.texts("absent_package"), strict=True)
+        return pairs, list(absent)
 
     def begin(
         self, recipe: Recipe, like: Reply | None = None, *, path: bool = False

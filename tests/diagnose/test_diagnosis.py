@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 from rich.console import Console
 
 from harness import cli
@@ -61,6 +63,29 @@ def test_every_optimizer_is_judged_by_the_referee_and_not_by_vote(whole):
     assert best == pytest.approx(default.loglik + default.gap, abs=1e-6)
     # Where the optimizer went, for pictures: it ends where the fit is.
     assert len(default.path) == len(default.path_deviance) > 10
+
+
+@pytest.mark.r
+def test_every_method_of_either_program_has_a_line_with_numbers_or_a_reason(whole):
+    lines = {(run.engine, run.optimizer): run for run in whole.runs}
+    model = smf.mixedlm("y ~ x", pd.read_csv(TABLE), groups="g")
+    with pytest.raises(ValueError, match="method must be one of") as said:
+        model.fit(method="none of them")
+    methods = re.findall(r"'(\w+)'", str(said.value).partition("one of")[2])
+    assert len(methods) > 5
+    # Those of lme4::allFit's table.
+    known = ["bobyqa", "Nelder_Mead", "nlminbwrap", "nmkbw", "optimx L-BFGS-B"]
+    known += ["nloptwrap NELDERMEAD", "nloptwrap BOBYQA"]
+    for key in [("statsmodels", m) for m in methods] + [("lme4", name) for name in known]:
+        run = lines[key]
+        assert (run.gap is not None) != bool(run.error) or run.certificate
+        if not run.error:
+            assert run.seconds > 0.0
+    assert "not available for MixedLM" in lines["statsmodels", "newton"].error
+    assert re.search(r"about [\d.]+ s", lines["statsmodels", "basinhopping"].error)
+    for engine, optimizer in (("lme4", "nmkbw"), ("lme4", "optimx L-BFGS-B")):
+        run = lines[engine, optimizer]
+        assert run.gap is not None or re.search("package (dfoptim|optimx) is not", run.error)
 
 
 @pytest.mark.r
