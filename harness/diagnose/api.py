@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from harness.diagnose.diagnosis import Diagnosis
 from harness.errors import BadInput
 
@@ -50,7 +52,10 @@ class Asked:
         """Diagnose a case as asked."""
         from harness.diagnose.pipeline import diagnose
 
-        return diagnose(rung, ready, alpha=self.alpha, quick=self.quick, pictures=self.pictures)
+        found = diagnose(rung, ready, alpha=self.alpha, quick=self.quick, pictures=self.pictures)
+        if self.given is None or rung is not self.rung:
+            return found
+        return msgspec.structs.replace(found, notes=(*self.given.notes, *found.notes))
 
 
 @dataclass(frozen=True, repr=False)

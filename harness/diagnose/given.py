@@ -38,10 +38,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Given:
-    """A case and the fit of it that was given."""
+    """A case and the fit of it that was given; ``notes`` are sentences for the diagnosis."""
 
     rung: Rung
     fit: Fit
+    notes: tuple[str, ...] = ()
 
     def engine(self, usual: Engine) -> Engine:
         """Return an engine that answers this case with the given fit, and any other as usual."""

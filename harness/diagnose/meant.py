@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from harness.cases.datasets import Dataset
 from harness.cases.design import Design, RandomDesign
+from harness.cases.ladder import Rung
 from harness.cases.own_table import own_rung
 from harness.cases.spelling import lme4_formula
 from harness.diagnose.given import Given, of_statsmodels
 from harness.diagnose.remodel import uncorrelated
+from harness.diagnose.words import count
 from harness.engines.base import Coefficient, Fit, RandomTerm
 from harness.engines.column_match import match_columns
 from harness.errors import BadInput
@@ -72,7 +74,30 @@ def as_meant(result: Any, formula: str, data: pd.DataFrame | None = None) -> Giv
         probes=_mask_ignored(fit.result),
         data_checksum=rung.case.table.checksum() if same_rows else "other rows",
     )
-    return Given(rung, outcome)
+    return Given(rung, outcome, () if same_rows else _other_rows(fit, frame, rung))
+
+
+SHOWN = 12
+"""Row labels that a sentence names."""
+
+
+def _other_rows(fit: MixedFit, frame: pd.DataFrame, rung: Rung) -> tuple[str, ...]:
+    """Name the rows that only the result or only the data have, by the labels of the data frame."""
+    labels = getattr(fit.result.model.data, "row_labels", None)
+    if labels is None or not frame.index.is_unique:
+        return ()
+    complete = frame.index[rung.case.table.complete]
+    left_out, more = complete.difference(labels), pd.Index(labels).difference(complete)
+    out = []
+    for rows, what in ((left_out, "does not use"), (more, "alone uses")):
+        if len(rows):
+            named = ", ".join(map(str, rows[:SHOWN])) + (", ..." if len(rows) > SHOWN else "")
+            out.append(
+                f"The result {what} {count(len(rows), 'row')} of the data, by label: {named}."
+            )
+    if not out:
+        out.append(f"The result has the same {count(len(complete), 'row')} in another order.")
+    return tuple(out)
 
 
 def as_asked(result: Any) -> Given:

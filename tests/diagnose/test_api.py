@@ -101,6 +101,22 @@ def test_rows_in_another_order_and_odd_names_are_no_obstacle(sleep):
     np.testing.assert_array_equal(given.rung.case.design.y, frame["Reaction"])
 
 
+def test_rows_that_a_result_leaves_out_are_named(sleep):
+    frame = sleep.set_index(pd.Index([f"row {i}" for i in range(len(sleep))]))
+    result = smf.mixedlm("Reaction ~ Days", frame.drop(["row 7", "row 30"]), groups="Subject").fit()
+    formula = "Reaction ~ Days + (1 | Subject)"
+    found = harness.diagnose(result, frame, formula=formula, **ALONE)
+    assert found.diagnosis.notes[0] == (
+        "The result does not use 2 rows of the data, by label: row 30, row 7."
+    )
+    assert "rows-left-out" in found.causes
+    remedy = found.diagnosis.causes[0].remedies[0]
+    assert remedy.helped
+    few = harness.diagnose(result, frame.drop(["row 7"]).iloc[:-3], formula=formula, **ALONE)
+    assert "does not use 1 row of the data, by label: row 30." in few.diagnosis.notes[0]
+    assert "alone uses 3 rows of the data, by label: row 177, row 178" in few.diagnosis.notes[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "named", "message"),
     [
