@@ -469,6 +469,22 @@ def test_the_schema_is_json(run):
     assert "$defs" in json.loads(out)
 
 
+def test_the_schema_of_a_diagnosis_is_another(run):
+    code, out, _ = run("schema", "diagnosis")
+    assert code == 0
+    properties = json.loads(out)["$defs"]["Diagnosis"]["properties"]
+    assert {"answer", "case", "causes", "checks", "runs"} <= set(properties)
+
+
+@pytest.mark.parametrize("command", list(cli._COMMANDS))
+def test_examples_in_the_help_are_on_lines_of_their_own(run, command):
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, "")
+    assert "\\b" not in out
+    for line in out.splitlines():
+        assert line.count("lmm-parity ") < 2 or "Usage" in line
+
+
 @pytest.mark.parametrize("option", ["--help", "-h", "--version"])
 def test_help_and_version_are_exit_code_0(run, option):
     code, out, err = run(option)

@@ -93,10 +93,14 @@ def diagnose(
     """
     from harness.diagnose.pipeline import USER_ENGINES, opened, steps
     from harness.diagnose.pipeline import diagnose as run
+    from harness.diagnose.size import refuse_or_size
     from harness.progress import progress
 
     _require_places(out, bundle, anonymise=anonymise)
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+    for check in refuse_or_size(rung.case).checks:
+        if not (quiet or as_json):
+            click.echo(check.sentence, err=True)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
     pictures = out is not None or bundle is not None
     with opened(wanted, timeout=timeout) as ready:

@@ -269,7 +269,12 @@ TABLES: dict[str, FlatTable] = {
             Column("converged", "flag", "as the engine states it"),
             Column("singular", "flag", "as the engine states it"),
             Column("warnings", "text", "warnings and errors while fitting"),
-            Column("seconds", "number", "wall time of the bare fit"),
+            Column(
+                "seconds",
+                "number",
+                "wall time inside the engine: the fit, its tests and random effects, without the "
+                "data frame and its checks",
+            ),
         ),
         _fits,
     ),

@@ -129,3 +129,31 @@ def test_what_is_too_large_is_refused_with_the_estimate():
     )
     with pytest.raises(BadInput, match=r"too large to diagnose.*GB"):
         refuse_or_size(case_of(frame, "y ~ 1 + (1 | a) + (1 | b)"))
+
+
+def test_an_outcome_of_two_values_and_an_exact_fit_are_said_with_their_numbers(frame):
+    frame["y"] = (frame["y"] > 0.0).astype(float)
+    check = found(case_of(frame, "y ~ x + (1 | a)"))["binary-outcome"]
+    ones = int(frame["y"].sum())
+    assert dict(check.numbers) == {"rows of 0": 60 - ones, "rows of 1": ones}
+    assert f"1 ({ones} rows)" in check.sentence
+    frame["y"] = 3.0 + 2.0 * frame["x"]
+    check = found(case_of(frame, "y ~ x + (1 | a)"))["exact-fit"]
+    assert check.level == "stop"
+    assert dict(check.numbers)["residual"] < 1e-14 * dict(check.numbers)["largest"]
+    frame["y"] += 1e-9 * np.random.default_rng(1).normal(size=60)
+    assert "exact-fit" not in found(case_of(frame, "y ~ x + (1 | a)"))
+
+
+def test_a_large_case_has_its_cost_estimated():
+    rng = np.random.default_rng(1)
+    n = 24_000
+    frame = pd.DataFrame(
+        {"y": rng.normal(size=n), "x": rng.normal(size=n), "g": rng.integers(0, 3000, n)}
+    )
+    size = refuse_or_size(case_of(frame, "y ~ x + (x | g)"))
+    (check,) = size.checks
+    assert size.large
+    assert dict(check.numbers)["statsmodels seconds"] == pytest.approx(12.0)
+    assert "statsmodels' fit at 12 s" in check.sentence
+    assert refuse_or_size(case_of(frame[:100], "y ~ x + (x | g)")).checks == ()
