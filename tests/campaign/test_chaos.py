@@ -27,7 +27,7 @@ if __name__ == "__main__":
     run_to_file(campaign(int(sys.argv[2])), Path(sys.argv[1]), resume=True)
 """
 
-HANG_SECONDS = 10.0
+HANG_SECONDS = 5.0
 
 
 def campaign(count):
@@ -94,7 +94,7 @@ class Chaos:
             return
         if not r_workers or not workers:
             return
-        kind = self.first[-1] if self.first else self.rng.choice(KINDS)
+        kind = self.first[-1] if self.first else self.rng.choices(KINDS, OFTEN)[0]
         process = self.rng.choice(workers if kind == "kill Python" else r_workers)
         try:
             self._harm(kind, process)
@@ -115,6 +115,9 @@ class Chaos:
 
 
 KINDS = ("kill R", "hang R", "starve R", "kill Python")
+OFTEN = (6, 1, 6, 1)
+"""A hang lasts for the limit of a fit, a Python worker has to start R: meanwhile the other worker
+does dozens of cases without harm."""
 
 
 def run_in_chaos(path, script, count, kills, seed):
