@@ -102,8 +102,8 @@ def campaigns(folder: Path, *, quick: bool) -> str:
                 for name, took in campaigns_run
             ],
         )
-        + "\nWhere the time of one worker goes. Inside the engines is what a user of them waits for: "
-        "the model, its optimisation, tests and random effects. Around it are the data frame and "
+        + "\nWhere the time of one worker goes. Inside the engines is what a user of them waits "
+        "for: the model, its optimisation, tests and random effects. Around it are the data frame and "
         "R's checksum of it, probes for named causes, every number taken over, the way to R and "
         "back.\n\n"
         + _table(
