@@ -104,21 +104,40 @@ def read_csv(path: Path) -> pd.DataFrame:
     header = next(csv.reader([first], delimiter=delimiter))
     _check_header(path, header)
     _check_widths(path, text, delimiter, len(header))
+    options: dict[str, Any] = {
+        "sep": delimiter,
+        "decimal": "," if delimiter != "," and _DECIMAL_COMMA.search(text) else ".",
+        "encoding": "utf-8-sig",
+        "index_col": False,
+        "on_bad_lines": "error",
+    }
     try:
-        frame = pd.read_csv(
-            path,
-            sep=delimiter,
-            decimal="," if delimiter != "," and _DECIMAL_COMMA.search(text) else ".",
-            encoding="utf-8-sig",
-            index_col=False,
-            on_bad_lines="error",
-        )
+        frame = _exact_integers(pd.read_csv(path, **options), path, options)
     except (pd.errors.ParserError, ValueError) as error:
         reason = str(error).strip().splitlines()[-1]
         reason = reason.removeprefix("Error tokenizing data. C error: ")
         raise BadInput(f"{path}: not a CSV table: {reason}") from None
     if len(frame) == 0:
         raise BadInput(f"{path}: there is a header but no rows")
+    return frame
+
+
+def _exact_integers(frame: pd.DataFrame, path: Path, options: dict[str, Any]) -> pd.DataFrame:
+    """Read long whole numbers as such where a missing value has made doubles of them.
+
+    Beyond 2^53 doubles leave whole numbers out, so that different ids would become one.
+    """
+    long = [c for c in frame.select_dtypes("float") if frame[c].abs().max() >= 2.0**53]
+    if not long:
+        return frame
+    texts = pd.read_csv(path, **options, dtype=str)
+    for column in long:
+        known = texts[column].dropna().str.strip()
+        if known.str.fullmatch(r"[+-]?\d+").all():
+            try:
+                frame[column] = texts[column].str.strip().astype("Int64")
+            except (OverflowError, ValueError, TypeError):
+                frame[column] = texts[column]  # longer than 64 bits: labels
     return frame
 
 

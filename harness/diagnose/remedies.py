@@ -200,10 +200,8 @@ def _change(before: Snapshot, after: Snapshot, helped: bool) -> str:
     if after.loglik is None:
         return f"no fit ({after.text})"
     if before.loglik is None:
-        text = (
-            f"there is a fit now: log-likelihood {number(after.loglik)}, "
-            f"{number(max(after.gap or 0.0, 0.0))} below the best"
-        )
+        below = "" if after.gap is None else f", {number(max(after.gap, 0.0))} below the best"
+        text = f"there is a fit now: log-likelihood {number(after.loglik)}{below}"
     else:
         text = _gaps(before, after)
     shown = _focus(before, after)

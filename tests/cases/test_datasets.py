@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.cases.datasets import dataset_names, load_dataset, read_csv
+from harness.cases.table import table_from_frame
 from harness.errors import BadInput
 
 
@@ -79,3 +80,17 @@ def test_rows_of_another_length_than_the_header_are_refused_by_line(csv, text, m
     with pytest.raises(BadInput) as caught:
         csv(text)
     assert str(caught.value).endswith(message)
+
+
+def test_long_ids_beside_a_missing_value_stay_apart(csv):
+    """As doubles, two of each three of these would be one: they lie beyond 2^53."""
+    ids = [str(2**53 + i) for i in range(6)]
+    frame = csv("y,g\n" + "".join(f"{i},{g}\n" for i, g in enumerate(ids)) + "9,\n")
+    column = table_from_frame(frame, ["y", "g"], factors=["g"])["g"]
+    assert list(column.levels) == ids
+    assert list(column.codes) == [0, 1, 2, 3, 4, 5, -1]
+    longer = [f"1234567890123456789012{i}" for i in range(3)]
+    frame = csv("y,g\n1,\n" + "".join(f"2,{g}\n" for g in longer))
+    assert list(table_from_frame(frame, ["g"])["g"].levels) == longer
+    # Large numbers that are no ids are numbers as before.
+    assert csv("y,x\n1e300,1\n,2\n")["y"].tolist()[0] == 1e300
