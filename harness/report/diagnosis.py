@@ -263,7 +263,7 @@ class RemedyView:
     @property
     def sentence(self) -> str:
         """The outcome as a sentence of its own."""
-        text = self.remedy.sentence
+        text = self.remedy.sentence.replace(" -> ", " → ")  # "->" breaks at the end of a line
         return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
@@ -342,7 +342,10 @@ def _runs(runs: Sequence[OptimizerRun]) -> dict[str, list[RunRow]]:
     logliks = align(Number(n.text, len(n.text)) for n in pair([r.loglik for r in runs], 9))
     for run, loglik in zip(runs, logliks, strict=True):
         if run.error:
-            mark = Mark("no fit", "silent", "cross")
+            left_out = run.error.startswith("not run")
+            mark = Mark(
+                "not run" if left_out else "no fit", "silent", "bar" if left_out else "cross"
+            )
         elif run.certificate:
             shown = words.CERTIFICATES[run.certificate]
             mark = Mark(shown.label, shown.family, shown.icon)
