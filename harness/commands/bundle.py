@@ -163,7 +163,7 @@ def _print_made(made: Bundle, key_file: Path | None) -> None:
         unchanged = [
             name
             for name, new in made.key.columns.items()
-            if name not in made.key.values and name not in made.key.labels
+            if name not in {*made.key.values, *made.key.labels, *made.key.mixed}
         ]
         if unchanged:
             click.echo(f"               values kept as they are: {', '.join(unchanged)}")
