@@ -400,7 +400,9 @@ def python_call(model: Model, table: Table) -> str:
     fit = [f"reml={model.criterion == 'REML'}"]
     if spelling.diagonal:
         lines.append("# free= keeps the random effects uncorrelated (not honoured by powell, nm)")
-        fit.append("free=MixedLMParams.from_components(np.ones(model.k_fe), np.eye(model.k_re))")
+        free = ["np.ones(model.k_fe)", "np.eye(model.k_re)"]
+        free += ["vcomp=np.ones(model.k_vc)"] if spelling.vc_formula else []
+        fit.append(f"free=MixedLMParams.from_components({', '.join(free)})")
     lines += [f"model = smf.mixedlm({', '.join(arguments)})", f"model.fit({', '.join(fit)})"]
     return "\n".join(lines)
 

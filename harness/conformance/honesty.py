@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.conformance.judged import REFEREE, Judgement, judge
 from harness.conformance.question import Question
 from harness.engines.base import Failure, Fit
+from harness.engines.naming import whose
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.satterthwaite import two_sided_p
@@ -145,7 +146,7 @@ def loglik(question: Question, judgement: Judgement, fit: Fit, audit: Audit) -> 
     if not misstated(audit):
         return question.holds(far)
     return question.fails(
-        f"{fit.engine}'s log-likelihood is {fit.loglik:.6f}; at its own estimates it is "
+        f"{whose(fit.engine)} log-likelihood is {fit.loglik:.6f}; at its own estimates it is "
         f"{audit.loglik:.6f}.",
         held(alone(judgement.seen), STATEMENTS),
         discrepancy=far,
@@ -170,7 +171,7 @@ def standard_errors(
     if far <= 1.0:
         return question.holds(far)
     return question.fails(
-        f"{fit.engine}'s SE of {name} is {own:.6g}; sqrt diag (X'V^-1 X)^-1 is {fair:.6g}.",
+        f"{whose(fit.engine)} SE of {name} is {own:.6g}; sqrt diag (X'V^-1 X)^-1 is {fair:.6g}.",
         held(alone(judgement.seen), STATED_ERRORS),
         discrepancy=far,
         verdict="DEFINITION",
@@ -207,7 +208,9 @@ def stated_tests(
         name, given, right, share = _farthest(p, "p")
         if share > far:
             far = share
-            sentence = f"{fit.engine}'s p of {name} is {given:.3g}; by its t and df {right:.3g}."
+            sentence = (
+                f"{whose(fit.engine)} p of {name} is {given:.3g}; by its t and df {right:.3g}."
+            )
     if far <= 1.0:
         return question.holds(far)
     causes = held(alone(judgement.seen), STATED_TESTS) or numerical_df(judgement)
@@ -235,8 +238,8 @@ def predictions(question: Question, judgement: Judgement, fit: Fit, _: Audit) ->
     if far <= 1.0:
         return question.holds(far)
     return question.fails(
-        f"{fit.engine}'s fitted values are {apart:.2g} residual SD from its own X b + Z u, or its "
-        "residuals from y less fitted values.",
+        f"{whose(fit.engine)} fitted values are {apart:.2g} residual SD from its own X b + Z u, or "
+        "its residuals from y less fitted values.",
         {},
         discrepancy=far,
     )
@@ -288,7 +291,8 @@ def random_effects(
     if far <= 1.0:
         return question.holds(far)
     return question.fails(
-        f"{fit.engine}'s random effects are {far * unit / sigma:.2g} residual SD from {where}.",
+        f"{whose(fit.engine)} random effects are {far * unit / sigma:.2g} residual SD from "
+        f"{where}.",
         {},
         discrepancy=far,
     )

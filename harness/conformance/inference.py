@@ -15,6 +15,7 @@ from harness.conformance.remembered import bare
 from harness.engines.base import Failure, Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.lme4_f_tests import Type3Table, type3_by_lmertest
+from harness.engines.naming import whose
 from harness.referee.deviance import Likelihood
 from harness.referee.f_tests import FTest, fixed_terms, satterthwaite_f, type3_hypotheses
 from harness.verdicts.causes import LMERTEST_HYPOTHESIS
@@ -54,7 +55,7 @@ def df_bounds(question: Question) -> PropertyOutcome:
             over = (df / m - 1.0) / limit if df > 0.0 else math.inf
             if over > far:
                 far, by_engine = over, stated
-                what = f"{engine} states" if stated else f"{engine}'s estimates give"
+                what = f"{engine} states" if stated else f"{whose(engine)} estimates give"
                 sentence = f"{what} {df:.6g} df for {own.name}; the data have {m}."
     if far <= 1.0:
         return question.holds(far)
@@ -87,8 +88,8 @@ def equal_to_lmertest(question: Question) -> PropertyOutcome:
         return question.holds(far)
     causes = dict(zip(verdict.causes, verdict.evidence, strict=True))
     sentence = (
-        f"{farthest.quantity} of {farthest.item}: {farthest.left:.6g} at {engine}'s estimates, "
-        f"{reference} gives {farthest.right:.6g}."
+        f"{farthest.quantity} of {farthest.item}: {farthest.left:.6g} at {whose(engine)} "
+        f"estimates, {reference} gives {farthest.right:.6g}."
     )
     if verdict.verdict == "TOLERANCE" and "singular-df" not in causes:
         return question.answer(
@@ -186,7 +187,7 @@ def _tables(
             if share > far:
                 far, worst, where = share, quantity, term
                 sentence = (
-                    f"{quantity} of {term}: {a:.6g} at {engine}'s estimates, lmerTest {b:.6g}."
+                    f"{quantity} of {term}: {a:.6g} at {whose(engine)} estimates, lmerTest {b:.6g}."
                 )
     if far <= 1.0:
         return question.holds(far)

@@ -18,6 +18,7 @@ from harness.conformance.model_twins import (
 from harness.conformance.question import Question
 from harness.conformance.remembered import bare, guarded
 from harness.engines.base import Failure, Fit
+from harness.engines.naming import whose
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.deviance import Likelihood
 from harness.verdicts.causes import FAILING
@@ -83,8 +84,8 @@ def reml_ml_order(question: Question) -> PropertyOutcome:
         if share > far:
             far, behind = share, here
             sentence = (
-                f"{engine}'s {here.model.criterion} log-likelihood is {fit.loglik:.6f}; at the "
-                f"variance ratios of its {rival_name(here.model.criterion)} fit it is "
+                f"{whose(engine)} {here.model.criterion} log-likelihood is {fit.loglik:.6f}; at "
+                f"the variance ratios of its {rival_name(here.model.criterion)} fit it is "
                 f"{fit.loglik + better:.6f}."
             )
     if far <= 1.0:

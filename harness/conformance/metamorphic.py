@@ -18,6 +18,7 @@ from harness.conformance.parity import RIGHT_REFUSALS
 from harness.conformance.question import Question
 from harness.conformance.transformations import Twin
 from harness.engines.base import Coefficient, Failure, Fit, Outcome
+from harness.engines.naming import whose
 from harness.verdicts.audit import Audit
 from harness.verdicts.causes import MOVED
 from harness.verdicts.compare import compare
@@ -147,7 +148,7 @@ def _compared(question: Question, twin: Twin, before: Fit, after: Fit) -> Proper
     beyond = max(rows, key=lambda c: worst([c]))
     what = f"{beyond.quantity}{f' of {beyond.item}' if beyond.item else ''}"
     sentence = (
-        f"With {twin.words}, {engine}'s {what} is {beyond.right:.6g} where it was "
+        f"With {twin.words}, {whose(engine)} {what} is {beyond.right:.6g} where it was "
         f"{beyond.left:.6g}: {beyond.difference:.2g} ({beyond.unit}) apart."
     )
     wrong = [j for j in (first, second) if j.verdict.verdict == "WRONG_OPTIMUM"]

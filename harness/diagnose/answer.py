@@ -9,8 +9,9 @@ from harness.campaign.records import CaseRecord
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
 from harness.diagnose.messages import OPTIMAL
-from harness.diagnose.words import count, listed, number, own
+from harness.diagnose.words import count, listed, number
 from harness.engines.base import Failure, Fit
+from harness.engines.naming import whose
 from harness.verdicts.audit import Audit
 
 SAME = ("AGREE", "TOLERANCE", "DEFINITION", "CODING")
@@ -120,10 +121,10 @@ def _best(record: CaseRecord, engines: Sequence[str]) -> str:
 def _short(audit: Audit | None) -> str:
     assert audit is not None
     if audit.certificate == "outside the parameter space":
-        return f"{own(audit.engine)} variances are no valid covariance matrix"
+        return f"{whose(audit.engine)} variances are no valid covariance matrix"
     if audit.certificate in OPTIMAL:
         return (
-            f"{own(audit.engine)} fixed effects are {number(audit.gls_distance)} SE from those "
+            f"{whose(audit.engine)} fixed effects are {number(audit.gls_distance)} SE from those "
             "that its own variances give"
         )
     text = f"{audit.engine} stopped {number(0.5 * audit.gap)} short in log-likelihood"
@@ -146,19 +147,19 @@ def _quantity(name: str) -> str:
 def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
     audit, verdict = record.audit(engine), record.verdicts[0]
     if verdict.verdict in ("DIFFERENT_MODEL", "DATA_MISMATCH") and engine in verdict.engines:
-        return f"No, {own(engine)} answer is not right: {verdict.sentence}"
+        return f"No, {whose(engine)} answer is not right: {verdict.sentence}"
     if audit is None:
         return (
             f"{engine} has a fit, and nothing can be said of whether it is right: the referee "
             f"could not evaluate it ({bench.reason})."
         )
     if _is_wrong(audit):
-        return f"No, {own(engine)} answer is not right: {_short(audit)}."
+        return f"No, {whose(engine)} answer is not right: {_short(audit)}."
     if record.criterion == "OLS":
-        return f"Yes: {own(engine)} answer is right; least squares has a closed form."
+        return f"Yes: {whose(engine)} answer is right; least squares has a closed form."
     gap = number(max(0.5 * audit.gap, 0.0))
     return (
-        f"Yes: {own(engine)} answer is right. It is the optimum, {gap} "
+        f"Yes: {whose(engine)} answer is right. It is the optimum, {gap} "
         f"below the best log-likelihood that the referee knows ({audit.certificate})."
     )
 
@@ -186,9 +187,9 @@ def _without_fit(
                 )
         elif audit is not None:
             rest = (
-                f" {own(engine)} answer is not right: {_short(audit)}."
+                f" {whose(engine)} answer is not right: {_short(audit)}."
                 if _is_wrong(audit)
-                else f" {own(engine)} answer is right: {number(max(0.5 * audit.gap, 0.0))} below "
+                else f" {whose(engine)} answer is right: {number(max(0.5 * audit.gap, 0.0))} below "
                 "the best log-likelihood known."
             )
     return f"{said[0].upper() if said[0].isupper() else said[0]}{said[1:]}. {why}{rest}"

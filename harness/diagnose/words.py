@@ -47,11 +47,6 @@ def count(n: int, what: str) -> str:
     )
 
 
-def own(name: str) -> str:
-    """Write the possessive: ``lme4's``, ``statsmodels'``."""
-    return f"{name}'" if name.endswith("s") else f"{name}'s"
-
-
 def bar(names: Sequence[str], group: str) -> str:
     """Write a random term with the names of its effects: ``(1 + x | g)``."""
     effects = ["1" if name == "Intercept" else name for name in names]

@@ -224,7 +224,7 @@ def _mixed(case: Case, setting: Setting, messages: list[Message], engine: Statsm
     if spelling.diagonal:
         shape = build()
         arguments["free"] = MixedLMParams.from_components(
-            fe_params=np.ones(shape.k_fe), cov_re=np.eye(shape.k_re)
+            fe_params=np.ones(shape.k_fe), cov_re=np.eye(shape.k_re), vcomp=np.ones(shape.k_vc)
         )
     last: list[Array] = []
     if setting == "default":

@@ -415,15 +415,15 @@ def _flat(stack: Array) -> Array:
 def semidefinite_cholesky(matrix: Array) -> Array:
     """Lower L with ``L L' = matrix`` for a positive semidefinite matrix; exact zeros stay zero.
 
-    A pivot below 1e-14 of the largest diagonal is taken as zero, with the rest of its column: where
-    the matrix has no variance it has no covariance.
+    A pivot below 1e-14 of its own diagonal, from which it is a difference, is taken as zero with
+    the rest of its column: where the matrix has no variance it has no covariance. The other
+    diagonals are in other units and say nothing of it.
     """
     q = len(matrix)
     lower = np.zeros((q, q))
-    floor = 1e-14 * float(np.abs(np.diag(matrix)).max(initial=0.0))
     for j in range(q):
         pivot = matrix[j, j] - float((lower[j, :j] ** 2).sum())
-        if pivot <= floor:
+        if pivot <= 1e-14 * abs(matrix[j, j]):
             continue
         lower[j, j] = math.sqrt(pivot)
         for i in range(j + 1, q):

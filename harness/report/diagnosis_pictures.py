@@ -13,6 +13,7 @@ from scipy.interpolate import PchipInterpolator
 from harness.campaign.records import CaseRecord
 from harness.diagnose.diagnosis import Diagnosis, EffectIntervals, EngineEffects, Profile
 from harness.engines.base import Fit
+from harness.engines.naming import whose
 from harness.report import axes, words
 from harness.report.axes import Array, Scale
 from harness.report.diagnosis_contour import contour_figure
@@ -263,7 +264,7 @@ def _fitted_caption(rows: Rows, traces: Sequence[Trace]) -> str:
         return f"{count(len(rows.y))} rows; no engine gives fitted values."
     if len(traces) == 1:
         rms = float(np.sqrt(np.nanmean(traces[0].residuals ** 2)))
-        return f"{traces[0].engine}'s fitted values are {short(rms)} off in root mean square."
+        return f"{whose(traces[0].engine)} fitted values are {short(rms)} off in root mean square."
     far = float(np.nanmax(np.abs(traces[0].fitted - traces[-1].fitted)))
     rms = float(np.sqrt(np.nanmean(traces[-1].residuals ** 2)))
     return (

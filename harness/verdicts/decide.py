@@ -158,7 +158,7 @@ def _wrong_optimum(seen: Seen) -> Verdict | None:
             else f"fixed effects are {audit.gls_distance:.2g} SE from the GLS estimates at its own "
             "variances"
         )
-        text = f"{fit.engine}'s {what}, for no known reason."
+        text = f"{fit.engine}: its {what}, for no known reason."
         return _verdict(seen, "UNEXPLAINED", text, {}, engines)
     causes |= held(seen, ACCOMPANYING)
     others = [f.engine for f, _ in seen.pairs() if f.engine not in engines]
@@ -175,7 +175,7 @@ def _same_optimum(seen: Seen) -> Verdict:
         return _verdict(seen, "UNEXPLAINED", text, accompanying)
     astray = [(f, a) for f, a in seen.pairs() if misstated(a)]
     if astray:
-        said = " and ".join(f"{f.engine}'s by {a.loglik_error:.2g}" for f, a in astray)
+        said = " and ".join(f"that of {f.engine} by {a.loglik_error:.2g}" for f, a in astray)
         text = f"Same optimum, yet the log-likelihood is not that of the fit's estimates: {said}."
         engines = tuple(f.engine for f, _ in astray)
         known = held(seen, STATEMENTS)

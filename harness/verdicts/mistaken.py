@@ -153,7 +153,7 @@ def kept_off_boundary(seen: Seen) -> str | None:
         own = _covariances(fit)
         for t, term in enumerate(fit.random):
             values, vectors = np.linalg.eigh(own[t])
-            for rank in range(len(values)):
+            for rank in np.flatnonzero(values > 0.0):
                 kept = np.where(np.arange(len(values)) <= rank, 0.0, values)
                 changed = list(own)
                 changed[t] = (vectors * kept) @ vectors.T

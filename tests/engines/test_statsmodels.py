@@ -57,6 +57,7 @@ AGREEING = [
     "y ~ x + (x | a)",
     "y ~ x + (0 + x | a)",
     "y ~ x + (x || a)",
+    "y ~ x + (x || a) + (1 | a:b)",
     "y ~ x + f + (f | a)",
     "y ~ f + (0 + f | a)",
     "y ~ f*x + (1 | a/b)",

@@ -383,6 +383,14 @@ def test_the_cholesky_factor_of_a_singular_matrix_has_exact_zeros(matrix):
     assert all(math.copysign(1, d) > 0 for d in np.diag(lower))
 
 
+def test_a_small_variance_beside_a_large_one_is_not_zero():
+    """The intercept and the slope of a predictor in years, or in microseconds."""
+    factor = np.array([[1e6, 0.0], [-3e-4, 2e-4]])
+    lower = semidefinite_cholesky(factor @ factor.T)
+    # The pivot of 4e-8 is a difference of numbers of 1.3e-7: eight of sixteen digits are enough.
+    np.testing.assert_allclose(lower, factor, rtol=1e-8)
+
+
 def test_many_crossed_levels_are_reduced_in_seconds_whether_refined_or_not():
     """Measured 0.04 s. Refining a block of 900 columns and 20,000 rows took 107 s."""
     rng = np.random.default_rng(0)
