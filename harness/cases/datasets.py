@@ -6,8 +6,9 @@ import csv
 import io
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class Dataset:
 
     Attributes
     ----------
+    source : DataFrame or function
+        The frame, or what makes it when it is first asked for.
     origin : str
         Where it comes from, in a line.
     levels : dict
@@ -33,9 +36,14 @@ class Dataset:
     """
 
     name: str
-    frame: pd.DataFrame
+    source: pd.DataFrame | Callable[[], pd.DataFrame]
     origin: str
     levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The data frame."""
+        return self.source() if callable(self.source) else self.source
 
 
 @cache

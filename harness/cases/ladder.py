@@ -232,7 +232,7 @@ def seven_rungs(
     table = bind(full, data.frame, levels=data.levels)
     complete = data.frame.loc[table.complete, list(columns)].reset_index(drop=True)
     _check_roles(complete, outcome, predictor, group)
-    used = replace(data, frame=complete)
+    used = replace(data, source=complete)
     levels = tuple(dict.fromkeys(_group_order(used, group)))
     return tuple(_seven(used, data, columns, levels, prefix))
 
@@ -328,7 +328,7 @@ def _seven(
         used,
         name=f"{data.name}, group means",
         levels={},
-        frame=means.loc[list(levels)].reset_index(drop=True),
+        source=means.loc[list(levels)].reset_index(drop=True),
     )
     yield rung(
         "aggregation",
@@ -345,7 +345,7 @@ def _seven(
             used,
             name=f"{data.name}, {group} = {level}",
             levels={},
-            frame=rows[[outcome, predictor]].reset_index(drop=True),
+            source=rows[[outcome, predictor]].reset_index(drop=True),
         )
         yield rung(
             f"hierarchical-level-1/{group}={level}",
@@ -360,7 +360,7 @@ def _seven(
         used,
         name=f"{data.name}, slopes by group",
         levels={},
-        frame=pd.DataFrame({"beta": slopes, "group": [str(level) for level in levels]}),
+        source=pd.DataFrame({"beta": slopes, "group": [str(level) for level in levels]}),
     )
     yield rung(
         "hierarchical",

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -310,7 +310,8 @@ def build(recipe: Recipe) -> Rung:
     name = recipe.id
     title = f"{recipe.form.title}, {groups} groups, {table.n_rows} rows"
     levels = {name: column.stated for name, column in drawn.items() if column.stated}
-    data = Dataset(title, frame_of(drawn), f"generated ({name.split('/')[2]})", levels)
+    # Most campaigns never look at the frame.
+    data = Dataset(title, partial(frame_of, drawn), f"generated ({name.split('/')[2]})", levels)
     case = Case(name, model, table)
     return Rung(case, title, recipe.shape, _focus(recipe, table), data)
 

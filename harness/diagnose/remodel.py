@@ -65,7 +65,7 @@ def _bound(
 ) -> Rung:
     known, levels = factors_of(rung.case)
     used = {name.name for name in model.names()}
-    data = rung.data if frame is None else replace(rung.data, frame=frame)
+    data = rung.data if frame is None else replace(rung.data, source=frame)
     table = bind(
         model,
         data.frame,
