@@ -103,9 +103,9 @@ def campaigns(folder: Path, *, quick: bool) -> str:
             ],
         )
         + "\nWhere the time of one worker goes. Inside the engines is what a user of them waits "
-        "for: the model, its optimisation, tests and random effects. Around it are the data frame and "
-        "R's checksum of it, probes for named causes, every number taken over, the way to R and "
-        "back.\n\n"
+        "for: the model, its optimisation, tests and random effects. Around it are the data frame "
+        "and R's checksum of it, probes for named causes, every number taken over, the way to R "
+        "and back.\n\n"
         + _table(
             ("", "ms a case", "share"),
             [

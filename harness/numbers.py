@@ -41,12 +41,15 @@ def decode(line: bytes | str, kind: Any) -> Any:
 def _without_nonfinite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
-    if isinstance(value, dict | list | tuple):
-        # Looking at each number of a record takes longer than all else that is done to encode it.
-        if _all_finite(value):
+    if isinstance(value, dict):
+        return {
+            key: item if type(item) in _PLAIN else _without_nonfinite(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        # Looking at each number of a long list takes longer than all else that is done to it.
+        if value and not isinstance(value[0], dict) and _all_finite(value):
             return value
-        if isinstance(value, dict):
-            return {key: _without_nonfinite(item) for key, item in value.items()}
         return [_without_nonfinite(item) for item in value]
     return value
 
@@ -58,6 +61,8 @@ def _all_finite(value: Any) -> bool:
     except OverflowError:  # an integer that JSON can write and MessagePack cannot
         return False
 
+
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 _packed = msgspec.msgpack.Encoder().encode
 
