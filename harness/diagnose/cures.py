@@ -188,6 +188,22 @@ def fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
     return out
 
 
+def undetermined_terms(shop: Workshop) -> list[Remedy | None]:
+    """Take out each term in turn: without the one whose variance is open, the rest is settled."""
+    rung = shop.bench.rung
+    return [
+        remodelled(
+            shop,
+            "drop-term",
+            taken_out(list(term.names), term.names, term.group),
+            partial(remodel.without_effect, rung, t, set(term.names)),
+            judge=by_verdict(shop, "undetermined-variance"),
+            same_model=False,
+        )
+        for t, term in enumerate(shop.bench.case.design.random)
+    ]
+
+
 def expressible(shop: Workshop) -> list[Remedy | None]:
     """Make effects uncorrelated, or keep intercepts only, until MixedLM can be given the model."""
     rung: Rung = shop.bench.rung
@@ -295,6 +311,7 @@ CURES: dict[str, Cure] = {
     "re-refused": lambda shop, _: simpler_random(shop),
     "singular-df": lambda shop, _: simpler_random(shop),
     "singular-not-flagged": tight_flags,
+    "undetermined-variance": lambda shop, _: undetermined_terms(shop),
     "flat-optimum": tight_agrees,
     "lmertest-units": lambda shop, _: rescale(shop, "lmertest-units"),
     "lmertest-steps": lambda shop, _: centre(shop, "lmertest-steps"),

@@ -52,7 +52,12 @@ from harness.verdicts.other_model import (
     mutated_model,
 )
 from harness.verdicts.rounded import beyond_precision, inverted_covariance, normal_equations
-from harness.verdicts.same_point import as_near_as_their_gaps, points_near, true_to_itself
+from harness.verdicts.same_point import (
+    as_near_as_their_gaps,
+    points_near,
+    true_to_itself,
+    undetermined,
+)
 from harness.verdicts.seen import Seen, ranks_in_words
 from harness.verdicts.wrong_optimum import (
     column_trap,
@@ -81,6 +86,8 @@ def singular_not_flagged(seen: Seen) -> str | None:
 
 def flat_optimum(seen: Seen) -> str | None:
     """Both fits are at the optimum, and differ as points of equal deviance may, or agree tight."""
+    if undetermined(seen) is not None:
+        return None
     near = as_near_as_their_gaps(seen)
     if near is not None:
         return near
@@ -182,6 +189,7 @@ NUMERICAL_DF: dict[str, Predicate] = {
 """Why lmerTest's df are not those of its own point; the first that holds is named."""
 
 EXPLAINING: dict[str, Predicate] = {
+    "undetermined-variance": undetermined,
     "flat-optimum": flat_optimum,
     "lme4-normal-equations": equations_rounded,
     "sm-llf-conditioning": effects_rounded,

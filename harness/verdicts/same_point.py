@@ -23,6 +23,12 @@ from harness.verdicts.audit import Audit
 from harness.verdicts.seen import Seen
 from harness.verdicts.tolerances import load_tolerances
 
+_LEVEL = 1e-9
+"""Deviance by which points on a level line may differ: an hundredth of what tight fits may."""
+
+_APART = 1e-2
+"""Relative standard deviations farther apart than this are different answers."""
+
 SLACK = 2.0
 """The deviance is quadratic near the optimum only to first order."""
 
@@ -138,6 +144,34 @@ def points_near(seen: Seen) -> str | None:
     return (
         f"{gaps} in deviance allow variances {reach:.2g} asymptotic SE apart, they are "
         f"{farthest:.2g}"
+    )
+
+
+def undetermined(seen: Seen) -> str | None:
+    """Hold when the deviance does not change on the way from one fit to the other.
+
+    The groups' means are then used up by fixed effects that vary between groups only: any variance
+    between them is as good as any other.
+    """
+    pairs = seen.pairs()
+    if len(pairs) != 2 or not all(true_to_itself(seen, fit, audit) for fit, audit in pairs):
+        return None
+    first, last = (np.array(audit.theta) for _, audit in pairs)
+    if first.shape != last.shape or not np.abs(first - last).max(initial=0.0) > _APART:
+        return None
+    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
+    try:
+        way = [likelihood.at(first + s * (last - first)).deviance() for s in np.linspace(0, 1, 9)]
+    except np.linalg.LinAlgError:
+        return None
+    if not max(way) - min(way) <= _LEVEL:
+        return None
+    ends = " and ".join(
+        f"{fit.engine} " + ", ".join(f"{t:.3g}" for t in audit.theta) for fit, audit in pairs
+    )
+    return (
+        f"relative SD of {ends}; at both and at seven points between them the deviance is the "
+        f"same, to {max(way) - min(way):.1g}"
     )
 
 
