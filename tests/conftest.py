@@ -1,7 +1,10 @@
 """What several test folders share."""
 
+import sys
+
 import pytest
 
+from harness import cli
 from harness.rbridge import RSession
 
 
@@ -18,3 +21,20 @@ def r():
     """One warm R for all tests; its faults are contained, so tests cannot disturb each other."""
     with RSession(timeout=60, extra_scripts=("faults.R",)) as session:
         yield session
+
+
+@pytest.fixture
+def lmm_parity(monkeypatch, capfd):
+    """Return a function that runs ``main()`` here: exit code, standard output and error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lmm-parity", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run

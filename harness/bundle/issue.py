@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from harness.bundle.data import bundle_columns, csv_text, missing_mark
 from harness.bundle.scripts import Ran
+from harness.bundle.template_environment import environment
 from harness.campaign.records import CaseRecord, Header
 from harness.cases.case import Case
 from harness.engines.base import Failure, Fit
@@ -255,13 +256,4 @@ def _fenced(text: str, language: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("harness.bundle"),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"cell": _cell, "code_cell": _code_cell, "fenced": _fenced}
-    return environment
+    return environment({"cell": _cell, "code_cell": _code_cell, "fenced": _fenced})

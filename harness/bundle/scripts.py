@@ -11,10 +11,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 import harness
 from harness.bundle.data import BundleColumn, bundle_columns, missing_mark
+from harness.bundle.template_environment import environment
 from harness.cases.case import Case
 from harness.cases.formula import Name
 from harness.cases.model import column_of
@@ -139,24 +140,17 @@ def _group_columns(case: Case, group: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("harness.bundle"),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    return environment(
+        {
+            "python": repr,
+            "python_levels": _python_levels,
+            "python_comment": partial(_comment, mark="  # "),
+            "r": r_string,
+            "r_levels": _r_levels,
+            "r_comment": partial(_comment, mark=" # "),
+            "ascii": ascii,
+        }
     )
-    environment.filters |= {
-        "python": repr,
-        "python_levels": _python_levels,
-        "python_comment": partial(_comment, mark="  # "),
-        "r": r_string,
-        "r_levels": _r_levels,
-        "r_comment": partial(_comment, mark=" # "),
-        "ascii": ascii,
-    }
-    return environment
 
 
 def _comment(column: BundleColumn, *, mark: str) -> str:

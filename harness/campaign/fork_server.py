@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver
 
+from harness.library_path import VARIABLE, library_path
 from harness.numerics import repeatable
 
 PRELOAD = (
@@ -38,14 +39,18 @@ _lock = threading.Lock()
 
 @contextmanager
 def _variables_set() -> Iterator[None]:
-    wanted = repeatable()
+    wanted: dict[str, str | None] = {**repeatable(), VARIABLE: library_path()}
     before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    _set(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

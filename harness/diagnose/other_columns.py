@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.cases.case import Case
+from harness.cases.ladder import Rung
 from harness.diagnose import remodel
 from harness.diagnose.data_checks import numeric_predictors
 from harness.diagnose.diagnosis import Remedy
@@ -20,19 +22,7 @@ def rescale(shop: Workshop, *gone: str) -> list[Remedy | None]:
     sizes = _sizes(shop.bench.case)
     if not sizes:
         return []
-    how = _division(sizes)
-    return [
-        remodelled(
-            shop,
-            "rescale",
-            how.title,
-            lambda: remodel.rescaled(shop.bench.rung, sizes),
-            judge=by_verdict(shop, *gone),
-            same_model=True,
-            r_first=how.r_code,
-            python_first=how.python_code,
-        )
-    ]
+    return _written(shop, "rescale", _division(sizes), lambda r: remodel.rescaled(r, sizes), gone)
 
 
 def standardise(shop: Workshop, *gone: str) -> list[Remedy | None]:
@@ -42,16 +32,32 @@ def standardise(shop: Workshop, *gone: str) -> list[Remedy | None]:
     if not means or not sizes:
         return []
     first, second = centring(means), _division(sizes)
+    both = Change(
+        f"{first.title}, then {second.title}",
+        f"{first.r_code}\n{second.r_code}",
+        f"{first.python_code}\n{second.python_code}",
+    )
+
+    def change(rung: Rung) -> Rung:
+        return remodel.rescaled(remodel.centred(rung, means), sizes)
+
+    return _written(shop, "rescale", both, change, gone)
+
+
+def _written(
+    shop: Workshop, kind: str, how: Change, change: Callable[[Rung], Rung], gone: Sequence[str]
+) -> list[Remedy | None]:
+    """Fit the same model to columns that are written otherwise."""
     return [
         remodelled(
             shop,
-            "rescale",
-            f"{first.title}, then {second.title}",
-            lambda: remodel.rescaled(remodel.centred(shop.bench.rung, means), sizes),
+            kind,
+            how.title,
+            lambda: change(shop.bench.rung),
             judge=by_verdict(shop, *gone),
             same_model=True,
-            r_first=f"{first.r_code}\n{second.r_code}",
-            python_first=f"{first.python_code}\n{second.python_code}",
+            r_first=how.r_code,
+            python_first=how.python_code,
         )
     ]
 
@@ -114,19 +120,7 @@ def centre(shop: Workshop, *gone: str) -> list[Remedy | None]:
     means = means or {k: float(f"{v.mean():.6g}") for k, v in _varying(case).items()}
     if not means:
         return []
-    how = centring(means)
-    return [
-        remodelled(
-            shop,
-            "centre",
-            how.title,
-            lambda: remodel.centred(shop.bench.rung, means),
-            judge=by_verdict(shop, *gone),
-            same_model=True,
-            r_first=how.r_code,
-            python_first=how.python_code,
-        )
-    ]
+    return _written(shop, "centre", centring(means), lambda r: remodel.centred(r, means), gone)
 
 
 def centre_far(shop: Workshop, *gone: str) -> list[Remedy | None]:

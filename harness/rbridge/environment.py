@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from harness.library_path import library_path
 from harness.numerics import repeatable
 from harness.rbridge.failures import REnvironment
 
@@ -99,11 +100,11 @@ def worker_environment(r: RInstallation, temporary: Path) -> dict[str, str]:
     """
     environment = dict(os.environ)
     environment |= repeatable()
-    library_path = [str(r.home / "lib"), environment.get("LD_LIBRARY_PATH", "")]
+    libraries = [str(r.home / "lib"), library_path() or ""]
     environment |= {
         # Messages in English and one collation everywhere; LANGUAGE overrides LC_ALL in gettext.
         "R_HOME": str(r.home),
-        "LD_LIBRARY_PATH": ":".join(part for part in library_path if part),
+        "LD_LIBRARY_PATH": ":".join(part for part in libraries if part),
         "LC_ALL": "C.UTF-8",
         "LANGUAGE": "en",
         "TZ": "UTC",
