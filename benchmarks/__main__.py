@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.numerics import pin
+from harness.base.numerics import pin
 
 
 def main() -> None:

@@ -126,7 +126,7 @@ def measure(recipes: Path, folder: Path) -> Measured:
 
 def _require_same(left: Path, right: Path) -> None:
     """Fast and wrong does not count: the records have to be equal, times apart."""
-    from harness.readers.same_results import first_difference
+    from harness.page.record_equality import first_difference
 
     difference = first_difference(left, right)
     if difference:

@@ -15,23 +15,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from harness.numerics import pin
+from harness.base.numerics import pin
 
 pin()
 
 import numpy as np  # noqa: E402  the threads of its BLAS are fixed above
 import pandas as pd  # noqa: E402
 
-from harness.cases.case import Case  # noqa: E402
-from harness.cases.design import Design, RandomDesign, build_design  # noqa: E402
-from harness.cases.model import bind, parse_model  # noqa: E402
-from harness.cases.spelling import lme4_formula  # noqa: E402
 from harness.engines.lme4 import r_columns  # noqa: E402
+from harness.model.case import Case  # noqa: E402
+from harness.model.design import Design, RandomDesign, build_design  # noqa: E402
+from harness.model.model import bind, parse_model  # noqa: E402
 from harness.rbridge import RSession  # noqa: E402
 from harness.referee.deviance import Likelihood  # noqa: E402
 from harness.referee.kenward_roger import kenward_roger  # noqa: E402
 from harness.referee.optimum import find_optimum  # noqa: E402
 from harness.referee.satterthwaite import contrast_tests  # noqa: E402
+from harness.spelling.calls import lme4_formula  # noqa: E402
 
 FORMULA = "y ~ x + z + (x | g)"
 SIZES = ((450, 45), (5_000, 250))

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.degrees_of_freedom import FORMULA, seconds_each, simulated
-from harness.cases.design import build_design
-from harness.cases.model import bind, parse_model
-from harness.cases.spelling import lme4_formula
 from harness.engines.lme4 import r_columns
+from harness.model.design import build_design
+from harness.model.model import bind, parse_model
 from harness.rbridge import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from harness.referee.satterthwaite import contrast_tests
+from harness.spelling.calls import lme4_formula
 
 BY_ROWS = ((500, 50), (2_000, 50), (8_000, 50), (32_000, 50))
 BY_GROUPS = ((8_000, 50), (8_000, 200), (8_000, 800))

@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness.numerics import pin
+from harness.base.numerics import pin
 
 pin()
 
 import numpy as np  # noqa: E402  the threads of its BLAS are fixed above
 
-from harness.cases.design import Design, RandomDesign  # noqa: E402
+from harness.model.design import Design, RandomDesign  # noqa: E402
 from harness.rbridge import RSession  # noqa: E402
 from harness.referee.cost import cost  # noqa: E402
 from harness.referee.deviance import Likelihood  # noqa: E402

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.base.numerics import pin
 from harness.campaign.fork_server import start_server
-from harness.numerics import pin
 
 
 def main() -> None:

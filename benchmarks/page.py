@@ -43,8 +43,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def campaigns(folder: Path, *, quick: bool) -> str:
     """Time the same generated cases on one worker, on two, and from the cache."""
-    from harness.cases.recipes import write_recipes
-    from harness.cases.strategies import collect
+    from harness.data.recipes.shapes import write_recipes
+    from harness.data.recipes.strategies import collect
 
     count = QUICK_CASES if quick else CASES
     recipes = folder / "recipes.jsonl"
@@ -193,7 +193,7 @@ def _drawn(count: int) -> tuple[float, float]:
     """Return seconds to draw a recipe, and bytes it takes in memory."""
     import tracemalloc
 
-    from harness.cases.strategies import collect
+    from harness.data.recipes.strategies import collect
 
     started = time.process_time()
     collect(count, SEED)

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.cases.ladder import Rung, full_ladder, select
-from harness.cases.spelling import lme4_formula
-from harness.engines.base import Fit
+from harness.base.resources import r_script
+from harness.data.rungs import Rung, full_ladder, select
+from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.rbridge import RSession
 from harness.rbridge.environment import find_r, worker_environment
-from harness.resources import r_script
+from harness.spelling.calls import lme4_formula
 
 HERE = Path(__file__).resolve().parent
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from harness.campaign.case_task import case_task
 from harness.campaign.open_engines import OpenEngines
 from harness.campaign.sources import Task
-from harness.cases.case import Case
-from harness.cases.ladder import Rung
-from harness.engines.base import Engine, Outcome, Setting
-from harness.engines.referee import RefereeEngine
+from harness.data.rungs import Rung
+from harness.engines.engine import Engine, Outcome, Setting
+from harness.engines.referee_engine import RefereeEngine
+from harness.model.case import Case
 
 WALLS = "LMM_PARITY_BENCH_WALLS"
 """Variable with the file into which :func:`timed_case` writes."""

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness import diagnose
-    from harness.inference import Inference, NotAtOptimumWarning, kenward_roger, satterthwaite
+    from harness.engines.mixedlm_inference import (
+        Inference,
+        NotAtOptimumWarning,
+        kenward_roger,
+        satterthwaite,
+    )
     from harness.referee.kenward_roger import KenwardRogerUndefined
 
 __version__ = "0.1.0"
@@ -31,7 +36,7 @@ def __getattr__(name: str) -> Any:
     if name == "diagnose":
         return importlib.import_module("harness.diagnose")  # a package that can be called
     if name in __all__:
-        from harness import inference
+        from harness.engines import mixedlm_inference as inference
         from harness.referee.kenward_roger import KenwardRogerUndefined
 
         globals().update(

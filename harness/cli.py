@@ -7,8 +7,9 @@ from importlib import import_module
 
 import click
 
-from harness import __version__, numerics
-from harness.errors import EXIT_INTERRUPTED, HarnessError
+from harness import __version__
+from harness.base import numerics
+from harness.base.errors import EXIT_INTERRUPTED, HarnessError
 
 _COMMANDS = {
     "report": "harness.commands.report:report",

@@ -31,7 +31,7 @@ data_frame_from_columns <- function(columns) {
 
 # MD5 of the rows, levels and missing values of a data frame.
 #
-# The bytes are those of Table.checksum in harness/cases/table.py, column by column: "n" or "f"; the
+# The bytes are those of Table.checksum in harness/model/table.py, column by column: "n" or "f"; the
 # number of rows as int32; one byte a row that is 1 where the value is missing; then for a numeric
 # column its values as double with 0 for missing, for a factor its codes as int32 with 0 for missing,
 # the number of levels as int32 and every level in UTF-8 ended by a zero byte. All little-endian.

@@ -12,12 +12,12 @@ import harness
 from harness.campaign import provenance
 from harness.campaign.ahead import Ahead
 from harness.campaign.driver import Executor, cores, local_threads, run_campaign, start_workers
-from harness.campaign.glance import Glance
-from harness.campaign.records import FORMAT, Footer, Header, RecordWriter
 from harness.campaign.resume import find, header_in, require_same
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard, Source
 from harness.campaign.worker_process import Done, Opened
+from harness.judge.glance import Glance
+from harness.judge.records import FORMAT, Footer, Header, RecordWriter
 
 
 class Watcher:

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from harness.base.errors import BadInput
 from harness.campaign.sources import Task
-from harness.cases.datasets import Dataset, read_csv
-from harness.cases.ladder import Rung
-from harness.cases.model import parse_model
-from harness.cases.own_table import own_rung
-from harness.errors import BadInput
+from harness.data.datasets import Dataset, read_csv
+from harness.data.own_table import own_rung
+from harness.data.rungs import Rung
+from harness.model.model import parse_model
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from harness.campaign.case_record import case_record
+from harness.base.json import encode
 from harness.campaign.open_engines import OpenEngines
-from harness.campaign.record_cache import RecordCache
-from harness.campaign.records import CaseRecord, DataSummary
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
-from harness.engines.base import Failure
-from harness.numbers import encode
-from harness.verdicts.verdict import Verdict
+from harness.engines.engine import Failure
+from harness.judge.case_record import case_record
+from harness.judge.records import CaseRecord, DataSummary
+from harness.judge.verdict import Verdict
+from harness.store.record_cache import RecordCache
 
 
 def case_task(engines: OpenEngines, task: Task) -> list[bytes]:

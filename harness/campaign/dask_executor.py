@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from harness.base.errors import BadInput, EnvironmentProblem, HarnessError
 from harness.campaign.campaign_file import Campaign
 from harness.campaign.driver import Executor
 from harness.campaign.setup import Setup
 from harness.campaign.worker_process import Opened
 from harness.campaign.workers import close_workers, warm_up
-from harness.errors import BadInput, EnvironmentProblem, HarnessError
 
 CONNECT_SECONDS = 30.0
 

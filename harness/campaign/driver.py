@@ -20,8 +20,8 @@ workers find it, and takes the open engines of a worker and a task::
 ``engines.engine`` and ``engines.reference`` are engines like any other. They keep to the limits of
 time and memory, look their fits up in the store and are tried twice after a crash; when a fit takes
 the worker with it, the task is done again from its start in a new one, where that fit is a
-:class:`~harness.engines.base.Failure`. So a task function has to ask for its fits in the same order
-each time. Every record must have the id of the task as its case's. :func:`could_not_check` is
+:class:`~harness.engines.engine.Failure`. So a task function has to ask for its fits in the same
+order each time. Every record must have the id of the task as its case's. :func:`could_not_check` is
 called with the setup, the engines' names, the task and a sentence when the task itself cannot be
 done, in whichever process. :func:`harness.campaign.case_task.case_task` is the standard task
 function: fit, audit, compare, decide.
@@ -43,12 +43,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from harness.base.errors import EnvironmentProblem, HarnessError
 from harness.campaign.ahead import Ahead
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard, Source, Task
 from harness.campaign.worker_process import Done, Opened
 from harness.campaign.workers import Refused, close_workers, run_task, warm_up
-from harness.errors import EnvironmentProblem, HarnessError
 
 WINDOW = 1024
 """Tasks between the first that is not done and the last that is begun."""

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver
 
-from harness.library_path import VARIABLE, library_path
-from harness.numerics import repeatable
+from harness.base.library_path import VARIABLE, library_path
+from harness.base.numerics import repeatable
 
 PRELOAD = (
     "harness.campaign.worker_process",
     "harness.campaign.case_task",
-    "harness.cases.recipes",
+    "harness.data.recipes.shapes",
     "statsmodels.regression.mixed_linear_model",
 )
 """Modules that a worker has from its start: it is forked from a process that has them."""

@@ -10,13 +10,13 @@ from typing import Any
 
 from harness.campaign.setup import Setup
 from harness.campaign.stage import StageLog
-from harness.cases.case import Case
-from harness.engines.base import Engine, Failure, Outcome, Setting
-from harness.engines.packed import PackedStore
+from harness.engines.engine import Engine, Failure, Outcome, Setting
 from harness.engines.registry import open_engine
-from harness.engines.store import Store
-from harness.engines.stored import StoredEngine
+from harness.model.case import Case
 from harness.rbridge.worker import START_SECONDS
+from harness.store.pack import PackedStore
+from harness.store.shelf import Store
+from harness.store.stored_engine import StoredEngine
 
 TRIED_AGAIN = ("crash", "timeout", "memory")
 """Reasons for which a fit is tried a second time: they may lie outside the engine."""

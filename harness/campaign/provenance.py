@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 import harness
-from harness.engines.base import Engine
+from harness.engines.engine import Engine
 
 _ENVIRONMENT = (
     "OMP_NUM_THREADS",

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness.campaign.glance import Glance, glance
-from harness.campaign.records import Header, Kept
+from harness.base.errors import BadInput
+from harness.base.json import decode
 from harness.campaign.sources import Task
-from harness.errors import BadInput
-from harness.numbers import decode
+from harness.judge.glance import Glance, glance
+from harness.judge.records import Header, Kept
 
 _VOLATILE = ("jobs", "dask", "out")
 """Options that change nothing but where and how fast a run is done."""
@@ -34,7 +34,7 @@ class Found:
     tasks : int
         Tasks that are done.
     kept : Kept
-        For :class:`~harness.campaign.records.RecordWriter`.
+        For :class:`~harness.judge.records.RecordWriter`.
     torn : bool
         Something after the last whole record was damaged and is dropped.
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.engines.base import Setting
+from harness.engines.engine import Setting
 
 if TYPE_CHECKING:
     from harness.campaign.open_engines import OpenEngines

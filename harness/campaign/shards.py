@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from harness.base.errors import BadInput
+from harness.base.json import decode
 from harness.campaign import provenance
-from harness.campaign.glance import Glance, glance
-from harness.campaign.records import Footer, Header, RecordWriter
 from harness.campaign.resume import header_in, require_same
-from harness.errors import BadInput
-from harness.numbers import decode
+from harness.judge.glance import Glance, glance
+from harness.judge.records import Footer, Header, RecordWriter
 
 
 def merge(paths: Sequence[Path], out: Path) -> Footer:

@@ -16,12 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.cases.ladder import Rung, full_ladder, select
-from harness.errors import BadInput
-from harness.numbers import encode
+from harness.base.errors import BadInput
+from harness.base.json import encode
+from harness.data.rungs import Rung, full_ladder, select
 
 if TYPE_CHECKING:
-    from harness.cases.recipes import Recipe
+    from harness.data.recipes.shapes import Recipe
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Recipes:
         BadInput
             When it cannot be read, holds no recipe, or a line is none.
         """
-        from harness.cases.recipes import read_recipes
+        from harness.data.recipes.shapes import read_recipes
 
         recipes = read_recipes(path)
         if not recipes:
@@ -194,9 +194,9 @@ class Generated:
         """Return number and seed, and the version of what draws."""
         from importlib.metadata import version
 
-        from harness.engines.identity import source_digest
+        from harness.store.identity import source_digest
 
-        drawing = source_digest("harness.cases.strategies") or ""
+        drawing = source_digest("harness.data.recipes.strategies") or ""
         return {
             "source": "generated",
             "generate": str(self.count),
@@ -209,7 +209,7 @@ class Generated:
 @cache
 def _collected(count: int, seed: int) -> tuple[Recipe, ...]:
     try:
-        from harness.cases.strategies import collect
+        from harness.data.recipes.strategies import collect
     except ImportError as error:
         raise BadInput(
             f"--generate needs Hypothesis ({error}); python -m pip install hypothesis"
@@ -230,7 +230,7 @@ def _recipe_tasks(recipes: Iterable[Recipe]) -> Iterator[Task]:
 
 def recipe_rung(recipe: Recipe) -> Rung:
     """Build the rung of a recipe."""
-    from harness.cases.recipes import build
+    from harness.data.recipes.shapes import build
 
     return build(recipe)
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from harness.engines.base import Reason
-from harness.memory import limit_with
+from harness.base.memory import limit_with
+from harness.engines.engine import Reason
 
 _SIZE = 512
 _HEAD = struct.Struct("=ddqH")

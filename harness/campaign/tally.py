@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness.campaign.glance import Glance, glance
+from harness.base.errors import BadInput, exit_code_of
 from harness.campaign.worker_process import Done
-from harness.errors import BadInput, exit_code_of
-from harness.verdicts.verdict import is_unexplained
+from harness.judge.glance import Glance, glance
+from harness.judge.verdict import is_unexplained
 
 
 @dataclass

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from harness.base.json import encode
 from harness.campaign.campaign_file import Watcher
-from harness.campaign.glance import Glance
-from harness.campaign.records import Header
 from harness.campaign.tally import Tally
 from harness.campaign.worker_process import Done
-from harness.numbers import encode
+from harness.judge.glance import Glance
+from harness.judge.records import Header
 
 LOG_SECONDS = 60.0
 """How often a line is written where there is no terminal."""

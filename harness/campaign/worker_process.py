@@ -15,16 +15,16 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from harness.base.errors import HarnessError
+from harness.base.memory import resident_mb
+from harness.base.numerics import repeatable
+from harness.base.parents_death import send_at_parents_death
 from harness.campaign import provenance
 from harness.campaign.open_engines import OpenEngines, open_engines
-from harness.campaign.record_cache import RecordCache
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
 from harness.campaign.stage import Faults
-from harness.errors import HarnessError
-from harness.memory import resident_mb
-from harness.numerics import repeatable
-from harness.parents_death import send_at_parents_death
+from harness.store.record_cache import RecordCache
 
 
 class Opened(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ from typing import Any, cast
 
 from pebble import ProcessExpired, ProcessPool
 
+from harness.base.errors import EnvironmentProblem, HarnessError
 from harness.campaign.fork_server import start_server
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
@@ -34,8 +35,7 @@ from harness.campaign.worker_process import (
     initialize,
     open_worker,
 )
-from harness.engines.base import Reason
-from harness.errors import EnvironmentProblem, HarnessError
+from harness.engines.engine import Reason
 from harness.rbridge.worker import START_SECONDS
 
 LOOK_SECONDS = 0.25

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
 from harness.commands import options
 from harness.commands.running import open_both
-from harness.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
 
 if TYPE_CHECKING:
-    from harness.bundle.write import Bundle, ScriptRun
-    from harness.cases.anonymise import Key
+    from harness.data.anonymisation import Key
+    from harness.page.bundle.bundle_folder import Bundle, ScriptRun
 
 _folder = click.argument("folder", type=click.Path(path_type=Path))
 
@@ -71,10 +71,10 @@ def make(
     \b
     lmm-parity bundle make sleep.csv "Reaction ~ Days + (Days | Subject)" --out sleep-issue
     """
-    from harness.bundle.write import require_free, write_bundle
-    from harness.campaign.run import Plan, run
-    from harness.numbers import encode
-    from harness.progress import progress
+    from harness.base.json import encode
+    from harness.campaign.serial import Plan, run
+    from harness.commands.progress import progress
+    from harness.page.bundle.bundle_folder import require_free, write_bundle
 
     if not anonymise and (shuffle or key_file is not None):
         raise click.UsageError(f"{'--shuffle' if shuffle else '--key'} needs --anonymise")
@@ -106,8 +106,8 @@ def run_again(folder: Path, as_json: bool, quiet: bool) -> None:
 
     Exit codes: 0 they do, 1 one of them does not, 2 not a bundle, 3 one could not be run.
     """
-    from harness.bundle.rerun import rerun
-    from harness.numbers import encode
+    from harness.base.json import encode
+    from harness.page.bundle.rerun import rerun
 
     found = rerun(folder)
     if as_json:
@@ -129,7 +129,7 @@ def run_again(folder: Path, as_json: bool, quiet: bool) -> None:
 @options.quiet
 def show(folder: Path, opening: bool, quiet: bool) -> None:
     """Print the issue text of a bundle."""
-    from harness.bundle.write import ISSUE, read_manifest
+    from harness.page.bundle.bundle_folder import ISSUE, read_manifest
 
     read_manifest(folder)
     path = folder / ISSUE
@@ -179,8 +179,8 @@ def print_scripts(made: Bundle) -> None:
 
 
 def _state(made: Bundle, entry: ScriptRun) -> str:
-    from harness.bundle.write import ENGINES
-    from harness.engines.base import Failure
+    from harness.engines.engine import Failure
+    from harness.page.bundle.bundle_folder import ENGINES
 
     if entry.problem:
         return f"written, not run: {entry.problem}"
@@ -201,7 +201,7 @@ def _require_apart(key_file: Path, out: Path) -> None:
 def _write_key(path: Path, key: Key) -> None:
     import msgspec
 
-    from harness.numbers import encode
+    from harness.base.json import encode
 
     try:
         path.write_bytes(msgspec.json.format(encode(key), indent=2) + b"\n")

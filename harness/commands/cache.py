@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 import click
 
+from harness.base.errors import BadInput
 from harness.commands import options
-from harness.errors import BadInput
 
 if TYPE_CHECKING:
-    from harness.engines.store import Shelf, StoreInfo
+    from harness.store.shelf import Shelf, StoreInfo
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 
@@ -30,8 +30,8 @@ def cache() -> None:
 @options.as_json
 def info(check: bool, as_json: bool) -> None:
     """Show where the cache is and what it holds, by engine and versions."""
-    from harness.engines.store import Store
-    from harness.numbers import encode
+    from harness.base.json import encode
+    from harness.store.shelf import Store
 
     found = Store().info(check=check)
     if as_json:
@@ -53,9 +53,9 @@ def info(check: bool, as_json: bool) -> None:
 @options.quiet
 def clear(engine_name: str | None, days: float | None, as_json: bool, quiet: bool) -> None:
     """Remove what is kept. Runs that are under way fit again what they miss."""
-    from harness.engines.store import Store
-    from harness.engines.stored import engine_namespace
-    from harness.numbers import encode
+    from harness.base.json import encode
+    from harness.store.shelf import Store
+    from harness.store.stored_engine import engine_namespace
 
     store = Store()
     under = "" if engine_name is None else engine_namespace(engine_name)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import EXIT_UNEXPLAINED, BadInput, EnvironmentProblem
+from harness.base.errors import EXIT_UNEXPLAINED, BadInput, EnvironmentProblem
 
 if TYPE_CHECKING:
-    from harness.cases.case import Case
-    from harness.cases.ladder import Rung
+    from harness.data.rungs import Rung
+    from harness.model.case import Case
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def certify(
     lmm-parity certify sleepstudy/slope
     lmm-parity certify --data sleep.csv --formula "Reaction ~ Days + (Days | Subject)"
     """
-    from harness.progress import progress
+    from harness.commands.progress import progress
 
     if data is not None and wanted:
         raise click.UsageError("give rungs or --data, not both")
@@ -105,10 +105,10 @@ def _run(task: _Task, out: Path | None, *, check: bool, quiet: bool) -> bool:
         raise EnvironmentProblem(
             f"{error.name} is not installed: pip install 'lmm-parity[certify]'"
         ) from None
-    from harness.referee.ball_likelihood import NotCertified
-    from harness.referee.certified import file_name
-    from harness.referee.certify import certified_text
-    from harness.referee.certify import certify as certify_case
+    from harness.certify.ball_likelihood import NotCertified
+    from harness.certify.certification import certified_text
+    from harness.certify.certification import certify as certify_case
+    from harness.data.certified_values import file_name
 
     try:
         certification = certify_case(task.case)
@@ -139,7 +139,7 @@ def _run(task: _Task, out: Path | None, *, check: bool, quiet: bool) -> bool:
 
 
 def _stored(folder: Path | None, name: str) -> str | None:
-    from harness.resources import fixture
+    from harness.base.resources import fixture
 
     try:
         path = fixture("certified", name) if folder is None else folder / name
@@ -174,7 +174,7 @@ def _differences(stored: str | None, made: str) -> Iterator[str]:
 
 
 def _rung_tasks(wanted: tuple[str, ...]) -> Iterator[_Task]:
-    from harness.cases.ladder import full_ladder, select
+    from harness.data.rungs import full_ladder, select
 
     rungs = full_ladder()
     for rung in select(rungs, wanted) if wanted else rungs:
@@ -186,7 +186,7 @@ def _provenance(rung: Rung) -> dict[str, str | int]:
     import hashlib
     import tomllib
 
-    from harness.resources import fixture
+    from harness.base.resources import fixture
 
     name, _, derived = rung.data.name.partition(", ")
     described = tomllib.loads(fixture("datasets.toml").read_text(encoding="utf-8"))
@@ -202,9 +202,9 @@ def _own_task(data: Path, formula: str, ml: bool, factors: tuple[str, ...]) -> _
     import hashlib
     import shlex
 
-    from harness.cases.case import Case
-    from harness.cases.datasets import read_csv
-    from harness.cases.model import bind, parse_model
+    from harness.data.datasets import read_csv
+    from harness.model.case import Case
+    from harness.model.model import bind, parse_model
 
     model = parse_model(formula, "ML" if ml else "REML")
     frame = read_csv(data)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
 from harness.commands import options
-from harness.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
 
 if TYPE_CHECKING:
-    from harness.campaign.records import Header
     from harness.campaign.worker_process import Done
     from harness.conformance.expectations import Expectation
     from harness.conformance.suite import Suite
-    from harness.readers.judged import Judgement
+    from harness.judge.records import Header
+    from harness.page.run_judgement import Judgement
 
 RECORDS, PAGE = "conformance.jsonl", "conformance.html"
 
@@ -223,10 +223,10 @@ def _run(
     """Check, write records, keep failures, write the report."""
     import tempfile
 
+    from harness.commands.progress import progress
     from harness.conformance.suite import judge_file, run_suite
-    from harness.engines.store import default_root
-    from harness.progress import progress
-    from harness.report.build import report_file
+    from harness.page.html.parity_report import report_file
+    from harness.store.shelf import default_root
 
     path = out / RECORDS
     if not quiet:
@@ -263,9 +263,9 @@ def _said_first(suite: Suite) -> str:
 
 def _told(done: Done) -> None:
     """Say what came of each property of a case."""
-    from harness.campaign.records import CaseRecord
-    from harness.numbers import decode
-    from harness.verdicts.property_outcome import PropertyOutcome
+    from harness.base.json import decode
+    from harness.judge.property_outcome import PropertyOutcome
+    from harness.judge.records import CaseRecord
 
     for line in done.lines:
         record = decode(line, CaseRecord | PropertyOutcome)
@@ -279,13 +279,13 @@ def _told(done: Done) -> None:
 
 def _keep(suite: Suite, judgement: Judgement, out: Path, *, quiet: bool) -> Judgement:
     """Make failures smaller, keep them, write a bundle of each."""
+    from harness.commands.progress import progress
     from harness.conformance.suite import (
         keep_failures,
         shown_path,
         with_saved,
         write_bundles,
     )
-    from harness.progress import progress
 
     assert suite.regressions is not None
     found = []
@@ -304,9 +304,9 @@ def _keep(suite: Suite, judgement: Judgement, out: Path, *, quiet: bool) -> Judg
 
 
 def _pack(folder: Path, path: Path, reference: str) -> None:
-    from harness.engines.packed import pack
-    from harness.engines.store import Store
-    from harness.engines.stored import engine_namespace
+    from harness.store.pack import pack
+    from harness.store.shelf import Store
+    from harness.store.stored_engine import engine_namespace
 
     store = Store(folder)
     pack(store, path, store.namespaces(engine_namespace(reference))[:1])
@@ -322,10 +322,10 @@ def _hand_out(
     annotations: bool,
 ) -> None:
     """Write what CI systems read."""
-    from harness.readers.annotations import annotation_lines
-    from harness.readers.badge import badge as badge_json
-    from harness.readers.job_summary import job_summary
-    from harness.readers.junit import junit_xml
+    from harness.page.annotations import annotation_lines
+    from harness.page.badge import badge as badge_json
+    from harness.page.job_summary import job_summary
+    from harness.page.junit import junit_xml
 
     if junit is not None:
         _write(junit, junit_xml(judgement, header))
@@ -351,7 +351,7 @@ def _end(
 ) -> None:
     from rich.console import Console
 
-    from harness.conformance.shown import print_judgement
+    from harness.conformance.outcome_text import print_judgement
 
     if as_json:
         click.echo(records.read_text(encoding="utf-8"), nl=False)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNEXPLAINED
 from harness.commands import options
-from harness.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNEXPLAINED
 
 if TYPE_CHECKING:
-    from harness.bundle.write import Bundle
-    from harness.cases.ladder import Rung
+    from harness.data.rungs import Rung
     from harness.diagnose.diagnosis import Diagnosis
     from harness.diagnose.pipeline import Opened
+    from harness.page.bundle.bundle_folder import Bundle
 
 
 @click.command()
@@ -91,10 +91,10 @@ def diagnose(
     Exit codes: 0 agreed or explained, 1 an unexplained disagreement, 2 usage, bad input, or data
     that cannot be anonymised (no bundle is written then), 3 environment.
     """
+    from harness.commands.progress import progress
     from harness.diagnose.pipeline import USER_ENGINES, opened, steps
     from harness.diagnose.pipeline import diagnose as run
     from harness.diagnose.size import refuse_or_size
-    from harness.progress import progress
 
     _require_places(out, bundle, anonymise=anonymise)
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
@@ -141,7 +141,7 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
         if anonymise:
             raise click.UsageError("--anonymise needs --bundle")
         return
-    from harness.bundle.write import require_free
+    from harness.page.bundle.bundle_folder import require_free
 
     require_free(bundle)
     if out is not None and bundle.resolve() in (out.resolve(), *out.resolve().parents):
@@ -149,11 +149,11 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
 
 
 def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> None:
-    from harness.diagnose.in_terminal import print_diagnosis
-    from harness.numbers import encode
+    from harness.base.json import encode
+    from harness.page.diagnosis_terminal import print_diagnosis
 
     if out is not None:
-        from harness.report.diagnosis import write_diagnosis
+        from harness.page.html.diagnosis_page import write_diagnosis
 
         page = write_diagnosis(found, out)
     if as_json:
@@ -174,9 +174,9 @@ def _bundle(
     hidden: bool,
 ) -> Bundle:
     """Write the bundle; anonymised where ``again`` is given, which makes another diagnosis."""
-    from harness.diagnose.hidden import hidden as other
-    from harness.progress import progress
-    from harness.report.diagnosis_bundle import write_diagnosis_bundle
+    from harness.commands.progress import progress
+    from harness.diagnose.anonymous import hidden as other
+    from harness.page.html.diagnosis_bundle import write_diagnosis_bundle
 
     key = None
     if again is not None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED
 from harness.commands import options
-from harness.errors import EXIT_OK, EXIT_UNEXPLAINED
 
 if TYPE_CHECKING:
-    from harness.readers.diff import Change, Diff
+    from harness.page.record_diff import Change, Diff
 
 
 @click.command()
@@ -29,8 +29,8 @@ def diff(old: Path, new: Path, as_json: bool, quiet: bool) -> None:
     \b
     lmm-parity diff statsmodels-0.14.jsonl statsmodels-0.15.jsonl
     """
-    from harness.numbers import encode
-    from harness.readers.diff import diff as compare
+    from harness.base.json import encode
+    from harness.page.record_diff import diff as compare
 
     found = compare(old, new)
     if as_json:

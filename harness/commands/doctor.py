@@ -6,8 +6,8 @@ import sys
 
 import click
 
+from harness.base.errors import EXIT_ENVIRONMENT, EXIT_OK
 from harness.commands import options
-from harness.errors import EXIT_ENVIRONMENT, EXIT_OK
 
 
 @click.command()
@@ -15,11 +15,11 @@ from harness.errors import EXIT_ENVIRONMENT, EXIT_OK
 @options.quiet
 def doctor(as_json: bool, quiet: bool) -> None:
     """Check R, rpy2, packages and BLAS, and fit ten rows whose right answer is known."""
-    from harness.doctor import examine_environment
-    from harness.numbers import encode
-    from harness.progress import progress
+    from harness.base.json import encode
+    from harness.commands.installation import examine_environment
+    from harness.commands.progress import progress
+    from harness.page.terminal import print_checks
     from harness.rbridge import RSession
-    from harness.terminal import print_checks
 
     with RSession(timeout=60) as session:
         session.start()

@@ -39,8 +39,8 @@ def export(records: Path, target: Path, table: str, as_json: bool, quiet: bool) 
     """
     import json
 
-    from harness.progress import progress
-    from harness.readers.export import export as write
+    from harness.commands.progress import progress
+    from harness.page.record_export import export as write
 
     with progress("Exporting", 0, hidden=quiet or as_json):
         done = write(records, target, table)

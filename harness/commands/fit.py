@@ -39,11 +39,11 @@ def fit(
     \b
     lmm-parity fit sleep.csv "Reaction ~ Days + (Days | Subject)"
     """
-    from harness.campaign.run import Plan, run
-    from harness.numbers import encode
-    from harness.progress import progress
-    from harness.readers.summary import summarize
-    from harness.terminal import print_case
+    from harness.base.json import encode
+    from harness.campaign.serial import Plan, run
+    from harness.commands.progress import progress
+    from harness.page.run_summary import summarize
+    from harness.page.terminal import print_case
 
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
     with open_both(engine_name, reference_name, timeout) as (engine, reference):

@@ -13,7 +13,7 @@ from harness.commands.running import run_and_report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.cases.ladder import Rung
+    from harness.data.rungs import Rung
 
 
 @click.command()
@@ -44,7 +44,7 @@ def ladder(
 ) -> None:
     """List the rungs or, with --data, run the tutorial's seven on your own table."""
     from harness.campaign.sources import Rungs
-    from harness.cases.ladder import full_ladder, seven_rungs
+    from harness.data.rungs import full_ladder, seven_rungs
 
     columns = {"--outcome": outcome, "--predictor": predictor, "--group": group}
     if data is None:
@@ -77,8 +77,8 @@ def ladder(
 def _list_rungs(rungs: Sequence[Rung], *, as_json: bool, quiet: bool) -> None:
     import json
 
-    from harness.cases.spelling import lme4_formula
-    from harness.terminal import print_rungs
+    from harness.page.terminal import print_rungs
+    from harness.spelling.calls import lme4_formula
 
     if as_json:
         for rung in rungs:

@@ -80,7 +80,7 @@ def fitting(command: Callable[..., None]) -> Callable[..., None]:
 
 def own_dataset(path: Path) -> Any:
     """Read the user's table as a data set."""
-    from harness.cases.datasets import Dataset, read_csv
+    from harness.data.datasets import Dataset, read_csv
 
     return Dataset(path.name, read_csv(path), str(path))
 
@@ -95,8 +95,8 @@ def own_rung(
     BadInput
         For a file, formula or option that cannot be used, or no row left for a residual variance.
     """
-    from harness.cases.model import parse_model
-    from harness.cases.own_table import own_rung as bound
+    from harness.data.own_table import own_rung as bound
+    from harness.model.model import parse_model
 
     criterion: Literal["REML", "ML"] = "ML" if ml else "REML"
     parse_model(formula, criterion)  # before the file is read

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from harness.base.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem
 from harness.campaign.fork_server import start_server
 from harness.commands import options
 from harness.commands.running import case_setup, require_engines, require_writable
-from harness.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem
 
 if TYPE_CHECKING:
     from harness.campaign.campaign_file import Campaign

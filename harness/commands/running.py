@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import BadInput, exit_code_of
+from harness.base.errors import BadInput, exit_code_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.campaign.setup import Setup
     from harness.campaign.sources import Source
-    from harness.engines.base import Engine
-    from harness.readers.summary import Summary
+    from harness.engines.engine import Engine
+    from harness.page.run_summary import Summary
 
 
 def exit_code(summary: Summary) -> int:
@@ -105,7 +105,7 @@ def case_setup(
     """Return the setup of a run whose every task is a case."""
     from harness.campaign.case_task import case_task, unfinished_case
     from harness.campaign.setup import Setup
-    from harness.engines.store import default_root
+    from harness.store.shelf import default_root
 
     return Setup(
         engine_name,
@@ -134,8 +134,8 @@ def render(
     source: Path, page: Path, *, wanted: Sequence[str] = (), as_json: bool, quiet: bool
 ) -> None:
     """Write the report of a record file, say the same on the terminal, and exit."""
-    from harness.report.build import report_file
-    from harness.terminal import print_excerpt
+    from harness.page.html.parity_report import report_file
+    from harness.page.terminal import print_excerpt
 
     excerpt = report_file(source, page, wanted=wanted)
     if as_json:

@@ -11,8 +11,8 @@ def schema(of: str) -> None:
     """Print the JSON Schema of a line of a record file, or of a diagnosis."""
     import json
 
-    from harness.campaign import records
     from harness.diagnose import diagnosis
+    from harness.judge import records
 
     found = records.json_schema() if of == "records" else diagnosis.json_schema()
     click.echo(json.dumps(found, indent=2))

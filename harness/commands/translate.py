@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.base.errors import BadInput
 from harness.commands import options
-from harness.errors import BadInput
 
 if TYPE_CHECKING:
-    from harness.cases.translate import Translation
+    from harness.spelling.translation import Translation
 
 _WIDTH = 100
 _LABEL = 14
@@ -44,7 +44,7 @@ def translate(
     lmm-parity translate "y ~ x + (x || g)"
     lmm-parity translate 'smf.mixedlm("y ~ x", df, groups="g", vc_formula={"b": "0 + C(b)"})'
     """
-    from harness.cases import translate as translation
+    from harness.spelling import translation
 
     frame = options.own_dataset(data).frame if data is not None else None
     given = sys.stdin.read() if text == "-" else text

@@ -21,12 +21,12 @@ from typing import get_args
 
 import msgspec
 
-from harness.engines.base import Setting
-from harness.errors import BadInput
-from harness.readers.judged import Judged, Judgement, Standing, fails
-from harness.verdicts.known import load_known
-from harness.verdicts.property_outcome import PropertyOutcome
-from harness.verdicts.verdict import VerdictClass
+from harness.base.errors import BadInput
+from harness.engines.engine import Setting
+from harness.judge.causes.entries import load_known
+from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.verdict import VerdictClass
+from harness.page.run_judgement import Judged, Judgement, Standing, fails
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,15 +14,13 @@ from functools import wraps
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.conformance.judged import REFEREE, Judgement, judge
+from harness.base.possessive import whose
+from harness.conformance.judged_pair import REFEREE, Judgement, judge
 from harness.conformance.question import Question
-from harness.engines.base import Failure, Fit
-from harness.engines.naming import whose
-from harness.referee.conditional_modes import conditional_modes
-from harness.referee.deviance import Likelihood
-from harness.referee.satterthwaite import two_sided_p
-from harness.verdicts.audit import Audit
-from harness.verdicts.causes import (
+from harness.engines.engine import Failure, Fit
+from harness.judge.audit import Audit
+from harness.judge.causes.claims import OPTIMAL
+from harness.judge.causes.predicates import (
     ACCOMPANYING,
     CONVERGENCE_CLAIMS,
     NUMERICAL_DF,
@@ -32,12 +30,14 @@ from harness.verdicts.causes import (
     STATED_TESTS,
     STATEMENTS,
 )
-from harness.verdicts.claims import OPTIMAL
-from harness.verdicts.decide import held
-from harness.verdicts.examine import gap_tolerance
-from harness.verdicts.property_outcome import PropertyOutcome
-from harness.verdicts.seen import Seen, misstated
-from harness.verdicts.tolerances import load_tolerances
+from harness.judge.causes.view import Seen, misstated
+from harness.judge.decision import held
+from harness.judge.examination import gap_tolerance
+from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.tolerances import load_tolerances
+from harness.referee.conditional_modes import conditional_modes
+from harness.referee.deviance import Likelihood
+from harness.referee.satterthwaite import two_sided_p
 
 Array = NDArray[np.float64]
 Check = Callable[[Question, Judgement, Fit, Audit], PropertyOutcome]

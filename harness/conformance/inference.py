@@ -7,20 +7,20 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.possessive import whose
+from harness.conformance.fit_memory import bare
 from harness.conformance.honesty import numerical_df
-from harness.conformance.judged import REFEREE, Judgement, judge
+from harness.conformance.judged_pair import REFEREE, Judgement, judge
 from harness.conformance.parity import judged_beside
 from harness.conformance.question import Question
-from harness.conformance.remembered import bare
-from harness.engines.base import Failure, Fit
+from harness.engines.engine import Failure, Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.lme4_f_tests import Type3Table, type3_by_lmertest
-from harness.engines.naming import whose
+from harness.judge.causes.predicates import LMERTEST_HYPOTHESIS
+from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.tolerances import load_tolerances
 from harness.referee.deviance import Likelihood
 from harness.referee.f_tests import FTest, fixed_terms, satterthwaite_f, type3_hypotheses
-from harness.verdicts.causes import LMERTEST_HYPOTHESIS
-from harness.verdicts.property_outcome import PropertyOutcome
-from harness.verdicts.tolerances import load_tolerances
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.possessive import whose
+from harness.conformance.fit_memory import bare, guarded
 from harness.conformance.honesty import numerical_df
-from harness.conformance.judged import REFEREE, Judgement, judge, worst
+from harness.conformance.judged_pair import REFEREE, Judgement, judge, worst
 from harness.conformance.model_twins import (
     Flat,
     by_other_criterion,
@@ -16,17 +18,15 @@ from harness.conformance.model_twins import (
     without_variance,
 )
 from harness.conformance.question import Question
-from harness.conformance.remembered import bare, guarded
-from harness.engines.base import Failure, Fit
-from harness.engines.naming import whose
+from harness.engines.engine import Failure, Fit
+from harness.judge.causes.predicates import FAILING
+from harness.judge.causes.view import Seen
+from harness.judge.decision import held
+from harness.judge.examination import point_of
+from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.tolerances import load_tolerances
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.deviance import Likelihood
-from harness.verdicts.causes import FAILING
-from harness.verdicts.decide import held
-from harness.verdicts.examine import point_of
-from harness.verdicts.property_outcome import PropertyOutcome
-from harness.verdicts.seen import Seen
-from harness.verdicts.tolerances import load_tolerances
 
 Array = NDArray[np.float64]
 

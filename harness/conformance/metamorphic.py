@@ -11,21 +11,21 @@ from collections.abc import Callable
 
 import msgspec
 
+from harness.base.possessive import whose
 from harness.conformance import model_twins, transformations
 from harness.conformance.honesty import numerical_df
-from harness.conformance.judged import REFEREE, Judgement, examined, judge, worst
+from harness.conformance.judged_pair import REFEREE, Judgement, examined, judge, worst
 from harness.conformance.parity import RIGHT_REFUSALS
 from harness.conformance.question import Question
 from harness.conformance.transformations import Twin
-from harness.engines.base import Coefficient, Failure, Fit, Outcome
-from harness.engines.naming import whose
-from harness.verdicts.audit import Audit
-from harness.verdicts.causes import MOVED
-from harness.verdicts.compare import compare
-from harness.verdicts.comparison import Comparison
-from harness.verdicts.property_outcome import PropertyOutcome
-from harness.verdicts.same_point import as_near_as_their_gaps
-from harness.verdicts.seen import Seen
+from harness.engines.engine import Coefficient, Failure, Fit, Outcome
+from harness.judge.audit import Audit
+from harness.judge.causes.predicates import MOVED
+from harness.judge.causes.same_point import as_near_as_their_gaps
+from harness.judge.causes.view import Seen
+from harness.judge.comparison import Comparison
+from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.side_by_side import compare
 
 _MOVED = {"units": "unit-dependent-stop", "order": "order-dependent-stop"}
 

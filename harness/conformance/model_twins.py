@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.formula import Bar, Binary, Formula, Name, Node, Number
-from harness.cases.model import Criterion, Model, split_bar
-from harness.cases.spelling import lme4_formula
-from harness.cases.table import Column, FactorColumn, NumericColumn, Table
-from harness.conformance.judged import REFEREE
+from harness.conformance.judged_pair import REFEREE
 from harness.conformance.transformations import Twin
-from harness.engines.base import Fit
+from harness.engines.engine import Fit
+from harness.model.case import Case
+from harness.model.formula import Bar, Binary, Formula, Name, Node, Number
+from harness.model.model import Criterion, Model, split_bar
+from harness.model.table import Column, FactorColumn, NumericColumn, Table
+from harness.spelling.calls import lme4_formula
 
 Array = NDArray[np.float64]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.conformance.judged import REFEREE, Judgement, judge
+from harness.conformance.judged_pair import REFEREE, Judgement, judge
 from harness.conformance.question import Question
-from harness.engines.base import Engine, Failure
-from harness.verdicts.property_outcome import PropertyOutcome
+from harness.engines.engine import Engine, Failure
+from harness.judge.property_outcome import PropertyOutcome
 
 RIGHT_REFUSALS = ("one-row-per-group", "too-many-effects", "aliased-columns")
 """Causes for which an engine may give no fit: the data do not identify the model."""

@@ -16,14 +16,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.design import Design, build_design
-from harness.cases.formula import names_in
-from harness.cases.model import column_of
-from harness.cases.table import FactorColumn, Table
-from harness.conformance.judged import REFEREE
-from harness.engines.base import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
-from harness.engines.referee import fit_at
+from harness.conformance.judged_pair import REFEREE
+from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
+from harness.engines.referee_engine import fit_at
+from harness.model.case import Case
+from harness.model.design import Design, build_design
+from harness.model.formula import names_in
+from harness.model.model import column_of
+from harness.model.table import FactorColumn, Table
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.deviance import Likelihood
 from harness.referee.joint_hessian import joint_errors

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from harness.cases.recipe_draw import Bounds
-from harness.errors import BadInput
+from harness.base.errors import BadInput
+from harness.data.recipes.recipe_draw import Bounds
 
 ALWAYS = ("parity", "referee.agreement")
 """Properties that are checked on every case, whatever the profile leaves out."""
@@ -33,7 +33,7 @@ class Profile:
     shrink_seconds : float
         How long one failure may be made smaller.
     bounds : dict
-        As in :func:`harness.cases.strategies.recipes`.
+        As in :func:`harness.data.recipes.strategies.recipes`.
     """
 
     name: str

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.cases.case import Case
 from harness.conformance import honesty, inference, limits, metamorphic
 from harness.conformance.parity import parity, referee_agreement
 from harness.conformance.question import Question
-from harness.engines.base import Engine, Setting
-from harness.verdicts.property_outcome import PropertyOutcome
+from harness.engines.engine import Engine, Setting
+from harness.judge.property_outcome import PropertyOutcome
+from harness.model.case import Case
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Property:
         Parameters
         ----------
         engine : Engine
-            Give a :class:`harness.conformance.remembered.Remembered` one to check several
+            Give a :class:`harness.conformance.fit_memory.Remembered` one to check several
             properties of a case without fitting it anew for each.
         reference : Engine, optional
             Without it a property that needs one is not applicable.

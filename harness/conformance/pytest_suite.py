@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.base.errors import HarnessError
 from harness.conformance.expectations import judge, read_expectations
 from harness.conformance.regressions import Kept
-from harness.conformance.searching import Running
+from harness.conformance.search import Running
 from harness.conformance.suite import Suite, all_kept, suite_of
-from harness.errors import HarnessError
 
 if TYPE_CHECKING:
-    from harness.readers.judged import Judgement
+    from harness.page.run_judgement import Judgement
 
 _SUITE = pytest.StashKey[Suite]()
 _RUNNING = pytest.StashKey[Running]()
@@ -48,7 +48,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read options and expectations; a wrong one ends the run in one line."""
-    from harness import numerics
+    from harness.base import numerics
 
     numerics.pin()
     option = config.getoption
@@ -83,7 +83,7 @@ def _stored() -> str:
 
 
 def _store() -> str:
-    from harness.engines.store import default_root
+    from harness.store.shelf import default_root
 
     return str(default_root())
 
@@ -155,7 +155,7 @@ def pytest_terminal_summary(
     running = config.stash.get(_RUNNING, None)
     if running is None or not running.done:
         return
-    from harness.readers.judged import by_kind, why_expected
+    from harness.page.run_judgement import by_kind, why_expected
 
     judgement = _judged(config)
     terminalreporter.section("lmm-parity")

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.cases.case import Case
-from harness.conformance.remembered import guarded
-from harness.engines.base import Engine, Outcome, Setting
-from harness.verdicts.property_outcome import PropertyOutcome, Status
-from harness.verdicts.verdict import VerdictClass
+from harness.conformance.fit_memory import guarded
+from harness.engines.engine import Engine, Outcome, Setting
+from harness.judge.property_outcome import PropertyOutcome, Status
+from harness.judge.verdict import VerdictClass
+from harness.model.case import Case
 
 
 @dataclass(frozen=True)

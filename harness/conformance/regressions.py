@@ -18,18 +18,18 @@ import msgspec
 import numpy as np
 
 import harness
-from harness.bundle.data import csv_text, missing_mark
+from harness.base.errors import BadInput
+from harness.base.json import encode
 from harness.campaign import provenance
-from harness.cases.case import Case
-from harness.cases.datasets import Dataset
-from harness.cases.ladder import Rung
-from harness.cases.model import Criterion, parse_model
-from harness.cases.recipes import Recipe
-from harness.cases.spelling import lme4_formula
-from harness.cases.table import MISSING_CODE, Column, FactorColumn, NumericColumn, Table
-from harness.errors import BadInput
-from harness.numbers import encode
-from harness.verdicts.property_outcome import PropertyOutcome
+from harness.data.datasets import Dataset
+from harness.data.recipes.shapes import Recipe
+from harness.data.rungs import Rung
+from harness.judge.property_outcome import PropertyOutcome
+from harness.model.case import Case
+from harness.model.model import Criterion, parse_model
+from harness.model.table import MISSING_CODE, Column, FactorColumn, NumericColumn, Table
+from harness.page.bundle.bundle_data import csv_text, missing_mark
+from harness.spelling.calls import lme4_formula
 
 FILE, DATA = "case.toml", "data.csv"
 

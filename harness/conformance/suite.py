@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.bundle.write import write_bundle
+from harness.base.errors import BadInput
+from harness.base.json import decode
+from harness.base.resources import fixture
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import cores, run_campaign
-from harness.campaign.glance import Glance
 from harness.campaign.open_engines import open_engines
-from harness.campaign.records import Header
-from harness.campaign.run import Plan, run
+from harness.campaign.serial import Plan, run
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard
 from harness.campaign.worker_process import Done
-from harness.cases.recipe_draw import collect
-from harness.cases.recipes import Recipe, build
 from harness.conformance.expectations import Expectation, judge
 from harness.conformance.profiles import PROFILES, Profile, new_seed, select
 from harness.conformance.properties import PROPERTIES
@@ -32,14 +30,16 @@ from harness.conformance.tasks import (
     not_smaller,
     unfinished_check,
 )
-from harness.engines.base import Failure
-from harness.engines.packed import PackedStore
-from harness.errors import BadInput
-from harness.numbers import decode
-from harness.readers.judged import Judged, Judgement, by_kind
-from harness.readers.stream import RecordStream
-from harness.resources import fixture
-from harness.verdicts.property_outcome import PropertyOutcome
+from harness.data.recipes.recipe_draw import collect
+from harness.data.recipes.shapes import Recipe, build
+from harness.engines.engine import Failure
+from harness.judge.glance import Glance
+from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.records import Header
+from harness.page.bundle.bundle_folder import write_bundle
+from harness.page.record_stream import RecordStream
+from harness.page.run_judgement import Judged, Judgement, by_kind
+from harness.store.pack import PackedStore
 
 MOST_KEPT = 10
 """Failures of a run that are made smaller and kept, one of each kind: the rest are alike."""

@@ -11,29 +11,29 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from harness.campaign.case_record import case_record
+from harness.base.json import encode
 from harness.campaign.case_task import unfinished_case
 from harness.campaign.open_engines import OpenEngines
-from harness.campaign.records import CaseRecord
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
-from harness.cases.ladder import Rung
-from harness.cases.recipe_shrink import shrink
-from harness.cases.recipes import Recipe, build
-from harness.conformance.judged import Judgement
+from harness.conformance.fit_memory import Remembered
+from harness.conformance.judged_pair import Judgement
 from harness.conformance.parity import from_judgement
 from harness.conformance.profiles import turn
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.question import Question
 from harness.conformance.regressions import Kept
-from harness.conformance.remembered import Remembered
-from harness.engines.base import Engine, Fit, Outcome
-from harness.engines.packed import PackedStore
-from harness.engines.reproduced import not_reproduced
-from harness.engines.stored import StoredEngine
-from harness.numbers import encode
-from harness.verdicts.property_outcome import PropertyOutcome
-from harness.verdicts.seen import Seen
+from harness.data.recipes.recipe_shrink import shrink
+from harness.data.recipes.shapes import Recipe, build
+from harness.data.rungs import Rung
+from harness.engines.engine import Engine, Fit, Outcome
+from harness.judge.case_record import case_record
+from harness.judge.causes.view import Seen
+from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.records import CaseRecord
+from harness.store.pack import PackedStore
+from harness.store.reproduction import not_reproduced
+from harness.store.stored_engine import StoredEngine
 
 STORED = "reference.as-stored"
 """Name under which it is recorded whether the reference still gives what is stored of it."""

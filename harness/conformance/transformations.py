@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.design import Design, RandomDesign
-from harness.cases.formula import Name, names_in
-from harness.cases.model import Model, column_of
-from harness.cases.table import Column, FactorColumn, NumericColumn, Table
-from harness.engines.base import Coefficient, Fit, RandomTerm
+from harness.engines.engine import Coefficient, Fit, RandomTerm
+from harness.model.case import Case
+from harness.model.design import Design, RandomDesign
+from harness.model.formula import Name, names_in
+from harness.model.model import Model, column_of
+from harness.model.table import Column, FactorColumn, NumericColumn, Table
 
 Array = NDArray[np.float64]
 Moved = Literal["units", "order", "other"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.campaign.records import CaseRecord
+from harness.base.possessive import whose
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
 from harness.diagnose.messages import OPTIMAL
-from harness.diagnose.words import count, listed, number
-from harness.engines.base import Failure, Fit
-from harness.engines.naming import whose
-from harness.verdicts.audit import Audit
+from harness.diagnose.phrases import count, listed, number
+from harness.engines.engine import Failure, Fit
+from harness.judge.audit import Audit
+from harness.judge.records import CaseRecord
 
 SAME = ("AGREE", "TOLERANCE", "DEFINITION", "CODING")
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from harness.base.errors import BadInput
 from harness.diagnose.diagnosis import Diagnosis
-from harness.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.cases.ladder import Rung
+    from harness.data.rungs import Rung
     from harness.diagnose.given import Given
     from harness.diagnose.pipeline import Opened
 
@@ -90,7 +90,7 @@ class Diagnosed:
 
     def write(self, folder: str | Path) -> Path:
         """Write ``diagnosis.html`` and ``diagnosis.json``; returns the path of the page."""
-        from harness.report.diagnosis import write_diagnosis
+        from harness.page.html.diagnosis_page import write_diagnosis
 
         return write_diagnosis(self.diagnosis, Path(folder))
 
@@ -113,9 +113,9 @@ class Diagnosed:
         BadInput
             When the folder is taken, or the data cannot be anonymised; nothing is written then.
         """
-        from harness.bundle.write import require_free
-        from harness.diagnose.hidden import hidden
-        from harness.report.diagnosis_bundle import write_diagnosis_bundle
+        from harness.diagnose.anonymous import hidden
+        from harness.page.bundle.bundle_folder import require_free
+        from harness.page.html.diagnosis_bundle import write_diagnosis_bundle
 
         path, asked = Path(folder), self.asked
         require_free(path)
@@ -136,14 +136,14 @@ class Diagnosed:
 
         from rich.console import Console
 
-        from harness.diagnose.in_terminal import print_diagnosis
+        from harness.page.diagnosis_terminal import print_diagnosis
 
         text = StringIO()
         print_diagnosis(self.diagnosis, Console(file=text, width=100, highlight=False))
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
-        from harness.report.diagnosis import notebook_html
+        from harness.page.html.diagnosis_page import notebook_html
 
         return notebook_html(self.diagnosis)
 
@@ -239,8 +239,8 @@ def _rung(
 ) -> Rung:
     import pandas as pd
 
-    from harness.cases.datasets import Dataset
-    from harness.cases.own_table import own_rung
+    from harness.data.datasets import Dataset
+    from harness.data.own_table import own_rung
 
     if data is None:
         raise BadInput("a formula needs its data: diagnose(formula, data)")
@@ -258,7 +258,7 @@ def _rung(
 
 def _given(model: Any, formula: str, data: pd.DataFrame | None) -> Given:
     from harness.diagnose.given import of_r
-    from harness.diagnose.meant import as_asked, as_meant
+    from harness.diagnose.intended_model import as_asked, as_meant
     from harness.rbridge import RFailure
     from harness.rbridge.foreign import is_r_object, take_apart
 

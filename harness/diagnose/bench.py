@@ -10,15 +10,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.ladder import Rung
+from harness.data.rungs import Rung
 from harness.diagnose.diagnosis import FocusRow, Snapshot
-from harness.engines.base import Coefficient, Failure, Fit, Outcome
+from harness.engines.engine import Coefficient, Failure, Fit, Outcome
+from harness.judge.audit import Audit
+from harness.judge.examination import audit_of, point_of
+from harness.judge.verdict import VerdictClass
+from harness.model.case import Case
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import Optimum, find_optimum
-from harness.verdicts.audit import Audit
-from harness.verdicts.examine import audit_of, point_of
-from harness.verdicts.verdict import VerdictClass
 
 Array = NDArray[np.float64]
 

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from harness.campaign.records import CaseRecord
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Conclusion
-from harness.diagnose.words import listed, number, p_value
-from harness.engines.base import Fit
+from harness.diagnose.phrases import listed, number, p_value
+from harness.engines.engine import Fit
+from harness.judge.records import CaseRecord
 from harness.referee.satterthwaite import contrast_tests
 
 

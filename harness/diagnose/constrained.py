@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, optimize
 
-from harness.cases.design import Design
+from harness.model.design import Design
 from harness.referee.deviance import Likelihood, Point
 
 Array = NDArray[np.float64]

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.campaign.records import CaseRecord
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Contour, OptimizerRun, Path, Profile, Singular
 from harness.diagnose.parameter import Parameter, Profiler
 from harness.diagnose.profile import covariances_of
-from harness.engines.base import Fit
+from harness.engines.engine import Fit
+from harness.judge.records import CaseRecord
 
 Array = NDArray[np.float64]
 

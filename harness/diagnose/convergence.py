@@ -9,12 +9,12 @@ import numpy as np
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import OptimizerRun
+from harness.diagnose.phrases import number
 from harness.diagnose.runs import Recipe, RRuns, evaluations, lifted, run_statsmodels
-from harness.diagnose.words import number
-from harness.engines.base import Failure, Fit, Outcome
+from harness.engines.engine import Failure, Fit, Outcome
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.judge.audit import Audit
 from harness.rbridge import Reply, RFailure
-from harness.verdicts.audit import Audit
 
 METHODS = ("bfgs", "lbfgs", "cg", "powell", "nm", "minimize", "newton", "ncg")
 """Values of ``method`` that MixedLM.fit knows. newton and ncg ask for a Hessian that it lacks, and
@@ -87,7 +87,7 @@ def recipes_lme4(bench: Bench, optimizers: list[tuple[str, str]]) -> list[Recipe
 
 
 def _call(bench: Bench) -> str:
-    from harness.cases.spelling import python_call
+    from harness.spelling.calls import python_call
 
     return python_call(bench.case.model, bench.case.table)
 

@@ -8,13 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from harness.campaign.records import CaseRecord
-from harness.cases.case import Case
-from harness.cases.design import RandomDesign
-from harness.cases.ladder import Rung
+from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.other_columns import centre, rescale, standardise
+from harness.diagnose.phrases import listed, number, p_value, taken_out
 from harness.diagnose.remedies import (
     SEVERITY,
     Workshop,
@@ -30,8 +28,10 @@ from harness.diagnose.singular import (
     reductions,
     without_terms,
 )
-from harness.diagnose.words import listed, number, p_value, taken_out
-from harness.engines.base import Fit, Outcome
+from harness.engines.engine import Fit, Outcome
+from harness.judge.records import CaseRecord
+from harness.model.case import Case
+from harness.model.design import RandomDesign
 from harness.referee.crossproducts import aliased_columns
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.formula import Name, names_in
-from harness.cases.model import column_of
-from harness.cases.table import FactorColumn, NumericColumn, are_codes
 from harness.diagnose.diagnosis import Check
-from harness.diagnose.words import count, listed, number
+from harness.diagnose.phrases import count, listed, number
+from harness.model.case import Case
+from harness.model.formula import Name, names_in
+from harness.model.model import column_of
+from harness.model.table import FactorColumn, NumericColumn, are_codes
 from harness.referee.crossproducts import EXACT, aliased_columns
 
 Array = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """What a diagnosis found: frozen structures that terminal, HTML page and bundle read.
 
-Every sentence in here stands beside the numbers it was made from. ``harness.numbers.encode`` writes
-a :class:`Diagnosis` as one line of JSON, and :func:`decode_diagnosis` reads it back.
+Every sentence in here stands beside the numbers it was made from. ``harness.base.json.encode``
+writes a :class:`Diagnosis` as one line of JSON, and :func:`decode_diagnosis` reads it back.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.campaign.records import CaseRecord
-from harness.engines.base import Message
-from harness.errors import BadInput
-from harness.numbers import Matrix, Real, Vector, decode
-from harness.verdicts.audit import Certificate
-from harness.verdicts.verdict import VerdictClass
+from harness.base.errors import BadInput
+from harness.base.json import Matrix, Real, Vector, decode
+from harness.engines.engine import Message
+from harness.judge.audit import Certificate
+from harness.judge.records import CaseRecord
+from harness.judge.verdict import VerdictClass
 
 FORMAT = 1
 """Version of the format of a written diagnosis; a reader refuses what it does not know."""
@@ -452,7 +452,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
 
 
 def decode_diagnosis(line: bytes | str) -> Diagnosis:
-    """Read a diagnosis that ``harness.numbers.encode`` wrote.
+    """Read a diagnosis that ``harness.base.json.encode`` wrote.
 
     Raises
     ------

@@ -9,13 +9,13 @@ from functools import cache
 
 import msgspec
 
-from harness.cases.case import Case
-from harness.cases.datasets import Dataset, load_dataset, read_csv
-from harness.cases.ladder import Rung
-from harness.cases.model import bind, parse_model
+from harness.base.resources import fixture
+from harness.data.datasets import Dataset, load_dataset, read_csv
+from harness.data.rungs import Rung
 from harness.diagnose.diagnosis import Diagnosis
 from harness.diagnose.pipeline import USER_ENGINES
-from harness.resources import fixture
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,21 +17,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.datasets import Dataset
-from harness.cases.design import Design, RandomDesign
-from harness.cases.ladder import Rung
-from harness.cases.mixedlm_call import MixedLMCall
-from harness.cases.model import Criterion
-from harness.cases.own_table import own_rung
-from harness.cases.spelling import lme4_formula, quote_name
-from harness.cases.translate import NotInLme4, model_of_call
-from harness.engines.base import Coefficient, Engine, Fit, Message, Outcome, RandomTerm, Setting
-from harness.engines.column_match import match_columns
+from harness.base.errors import BadInput
+from harness.data.datasets import Dataset
+from harness.data.own_table import own_rung
+from harness.data.rungs import Rung
+from harness.engines.engine import Coefficient, Engine, Fit, Message, Outcome, RandomTerm, Setting
 from harness.engines.lme4 import random_terms
-from harness.errors import BadInput
-from harness.mixedlm_result import MixedFit, unwrapped
+from harness.engines.mixedlm_result import MixedFit, unwrapped
+from harness.model.case import Case
+from harness.model.column_match import match_columns
+from harness.model.design import Design, RandomDesign
+from harness.model.model import Criterion
 from harness.rbridge import Reply
+from harness.spelling.calls import lme4_formula, quote_name
+from harness.spelling.mixedlm_call import MixedLMCall
+from harness.spelling.translation import NotInLme4, model_of_call
 
 Array = NDArray[np.float64]
 

@@ -8,13 +8,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.design import RandomDesign
-from harness.cases.formula import Name
-from harness.cases.model import column_of
-from harness.cases.table import FactorColumn
 from harness.diagnose.diagnosis import Check
-from harness.diagnose.words import count, number
+from harness.diagnose.phrases import count, number
+from harness.model.case import Case
+from harness.model.design import RandomDesign
+from harness.model.formula import Name
+from harness.model.model import column_of
+from harness.model.table import FactorColumn
 
 FEW = 5
 """Fewer levels than this give a variance hardly any information."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.cases.spelling import NotExpressible, mixedlm_spelling, python_call
 from harness.diagnose.diagnosis import Remedy, Snapshot
+from harness.diagnose.phrases import number
 from harness.diagnose.remedies import Workshop
 from harness.diagnose.remedy_code import stacked
 from harness.diagnose.remodel import preparation
-from harness.diagnose.words import number
-from harness.engines.base import Fit
+from harness.engines.engine import Fit
+from harness.spelling.calls import NotExpressible, mixedlm_spelling, python_call
 
 
 def incomplete_rows(shop: Workshop) -> Remedy | None:
@@ -48,7 +48,7 @@ def incomplete_rows(shop: Workshop) -> Remedy | None:
 def _mixedlm_on_all_rows(shop: Workshop, formula: str, group: str, effects: str | None) -> str:
     import statsmodels.formula.api as smf
 
-    from harness.engines.captured import captured
+    from harness.engines.warning_capture import captured
 
     case = shop.bench.case
     frame = case.table.frame(aliased=True)

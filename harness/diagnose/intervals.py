@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.campaign.records import CaseRecord
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import EffectIntervals, EngineEffects
-from harness.engines.base import Fit
+from harness.engines.engine import Fit
+from harness.judge.examination import point_of
+from harness.judge.records import CaseRecord
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Point
-from harness.verdicts.examine import point_of
 
 Array = NDArray[np.float64]
 

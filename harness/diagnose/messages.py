@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.campaign.records import CaseRecord
 from harness.diagnose.bench import Bench
 from harness.diagnose.data_checks import SCALES, numeric_predictors
 from harness.diagnose.diagnosis import Translation
-from harness.diagnose.words import number
-from harness.engines.base import Failure, Fit, Message
-from harness.verdicts.audit import Audit
+from harness.diagnose.phrases import number
+from harness.engines.engine import Failure, Fit, Message
+from harness.judge.audit import Audit
+from harness.judge.records import CaseRecord
 
 OPTIMAL = ("interior optimum", "boundary optimum", "closed form")
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from statsmodels.base.model import LikelihoodModel
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
-from harness.cases.case import Case
-from harness.cases.spelling import NotExpressible, mixedlm_spelling
-from harness.engines.column_match import match_columns
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.model.case import Case
+from harness.model.column_match import match_columns
+from harness.spelling.calls import NotExpressible, mixedlm_spelling
 
 Array = NDArray[np.float64]
 

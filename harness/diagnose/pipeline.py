@@ -10,31 +10,31 @@ from dataclasses import dataclass
 import msgspec
 
 import harness
+from harness.base.errors import EnvironmentProblem
 from harness.campaign import provenance
-from harness.campaign.case_record import case_record
-from harness.campaign.records import CaseRecord
-from harness.cases.ladder import Rung
+from harness.data.rungs import Rung
 from harness.diagnose.answer import advice, agreement, answer
 from harness.diagnose.bench import Bench, bench_of
-from harness.diagnose.causes import find_causes
 from harness.diagnose.conclusions import conclusions
 from harness.diagnose.conditioning import conditioning
 from harness.diagnose.convergence import Run, how_many, rows, run_all, thetas
 from harness.diagnose.data_checks import data_checks
 from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.messages import translate
-from harness.diagnose.pictured import Pictured, pictured
+from harness.diagnose.phrases import number
+from harness.diagnose.picture_data import Pictured, pictured
 from harness.diagnose.remedies import Workshop
 from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.size import Size, refuse_or_size
-from harness.diagnose.words import number
-from harness.engines.base import Engine, Fit, Setting
+from harness.engines.engine import Engine, Fit, Setting
 from harness.engines.lme4 import Lme4Engine
-from harness.engines.referee import RefereeEngine
+from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.errors import EnvironmentProblem
+from harness.judge.case_record import case_record
+from harness.judge.records import CaseRecord
 from harness.rbridge import RFailure, RSession
 from harness.rbridge.environment import find_r
 

@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.campaign.records import CaseRecord
-from harness.cases.design import Design
 from harness.diagnose.bench import Bench
 from harness.diagnose.constrained import Minimum
 from harness.diagnose.diagnosis import Profile
 from harness.diagnose.parameter import Parameter, Profiler, parameters
-from harness.engines.base import Fit
+from harness.engines.engine import Fit
+from harness.judge.records import CaseRecord
+from harness.model.design import Design
 
 Array = NDArray[np.float64]
 

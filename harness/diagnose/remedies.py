@@ -11,22 +11,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.campaign.case_record import case_record
-from harness.campaign.records import CaseRecord
-from harness.cases.ladder import Rung
-from harness.cases.spelling import python_call, r_call
+from harness.base.errors import BadInput
+from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench, bench_of
 from harness.diagnose.convergence import SMALL, TIGHT, Run, recipes_lme4, recipes_statsmodels
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.messages import OPTIMAL
+from harness.diagnose.phrases import number, p_value
 from harness.diagnose.remedy_code import python_code, r_code, stacked
 from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
-from harness.diagnose.words import number, p_value
-from harness.engines.base import Engine, Fit, Outcome
-from harness.errors import BadInput
-from harness.verdicts.causes import NUMERICAL_DF
-from harness.verdicts.verdict import VerdictClass
+from harness.engines.engine import Engine, Fit, Outcome
+from harness.judge.case_record import case_record
+from harness.judge.causes.predicates import NUMERICAL_DF
+from harness.judge.records import CaseRecord
+from harness.judge.verdict import VerdictClass
+from harness.spelling.calls import python_call, r_call
 
 Array = NDArray[np.float64]
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.spelling import mixedlm_spelling, python_call, r_call
 from harness.diagnose.bench import Bench
 from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe
+from harness.spelling.calls import mixedlm_spelling, python_call, r_call
 
 Array = NDArray[np.float64]
 

@@ -9,13 +9,13 @@ from functools import partial, reduce
 
 import pandas as pd
 
-from harness.cases.case import Case
-from harness.cases.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
-from harness.cases.ladder import Rung
-from harness.cases.model import Model, bind, parse_model, split_bar
-from harness.cases.spelling import lme4_formula, render_name
-from harness.cases.table import FactorColumn
-from harness.cases.terms import Terms
+from harness.data.rungs import Rung
+from harness.model.case import Case
+from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
+from harness.model.model import Model, bind, parse_model, split_bar
+from harness.model.table import FactorColumn
+from harness.model.terms import Terms
+from harness.spelling.calls import lme4_formula, render_name
 
 
 def factors_of(case: Case) -> tuple[set[str], dict[str, tuple[str, ...]]]:

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.spelling import lme4_formula
-from harness.engines.base import Failure, Fit, Message, Outcome
+from harness.engines.engine import Failure, Fit, Message, Outcome
 from harness.engines.lme4 import (
     messages_of,
     native_terms,
@@ -21,7 +19,9 @@ from harness.engines.lme4 import (
     renamer,
 )
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.model.case import Case
 from harness.rbridge import Reply, RFailure, RSession
+from harness.spelling.calls import lme4_formula
 
 Array = NDArray[np.float64]
 

@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.campaign.records import CaseRecord
-from harness.cases.ladder import Rung
-from harness.cases.spelling import lme4_formula, python_call
+from harness.base.errors import BadInput
+from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Shift, Singular
+from harness.diagnose.phrases import bar, listed, number, taken_out
 from harness.diagnose.remodel import uncorrelated, without_effect
-from harness.diagnose.words import bar, listed, number, taken_out
-from harness.engines.base import Fit
-from harness.errors import BadInput
+from harness.engines.engine import Fit
+from harness.judge.records import CaseRecord
 from harness.referee.deviance import Likelihood
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.optimality import NULL_VARIANCE
 from harness.referee.optimum import Optimum, find_optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
+from harness.spelling.calls import lme4_formula, python_call
 
 Array = NDArray[np.float64]
 

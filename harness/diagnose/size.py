@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.cases.case import Case
+from harness.base.errors import BadInput
 from harness.diagnose.diagnosis import Check
-from harness.diagnose.words import number
-from harness.errors import BadInput
+from harness.diagnose.phrases import number
+from harness.model.case import Case
 from harness.referee.cost import Cost, cost
 
 EVALUATIONS = 60

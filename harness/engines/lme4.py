@@ -11,11 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.design import Design, RandomDesign
-from harness.cases.spelling import lme4_formula
-from harness.cases.table import FactorColumn, NumericColumn, Table
-from harness.engines.base import (
+from harness.engines.engine import (
     Coefficient,
     Failure,
     Fit,
@@ -25,7 +21,10 @@ from harness.engines.base import (
     Reason,
     Setting,
 )
-from harness.engines.column_match import match_columns
+from harness.model.case import Case
+from harness.model.column_match import match_columns
+from harness.model.design import Design, RandomDesign
+from harness.model.table import FactorColumn, NumericColumn, Table
 from harness.rbridge import (
     RCrash,
     REnvironment,
@@ -38,6 +37,7 @@ from harness.rbridge import (
 )
 from harness.rbridge.environment import rpy2_version
 from harness.rbridge.installed import r_identity
+from harness.spelling.calls import lme4_formula
 
 _REFUSALS = (
     "number of levels of each grouping factor must be",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.case import Case
-from harness.cases.spelling import lme4_formula
 from harness.engines.lme4 import Lme4Engine, native_name, r_columns
+from harness.model.case import Case
 from harness.rbridge import RFailure
 from harness.referee.f_tests import FTest
+from harness.spelling.calls import lme4_formula
 
 Array = NDArray[np.float64]
 

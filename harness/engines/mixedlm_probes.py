@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.spelling import MixedLMSpelling
+from harness.spelling.calls import MixedLMSpelling
 
 Array = NDArray[np.float64]
 

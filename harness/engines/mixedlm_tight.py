@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
-from harness.engines.base import Message
-from harness.engines.captured import captured
+from harness.engines.engine import Message
+from harness.engines.warning_capture import captured
 
 
 @dataclass(frozen=True)

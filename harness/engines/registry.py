@@ -13,11 +13,11 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from harness.engines.base import Engine
+from harness.base.errors import BadInput, EnvironmentProblem
+from harness.engines.engine import Engine
 from harness.engines.lme4 import Lme4Engine
-from harness.engines.referee import RefereeEngine
+from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.errors import BadInput, EnvironmentProblem
 from harness.rbridge import RFailure, RSession
 from harness.rbridge.environment import find_r
 

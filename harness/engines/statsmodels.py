@@ -17,19 +17,7 @@ import statsmodels.formula.api as smf
 from numpy.typing import NDArray
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
-from harness.cases.case import Case
-from harness.cases.design import Design
-from harness.cases.formula import Name
-from harness.cases.model import column_of
-from harness.cases.spelling import (
-    MixedLMSpelling,
-    NotExpressible,
-    mixedlm_spelling,
-    python_formula,
-)
-from harness.engines.base import Coefficient, Failure, Fit, Message, Outcome, RandomTerm, Setting
-from harness.engines.captured import captured
-from harness.engines.column_match import match_columns
+from harness.engines.engine import Coefficient, Failure, Fit, Message, Outcome, RandomTerm, Setting
 from harness.engines.mixedlm_probes import (
     constraint_probe,
     recorded_points,
@@ -37,6 +25,18 @@ from harness.engines.mixedlm_probes import (
     singular_covariance_probe,
 )
 from harness.engines.mixedlm_tight import fit_tight
+from harness.engines.warning_capture import captured
+from harness.model.case import Case
+from harness.model.column_match import match_columns
+from harness.model.design import Design
+from harness.model.formula import Name
+from harness.model.model import column_of
+from harness.spelling.calls import (
+    MixedLMSpelling,
+    NotExpressible,
+    mixedlm_spelling,
+    python_formula,
+)
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from harness.library_path import library_path
-from harness.numerics import repeatable
+from harness.base.library_path import library_path
+from harness.base.numerics import repeatable
 from harness.rbridge.failures import REnvironment
 
 # rpy2-rinterface 3.6.6 calls R_getVar, which R has had since 4.5, and its metadata does not say so.

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from harness.base.resources import r_script
 from harness.rbridge.failures import Condition, RError
 from harness.rbridge.worker import Reply
-from harness.resources import r_script
 
 SCRIPTS = ("conditions.R", "fit_lmer.R", "take_apart.R")
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.numerics import repeatable
+from harness.base.numerics import repeatable
 from harness.rbridge.environment import RInstallation, find_r, rpy2_version
 
 REQUIRED = ("lme4", "lmerTest", "Matrix", "nloptr", "minqa", "numDeriv")

@@ -28,8 +28,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from harness.memory import limit_with
-from harness.parents_death import send_at_parents_death
+from harness.base.memory import limit_with
+from harness.base.parents_death import send_at_parents_death
 
 if TYPE_CHECKING:
     from harness.rbridge.session import EmbeddedR

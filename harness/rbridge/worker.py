@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.memory import resident_mb
+from harness.base.memory import resident_mb
+from harness.base.resources import r_script
 from harness.rbridge.environment import (
     RInstallation,
     explain_start,
@@ -42,7 +43,6 @@ from harness.rbridge.failures import (
     RTimeout,
 )
 from harness.rbridge.layout import same_addresses
-from harness.resources import r_script
 
 SCRIPTS = (
     "conditions.R",

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from harness.cases.design import Design, RandomDesign
+from harness.model.design import Design, RandomDesign
 from harness.referee.once_per_design import once_per_design
 
 Array = NDArray[np.float64]

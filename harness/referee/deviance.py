@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from harness.cases.design import Design
+from harness.model.design import Design
 from harness.referee.cost import LIMIT, Cost, refuse_beyond
 from harness.referee.crossproducts import SMALL_BLOCK, Bucket, CrossProducts, cross_products
 

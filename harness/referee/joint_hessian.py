@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.design import Design
+from harness.model.design import Design
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cases.design import Design
+from harness.model.design import Design
 from harness.referee.deviance import Likelihood
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from harness.cases.design import Design
+from harness.model.design import Design
 
 Value = TypeVar("Value")
 

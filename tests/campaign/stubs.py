@@ -13,10 +13,10 @@ from harness.campaign.case_task import case_task, unfinished_case
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Rungs
 from harness.campaign.worker_process import open_worker
-from harness.cases.datasets import Dataset
-from harness.cases.own_table import own_rung
-from harness.engines.base import Failure
-from harness.engines.referee import RefereeEngine
+from harness.data.datasets import Dataset
+from harness.data.own_table import own_rung
+from harness.engines.engine import Failure
+from harness.engines.referee_engine import RefereeEngine
 
 HERE = "tests.campaign.stubs"
 

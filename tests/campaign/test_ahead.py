@@ -12,8 +12,8 @@ import pytest
 from harness.campaign import ahead as module
 from harness.campaign.ahead import Ahead
 from harness.campaign.campaign_file import Campaign, run_to_file
-from harness.campaign.records import read_records
 from harness.campaign.worker_process import Done
+from harness.judge.records import read_records
 from tests.campaign.stubs import Numbered, held_task, setup_of
 
 HEADER = b'{"record":"header"}\n'

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.campaign.campaign_file import Campaign, run_to_file
-from harness.campaign.records import read_records
-from harness.readers.same_results import first_difference
+from harness.judge.records import read_records
+from harness.page.record_equality import first_difference
 from tests.campaign.stubs import setup_of, small_rungs
 
 pytestmark = pytest.mark.r

@@ -5,16 +5,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from harness.base.errors import BadInput, EnvironmentProblem
 from harness.campaign import driver
 from harness.campaign.campaign_file import Campaign, run_to_file
 from harness.campaign.case_task import case_task, unfinished_case
 from harness.campaign.driver import run_campaign
-from harness.campaign.records import read_records
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Ladder, Shard
 from harness.campaign.workers import Refused, close_workers
-from harness.errors import BadInput, EnvironmentProblem
-from harness.readers.same_results import first_difference
+from harness.judge.records import read_records
+from harness.page.record_equality import first_difference
 from tests.campaign.stubs import (
     Numbered,
     quick_task,

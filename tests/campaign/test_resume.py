@@ -11,15 +11,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.base.errors import BadInput, EnvironmentProblem
+from harness.base.json import encode
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import start_workers
-from harness.campaign.records import RecordWriter, read_records
 from harness.campaign.resume import header_in
 from harness.campaign.shards import merge
 from harness.campaign.sources import Shard
-from harness.errors import BadInput, EnvironmentProblem
-from harness.numbers import encode
-from harness.readers.same_results import first_difference
+from harness.judge.records import RecordWriter, read_records
+from harness.page.record_equality import first_difference
 from tests.campaign.stubs import Numbered, quick_task, setup_of, slow_task
 
 COUNT = 12
@@ -146,7 +146,7 @@ def several_task(engines, task):
 
 
 def _property(case, number):
-    from harness.verdicts.property_outcome import PropertyOutcome
+    from harness.judge.property_outcome import PropertyOutcome
 
     return encode(
         PropertyOutcome(

@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from harness.campaign.run import Plan, run
-from harness.cases.ladder import full_ladder, select
-from harness.engines.base import Failure
+from harness.base.json import encode
+from harness.campaign.serial import Plan, run
+from harness.data.rungs import full_ladder, select
+from harness.engines.engine import Failure
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.numbers import encode
-from harness.readers.same_results import timeless
+from harness.page.record_equality import timeless
 
 pytestmark = pytest.mark.r
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.errors import BadInput, EnvironmentProblem
+from harness.base.json import decode
 from harness.campaign import workers
 from harness.campaign.driver import run_campaign, start_workers
-from harness.campaign.records import CaseRecord
 from harness.campaign.workers import close_workers
-from harness.engines.base import Fit
-from harness.errors import BadInput, EnvironmentProblem
-from harness.numbers import decode
-from harness.readers.same_results import timeless
+from harness.engines.engine import Fit
+from harness.judge.records import CaseRecord
+from harness.page.record_equality import timeless
 from tests.campaign.stubs import (
     Numbered,
     broken_task,

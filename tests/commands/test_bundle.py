@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from harness import cli
-from harness.bundle import write as bundles
-from harness.bundle.scripts import Ran
 from harness.engines import registry
 from harness.engines.lme4 import Lme4Engine
+from harness.page.bundle import bundle_folder as bundles
+from harness.page.bundle.bundle_scripts import Ran
 
 ROWS = "".join(f"{(7 * i) % 5 + 0.1 * i:.1f},{i % 4},{'abc'[i % 3]}\n" for i in range(24))
 TABLE = "my y,dose,ward\n" + ROWS

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import cli
-from harness.engines.store import ENVIRONMENT_VARIABLE, Store
+from harness.store.shelf import ENVIRONMENT_VARIABLE, Store
 
 KEYS = ["0f" * 32, "1e" * 32, "2d" * 32]
 

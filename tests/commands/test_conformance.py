@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import pytest
 
 from harness import cli
-from harness.campaign.records import RecordWriter, read_records
 from harness.conformance.properties import PROPERTIES
-from tests.readers.judgements import HEADER, outcome
+from harness.judge.records import RecordWriter, read_records
+from tests.page.judgements import HEADER, outcome
 
 FAULTY = "harness.conformance.planted:n_for_n_minus_p"
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from harness import cli
-from harness.campaign.records import RecordWriter
-from tests.readers.judgements import HEADER, failing, outcome
+from harness.judge.records import RecordWriter
+from tests.page.judgements import HEADER, failing, outcome
 
 
 @pytest.fixture

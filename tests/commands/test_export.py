@@ -7,8 +7,8 @@ import pytest
 
 from harness import cli
 from harness.commands.export import TABLE_NAMES
-from harness.readers.tables import TABLES
-from tests.report import many
+from harness.page.record_tables import TABLES
+from tests.page.html import many
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.campaign.records import read_records
-from harness.readers.same_results import first_difference
+from harness.judge.records import read_records
+from harness.page.record_equality import first_difference
 
 ROWS = "".join(f"{(7 * i) % 5 + 0.1 * i:.1f},{i % 4},{'abc'[i % 3]}\n" for i in range(24))
 GOOD = "y,x,g\n" + ROWS

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.records import read_records
 from harness.campaign.resume import header_in
-from harness.readers.same_results import first_difference
+from harness.judge.records import read_records
+from harness.page.record_equality import first_difference
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 
@@ -46,7 +46,7 @@ def whole(tmp_path_factory):
 
 
 def test_generated_cases_are_those_of_the_seed_fitted_by_both(whole):
-    from harness.cases.strategies import collect
+    from harness.data.recipes.strategies import collect
 
     found = read_records(whole)
     assert found.header.seed == SEED
@@ -56,8 +56,8 @@ def test_generated_cases_are_those_of_the_seed_fitted_by_both(whole):
 
 
 def test_a_file_of_the_same_recipes_gives_the_same_records(whole, tmp_path):
-    from harness.cases.recipes import write_recipes
-    from harness.cases.strategies import collect
+    from harness.data.recipes.shapes import write_recipes
+    from harness.data.recipes.strategies import collect
 
     write_recipes(collect(COUNT, SEED), tmp_path / "six.jsonl")
     cache = whole.parent / "c"

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.bundle.numbers import printed_numbers
-from harness.bundle.write import read_manifest
-from harness.campaign.records import read_records
 from harness.conformance.suite import all_kept, suite_of, write_bundles
+from harness.judge.records import read_records
+from harness.page.bundle.bundle_folder import read_manifest
+from harness.page.bundle.bundle_numbers import printed_numbers
 
 
 def kept(prefix):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cases.recipes import build
-from harness.cases.strategies import collect
+from harness.conformance.fit_memory import Remembered
 from harness.conformance.properties import PROPERTIES
-from harness.conformance.remembered import Remembered
+from harness.data.recipes.shapes import build
+from harness.data.recipes.strategies import collect
 
 PAGE = (Path(__file__).parents[2] / "docs" / "conformance-engine.md").read_text(encoding="utf-8")
 CODE = next(b for b in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "class" in b)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness.base.errors import BadInput
 from harness.conformance.expectations import Expectation, judge, read_expectations
-from harness.errors import BadInput
-from tests.readers.judgements import failing, outcome
+from tests.page.judgements import failing, outcome
 
 
 def expectation(**fields):

@@ -3,14 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
-from harness.cases.recipes import build
-from harness.cases.strategies import collect
 from harness.conformance import planted
+from harness.conformance.fit_memory import Remembered
 from harness.conformance.planted import PLANTED
 from harness.conformance.profiles import PROFILES
 from harness.conformance.properties import PROPERTIES
-from harness.conformance.remembered import Remembered
-from harness.engines.referee import RefereeEngine
+from harness.data.recipes.shapes import build
+from harness.data.recipes.strategies import collect
+from harness.engines.referee_engine import RefereeEngine
 from harness.engines.registry import open_engine
 
 SMALL = {"max_groups": 8, "max_rows": 40}
@@ -51,7 +51,7 @@ def test_the_engine_without_the_mistake_has_the_property(name, rungs):
 # A table of twelve rows shows every mistake but that of a factor with a level for each coefficient.
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_mistake_is_shown_by_a_table_of_twelve_rows(name):
-    from harness.cases.strategies import minimal
+    from harness.data.recipes.strategies import minimal
 
     mistake = PLANTED[name]
     recipe = minimal(lambda rung: shows(mistake, name, rung), max_examples=60, **SMALL)

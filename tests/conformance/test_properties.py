@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from harness.cases.ladder import full_ladder
-from harness.cases.recipes import build
-from harness.cases.strategies import collect
 from harness.conformance import model_twins, transformations
+from harness.conformance.fit_memory import Remembered
 from harness.conformance.properties import PROPERTIES
-from harness.conformance.remembered import Remembered
-from harness.engines.base import Failure
+from harness.data.recipes.shapes import build
+from harness.data.recipes.strategies import collect
+from harness.data.rungs import full_ladder
+from harness.engines.engine import Failure
 from harness.engines.lme4 import Lme4Engine
-from harness.engines.referee import RefereeEngine
+from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.judge.causes.entries import load_known
 from harness.referee.joint_hessian import joint_errors
-from harness.verdicts.known import load_known
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.cases.recipes import Recipe, build
-from harness.cases.strategies import collect
+from harness.base.errors import BadInput
 from harness.conformance.regressions import DATA, FILE, keep, kept_cases
-from harness.errors import BadInput
-from tests.readers.judgements import failing
-from tests.verdicts.planted import rung_of
+from harness.data.recipes.shapes import Recipe, build
+from harness.data.recipes.strategies import collect
+from tests.judge.planted import rung_of
+from tests.page.judgements import failing
 
 
 def read_back(folder, rung, outcome=None, recipe=None):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.records import read_records
+from harness.judge.records import read_records
 
 ROOT = Path(__file__).parents[2]
 EXPECTATIONS = ROOT / "fixtures" / "expectations" / "statsmodels.toml"

@@ -7,7 +7,7 @@ import pytest
 from harness.diagnose.examples import example_rung, load_examples, run_script
 from harness.diagnose.pipeline import Opened, diagnose
 from harness.engines.lme4 import Lme4Engine
-from harness.engines.referee import RefereeEngine
+from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.rbridge import RSession
 

@@ -11,9 +11,9 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 import harness
-from harness.cases.datasets import load_dataset
+from harness.base.errors import BadInput
+from harness.data.datasets import load_dataset
 from harness.diagnose.given import of_statsmodels
-from harness.errors import BadInput
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -174,7 +174,7 @@ def test_an_r_model_is_diagnosed_where_it_lives_and_the_program_starts_no_r_of_i
         ''')
         from harness import diagnose
         from harness.diagnose.given import of_r
-        from harness.errors import BadInput
+        from harness.base.errors import BadInput
         from harness.rbridge.foreign import take_apart
 
         given = of_r(take_apart(ro.r["poly"]))

@@ -12,18 +12,18 @@ import statsmodels.formula.api as smf
 
 import harness
 from harness import cli
-from harness.bundle import write as bundles
-from harness.bundle.data import number_text
-from harness.bundle.numbers import printed_numbers
-from harness.bundle.scripts import Ran
-from harness.cases.datasets import Dataset
-from harness.cases.own_table import own_rung
-from harness.diagnose import hidden as hiding
+from harness.base.errors import BadInput
+from harness.data.datasets import Dataset
+from harness.data.own_table import own_rung
+from harness.diagnose import anonymous as hiding
 from harness.diagnose import pipeline
+from harness.diagnose.anonymous import hidden, kept_values
 from harness.diagnose.diagnosis import decode_diagnosis
-from harness.diagnose.hidden import hidden, kept_values
 from harness.diagnose.pipeline import diagnose
-from harness.errors import BadInput
+from harness.page.bundle import bundle_folder as bundles
+from harness.page.bundle.bundle_data import number_text
+from harness.page.bundle.bundle_numbers import printed_numbers
+from harness.page.bundle.bundle_scripts import Ran
 
 FORMULA = '`Größe "cm"` ~ `days awake` + (`days awake` | Klinik)'
 

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.cases.case import Case
-from harness.cases.datasets import load_dataset
-from harness.cases.model import bind, parse_model
+from harness.base.errors import BadInput
+from harness.data.datasets import load_dataset
 from harness.diagnose.data_checks import data_checks
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.singular import direction_of
 from harness.diagnose.size import refuse_or_size
-from harness.errors import BadInput
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 
 
 def case_of(frame, formula, **options):

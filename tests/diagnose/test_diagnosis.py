@@ -15,15 +15,15 @@ import statsmodels.formula.api as smf
 from rich.console import Console
 
 from harness import cli
+from harness.base.errors import BadInput, EnvironmentProblem
+from harness.base.json import encode
+from harness.base.resources import fixture
 from harness.diagnose import pipeline
 from harness.diagnose.diagnosis import decode_diagnosis
 from harness.diagnose.examples import example_rung
-from harness.diagnose.in_terminal import print_diagnosis
 from harness.diagnose.pipeline import diagnose, opened
-from harness.errors import BadInput, EnvironmentProblem
-from harness.numbers import encode
+from harness.page.diagnosis_terminal import print_diagnosis
 from harness.rbridge import REnvironment
-from harness.resources import fixture
 
 TABLE = str(fixture("diagnoses", "six-groups-44.csv"))
 

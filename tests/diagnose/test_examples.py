@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.base.resources import fixture
 from harness.conformance.planted import PLANTED
 from harness.conformance.properties import PROPERTIES
-from harness.diagnose.causes import load_causes
 from harness.diagnose.examples import example_rung, load_elsewhere, load_examples
-from harness.resources import fixture
-from harness.verdicts.known import load_known
+from harness.diagnose.found_causes import load_causes
+from harness.judge.causes.entries import load_known
 
 pytestmark = pytest.mark.r
 

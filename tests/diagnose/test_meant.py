@@ -8,9 +8,9 @@ import statsmodels.formula.api as smf
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 import harness
-from harness.cases.datasets import load_dataset
-from harness.diagnose.meant import as_asked, as_meant
-from harness.errors import BadInput
+from harness.base.errors import BadInput
+from harness.data.datasets import load_dataset
+from harness.diagnose.intended_model import as_asked, as_meant
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -7,10 +7,8 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
-from harness.campaign.case_record import case_record
-from harness.cases.datasets import Dataset, load_dataset
-from harness.cases.own_table import own_rung
-from harness.cases.spelling import lme4_formula
+from harness.data.datasets import Dataset, load_dataset
+from harness.data.own_table import own_rung
 from harness.diagnose.bench import bench_of
 from harness.diagnose.contour import contour
 from harness.diagnose.examples import example_rung
@@ -19,12 +17,14 @@ from harness.diagnose.parameter import Parameter, Profiler, parameters
 from harness.diagnose.paths import statsmodels_path
 from harness.diagnose.profile import profiles
 from harness.engines.lme4 import r_columns
-from harness.engines.referee import RefereeEngine
+from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.judge.case_record import case_record
 from harness.rbridge import RSession
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
+from harness.spelling.calls import lme4_formula
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 

@@ -10,13 +10,13 @@ import pytest
 import statsmodels.formula.api as smf
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
-from harness.cases.datasets import Dataset, load_dataset
-from harness.cases.own_table import own_rung
+from harness.base.resources import fixture
+from harness.data.datasets import Dataset, load_dataset
+from harness.data.own_table import own_rung
 from harness.diagnose.bench import bench_of
 from harness.diagnose.examples import load_examples
 from harness.diagnose.remedy_code import r_code
 from harness.diagnose.runs import Recipe
-from harness.resources import fixture
 
 pytestmark = pytest.mark.r
 

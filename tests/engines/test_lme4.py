@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.cases.case import Case
-from harness.cases.model import bind, parse_model
-from harness.engines.base import Failure, Fit
+from harness.base.resources import fixture, r_script
+from harness.engines.engine import Failure, Fit
 from harness.engines.lme4 import Lme4Engine, native_name
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 from harness.rbridge import RSession
-from harness.resources import fixture, r_script
 
 pytestmark = pytest.mark.r
 

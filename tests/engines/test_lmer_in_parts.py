@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.cases.ladder import full_ladder, select
-from harness.cases.recipes import build
-from harness.cases.spelling import lme4_formula
-from harness.cases.strategies import collect
+from harness.data.recipes.shapes import build
+from harness.data.recipes.strategies import collect
+from harness.data.rungs import full_ladder, select
 from harness.engines.lme4 import r_columns
 from harness.rbridge import RError, RSession
+from harness.spelling.calls import lme4_formula
 
 pytestmark = pytest.mark.r
 

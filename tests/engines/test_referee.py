@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from harness.cases.ladder import full_ladder
-from harness.engines.base import Failure, Fit
+from harness.data.rungs import full_ladder
+from harness.engines.engine import Failure, Fit
 from harness.engines.lme4 import Lme4Engine
-from harness.engines.referee import RefereeEngine
+from harness.engines.referee_engine import RefereeEngine
 
 RUNGS = {rung.case.id: rung.case for rung in full_ladder()}
 
@@ -40,9 +40,9 @@ def test_a_linear_model_has_its_maximum_likelihood_log_likelihood_and_n_minus_p_
 
 
 def test_aliased_fixed_effects_are_refused_by_name():
-    from harness.cases.case import Case
-    from harness.cases.datasets import load_dataset
-    from harness.cases.model import bind, parse_model
+    from harness.data.datasets import load_dataset
+    from harness.model.case import Case
+    from harness.model.model import bind, parse_model
 
     model = parse_model("Reaction ~ Days + I(2 * Days) + (1 | Subject)")
     frame = load_dataset("sleepstudy").frame

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.cases.case import Case
-from harness.cases.model import bind, parse_model
-from harness.engines.base import Failure, Fit
+from harness.base.resources import fixture
+from harness.engines.engine import Failure, Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 from harness.referee.deviance import Likelihood
-from harness.resources import fixture
 
 ENGINE = StatsmodelsEngine()
 
@@ -233,7 +233,7 @@ def test_versions_are_stated():
 def test_the_formula_engine_of_the_process_changes_nothing_and_is_left_as_it_was():
     import statsmodels.formula
 
-    from harness.cases.ladder import full_ladder
+    from harness.data.rungs import full_ladder
 
     case = next(r.case for r in full_ladder() if r.case.id == "cake/REML")
     options = statsmodels.formula.options
@@ -253,7 +253,7 @@ def test_the_formula_engine_of_the_process_changes_nothing_and_is_left_as_it_was
 def test_probing_adds_no_message_to_what_the_engine_said(monkeypatch):
     import warnings
 
-    from harness.cases.ladder import full_ladder
+    from harness.data.rungs import full_ladder
     from harness.engines import statsmodels as engine
 
     case = next(r.case for r in full_ladder() if r.case.id == "tutorial/lmm-inter/REML")

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.cases.table import FactorColumn, NumericColumn, Table, table_from_frame
 from harness.engines.lme4 import r_columns
+from harness.model.table import FactorColumn, NumericColumn, Table, table_from_frame
 from harness.rbridge import RError
 
 pytestmark = pytest.mark.r

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.cases.design import Design, RandomDesign
+from harness.model.design import Design, RandomDesign
 
 
 def design(y, x, terms):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.cases.case import Case
-from harness.cases.datasets import Dataset
-from harness.cases.ladder import Rung
-from harness.cases.model import bind, parse_model
+from harness.data.datasets import Dataset
+from harness.data.rungs import Rung
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 
 
 @dataclass(frozen=True)

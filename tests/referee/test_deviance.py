@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cases.design import Design, RandomDesign
+from harness.model.design import Design, RandomDesign
 from harness.referee.crossproducts import RankDeficient, aliased_columns
 from harness.referee.deviance import Likelihood, semidefinite_cholesky
 from tests.referee.designs import (

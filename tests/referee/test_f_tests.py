@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from harness.cases.case import Case
-from harness.cases.model import bind, parse_model
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 from harness.rbridge import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.f_tests import (

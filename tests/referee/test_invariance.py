@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.campaign.case_record import case_record
-from harness.cases.case import Case
-from harness.cases.datasets import Dataset
-from harness.cases.ladder import Rung
-from harness.cases.model import bind, parse_model
+from harness.data.datasets import Dataset
+from harness.data.rungs import Rung
 from harness.engines.lme4 import Lme4Engine
-from harness.engines.referee import RefereeEngine
+from harness.engines.referee_engine import RefereeEngine
+from harness.judge.case_record import case_record
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from harness.referee.satterthwaite import contrast_tests

@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.cases.case import Case
-from harness.cases.model import bind, parse_model
-from harness.cases.spelling import lme4_formula
+from harness.base.resources import fixture
 from harness.engines.lme4 import r_columns
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 from harness.rbridge import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.optimum import find_optimum
-from harness.resources import fixture
+from harness.spelling.calls import lme4_formula
 from tests.referee.designs import (
     design,
     frame_columns,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cases.case import Case
-from harness.cases.model import bind, parse_model
+from harness.base.resources import fixture
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
 from harness.referee.deviance import Likelihood
 from harness.referee.optimality import DUAL_TOLERANCE, optimality
 from harness.referee.optimum import find_optimum
-from harness.resources import fixture
 from tests.referee.designs import design, frame_columns, lme4_order, r_formula, slope_data
 
 

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from harness.campaign.case_record import case_record
-from harness.engines.base import Fit
+from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.judge.case_record import case_record
 from harness.referee.deviance import Likelihood
 from harness.referee.lmertest_recipe import CUT_OFF, recipe_df, rounding_of_lme4
 from harness.referee.satterthwaite import contrast_tests

@@ -1,0 +1,1 @@
+"""What everything rests on: errors, JSON, files, processes. It imports nothing of the house."""

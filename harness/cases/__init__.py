@@ -1,1 +1,0 @@
-"""What is fitted: data, formulas, models, the ladder."""

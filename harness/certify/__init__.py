@@ -1,0 +1,1 @@
+"""Two high-precision routes to certified values."""

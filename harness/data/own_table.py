@@ -1,0 +1,70 @@
+"""Anyone's table and formula as a rung."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.base.errors import BadInput
+from harness.data.datasets import Dataset
+from harness.data.rungs import Rung
+from harness.model.case import Case
+from harness.model.formula import names_in
+from harness.model.model import Criterion, Model, bind, column_of, parse_model
+from harness.model.table import FactorColumn, Table
+
+
+def own_rung(
+    name: str,
+    dataset: Dataset,
+    formula: str,
+    criterion: Criterion,
+    *,
+    factors: Sequence[str] = (),
+    levels: Mapping[str, tuple[str, ...]] | None = None,
+    title: str = "",
+    group: str = "",
+) -> Rung:
+    """Bind a formula to a table; what cannot be fitted at all is refused.
+
+    Parameters
+    ----------
+    name : str
+        Id of the case.
+    factors, levels
+        See :func:`harness.model.table.table_from_frame`; only columns of the formula.
+
+    Raises
+    ------
+    BadInput
+        For a formula, column or level that cannot be used, or no row left for a residual variance.
+    """
+    levels = levels or {}
+    model = parse_model(formula, criterion)
+    used = {found.name for found in model.names()}
+    for column in [*factors, *levels]:
+        if column not in used:
+            raise BadInput(f"column {column!r} is not in the formula")
+    table = bind(model, dataset.frame, factors=factors, levels=levels)
+    case = Case(name, model, table)
+    rows, columns = case.design.x.shape
+    if rows <= columns:
+        counts = f"{rows} complete row{'s' if rows != 1 else ''} for {columns} fixed effects"
+        text = _most_levels(model, table)
+        raise BadInput(f"{counts}: nothing is left for a residual variance{text}")
+    names = case.design.x_names
+    focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
+    return Rung(case, title or name, group, focus, dataset)
+
+
+def _most_levels(model: Model, table: Table) -> str:
+    """Name the factor that makes the most columns: often dates, or numbers with units."""
+    names = {column_of(table, node).name for node in names_in(model.formula.fixed)}
+    found = [table[name] for name in names]
+    factors = [c for c in found if isinstance(c, FactorColumn)]
+    if not factors:
+        return ""
+    most = max(factors, key=lambda c: len(c.levels))
+    return (
+        f"; {most.name!r} is a factor with {len(most.levels)} levels such as {most.levels[0]!r} "
+        "(a date or a number with text in it has to be made a number first)"
+    )

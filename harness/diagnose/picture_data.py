@@ -1,0 +1,43 @@
+"""What the pictures of a diagnosis show, computed: nothing is left to whoever draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.diagnose.bench import Bench
+from harness.diagnose.contour import contour
+from harness.diagnose.diagnosis import Contour, EffectIntervals, OptimizerRun, Profile, Singular
+from harness.diagnose.intervals import effect_intervals
+from harness.diagnose.paths import statsmodels_path
+from harness.diagnose.profile import profiles
+from harness.judge.records import CaseRecord
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """Profiles, contours and intervals; ``notes`` say what was left out and why."""
+
+    profiles: tuple[Profile, ...] = ()
+    contours: tuple[Contour, ...] = ()
+    effects: tuple[EffectIntervals, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def pictured(
+    bench: Bench,
+    record: CaseRecord,
+    engines: Sequence[str],
+    singular: Sequence[Singular],
+    runs: Sequence[OptimizerRun],
+) -> Pictured:
+    """Compute what the pictures show, as far as it does not take long."""
+    curves, note = profiles(bench, record, engines)
+    went = statsmodels_path(bench.case) if curves and "statsmodels" in engines else []
+    plane, more = contour(bench, record, engines, curves, singular, runs, went)
+    return Pictured(
+        profiles=curves,
+        contours=() if plane is None else (plane,),
+        effects=effect_intervals(bench, record, engines),
+        notes=tuple(n for n in (note, more) if n),
+    )

@@ -1,0 +1,170 @@
+"""What an engine is, and what it gives back: a :class:`Fit` or a :class:`Failure`.
+
+A fit is what the engine *said*, in its own numbers. Nothing here is recomputed or repaired: what
+the referee makes of it is kept apart in an audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import msgspec
+
+from harness.base.json import Matrix, Real, Vector
+from harness.model.case import Case
+
+Setting = Literal["default", "tight"]
+"""``default`` is what a user gets; ``tight`` has strict tolerances, several methods and starts."""
+
+Reason = Literal[
+    "unsupported", "refused", "error", "crash", "timeout", "memory", "environment", "data"
+]
+"""Why there is no fit. ``unsupported``: the engine cannot express the model; ``refused``: it
+rejects the data; ``data``: the data it received are not the data that were sent."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One thing an engine said while fitting: its kind, its text and its class."""
+
+    kind: Literal["note", "message", "warning", "error"]
+    text: str
+    category: str = ""
+
+
+class Coefficient(msgspec.Struct, frozen=True):
+    """One row of a fixed-effects table. ``None`` means that the engine does not report it.
+
+    ``df`` is ``inf`` where the engine uses the normal distribution (a z test).
+    """
+
+    name: str
+    estimate: Real
+    se: Real | None = None
+    df: Real | None = None
+    statistic: Real | None = None
+    p: Real | None = None
+
+
+class RandomTerm(msgspec.Struct, frozen=True):
+    """One random-effects term as estimated: covariance matrix Psi and predicted effects.
+
+    Attributes
+    ----------
+    group : str
+        Grouping factor, ``"classroom"`` or ``"batch:cask"``.
+    names : tuple of str, length q
+        The effects of the term, ``("(Intercept)", "Days")``.
+    covariance : q x q, in squared units of the outcome
+    factor : q x q or None
+        Lower-triangular L with Psi = sigma^2 L L', where the engine has one. It holds digits that
+        Psi has lost when a predictor is far from zero; its diagonal may have any sign.
+    levels : tuple of str, length k
+        Levels of the grouping factor, in the order of ``effects``.
+    effects : k x q or None
+        Conditional modes (BLUPs); None where the engine refuses to give them.
+    """
+
+    group: str
+    names: tuple[str, ...]
+    covariance: Matrix
+    levels: tuple[str, ...] = ()
+    effects: Matrix | None = None
+    factor: Matrix | None = None
+
+
+class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
+    """What one engine returned for one case in one setting.
+
+    Attributes
+    ----------
+    fitter : str
+        The function that did it: ``"MixedLM"``, ``"lmerTest::lmer"``, ``"OLS"``, ``"lm"``.
+    coefficients : tuple of Coefficient
+        Native fixed effects, named and ordered as the case's design matrix.
+    native_names : tuple of str
+        The engine's own names for them, in the same order.
+    residual_variance : float
+        sigma^2 in squared units of the outcome.
+    loglik : float
+        ML or REML log-likelihood as the criterion of the case says.
+    converged, singular : bool or None
+        As the engine states it; None where it says nothing.
+    settings : tuple of str
+        What was run: optimizer, tolerances, number of starts.
+    variance_se : tuple of (str, float)
+        What the engine prints as standard errors of variance parameters, under its own names.
+    probes : dict of str to str
+        What the adapter found out about the engine's run: evidence for a cause, by its name.
+    data_checksum : str
+        MD5 of the data as the engine's side received it.
+    seconds : float
+        Wall time inside the engine: the fit, its tests and random effects.
+    """
+
+    engine: str
+    setting: Setting
+    fitter: str
+    n_obs: int
+    coefficients: tuple[Coefficient, ...]
+    native_names: tuple[str, ...]
+    random: tuple[RandomTerm, ...] = ()
+    residual_variance: Real
+    loglik: Real | None = None
+    aic: Real | None = None
+    bic: Real | None = None
+    df_residual: Real | None = None
+    fitted: Vector = ()
+    residuals: Vector = ()
+    converged: bool | None = None
+    singular: bool | None = None
+    settings: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    variance_se: tuple[tuple[str, Real], ...] = ()
+    probes: dict[str, str] = {}
+    data_checksum: str = ""
+    seconds: float = 0.0
+
+    def coefficient(self, name: str) -> Coefficient:
+        """Return the row called ``name``; KeyError when the model has no such coefficient."""
+        for row in self.coefficients:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure", kw_only=True):
+    """Why an engine has no answer for a case; ``probes`` as those of a :class:`Fit`."""
+
+    engine: str
+    setting: Setting
+    reason: Reason
+    text: str
+    messages: tuple[Message, ...] = ()
+    probes: dict[str, str] = {}
+    seconds: float = 0.0
+
+
+Outcome = Fit | Failure
+
+
+class Engine(Protocol):
+    """Anything that fits a case. Engines raise nothing: what goes wrong is a :class:`Failure`."""
+
+    name: str
+
+    def versions(self) -> dict[str, str]:
+        """Versions of everything the numbers depend on, by component."""
+        ...
+
+    def unsupported(self, case: Case) -> str | None:
+        """Return why this engine cannot express the case, or None when it can."""
+        ...
+
+    def fit(self, case: Case, setting: Setting) -> Outcome:
+        """Fit the case and wait for the result."""
+        ...
+
+    def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
+        """Begin to fit the case, where possible elsewhere; calling what is returned waits."""
+        ...

@@ -1,0 +1,1 @@
+"""The judge: from fits to a record."""

@@ -1,0 +1,1 @@
+"""Named causes: their entries and predicates."""

@@ -1,0 +1,140 @@
+"""Predicates for digits that an engine's arithmetic has lost, by a model of its rounding."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.engines.engine import Fit
+from harness.judge.audit import Audit
+from harness.judge.causes.same_point import modes_at, modes_off
+from harness.judge.causes.view import Seen
+from harness.judge.tolerances import load_tolerances
+from harness.model.design import Design
+from harness.referee.crossproducts import aliased_columns
+from harness.referee.lmertest_recipe import rounding_of_lme4
+
+_FACTOR = 10.0
+"""The model gives the order of an error bound, which no single rounding exceeds by more."""
+
+_COLUMNS = 2000
+"""Random effects up to which the condition number of lme4's equations is computed."""
+
+
+_ARITHMETIC = ("Downdated VtV is not positive definite", "LinAlgError")
+"""How lme4 and statsmodels fail when a matrix has no digits left."""
+
+
+def beyond_precision(seen: Seen) -> str | None:
+    """Hold when an engine failed, and the equations at the start of the engines have no digits.
+
+    Both start where the relative covariance is the identity, whatever the units of the predictor.
+    """
+    failed = [f.engine for f in seen.failures() if any(said in f.text for said in _ARITHMETIC)]
+    design = seen.case.design
+    # Dependent columns have no digits in any units: that is another cause.
+    if not failed or _effects(design) > _COLUMNS or aliased_columns(design.x):
+        return None
+    start = [np.eye(term.z.shape[1])[np.triu_indices(term.z.shape[1])] for term in design.random]
+    _, relative, _ = rounding_of_lme4(design, np.concatenate(start), float(design.y.std()))
+    condition = relative / float(np.finfo(float).eps)
+    if relative < 0.1:
+        return None
+    return (
+        f"{' and '.join(failed)}: at the start, where the relative covariance is the identity, the "
+        f"normal equations have condition number {condition:.1g}"
+    )
+
+
+def _effects(design: Design) -> int:
+    return sum(len(term.levels) * term.z.shape[1] for term in design.random)
+
+
+def normal_equations(seen: Seen) -> str | None:
+    """Hold when lme4's log-likelihood, fixed effects or SE are off by what its equations round.
+
+    It solves normal equations in the columns as they are. With a predictor whose spread is tiny
+    beside its distance from zero their condition number eats the digits: of log |X'V^-1 X| in the
+    REML criterion, of the coefficients and of their standard errors.
+    """
+    design = seen.case.design
+    if _effects(design) > _COLUMNS:
+        return None
+    for fit, audit in seen.pairs():
+        if fit.engine != "lme4" or audit.loglik_error is None or not audit.theta:
+            continue
+        off = _Off(abs(audit.loglik_error), audit.gls_distance, _errors_off(fit, audit))
+        if not off.matters(fit, audit):
+            continue
+        deviance, relative, outcome = rounding_of_lme4(
+            design, np.array(audit.theta), math.sqrt(fit.residual_variance)
+        )
+        model = _Off(deviance / 2.0, relative * outcome, relative)
+        if off.within(model):
+            return (
+                f"{fit.engine}: log-likelihood off by {off.loglik:.2g}, fixed effects by "
+                f"{off.estimate:.2g} SE, SE by {off.se:.2g} of it; its normal equations, of "
+                f"condition {relative / np.finfo(float).eps:.1g}, round these by "
+                f"{model.loglik:.1g}, {model.estimate:.1g} and {model.se:.1g}"
+            )
+    return None
+
+
+def inverted_covariance(seen: Seen) -> str | None:
+    """Hold when statsmodels' random effects are off by what inverting its cov_re rounds."""
+    for fit, audit in seen.pairs():
+        if fit.engine != "statsmodels" or not audit.theta:
+            continue
+        modes = modes_at(seen, audit)
+        off = modes_off(seen, fit, modes)
+        size = max(
+            float(np.abs(m * np.sqrt((term.z**2).mean(axis=0))).max())
+            for term, m in zip(seen.case.design.random, modes, strict=True)
+        )
+        condition = max(float(np.linalg.cond(np.array(t.covariance))) for t in fit.random)
+        rounding = _FACTOR * float(np.finfo(float).eps) * condition * size
+        if 1e-6 * size < off <= rounding:
+            sigma = math.sqrt(fit.residual_variance)
+            return (
+                f"{fit.engine}: random effects are off by {off / sigma:.2g} residual SD from those "
+                f"at its own variances; condition of cov_re {condition:.1g}"
+            )
+    return None
+
+
+@dataclass(frozen=True)
+class _Off:
+    """How far a fit's numbers are from those of its own point, or may be by rounding."""
+
+    loglik: float
+    estimate: float
+    se: float
+
+    def matters(self, fit: Fit, audit: Audit) -> bool:
+        """Whether one of them is beyond the tolerance of the setting."""
+        table = load_tolerances()
+        singular = audit.certificate == "boundary optimum"
+        return any(
+            not value <= table[quantity].at(fit.setting, singular=singular)
+            for quantity, value in (
+                ("loglik", self.loglik),
+                ("estimate", self.estimate),
+                ("se", self.se),
+            )
+        )
+
+    def within(self, model: _Off) -> bool:
+        return (
+            self.loglik <= _FACTOR * model.loglik
+            and self.estimate <= _FACTOR * model.estimate
+            and self.se <= _FACTOR * model.se
+        )
+
+
+def _errors_off(fit: Fit, audit: Audit) -> float:
+    pairs = zip(fit.coefficients, audit.coefficients, strict=False)
+    return max(
+        (abs(own.se / fair.se - 1.0) for own, fair in pairs if own.se and fair.se), default=0.0
+    )

@@ -1,0 +1,184 @@
+"""Are an engine's numbers those of its own point, and are two points as near as their gaps say.
+
+Two fits whose deviances are equal to the tolerance need not have equal estimates: the distance of
+a point from the optimum, in asymptotic standard errors, is the square root of its gap in deviance
+(which is quadratic there, with Hessian 2 Var^-1). When each engine's printed numbers are right for
+its own point, and the points are no farther apart than their gaps allow, every difference between
+them follows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.engines.engine import Coefficient, Fit, RandomTerm
+from harness.judge.audit import Audit
+from harness.judge.causes.view import Seen
+from harness.judge.tolerances import load_tolerances
+from harness.referee.conditional_modes import conditional_modes
+from harness.referee.deviance import Likelihood
+from harness.referee.satterthwaite import two_sided_p
+
+_LEVEL = 1e-9
+"""Deviance by which points on a level line may differ: an hundredth of what tight fits may."""
+
+_APART = 1e-2
+"""Relative standard deviations farther apart than this are different answers."""
+
+SLACK = 2.0
+"""The deviance is quadratic near the optimum only to first order."""
+
+
+def df_off(fit: Fit, audit: Audit) -> dict[str, tuple[float, float]]:
+    """Coefficients whose printed df are not those of the fit's own point: (printed, analytic)."""
+    tolerance = 0.5 * _tolerance("df", fit, audit)
+    out = {}
+    for native, fair in zip(fit.coefficients, audit.coefficients, strict=False):
+        if native.df is None or fair.df is None or math.isinf(native.df):
+            continue
+        if not abs(native.df - fair.df) <= tolerance * fair.df:
+            out[native.name] = (native.df, fair.df)
+    return out
+
+
+def _tolerance(quantity: str, fit: Fit, audit: Audit) -> float:
+    singular = audit.certificate == "boundary optimum"
+    return load_tolerances()[quantity].at(fit.setting, singular=singular)
+
+
+def true_to_itself(seen: Seen, fit: Fit, audit: Audit) -> bool:
+    """Whether SE, random effects and fitted values are what the fit's own variances give.
+
+    Printed SE are compared where they are defined like the referee's (lme4); df are another matter,
+    see :func:`df_off`.
+    """
+    if fit.engine == "lme4":
+        for native, fair in zip(fit.coefficients, audit.coefficients, strict=True):
+            if native.se is None or fair.se is None:
+                continue
+            if not abs(native.se - fair.se) <= _tolerance("se", fit, audit) * fair.se:
+                return False
+            if not _p_follows(native):
+                return False
+    limit = _tolerance("random_effect", fit, audit) * math.sqrt(fit.residual_variance)
+    modes = modes_at(seen, audit)
+    if not modes_off(seen, fit, modes) <= limit:
+        return False
+    design = seen.case.design
+    fitted = design.x @ np.array([c.estimate for c in fit.coefficients])
+    for term, right in zip(design.random, modes, strict=True):
+        fitted = fitted + (term.z * right[term.codes]).sum(axis=1)
+    return not fit.fitted or bool(np.abs(np.array(fit.fitted) - fitted).max() <= limit)
+
+
+def modes_at(seen: Seen, audit: Audit) -> list[NDArray[np.float64]]:
+    """Return the conditional modes at the fit's own variances, a k x q matrix for each term."""
+    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
+    return list(conditional_modes(likelihood.at(audit.theta)))
+
+
+def modes_off(seen: Seen, fit: Fit, modes: Sequence[NDArray[np.float64]]) -> float:
+    """Return the largest error of a predicted random effect, in what it adds to a fitted value."""
+    far = 0.0
+    for term, own, right in zip(seen.case.design.random, fit.random, modes, strict=True):
+        if own.effects is not None:
+            width = np.sqrt((term.z**2).mean(axis=0))
+            far = max(far, float(np.abs((np.array(own.effects) - right) * width).max()))
+    return far
+
+
+def _p_follows(row: Coefficient) -> bool:
+    """Whether t is estimate / SE, and p that of t on the row's own df, to nine digits."""
+    if row.statistic is None or row.df is None or row.p is None or row.se is None:
+        return True
+    t = row.estimate / row.se
+    p = two_sided_p(row.statistic, row.df)
+    return abs(row.statistic - t) <= 1e-9 * abs(t) and abs(row.p - p) <= 1e-9 * p
+
+
+def as_near_as_their_gaps(seen: Seen) -> str | None:
+    """Hold when all that differs follows from two points of equal deviance.
+
+    At an interior optimum the variances have to be within the distance that the gaps allow; on the
+    boundary the deviance is not quadratic, and the gaps themselves have to do.
+    """
+    if not all(true_to_itself(seen, fit, audit) for fit, audit in seen.pairs()):
+        return None
+    near = points_near(seen)
+    return None if near is None else f"{near}; each engine's numbers are those of its point"
+
+
+def points_near(seen: Seen) -> str | None:
+    """Hold when both fits are at the optimum, and their variances no farther apart than the gaps.
+
+    What the engines print beside their variances does not count here.
+    """
+    pairs = seen.pairs()
+    if len(pairs) != 2 or not all(
+        audit.certificate in ("interior optimum", "boundary optimum") for _, audit in pairs
+    ):
+        return None
+    (left, one), (right, two) = pairs
+    size = abs(two.loglik) * 2.0 + right.n_obs
+    rounding = 16.0 * float(np.finfo(float).eps) * size
+    reach = SLACK * (
+        math.sqrt(max(one.gap, 0.0) + rounding) + math.sqrt(max(two.gap, 0.0) + rounding)
+    )
+    gaps = f"gaps {left.engine} {max(one.gap, 0.0):.2g} and {right.engine} {max(two.gap, 0.0):.2g}"
+    if one.certificate == "boundary optimum":
+        return f"{gaps} in deviance, on the boundary"
+    farthest = max(
+        (
+            abs(a.covariance[i][i] - b.covariance[i][i]) / error
+            for a, b, i, error in _diagonals(left, right, two)
+            if error > 0.0
+        ),
+        default=0.0,
+    )
+    if not farthest <= reach:
+        return None
+    return (
+        f"{gaps} in deviance allow variances {reach:.2g} asymptotic SE apart, they are "
+        f"{farthest:.2g}"
+    )
+
+
+def undetermined(seen: Seen) -> str | None:
+    """Hold when the deviance does not change on the way from one fit to the other.
+
+    The groups' means are then used up by fixed effects that vary between groups only: any variance
+    between them is as good as any other.
+    """
+    pairs = seen.pairs()
+    if len(pairs) != 2 or not all(true_to_itself(seen, fit, audit) for fit, audit in pairs):
+        return None
+    first, last = (np.array(audit.theta) for _, audit in pairs)
+    if first.shape != last.shape or not np.abs(first - last).max(initial=0.0) > _APART:
+        return None
+    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
+    try:
+        way = [likelihood.at(first + s * (last - first)).deviance() for s in np.linspace(0, 1, 9)]
+    except np.linalg.LinAlgError:
+        return None
+    if not max(way) - min(way) <= _LEVEL:
+        return None
+    ends = " and ".join(
+        f"{fit.engine} " + ", ".join(f"{t:.3g}" for t in audit.theta) for fit, audit in pairs
+    )
+    return (
+        f"relative SD of {ends}; at both and at seven points between them the deviance is the "
+        f"same, to {max(way) - min(way):.1g}"
+    )
+
+
+def _diagonals(
+    left: Fit, right: Fit, audit: Audit
+) -> Iterator[tuple[RandomTerm, RandomTerm, int, float]]:
+    errors = iter(audit.variance_se)
+    for a, b in zip(left.random, right.random, strict=True):
+        for i in range(len(b.names)):
+            yield a, b, i, next(errors)

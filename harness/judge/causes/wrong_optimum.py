@@ -1,0 +1,170 @@
+"""Predicates for fits that are not at the optimum."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from harness.engines.engine import Fit
+from harness.judge.audit import Audit
+from harness.judge.causes.view import Seen, joined, ranks_in_words
+from harness.model.design import Design
+from harness.referee.optimality import NULL_VARIANCE
+
+
+def stopped_short(seen: Seen) -> str | None:
+    """Hold when a fit stopped above the best deviance with no false boundary in its way."""
+    said = {True: ", and says it converged", False: ", and says so", None: ""}
+    return joined(
+        f"{fit.engine}: deviance {audit.gap:.2g} above the best point, largest scaled "
+        f"derivative {audit.gradient:.2g}{said[fit.converged]}"
+        for fit, audit in seen.pairs()
+        if audit.certificate == "stopped short"
+    )
+
+
+def false_boundary(seen: Seen) -> str | None:
+    """Hold when a fit sits on a boundary from which the likelihood rises."""
+    return joined(
+        f"{fit.engine}: dual eigenvalue {audit.dual:.2g} at {ranks_in_words(audit)}, deviance "
+        f"{audit.gap:.2g} above the best point"
+        for fit, audit in seen.pairs()
+        if audit.certificate == "false boundary"
+    )
+
+
+def score_sign(seen: Seen) -> str | None:
+    """Hold when a statsmodels fit stopped short where its own gradient has the wrong sign."""
+    for fit, audit in seen.pairs():
+        if audit.certificate in ("stopped short", "false boundary") and "score-sign" in fit.probes:
+            return f"{fit.engine}: {fit.probes['score-sign']}"
+    return None
+
+
+def column_trap(seen: Seen) -> str | None:
+    """Hold when lme4 sits where the first column of a factor has a zero diagonal, falsely."""
+    for fit, audit in seen.pairs():
+        if fit.engine != "lme4" or audit.certificate != "false boundary":
+            continue
+        for term in fit.random:
+            first = term.covariance[0][0] / fit.residual_variance
+            others = [term.covariance[i][i] for i in range(1, len(term.names))]
+            if first <= NULL_VARIANCE and any(v / fit.residual_variance > first for v in others):
+                return (
+                    f"{fit.engine}: the variance of {term.names[0]} for {term.group} is held at "
+                    f"{first:.2g} of the residual variance by theta_11 >= 0, while the deviance "
+                    f"falls along a direction with dual eigenvalue {audit.dual:.2g}"
+                )
+    return None
+
+
+def zeroed_fixed_effects(seen: Seen) -> str | None:
+    """statsmodels#10239: at a vanishing covariance its inverse is taken as zero.
+
+    That is an infinite covariance: fixed effects are estimated within groups only, and what is
+    constant there becomes exactly 0.0. Where a covariance vanishes in some directions only, its
+    inverse is taken as zero in these.
+    """
+    for fit, audit in seen.pairs():
+        if fit.engine != "statsmodels" or not audit.gls_distance > 1e-3:
+            continue
+        part = _taken_for_infinite(seen.case.design, fit, audit)
+        if part is not None:
+            return part
+        largest = max(
+            (float(np.abs(t.covariance).max()) / fit.residual_variance for t in fit.random),
+            default=0.0,
+        )
+        if largest >= NULL_VARIANCE:
+            continue
+        away = f"{audit.gls_distance:.3g} SE from the GLS estimate"
+        null = f"largest variance {largest:.2g} of the residual variance"
+        zeros = [c.name for c in fit.coefficients if c.estimate == 0.0]
+        if zeros:
+            return f"{', '.join(zeros)} exactly 0, {away}; {null}"
+        if _within_groups(seen.case.design, fit):
+            return f"fixed effects as at an infinite covariance, {away}; {null}"
+    return None
+
+
+_PSEUDO = 1e-10
+"""``tol`` of ``get_fe_params``: eigenvalues below it have zero for their inverse."""
+
+_DENSE = 10_000_000
+"""Entries of a design of random effects up to which MixedLM's equations are written out."""
+
+
+def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> str | None:
+    """Hold when the fixed effects solve MixedLM's equations with its own inverse of cov_re.
+
+    Only where the covariance vanishes in some directions, and not in all.
+    """
+    relative = [np.array(term.covariance) / fit.residual_variance for term in fit.random]
+    width = sum(len(t.levels) * t.z.shape[1] for t in design.random)
+    if [len(p) for p in relative] != [t.z.shape[1] for t in design.random]:
+        return None
+    values = np.concatenate([np.linalg.eigvalsh(p) for p in relative])
+    if len(design.y) * width > _DENSE or not (values < _PSEUDO).any() or values.max() < _PSEUDO:
+        return None
+    # M = I - Z (Z'Z + Q)^-1 Z', Q the inverse as MixedLM takes it; M is V^-1 up to that.
+    blocks, penalties = [], []
+    for term, psi in zip(design.random, relative, strict=True):
+        n, k, q = len(term.codes), len(term.levels), term.z.shape[1]
+        block = np.zeros((n, k, q))
+        block[np.arange(n), term.codes] = term.z
+        blocks.append(block.reshape(n, -1))
+        own, vectors = np.linalg.eigh(psi)
+        inverse = np.where(own < _PSEUDO, 0.0, 1.0 / np.where(own < _PSEUDO, 1.0, own))
+        penalties += [(vectors * inverse) @ vectors.T] * k
+    z = np.column_stack(blocks)
+    residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
+    both = np.column_stack([design.x, residual])
+    solved = np.linalg.lstsq(z.T @ z + block_diag(*penalties), z.T @ both, rcond=None)[0]
+    weighted = both - z @ solved
+    sizes = np.sqrt(np.maximum((both * weighted).sum(axis=0), 0.0))
+    told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
+    if not told.any() or not sizes[-1] > 0.0:
+        return None
+    cosines = (design.x.T @ weighted[:, -1])[told] / (sizes[:-1][told] * sizes[-1])
+    if not float(np.abs(cosines).max()) <= 1e-6:
+        return None
+    return (
+        f"{fit.engine}: fixed effects as where a variance of {max(float(values.min()), 0.0):.2g} "
+        f"of the residual variance is taken for infinite, {audit.gls_distance:.3g} SE from the GLS "
+        "estimate"
+    )
+
+
+def infinite_loglik(seen: Seen) -> str | None:
+    """Hold when statsmodels states an infinite log-likelihood at a covariance of exactly zero."""
+    for fit, audit in seen.pairs():
+        if fit.engine != "statsmodels" or fit.loglik is None or not math.isinf(fit.loglik):
+            continue
+        if not any(np.any(np.array(term.covariance)) for term in fit.random):
+            return (
+                f"{fit.engine}: log-likelihood {fit.loglik:g} at a covariance of exactly zero, "
+                f"fixed effects {audit.gls_distance:.2g} SE from the GLS estimates there"
+            )
+    return None
+
+
+def _within_groups(design: Design, fit: Fit) -> bool:
+    """Whether fixed effects are least squares after each group's random effects are fitted."""
+    if len(design.random) != 1 or len(fit.coefficients) != design.x.shape[1]:
+        return False
+    (term,) = design.random
+    residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
+    both = np.column_stack([design.x, residual])
+    for level in range(len(term.levels)):
+        rows = term.codes == level
+        z = term.z[rows]
+        both[rows] -= z @ np.linalg.lstsq(z, both[rows], rcond=None)[0]
+    x, left = both[:, :-1], both[:, -1]
+    sizes = np.linalg.norm(x, axis=0)
+    inside = sizes > 1e-9 * np.linalg.norm(design.x, axis=0)
+    if not inside.any() or not float(left @ left) > 0.0:
+        return False
+    cosines = (x[:, inside].T @ left) / (sizes[inside] * np.linalg.norm(left))
+    return bool(np.abs(cosines).max() <= 1e-6)

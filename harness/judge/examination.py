@@ -1,0 +1,251 @@
+"""Audit fits: evaluate each with the referee, and find the best point known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.engines.engine import Coefficient, Fit, RandomTerm, Setting
+from harness.judge.audit import Audit, Certificate
+from harness.judge.tolerances import load_tolerances
+from harness.model.case import Case
+from harness.referee.deviance import Likelihood, Point
+from harness.referee.optimality import Optimality, optimality
+from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.satterthwaite import contrast_tests, two_sided_p
+from harness.referee.variance_errors import variance_errors
+
+Array = NDArray[np.float64]
+
+OUTSIDE = 1e-8
+"""A covariance matrix with an eigenvalue below minus this share of its largest is not one."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the referee found out about a case.
+
+    ``best`` is None, and ``reason`` says why, where the referee cannot evaluate the case.
+    """
+
+    audits: tuple[Audit, ...]
+    best: Optimum | None
+    reason: str = ""
+
+    @property
+    def singular(self) -> bool:
+        """Whether the best point known lies on the boundary."""
+        return self.best is not None and self.best.optimality.singular
+
+
+def examine(case: Case, fits: Sequence[Fit]) -> Examination:
+    """Audit every fit of a case against the best point known from all of them."""
+    reml = case.model.criterion != "ML"
+    try:
+        likelihood = Likelihood(case.design, reml=reml)
+    except ValueError as error:  # aliased fixed effects among them
+        return Examination((), None, str(error))
+    if case.model.criterion == "OLS":
+        best = find_optimum(likelihood)
+        return Examination(tuple(_closed_form(case, f, best.point) for f in fits), best)
+    points = {id(fit): point_of(likelihood, fit) for fit in fits}
+    starts = [point.theta for point in points.values() if point is not None]
+    best = find_optimum(likelihood, starts)
+    return Examination(tuple(audit_of(fit, points[id(fit)], best) for fit in fits), best)
+
+
+def _relative(fit: Fit) -> list[Array]:
+    return [
+        np.asarray(term.covariance, dtype=np.float64) / fit.residual_variance for term in fit.random
+    ]
+
+
+def point_of(likelihood: Likelihood, fit: Fit) -> Point | None:
+    """Return the fit's variances as a point; None where there is no likelihood to evaluate.
+
+    That is outside the parameter space, and where variances are so large that rounding leaves no
+    information on a fixed effect.
+    """
+    try:
+        point = _point(likelihood, fit)
+        return point if point is None or _has_information(point) else None
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _has_information(point: Point) -> bool:
+    """Whether every fixed effect has a variance above what rounding leaves of it."""
+    inner, _ = point.conditioned()
+    m = inner.likelihood.products.basis.m
+    variances = np.einsum("ij,jk,ik->i", m, inner.c, m)
+    return bool((variances > 0.0).all() and np.isfinite(variances).all())
+
+
+def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
+    if not fit.residual_variance > 0.0:
+        return None
+    relative = _relative(fit)
+    if [len(p) for p in relative] != list(likelihood.products.sizes):
+        return None
+    lower = [_factor(term, psi) for term, psi in zip(fit.random, relative, strict=True)]
+    if all(matrix is not None for matrix in lower):
+        found = [matrix for matrix in lower if matrix is not None]
+        return likelihood.at([found[t][a, b] for t, a, b in likelihood.layout])
+    if not all(_is_covariance(psi) for psi in relative):
+        return None
+    return likelihood.at(likelihood.theta(relative))
+
+
+def _is_covariance(psi: Array) -> bool:
+    if not np.isfinite(psi).all():
+        return False
+    values = np.linalg.eigvalsh(psi)
+    return bool(values[0] >= -OUTSIDE * max(float(values[-1]), 1e-300))
+
+
+def _factor(term: RandomTerm, psi: Array) -> Array | None:
+    """Return the engine's own factor, if it has one and it is that of the covariance it states."""
+    if term.factor is None:
+        return None
+    lower = np.array(term.factor, dtype=np.float64)
+    same = np.abs(lower @ lower.T - psi) <= 1e-10 * np.abs(psi).max(initial=0.0)
+    return lower if bool(same.all()) else None
+
+
+def audit_of(fit: Fit, point: Point | None, best: Optimum) -> Audit:
+    """Audit one fit, whose variances are ``point``, against the best point known."""
+    if point is None:
+        nan = math.nan
+        short = _short_by_its_word(fit, best)
+        return Audit(
+            engine=fit.engine,
+            setting=fit.setting,
+            certificate="outside the parameter space" if short is None else "stopped short",
+            loglik=nan,
+            loglik_error=nan,
+            gap=math.inf if short is None else short,
+            gradient=nan,
+            dual=None,
+            ranks=(),
+            gls_distance=nan,
+            coefficients=fit.coefficients,
+            converged_true=False if short is None else fit.converged is False,
+        )
+    sigma = math.sqrt(fit.residual_variance)
+    loglik = -0.5 * point.deviance(sigma)
+    # At the fit's own sigma, so that a wrong divisor of the residual variance counts.
+    gap = point.deviance(sigma) - best.deviance
+    outcome = optimality(point)
+    profiled = (point.sigma * point.likelihood.products.basis.y_scale / sigma) ** 2
+    certificate = _certificate(fit, gap, outcome, best)
+    coefficients, distance = _like_for_like(fit, point, sigma)
+    optimal = certificate in ("interior optimum", "boundary optimum")
+    return Audit(
+        engine=fit.engine,
+        setting=fit.setting,
+        certificate=certificate,
+        loglik=loglik,
+        loglik_error=None if fit.loglik is None else fit.loglik - loglik,
+        gap=gap,
+        gradient=max(outcome.gradient, point.likelihood.m * abs(1.0 - profiled)),
+        dual=outcome.dual,
+        ranks=outcome.ranks,
+        gls_distance=distance,
+        coefficients=coefficients,
+        theta=tuple(point.theta.tolist()),
+        variance_se=variance_errors(point, sigma),
+        distances=_distances(fit, best),
+        # "converged" is a claim; "not converged" at the optimum is a false alarm, also untrue.
+        converged_true=None if fit.converged is None else fit.converged == optimal,
+        singular_true=None
+        if fit.singular is None or not optimal
+        else fit.singular == best.optimality.singular,
+    )
+
+
+def _short_by_its_word(fit: Fit, best: Optimum) -> float | None:
+    """Return the gap by the log-likelihood that the engine states, at variances that are valid.
+
+    For fits that cannot be evaluated: one whose own statement puts it below the best point is.
+    """
+    valid = fit.residual_variance > 0.0 and all(_is_covariance(psi) for psi in _relative(fit))
+    if not valid or fit.loglik is None or not math.isfinite(fit.loglik):
+        return None
+    gap = -2.0 * fit.loglik - best.deviance
+    return gap if gap > gap_tolerance(fit.setting, singular=best.optimality.singular) else None
+
+
+def _distances(fit: Fit, best: Optimum) -> tuple[tuple[str, float], ...]:
+    """Distances from the best point in its own standard errors, where these are not zero."""
+    point = best.point
+    out = []
+    if len(fit.coefficients) == len(best.tests):
+        for own, right in zip(fit.coefficients, best.tests, strict=True):
+            out.append((own.name, abs(own.estimate - right.estimate) / right.se))
+    errors = iter(best.variance_errors)
+    for term, lower in zip(fit.random, point.likelihood.factors(point.theta), strict=True):
+        variances = best.sigma**2 * (lower**2).sum(axis=1)
+        for i, name in enumerate(term.names):
+            error = next(errors)
+            if error > 0.0:
+                distance = abs(term.covariance[i][i] - float(variances[i])) / error
+                out.append((f"{term.group}: {name}", distance))
+    return tuple(out)
+
+
+def gap_tolerance(setting: Setting, *, singular: bool) -> float:
+    """Return the deviance by which a fit may be above the best point: twice that of loglik."""
+    return 2.0 * load_tolerances()["loglik"].at(setting, singular=singular)
+
+
+def _certificate(fit: Fit, gap: float, outcome: Optimality, best: Optimum) -> Certificate:
+    singular = best.optimality.singular
+    if gap <= gap_tolerance(fit.setting, singular=singular):
+        return "boundary optimum" if singular else "interior optimum"
+    return "false boundary" if outcome.false_boundary else "stopped short"
+
+
+def _like_for_like(fit: Fit, point: Point, sigma: float) -> tuple[tuple[Coefficient, ...], float]:
+    """SE, Satterthwaite df, t and p at the fit's variances, for the fit's own estimates."""
+    names = [c.name for c in fit.coefficients]
+    p = point.likelihood.products.p
+    tests = contrast_tests(point, np.eye(p), sigma=sigma)
+    if len(names) != p:
+        return fit.coefficients, math.nan
+    rows, distance = [], 0.0
+    for own, test in zip(fit.coefficients, tests, strict=True):
+        # np.maximum keeps a NaN, which max() drops.
+        distance = float(np.maximum(distance, abs(own.estimate - test.estimate) / test.se))
+        statistic = own.estimate / test.se
+        rows.append(
+            Coefficient(
+                own.name, own.estimate, test.se, test.df, statistic, two_sided_p(statistic, test.df)
+            )
+        )
+    return tuple(rows), distance
+
+
+def _closed_form(case: Case, fit: Fit, point: Point) -> Audit:
+    """Audit a linear model: SE, df and p at the fit's residual variance; ML log-likelihood."""
+    sigma = math.sqrt(fit.residual_variance)
+    coefficients, distance = _like_for_like(fit, point, sigma)
+    n, p = case.design.x.shape
+    scale = sigma * math.sqrt((n - p) / n)
+    loglik = -0.5 * Likelihood(case.design, reml=False).at(point.theta).deviance(scale)
+    return Audit(
+        engine=fit.engine,
+        setting=fit.setting,
+        certificate="closed form",
+        loglik=loglik,
+        loglik_error=None if fit.loglik is None else fit.loglik - loglik,
+        gap=0.0,
+        gradient=0.0,
+        dual=None,
+        ranks=(),
+        gls_distance=distance,
+        coefficients=coefficients,
+    )

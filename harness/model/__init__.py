@@ -1,0 +1,1 @@
+"""What is fitted: formula, terms, table, design, case."""

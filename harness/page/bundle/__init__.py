@@ -1,0 +1,1 @@
+"""Bundles for an upstream issue."""

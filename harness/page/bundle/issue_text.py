@@ -1,0 +1,259 @@
+"""The issue text of a reproduction bundle, in markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment
+
+from harness.engines.engine import Failure, Fit
+from harness.judge.causes.entries import load_known
+from harness.judge.records import CaseRecord, Header
+from harness.judge.verdict import Verdict
+from harness.model.case import Case
+from harness.page.bundle.bundle_data import bundle_columns, csv_text, missing_mark
+from harness.page.bundle.bundle_scripts import Ran
+from harness.page.bundle.template_environment import environment
+
+TABLE_ROWS = 40
+"""Rows up to which the data are in the text itself."""
+
+_SCRIPTED = ("statsmodels", "lme4")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One script's run as the issue shows it; ``unlike`` says where it departs from the record."""
+
+    command: str
+    ran: Ran
+    unlike: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """What it printed."""
+        return self.ran.text.strip("\n")
+
+    @property
+    def problem(self) -> str:
+        """Why it printed no more."""
+        return self.ran.problem
+
+
+def issue_text(
+    case: Case,
+    record: CaseRecord,
+    header: Header,
+    shown: Sequence[Shown],
+    anonymised: str,
+    answer: Sequence[str] = (),
+) -> str:
+    """Return the text of an issue about a case: what is wrong, how to see it, and why.
+
+    ``answer`` has the sentences of a diagnosis, in place of the verdict's.
+    """
+    lines = list(csv.reader(io.StringIO(csv_text(case.table), newline="")))
+    whole = len(lines) - 1 <= TABLE_ROWS
+    first = record.verdicts[0]
+    call = record.spelling.get("statsmodels", "")
+    expressible = not call.lstrip().startswith("# not expressible")
+    return (
+        _environment()
+        .get_template("issue.md.j2")
+        .render(
+            title=issue_title(record),
+            sentences=[_markdown(text) for text in answer or (first.sentence,)],
+            diagnosed=bool(answer),
+            record=record,
+            spelling={
+                "lme4": record.spelling.get("lme4", record.formula),
+                "statsmodels": "below" if expressible else _cell(call.lstrip("# ")),
+            },
+            python_call=call if expressible else "",
+            criterion={"OLS": "least squares"}.get(record.criterion, record.criterion),
+            rows=_rows(record),
+            whole=whole,
+            missing=_missing(case),
+            heads=lines[0],
+            table=lines[1:] if whole else lines[1:11],
+            factors=[(c.name, _levels(c.levels)) for c in bundle_columns(case.table) if c.levels],
+            runs=shown,
+            others=_others(record),
+            best=""
+            if record.best_loglik is None
+            else f" (log-likelihood {record.best_loglik:.10g})",
+            audits=list(_audits(record)),
+            verdicts=[
+                {
+                    "label": v.verdict.replace("_", " "),
+                    "setting": v.setting,
+                    "sentence": _markdown(v.sentence),
+                }
+                for v in record.verdicts
+            ],
+            notes=record.notes,
+            causes=list(_causes(record.verdicts)),
+            definitions=list(_definitions(record)),
+            versions=header.versions,
+            blas=header.blas,
+            program=header.program,
+            anonymised=anonymised,
+        )
+    )
+
+
+def issue_title(record: CaseRecord) -> str:
+    """Return a title: who, what, on which model."""
+    first = record.verdicts[0]
+    known = load_known()
+    who = " and ".join(first.engines)
+    what = known[first.causes[0]].title if first.causes else first.verdict.replace("_", " ").lower()
+    # A title that names the engine already needs it no second time.
+    lead = f"{who}: " if who and not any(e in what for e in first.engines) else ""
+    return f"{lead}{what} in {record.formula} ({record.criterion})"
+
+
+def _missing(case: Case) -> str:
+    if case.table.complete.all():
+        return ""
+    mark = missing_mark(case.table)
+    return f"; {_code_cell(mark) if mark else 'an empty cell'} is a missing value"
+
+
+def _rows(record: CaseRecord) -> str:
+    dropped = record.data.rows - record.data.rows_used
+    return f"{record.data.rows_used}" + (
+        f" ({dropped} more have missing values and are left out)" if dropped else ""
+    )
+
+
+def _levels(levels: tuple[str, ...]) -> str:
+    few = [_cell(level) for level in levels[:12]]
+    more = f", ... ({len(levels)} in all)" if len(levels) > len(few) else ""
+    return ", ".join(few) + more
+
+
+def _others(record: CaseRecord) -> str:
+    """Return what engines without a script gave; empty when there are none."""
+    lines = []
+    for fit in record.fits:
+        if fit.engine in _SCRIPTED:
+            continue
+        if isinstance(fit, Failure):
+            lines.append(f"{fit.engine}, {fit.setting}: no fit ({fit.reason}): {fit.text}")
+            continue
+        lines.append(f"{fit.engine}, {fit.setting}: logLik {_number(fit.loglik)}")
+        lines += [
+            f"  {c.name}: estimate {_number(c.estimate)}, SE {_number(c.se)}, df {_number(c.df)}, "
+            f"p {_number(c.p)}"
+            for c in fit.coefficients
+        ]
+        lines += [
+            f"  variance {t.group}: {name} {_number(t.covariance[i][i])}"
+            for t in fit.random
+            for i, name in enumerate(t.names)
+        ]
+        lines.append(f"  variance residual {_number(fit.residual_variance)}")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.15g}"
+
+
+def _audits(record: CaseRecord) -> Iterator[tuple[str, ...]]:
+    for audit in record.audits:
+        yield (
+            audit.engine,
+            audit.setting,
+            audit.certificate,
+            f"{audit.loglik:.10g}",
+            f"{audit.gap:.3g}",
+            f"{audit.gradient:.3g}",
+            "" if audit.dual is None else f"{audit.dual:.3g}",
+        )
+    for fit in record.fits:
+        if not isinstance(fit, Fit):
+            text = f"no fit ({fit.reason}): {_cell(fit.text)}"
+            yield (fit.engine, fit.setting, text, "", "", "", "")
+
+
+def _causes(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
+    known = load_known()
+    seen = set()
+    for verdict in verdicts:
+        for key, evidence in zip(verdict.causes, verdict.evidence, strict=True):
+            if key not in seen:
+                seen.add(key)
+                about = known[key]
+                yield {
+                    "key": key,
+                    "title": about.title,
+                    "definition": _markdown(about.definition),
+                    "evidence": _markdown(evidence),
+                    "remedy": _markdown(about.remedy),
+                    "upstream": [_issue_link(name) for name in about.upstream],
+                }
+
+
+_TRACKERS = {
+    "statsmodels": "https://github.com/statsmodels/statsmodels/issues/",
+    "lme4": "https://github.com/lme4/lme4/issues/",
+}
+
+
+def _issue_link(name: str) -> str:
+    project, _, number = name.partition("#")
+    return f"[{name}]({_TRACKERS[project]}{number})" if project in _TRACKERS else name
+
+
+def _definitions(record: CaseRecord) -> Iterator[str]:
+    """One line per definition that differs, for the effect of interest where it has one."""
+    known = load_known()
+    for key in dict.fromkeys(d.cause for d in record.definitions):
+        having = [d for d in record.definitions if d.cause == key]
+        example = next((d for d in having if d.item == record.focus), having[0])
+        right = "nothing" if example.right is None else f"{example.right:.6g}"
+        like = (
+            "" if example.like_for_like is None else f" ({example.like_for_like:.6g} like for like)"
+        )
+        yield (
+            f"{known[key].title} (`{key}`): for {_cell(example.item)} {example.left:.6g} "
+            f"against {right}{like}."
+        )
+
+
+def _markdown(text: str) -> str:
+    """Escape what markdown and HTML would take for their own in a sentence."""
+    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", text)
+
+
+def _cell(text: str) -> str:
+    """Write a text inside a table."""
+    return _markdown(text.replace("\n", " "))
+
+
+def _code_cell(text: str) -> str:
+    """Write code inside a table; a bar has to be escaped even there."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")
+
+
+def _fenced(text: str, language: str) -> str:
+    """Put a text into a code block whose fence it does not hold itself."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+@cache
+def _environment() -> Environment:
+    return environment({"cell": _cell, "code_cell": _code_cell, "fenced": _fenced})

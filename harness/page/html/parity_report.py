@@ -1,0 +1,210 @@
+"""Records to one HTML file that needs nothing else: no network, no scripts, no fonts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.base.errors import BadInput
+from harness.judge.causes.entries import load_known
+from harness.judge.records import Run
+from harness.judge.verdict import VerdictClass
+from harness.page.excerpt import Excerpt, read_excerpt, whole
+from harness.page.html import cause_section as causes
+from harness.page.html import format, words
+from harness.page.html.cards import card
+from harness.page.html.cause_section import Explanation
+from harness.page.html.certified_section import certified_map, who_is_closer
+from harness.page.html.conformance_section import conformance
+from harness.page.html.context import context
+from harness.page.html.drawn_section import drawn
+from harness.page.html.heat import heat_map
+from harness.page.html.ladder_section import ladder
+from harness.page.html.overview import overview
+from harness.page.html.printed_section import printed_tables
+from harness.page.html.provenance_section import data_sets, provenance
+from harness.page.html.summary_section import tally, tally_of
+from harness.page.run_summary import severity
+
+PAGE_BYTES = 4_500_000
+"""Size that the page of a large run stays under; cases that do not fit are left out.
+
+A page of this size opens in a second or two.
+"""
+
+
+def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
+    """Return the report of a run as HTML, with all its cases.
+
+    Parameters
+    ----------
+    run : Run
+        A record file as read; equal records give equal pages, byte for byte.
+    known : mapping, optional
+        Explanations by cause; those of known_differences.toml unless given.
+    """
+    return render_excerpt(whole(run), known=known)
+
+
+def render_excerpt(excerpt: Excerpt, *, known: Mapping[str, Explanation] | None = None) -> str:
+    """Return the report of a run as HTML, as much of it as the excerpt shows.
+
+    Equal excerpts give equal pages, byte for byte. The page of a large run is kept under
+    :data:`PAGE_BYTES` by leaving out the cases least worth showing.
+    """
+    explanations: Mapping[str, Explanation] = load_known() if known is None else known
+    page = _page(excerpt, explanations)
+    while excerpt.large and (size := len(page.encode())) > PAGE_BYTES and excerpt.run.cases:
+        fitting = int(0.95 * len(excerpt.run.cases) * PAGE_BYTES / size)
+        excerpt = excerpt.fewer(fitting)
+        page = _page(excerpt, explanations)
+    return page
+
+
+def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
+    run, summary = excerpt.run, excerpt.summary
+    if excerpt.large:
+        # Chosen in turn from every kind; read from the gravest on.
+        cases = sorted(run.cases, key=severity, reverse=True)
+        run = msgspec.structs.replace(run, cases=tuple(cases))
+        excerpt = replace(excerpt, run=run)
+    ctx = context(run)
+    ctx.causes.update(causes.cause_links(summary, explanations))
+    definitions, other_causes = causes.causes(excerpt, ctx, explanations)
+    style, script = _asset("report.css"), _asset("report.js")
+    verdicts: Counter[VerdictClass] = Counter()
+    for (verdict, _), number in summary.blamed.items():
+        verdicts[verdict] += number
+    differing = sum(
+        n for v, n in verdicts.items() if words.VERDICTS[v].family in ("differ", "unexplained")
+    )
+    only_properties = not summary.cases and bool(summary.properties)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            header=run.header,
+            excerpt=excerpt,
+            summary=summary,
+            ctx=ctx,
+            headline=words.Headline(words.headline_of_properties(summary.properties), "")
+            if only_properties
+            else words.headline_of(summary.blamed),
+            said_of_properties=""
+            if only_properties or not summary.properties
+            else words.headline_of_properties(summary.properties),
+            only_properties=only_properties,
+            tally=tally(verdicts),
+            differing_cases=differing,
+            shown_tally=tally_of(run.cases),
+            overview=overview(excerpt, ctx, explanations) if excerpt.large else None,
+            drawn=drawn(excerpt),
+            conformance=conformance(summary, ctx),
+            ladder=ladder(run, ctx),
+            printed_tables=() if excerpt.large else printed_tables(run, ctx),
+            heat=heat_map(run, ctx),
+            certified=certified_map(run, ctx),
+            closer=() if excerpt.large else who_is_closer(run, ctx),
+            cards=[
+                card(case, ctx, place if excerpt.large else None)
+                for place, case in enumerate(run.cases)
+            ],
+            definitions=definitions,
+            other_causes=other_causes,
+            provenance=provenance(excerpt),
+            data_sets=() if excerpt.large else data_sets(run),
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_csp_hash(style),
+            script_hash=_csp_hash(script),
+        )
+    )
+
+
+def write_report(run: Run, path: Path, *, known: Mapping[str, Explanation] | None = None) -> None:
+    """Write the report of a run; ``path`` changes only when the whole page is written."""
+    _write(render(run, known=known), path)
+
+
+def report_file(
+    source: Path,
+    path: Path,
+    *,
+    wanted: Sequence[str] = (),
+    known: Mapping[str, Explanation] | None = None,
+) -> Excerpt:
+    """Write the report of a record file of any size, finished or not; memory is bounded.
+
+    Parameters
+    ----------
+    source : Path
+        The record file.
+    path : Path
+        The page; it changes only when the whole page is written.
+    wanted : sequence of str
+        Ids of cases, or beginnings of ids up to a slash; all where there are none.
+
+    Returns
+    -------
+    Excerpt
+        What the page was made from.
+
+    Raises
+    ------
+    BadInput
+        When ``source`` is not a record file or has no case that is wanted, or ``path`` cannot be
+        written.
+    """
+    excerpt = read_excerpt(source, wanted)
+    _write(render_excerpt(excerpt, known=known), path)
+    return excerpt
+
+
+def _write(page: str, path: Path) -> None:
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(page, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("harness.page.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["count"] = format.count
+    environment.filters["seconds"] = format.seconds
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    loader = _environment().loader
+    assert loader is not None
+    return loader.get_source(_environment(), name)[0]
+
+
+def _csp_hash(content: str) -> str:
+    """Return what a Content-Security-Policy needs to allow exactly this inline block.
+
+    With it the page can run no other script and load nothing, whatever the records hold.
+    """
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

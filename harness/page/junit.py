@@ -1,0 +1,130 @@
+"""JUnit XML: a test suite per property, a test case per case.
+
+The form is the one that Jenkins, GitLab and GitHub's reporters read: ``testsuites`` with
+``testsuite`` elements, each with ``properties`` and ``testcase``.
+"""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from harness.judge.records import Header
+from harness.page.run_judgement import Judged, Judgement, by_property, named
+
+# What XML 1.0 cannot hold even as a character reference (section 2.2 of the recommendation).
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit_xml(judgement: Judgement, header: Header) -> bytes:
+    """Return the XML of a suite.
+
+    A failure that is expected, and a property that does not apply, are ``skipped`` with their
+    reason, so that a reader sees them and does not count them. A stale expectation is a test case
+    of its own, which fails where expectations are strict.
+    """
+    root = ElementTree.Element("testsuites", name=_clean(header.title))
+    suites = [
+        _suite(root, name, group, header) for name, group in by_property(judgement.judged).items()
+    ]
+    if judgement.stale:
+        suites.append(_stale(root, judgement, header))
+    if not judgement.checked:
+        suites.append(_nothing(root, judgement, header))
+    # The schema of Jenkins' xUnit plugin knows no count of skipped ones here.
+    for key in ("tests", "failures", "errors"):
+        root.set(key, str(sum(int(suite.get(key, "0")) for suite in suites)))
+    root.set("time", f"{sum(j.outcome.seconds for j in judgement.judged):.3f}")
+    ElementTree.indent(root)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _suite(
+    root: ElementTree.Element, name: str, group: list[Judged], header: Header
+) -> ElementTree.Element:
+    suite = ElementTree.SubElement(root, "testsuite", name=_clean(name))
+    suite.set("timestamp", header.created.partition("+")[0])
+    suite.set("time", f"{sum(j.outcome.seconds for j in group):.3f}")
+    properties = ElementTree.SubElement(suite, "properties")
+    about = {"engine": group[0].outcome.engine, "reference": group[0].outcome.reference}
+    for key, value in {**about, "seed": str(header.seed), **header.versions}.items():
+        ElementTree.SubElement(properties, "property", name=_clean(key), value=_clean(value))
+    for one in group:
+        _case(suite, one)
+    suite.set("tests", str(len(group)))
+    suite.set("failures", str(sum(j.standing == "unexpected" for j in group)))
+    suite.set("errors", "0")
+    suite.set("skipped", str(sum(j.standing in ("expected", "not applicable") for j in group)))
+    return suite
+
+
+def _case(suite: ElementTree.Element, one: Judged) -> None:
+    outcome = one.outcome
+    case = _testcase(suite, outcome.case, f"lmm-parity.{outcome.property}", outcome.seconds)
+    if one.standing == "unexpected":
+        failure = ElementTree.SubElement(case, "failure", type=_clean(named(outcome)))
+        failure.set("message", _clean(outcome.sentence))
+        lines = [outcome.sentence, *outcome.evidence, f"causes: {named(outcome)}"]
+        lines += [f"saved: {one.saved}"] if one.saved else []
+        failure.text = _clean("\n".join(lines))
+    elif one.standing == "expected":
+        reason = "; ".join(one.reasons)
+        skipped = ElementTree.SubElement(case, "skipped")
+        skipped.set("message", _clean(f"expected to fail: {reason}"))
+        lines = [outcome.sentence, *outcome.evidence, f"causes: {named(outcome)}"]
+        skipped.text = _clean("\n".join(lines))
+    elif one.standing == "not applicable":
+        message = f"not applicable: {outcome.sentence}" if outcome.sentence else "not applicable"
+        ElementTree.SubElement(case, "skipped", message=_clean(message))
+
+
+def _stale(root: ElementTree.Element, judgement: Judgement, header: Header) -> ElementTree.Element:
+    suite = _own_suite(root, "expectations", header, len(judgement.stale))
+    for line in judgement.stale:
+        case = _testcase(suite, line, "lmm-parity.expectations", 0.0)
+        if judgement.strict:
+            ElementTree.SubElement(case, "failure", type="stale", message=_clean(line))
+        else:
+            ElementTree.SubElement(case, "skipped", message=_clean(line))
+    suite.set("failures", str(len(judgement.stale) if judgement.strict else 0))
+    suite.set("skipped", str(0 if judgement.strict else len(judgement.stale)))
+    return suite
+
+
+def _nothing(
+    root: ElementTree.Element, judgement: Judgement, header: Header
+) -> ElementTree.Element:
+    """Without it a file in which nothing ran would be green."""
+    suite = _own_suite(root, "suite", header, 1)
+    case = _testcase(suite, "something was checked", "lmm-parity", 0.0)
+    ElementTree.SubElement(case, "failure", type="empty", message=_clean(judgement.headline))
+    suite.set("failures", "1")
+    return suite
+
+
+def _own_suite(
+    root: ElementTree.Element, name: str, header: Header, tests: int
+) -> ElementTree.Element:
+    suite = ElementTree.SubElement(root, "testsuite", name=name, time="0", tests=str(tests))
+    suite.set("timestamp", header.created.partition("+")[0])
+    for key in ("failures", "errors", "skipped"):
+        suite.set(key, "0")
+    return suite
+
+
+def _testcase(
+    suite: ElementTree.Element, name: str, classname: str, seconds: float
+) -> ElementTree.Element:
+    return ElementTree.SubElement(
+        suite,
+        "testcase",
+        name=_clean(name),
+        classname=_clean(classname),
+        time=f"{seconds:.3f}",
+    )
+
+
+def _clean(text: str) -> str:
+    """Write what XML cannot hold as Python would."""
+    return _FORBIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -1,0 +1,310 @@
+"""What changed between two record files: two versions of an engine, on the same cases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.engines.engine import Setting
+from harness.judge.causes.entries import load_known
+from harness.judge.property_outcome import PropertyOutcome, Status
+from harness.judge.records import CaseRecord, Header
+from harness.judge.verdict import VerdictClass
+from harness.page.record_stream import RecordStream
+
+FEWER_DIGITS = 1.0
+"""Digits of agreement that must be lost or won to be told: less is rounding."""
+
+_RANKS: dict[VerdictClass, int] = {
+    "AGREE": 0,
+    "TOLERANCE": 1,
+    "CODING": 2,
+    "DEFINITION": 2,
+    "UNSUPPORTED": 3,
+    "WRONG_OPTIMUM": 4,
+    "DIFFERENT_MODEL": 5,
+    "FAILED": 6,
+    "DATA_MISMATCH": 7,
+    "ENVIRONMENT": 8,
+    "UNEXPLAINED": 9,
+}
+"""From the best to the worst; equal ranks are not better or worse than each other."""
+
+_STATUSES: dict[Status, int] = {"holds": 0, "not applicable": 0, "fails": 1, "unexplained": 2}
+
+Kind = Literal["verdict", "cause", "digits", "property", "case", "data", "engine"]
+Direction = Literal["worse", "better", "other"]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that changed.
+
+    Attributes
+    ----------
+    kind : str
+        ``verdict``, ``cause`` (appeared or gone), ``digits`` (the fewest of a quantity),
+        ``property``, ``case`` (new or missing), ``data`` (another checksum: nothing else of the
+        case is compared), ``engine`` (which engines ran).
+    where : str
+        Id of the case.
+    what : str
+        Setting, property or quantity.
+    old, new : str
+        Empty for what was or is not there.
+    sentence : str
+        What the newer run says of it.
+    """
+
+    kind: Kind
+    direction: Direction
+    where: str
+    what: str
+    old: str
+    new: str
+    sentence: str = ""
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """Two runs compared.
+
+    Attributes
+    ----------
+    versions : tuple of (str, str, str)
+        Component, older and newer version, those that differ.
+    both : int
+        Cases that are in both runs.
+    """
+
+    old: str
+    new: str
+    versions: tuple[tuple[str, str, str], ...]
+    both: int
+    changes: tuple[Change, ...]
+
+    @property
+    def worse(self) -> tuple[Change, ...]:
+        """The regressions."""
+        return tuple(change for change in self.changes if change.direction == "worse")
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """What of a case is compared."""
+
+    checksum: str
+    verdicts: dict[Setting, tuple[VerdictClass, tuple[str, ...], str]]
+    digits: dict[tuple[str, str], tuple[float, bool]]
+
+
+class _Side(msgspec.Struct, frozen=True):
+    header: Header
+    cases: dict[str, _Seen]
+    properties: dict[tuple[str, str], PropertyOutcome]
+
+
+def diff(old: Path, new: Path) -> Diff:
+    """Compare two record files; either may be unfinished.
+
+    Raises
+    ------
+    BadInput
+        When one cannot be read.
+    """
+    before, after = _read(old), _read(new)
+    return Diff(
+        old=str(old),
+        new=str(new),
+        versions=tuple(_versions(before.header.versions, after.header.versions)),
+        both=len(before.cases.keys() & after.cases.keys()),
+        changes=(
+            *_engines(before.header, after.header),
+            *_cases(before.cases, after.cases),
+            *_properties(before.properties, after.properties),
+        ),
+    )
+
+
+def _read(path: Path) -> _Side:
+    cases: dict[str, _Seen] = {}
+    properties: dict[tuple[str, str], PropertyOutcome] = {}
+    with RecordStream(path) as stream:
+        for _, record in stream:
+            if isinstance(record, CaseRecord):
+                cases[record.id] = _seen(record)
+            else:
+                properties[record.property, record.case] = record
+    return _Side(stream.header, cases, properties)
+
+
+def _seen(case: CaseRecord) -> _Seen:
+    digits: dict[tuple[str, str], tuple[float, bool]] = {}
+    for c in case.comparisons:
+        key = (c.setting, c.quantity)
+        least, within = digits.get(key, (math.inf, True))
+        # A NaN has no digits; min would keep whichever came first.
+        own = -math.inf if math.isnan(c.digits) else c.digits
+        digits[key] = (min(least, own), within and c.within)
+    verdicts = {v.setting: (v.verdict, v.causes, v.sentence) for v in case.verdicts}
+    return _Seen(case.data.checksum, verdicts, digits)
+
+
+def _versions(old: dict[str, str], new: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    for name in dict.fromkeys([*old, *new]):
+        if old.get(name, "") != new.get(name, ""):
+            yield name, old.get(name, ""), new.get(name, "")
+
+
+def _engines(old: Header, new: Header) -> Iterator[Change]:
+    if (old.engines, old.reference) != (new.engines, new.reference):
+        yield Change(
+            kind="engine",
+            direction="other",
+            where="",
+            what="engines",
+            old=" and ".join(old.engines),
+            new=" and ".join(new.engines),
+        )
+
+
+def _cases(old: dict[str, _Seen], new: dict[str, _Seen]) -> Iterator[Change]:
+    for name in dict.fromkeys([*old, *new]):
+        if name not in new:
+            # What is no longer looked at can no longer be seen to fail.
+            yield _case(name, "worse", old="there", new="")
+        elif name not in old:
+            yield _case(name, "other", old="", new="there")
+        elif old[name].checksum != new[name].checksum:
+            yield Change(
+                kind="data",
+                direction="other",
+                where=name,
+                what="checksum",
+                old=old[name].checksum,
+                new=new[name].checksum,
+            )
+        else:
+            yield from _verdicts(name, old[name], new[name])
+            yield from _digits(name, old[name], new[name])
+
+
+def _case(name: str, direction: Direction, *, old: str, new: str) -> Change:
+    return Change(kind="case", direction=direction, where=name, what="case", old=old, new=new)
+
+
+def _verdicts(name: str, old: _Seen, new: _Seen) -> Iterator[Change]:
+    for setting, (verdict, causes, sentence) in new.verdicts.items():
+        if setting not in old.verdicts:
+            continue
+        was, had, _ = old.verdicts[setting]
+        if was != verdict:
+            yield Change(
+                kind="verdict",
+                direction=_direction(_RANKS[was], _RANKS[verdict]),
+                where=name,
+                what=setting,
+                old=was,
+                new=verdict,
+                sentence=sentence,
+            )
+        for cause in [c for c in causes if c not in had]:
+            yield _cause(name, setting, cause, appeared=True, sentence=sentence)
+        for cause in [c for c in had if c not in causes]:
+            yield _cause(name, setting, cause, appeared=False, sentence=sentence)
+
+
+def _cause(name: str, setting: str, cause: str, *, appeared: bool, sentence: str) -> Change:
+    known = load_known().get(cause)
+    # What the data or a definition bring along is no merit and no fault of a version.
+    counts = known is None or known.kind == "defect"
+    direction: Direction = ("worse" if appeared else "better") if counts else "other"
+    return Change(
+        kind="cause",
+        direction=direction,
+        where=name,
+        what=setting,
+        old="" if appeared else cause,
+        new=cause if appeared else "",
+        sentence=sentence if appeared else "",
+    )
+
+
+def _digits(name: str, old: _Seen, new: _Seen) -> Iterator[Change]:
+    for key, (digits, within) in new.digits.items():
+        if key not in old.digits:
+            continue
+        had, was_within = old.digits[key]
+        if within == was_within and not abs(_shown(digits) - _shown(had)) >= FEWER_DIGITS:
+            continue
+        # Digits lost within tolerance are told, and are no regression: optimizers stop anywhere
+        # inside it.
+        direction: Direction = "other"
+        if within != was_within:
+            direction = "better" if within else "worse"
+        setting, quantity = key
+        yield Change(
+            kind="digits",
+            direction=direction,
+            where=name,
+            what=f"{quantity}, {setting}",
+            old=_written(had),
+            new=_written(digits),
+        )
+
+
+def _shown(digits: float) -> float:
+    """Digits that a double can hold: 16 and infinitely many are the same."""
+    return min(max(digits, 0.0), 15.9)
+
+
+def _written(digits: float) -> str:
+    if digits == -math.inf:
+        return "nan"
+    return "equal" if digits > 15.9 else f"{max(digits, 0.0):.1f}"
+
+
+def _properties(
+    old: dict[tuple[str, str], PropertyOutcome], new: dict[tuple[str, str], PropertyOutcome]
+) -> Iterator[Change]:
+    for key in dict.fromkeys([*old, *new]):
+        name, case = key
+        if key not in new or key not in old:
+            there = key in new
+            # A whole case that is gone has been told as such.
+            yield Change(
+                kind="property",
+                direction="other" if there else "worse",
+                where=case,
+                what=name,
+                old="" if there else old[key].status,
+                new=new[key].status if there else "",
+            )
+            continue
+        was, now = old[key], new[key]
+        if was.status != now.status:
+            yield Change(
+                kind="property",
+                direction=_direction(_STATUSES[was.status], _STATUSES[now.status]),
+                where=case,
+                what=name,
+                old=was.status,
+                new=now.status,
+                sentence=now.sentence,
+            )
+            continue
+        for cause in [c for c in now.causes if c not in was.causes]:
+            yield _cause(case, name, cause, appeared=True, sentence=now.sentence)
+        for cause in [c for c in was.causes if c not in now.causes]:
+            yield _cause(case, name, cause, appeared=False, sentence=now.sentence)
+
+
+def _direction(old: int, new: int) -> Direction:
+    return "worse" if new > old else "better" if new < old else "other"
+
+
+def worst_first(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Order changes for reading: regressions, then the rest, then what got better."""
+    order: tuple[Direction, ...] = ("worse", "other", "better")
+    return tuple(sorted(changes, key=lambda c: order.index(c.direction)))

@@ -1,0 +1,142 @@
+"""Outcomes as a suite counts them: what holds, what fails as expected, what fails otherwise.
+
+The readers of a suite's outcomes (terminal, JUnit XML, job summary, annotations, badge) all go by
+this one count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.judge.causes.entries import load_known
+from harness.judge.property_outcome import PropertyOutcome
+
+Standing = Literal["holds", "expected", "unexpected", "not applicable"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An outcome held against what was expected of it.
+
+    Attributes
+    ----------
+    reasons : tuple of str
+        Why the failure is expected, for ``"expected"``; that of its main cause first.
+    saved : str
+        Where its regression case or reproduction bundle is, for ``"unexpected"``.
+    """
+
+    outcome: PropertyOutcome
+    standing: Standing
+    reasons: tuple[str, ...] = ()
+    saved: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A suite's outcomes, and what is wrong with its expectations.
+
+    Attributes
+    ----------
+    stale : tuple of str
+        A line for each expectation that matched nothing that was checked, or nothing that fails.
+    notes : tuple of str
+        What else a reader should know: cases that could not be replayed, for one.
+    strict : bool
+        Whether stale expectations count as failures.
+    """
+
+    judged: tuple[Judged, ...]
+    stale: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    strict: bool = False
+
+    def of(self, standing: Standing) -> tuple[Judged, ...]:
+        """Return the outcomes with one standing."""
+        return tuple(j for j in self.judged if j.standing == standing)
+
+    @property
+    def checked(self) -> int:
+        """Outcomes that say something: those that are applicable."""
+        return sum(j.standing != "not applicable" for j in self.judged)
+
+    @property
+    def passed(self) -> bool:
+        """No unexpected failure, something was checked and, where strict, nothing is stale."""
+        return not self.of("unexpected") and self.checked > 0 and not (self.strict and self.stale)
+
+    @property
+    def headline(self) -> str:
+        """The suite in a sentence."""
+        if not self.checked:
+            return "Nothing was checked: no case ran to which a property applies."
+        cases = len({j.outcome.case for j in self.judged})
+        said = f"{_count(self.checked, 'check')} on {_count(cases, 'case')}: "
+        unexpected, expected = len(self.of("unexpected")), len(self.of("expected"))
+        parts = [f"{len(self.of('holds'))} hold"]
+        if expected:
+            parts.append(f"{expected} fail as expected")
+        parts.append(f"{unexpected} fail unexpectedly" if unexpected else "nothing unexpected")
+        if self.stale:
+            parts.append(f"{_count(len(self.stale), 'stale expectation')}")
+        return said + ", ".join(parts) + "."
+
+
+def fails(outcome: PropertyOutcome) -> bool:
+    """Say whether an outcome is a failure, explained or not."""
+    return outcome.status in ("fails", "unexplained")
+
+
+def by_property(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
+    """Group outcomes by property, in the order in which properties first appear."""
+    found: dict[str, list[Judged]] = {}
+    for one in judged:
+        found.setdefault(one.outcome.property, []).append(one)
+    return found
+
+
+def by_kind(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
+    """Group failures by their main cause, those without one by property.
+
+    The most frequent kind comes first, and in each the worst.
+    """
+    found: dict[str, list[Judged]] = {}
+    for one in judged:
+        found.setdefault(kind(one.outcome), []).append(one)
+    for group in found.values():
+        group.sort(key=lambda j: -j.outcome.discrepancy)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def kind(outcome: PropertyOutcome) -> str:
+    """Return the main cause of a failure, the first that is named."""
+    return outcome.causes[0] if outcome.causes else f"no cause found, {outcome.property}"
+
+
+def titled(name: str) -> str:
+    """Return a kind of failure with the title that its cause has."""
+    known = load_known().get(name)
+    return name if known is None else f"{name}: {known.title}"
+
+
+def why_expected(group: Iterable[Judged]) -> str:
+    """Return why failures of one kind are expected."""
+    return "; ".join(dict.fromkeys(j.reasons[0] for j in group if j.reasons))
+
+
+def times(group: Iterable[Judged]) -> str:
+    """Return how often each property failed: ``"parity 3, referee.agreement 2"``."""
+    counts = Counter(j.outcome.property for j in group)
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
+def named(outcome: PropertyOutcome) -> str:
+    """Return the causes of a failure in a few words."""
+    return ", ".join(outcome.causes) or "no cause found"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

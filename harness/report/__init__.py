@@ -1,1 +1,0 @@
-"""Records as one self-contained HTML page."""

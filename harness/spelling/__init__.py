@@ -1,0 +1,1 @@
+"""How other programs write a model, and what misleads there."""

@@ -1,0 +1,430 @@
+"""One model in the spelling of each engine, for the engine to run and for a person to read."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+
+from harness.model.formula import Bar, Binary, Call, Name, Node, Number, Unary, names_in
+from harness.model.model import Model, RandomTerm, column_of, split_bar
+from harness.model.table import FactorColumn, Table
+from harness.model.terms import Term, Terms
+
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, ":": 3, "^": 4}
+_SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*")
+_PYTHON_FUNCTIONS = {"I": "I", "abs": "abs"}
+
+
+def lme4_formula(model: Model, names: Mapping[str, str] | None = None) -> str:
+    """Return the formula in R's syntax.
+
+    Parameters
+    ----------
+    names : mapping, optional
+        From table column to the name to write, as ``Table.alias``. Factor columns are factors in
+        the data already, so ``factor()`` is not written then. Without it the user's names are
+        written, in backticks where R needs them.
+    """
+
+    def name(node: Name) -> str:
+        if names is not None:
+            both = f"factor({node.name})"
+            return names[both] if node.as_factor and both in names else names[node.name]
+        return f"factor({quote_name(node.name)})" if node.as_factor else quote_name(node.name)
+
+    def group_name(node: Name) -> str:
+        return name(node) if names is not None else quote_name(node.name)
+
+    outcome = _render(model.formula.outcome, name, "^", lambda f: f)
+    parts = (
+        []
+        if model.formula.fixed is None
+        else [_render(model.formula.fixed, name, "^", lambda f: f)]
+    )
+    parts += [_bar(bar, name, group_name) for bar in model.formula.bars]
+    return f"{outcome} ~ {' + '.join(parts)}"
+
+
+def _bar(bar: Bar, name: Callable[[Name], str], group_name: Callable[[Name], str]) -> str:
+    effects = _render(bar.effects, name, "^", lambda f: f)
+    group = _render(bar.group, group_name, "^", lambda f: f, tight=True)
+    return f"({effects} {'||' if bar.double else '|'} {group})"
+
+
+def r_call(model: Model) -> str:
+    """Return the R call that fits the model."""
+    bars = tuple(part for bar in model.formula.bars for part in _readable(bar))
+    formula = lme4_formula(replace(model, formula=replace(model.formula, bars=bars)))
+    if model.criterion == "OLS":
+        return f"lm({formula}, data)"
+    reml = "TRUE" if model.criterion == "REML" else "FALSE"
+    return f"lmerTest::lmer({formula}, data, REML = {reml})"
+
+
+def _readable(bar: Bar) -> list[Bar]:
+    """Take ``(x || g)`` apart where lme4 cannot: it loses the backticks of a group's name."""
+    if not bar.double or all(quote_name(n.name) == n.name for n in names_in(bar.group)):
+        return [bar]
+    parts = []
+    for term in split_bar(bar):
+        pieces = [_product(t) for t in term.effects.terms]
+        intercept: Node = Number("01"[term.effects.intercept])
+        effects = reduce(partial(Binary, "+"), pieces, intercept)
+        group = _product(tuple(Name(g, as_factor=True) for g in term.group))
+        parts.append(Bar(effects, group, double=False))
+    return parts
+
+
+def _product(factors: tuple[Node, ...]) -> Node:
+    return reduce(partial(Binary, ":"), factors)
+
+
+def render_name(node: Node) -> str:
+    """Write an expression with the user's names, for labels: ``edu``, ``I(edu^2)``."""
+    return _render(node, lambda n: n.name, "^", lambda f: f)
+
+
+def _render(
+    node: Node,
+    name: Callable[[Name], str],
+    power: str,
+    function: Callable[[str], str],
+    *,
+    tight: bool = False,
+    level: int = 0,
+) -> str:
+    def inner(child: Node, at: int) -> str:
+        return _render(child, name, power, function, tight=tight, level=at)
+
+    match node:
+        case Name():
+            return name(node)
+        case Number(text=text):
+            return text
+        case Call(function=called, argument=argument):
+            return f"{function(called)}({inner(argument, 0)})"
+        case Unary(operator=operator, operand=operand):
+            text = f"{operator}{inner(operand, 3)}"
+            return f"({text})" if level > 1 else text
+        case Binary(operator=operator, left=left, right=right):
+            mine = _PRECEDENCE[operator]
+            # None may be regrouped: a*(b/c) has the term b:c and (a*b)/c has not.
+            text_left = inner(left, mine + (operator == "^"))
+            text_right = inner(right, mine + 1)
+            sign = power if operator == "^" else operator
+            space = "" if tight or operator in ("^", ":", "/") else " "
+            text = f"{text_left}{space}{sign}{space}{text_right}"
+            return f"({text})" if mine < level else text
+    raise AssertionError(node)
+
+
+def quote_name(name: str) -> str:
+    """Write a column name as R does, in backticks where it is not a syntactic name."""
+    if _SYNTACTIC.fullmatch(name) and name not in _R_RESERVED:
+        return name
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+_R_RESERVED = frozenset(
+    {
+        "if",
+        "else",
+        "repeat",
+        "while",
+        "function",
+        "for",
+        "next",
+        "break",
+        "in",
+        "TRUE",
+        "FALSE",
+        "NULL",
+        "Inf",
+        "NaN",
+        "...",
+        "NA",
+        "NA_integer_",
+        "NA_real_",
+        "NA_complex_",
+        "NA_character_",
+    }
+)
+
+
+HIDING = ("C", "I", "Q", "np")
+"""Columns of these names hide what formulas need from patsy, even when they are quoted."""
+
+
+def _python_column(name: str) -> str:
+    """Return the column's name in the data that ``python_call`` prepares."""
+    return f"{name}_" if name in HIDING else name
+
+
+def _python_name(name: str) -> str:
+    name = _python_column(name)
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"Q({name!r})"
+
+
+def _data(columns: tuple[str, ...]) -> str:
+    """Write the column, or the pasted columns, of a grouping factor."""
+    taken = [f"data[{_python_column(column)!r}]" for column in columns]
+    return taken[0] if len(taken) == 1 else ' + ":" + '.join(f"{t}.astype(str)" for t in taken)
+
+
+def _preparation(table: Table) -> list[str]:
+    """Lines that make the data what the formulas expect."""
+    columns = list(dict.fromkeys(re.sub(r"^factor\((.*)\)$", r"\1", n) for n in table.names))
+    lines = []
+    if not table.complete.all():
+        lines.append(f"data = data.dropna(subset={columns!r})")
+    hiding = {name: _python_column(name) for name in columns if name in HIDING}
+    if hiding:
+        lines.append(f"data = data.rename(columns={hiding!r})")
+    return lines
+
+
+@dataclass(frozen=True)
+class MixedLMSpelling:
+    """How statsmodels' MixedLM is called for a model.
+
+    Attributes
+    ----------
+    formula : str
+        Fixed effects in patsy's syntax.
+    group : tuple of str
+        Columns whose interaction is ``groups=``; empty for one group of all rows.
+    group_term : int or None
+        Index of a random term with that grouping factor.
+    re_formula : str or None
+    vc_formula : dict
+        Variance components by name, each an independent effect per column.
+    diagonal : bool
+        Whether ``free=`` holds the covariances of ``re_formula`` at zero.
+    components : tuple of str or None
+        For each random term the variance component it became; None for one that is in the random
+        effects of ``re_formula``.
+    data_columns : dict
+        Columns to add to the data: name -> columns to paste together with ``":"``.
+    """
+
+    formula: str
+    group: tuple[str, ...]
+    group_term: int | None
+    re_formula: str | None
+    vc_formula: dict[str, str]
+    diagonal: bool
+    components: tuple[str | None, ...]
+    data_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class NotExpressible(Exception):
+    """A model that MixedLM cannot be given; the text says why."""
+
+
+def python_formula(model: Model, name: Callable[[Name], str]) -> str:
+    """Return outcome and fixed effects in patsy's syntax."""
+    outcome = _render(model.formula.outcome, name, "**", _python_function)
+    return f"{outcome} ~ {_python_terms(model.fixed, name)}"
+
+
+def _python_function(function: str) -> str:
+    return _PYTHON_FUNCTIONS.get(function, f"np.{function}")
+
+
+def _python_terms(terms: Terms, name: Callable[[Name], str]) -> str:
+    pieces = [_python_term(term, name) for term in terms.terms]
+    if not terms.intercept:
+        pieces.insert(0, "0")
+    return " + ".join(pieces) or "1"
+
+
+def _python_term(term: Term, name: Callable[[Name], str]) -> str:
+    # patsy reads arithmetic inside I() and functions as Python, so only ^ has to change.
+    return ":".join(_render(atom, name, "**", _python_function) for atom in term)
+
+
+def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpelling:
+    """Translate a model with random terms to a MixedLM call.
+
+    With ``aliased`` the names are those of ``Table.alias``, and the grouping factor of term ``i``
+    in a variance component is a column ``r<i>`` (to run); else they are the user's (to show).
+
+    Raises
+    ------
+    NotExpressible
+        With the reason.
+    """
+    alias = table.alias
+
+    def name(node: Name) -> str:
+        if aliased:
+            return alias[column_of(table, node).name]
+        shown = _python_name(node.name)
+        return f"C({shown})" if node.as_factor else shown
+
+    formula = python_formula(model, name)
+    terms = model.random
+    top = _top_group(terms, table)
+    inside = [t for t in terms if top and set(t.group) == set(top)]
+    below = [t for t in terms if t not in inside]
+    components: dict[int, str] = {}
+    vc: dict[str, str] = {}
+
+    scalars = all(_is_scalar(t.effects, table) for t in inside)
+    diagonal = len(inside) > 1 and scalars
+    if diagonal:
+        effects = Terms(
+            any(t.effects.intercept for t in inside),
+            tuple(x for t in inside for x in t.effects.terms),
+        )
+    else:
+        blocks = [t for t in inside if not _is_scalar(t.effects, table)]
+        if len(blocks) > 1:
+            raise NotExpressible(
+                f"MixedLM has one unstructured covariance matrix per model; two terms with several "
+                f"effects for {':'.join(top)} cannot be written"
+            )
+        main = blocks[0] if blocks else (inside[0] if inside else None)
+        effects = main.effects if main else Terms(False, ())
+        for t in inside:
+            if t is not main:
+                slope = _python_terms(t.effects, name)
+                key = "Intercept" if t.effects.intercept else slope
+                vc[key] = "1" if t.effects.intercept else f"0 + {slope}"
+                components[terms.index(t)] = key
+
+    extra: dict[str, tuple[str, ...]] = {}
+    for t in below:
+        if not _is_scalar(t.effects, table):
+            raise NotExpressible(
+                f"the term for {':'.join(t.group)} has several correlated effects; MixedLM allows "
+                "those for one grouping factor only, and every other term must be a single effect"
+            )
+        key = f"r{terms.index(t)}" if aliased else ":".join(t.group)
+        own = tuple(column for column in t.group if column not in top) or t.group
+        if aliased:
+            shown = key
+        elif len(own) > 1:
+            extra["_".join(own)] = own
+            shown = _python_name("_".join(own))
+        else:
+            shown = _python_name(own[0])
+        indicator = f"C({shown})"
+        if not t.effects.intercept:
+            slope = _python_terms(Terms(True, t.effects.terms), name)
+            key = key if aliased else f"{key} {slope}"
+            vc[key] = f"0 + {indicator}:{slope}"
+        else:
+            vc[key] = f"0 + {indicator}"
+        components[terms.index(t)] = key
+
+    has_effects = effects.intercept or effects.terms
+    return MixedLMSpelling(
+        formula=formula,
+        group=top,
+        group_term=next((i for i, t in enumerate(terms) if top and t.group == top), None),
+        re_formula=_python_terms(effects, name) if has_effects else None,
+        vc_formula=vc,
+        diagonal=diagonal,
+        components=tuple(components.get(i) for i in range(len(terms))),
+        data_columns=extra,
+    )
+
+
+def _is_scalar(effects: Terms, table: Table) -> bool:
+    """Whether a term has one column: the intercept, or one numeric effect without it."""
+    if effects.intercept:
+        return not effects.terms
+    if len(effects.terms) != 1:
+        return False
+    return not any(
+        isinstance(atom, Name) and isinstance(column_of(table, atom), FactorColumn)
+        for atom in effects.terms[0]
+    )
+
+
+def _top_group(terms: tuple[RandomTerm, ...], table: Table) -> tuple[str, ...]:
+    """Return the grouping factor within which all others lie, or () when they are crossed.
+
+    Read off the data, not off the formula: ``(1 | batch) + (1 | sample)`` is nested when every
+    sample lies in one batch.
+    """
+    groups = list(dict.fromkeys(t.group for t in terms))
+    for candidate in sorted(groups, key=len):
+        if all(_nested(other, candidate, table) for other in groups):
+            return candidate
+    return ()
+
+
+def _nested(inner: tuple[str, ...], outer: tuple[str, ...], table: Table) -> bool:
+    if set(outer) <= set(inner):
+        return True
+    used = table.rows(table.complete)
+    columns = [column_of(used, Name(c, as_factor=True)) for c in (*inner, *outer)]
+    codes = [c.codes for c in columns if isinstance(c, FactorColumn)]
+    within = list(zip(*codes[: len(inner)], strict=True))
+    parent: dict[tuple[int, ...], tuple[int, ...]] = {}
+    return all(
+        parent.setdefault(child, above) == above
+        for child, above in zip(within, zip(*codes[len(inner) :], strict=True), strict=True)
+    )
+
+
+def python_call(model: Model, table: Table) -> str:
+    """Return the statsmodels call that fits the model, or why there is none."""
+    if model.criterion == "OLS":
+
+        def name(node: Name) -> str:
+            shown = _python_name(node.name)
+            return f"C({shown})" if node.as_factor else shown
+
+        fit_line = f"smf.ols({python_formula(model, name)!r}, data).fit()"
+        return "\n".join([*_preparation(table), fit_line])
+    try:
+        spelling = mixedlm_spelling(model, table, aliased=False)
+    except NotExpressible as reason:
+        return f"# not expressible: {reason}"
+    lines = _preparation(table)
+    lines += [
+        f"data[{column!r}] = {_data(pasted)}" for column, pasted in spelling.data_columns.items()
+    ]
+    groups = _data(spelling.group) if spelling.group else "np.ones(len(data))"
+    arguments = [repr(spelling.formula), "data", f"groups={groups}"]
+    if spelling.re_formula not in (None, "1") or spelling.vc_formula:
+        arguments += [f"re_formula={spelling.re_formula!r}"] if spelling.re_formula else []
+    if spelling.vc_formula:
+        arguments.append(f"vc_formula={spelling.vc_formula!r}")
+    fit = [f"reml={model.criterion == 'REML'}"]
+    if spelling.diagonal:
+        lines.append("# free= keeps the random effects uncorrelated (not honoured by powell, nm)")
+        free = ["np.ones(model.k_fe)", "np.eye(model.k_re)"]
+        free += ["vcomp=np.ones(model.k_vc)"] if spelling.vc_formula else []
+        fit.append(f"free=MixedLMParams.from_components({', '.join(free)})")
+    lines += [f"model = smf.mixedlm({', '.join(arguments)})", f"model.fit({', '.join(fit)})"]
+    return "\n".join(lines)
+
+
+def in_words(model: Model) -> str:
+    """Say what the model is, in a sentence."""
+    outcome = render_name(model.formula.outcome)
+    fixed = [":".join(render_name(a) for a in t) for t in model.fixed.terms]
+    text = f"{outcome} on {', '.join(fixed)}" if fixed else f"the mean of {outcome}"
+    if not model.fixed.intercept:
+        text += " without an intercept"
+    pieces = []
+    for term in model.random:
+        effects = ["an intercept"] if term.effects.intercept else []
+        effects += [
+            "a slope for " + ":".join(render_name(a) for a in t) for t in term.effects.terms
+        ]
+        joined = " and ".join(effects) + (", correlated," if len(effects) > 1 else "")
+        pieces.append(f"{joined} that varies by {' within '.join(reversed(term.group))}")
+    method = {
+        "REML": "restricted maximum likelihood",
+        "ML": "maximum likelihood",
+        "OLS": "ordinary least squares",
+    }[model.criterion]
+    return f"{text}{'; ' if pieces else ''}{'; '.join(pieces)}; by {method}"

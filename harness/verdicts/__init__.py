@@ -1,1 +1,0 @@
-"""Do two fits agree, and where they do not, what is the cause."""

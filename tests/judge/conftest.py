@@ -1,0 +1,36 @@
+"""Fits of the ladder's rungs, each made once for this folder."""
+
+from functools import cache
+
+import pytest
+
+from harness.data.rungs import full_ladder
+from tests.judge.planted import fits, judge
+
+
+@pytest.fixture(scope="session")
+def rungs():
+    return {rung.case.id: rung for rung in full_ladder()}
+
+
+@pytest.fixture(scope="session")
+def fitted(r, rungs):
+    """Return a function from a rung's id to the rung and its four fits."""
+
+    @cache
+    def of(rung):
+        return rungs[rung], tuple(fits(rungs[rung], r))
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def judged(fitted):
+    """Return a function from a rung's id to its record."""
+    return cache(lambda rung: judge(*fitted(rung)))
+
+
+@pytest.fixture(scope="session")
+def slope(fitted):
+    """Sleepstudy with correlated slopes: an interior optimum that both engines find."""
+    return fitted("sleepstudy/slope/REML")

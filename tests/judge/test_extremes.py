@@ -1,0 +1,82 @@
+"""What extreme data lead to: vanished or runaway covariances, p values below every number."""
+
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from harness.conformance.judged_pair import judge
+from harness.conformance.properties import PROPERTIES
+from harness.conformance.transformations import predictor_rescaled
+from harness.data.recipes.shapes import Recipe, build
+from harness.engines.referee_engine import RefereeEngine
+from harness.engines.statsmodels import StatsmodelsEngine
+from harness.judge.examination import point_of
+from harness.judge.side_by_side import _log_ratio
+from harness.referee.deviance import Likelihood
+
+
+@pytest.fixture(scope="module")
+def case():
+    """A random slope of a predictor in millionths, without an intercept."""
+    recipe = Recipe(
+        shape="slope-only",
+        sizes=(50, 6),
+        ratios=(0.1,),
+        x="mixed",
+        effect=0.5,
+        x_power=6,
+        level_order="reversed",
+        seed=3464524148,
+    )
+    return build(recipe).case
+
+
+def test_statsmodels_infinite_covariance_is_its_zero_one(case):
+    """statsmodels#10239 without a group-constant effect: estimates are those within groups."""
+    fit = StatsmodelsEngine().fit(case, "default")
+    assert fit.random[0].covariance == ((0.0,),)
+    assert all(c.estimate != 0.0 for c in fit.coefficients)
+    verdict = judge(case, fit, RefereeEngine().fit(case, "default")).verdict
+    assert (verdict.verdict, verdict.engines) == ("WRONG_OPTIMUM", ("statsmodels",))
+    assert verdict.causes[0] == "sm-zero-fe"
+
+
+def test_a_runaway_variance_is_held_against_the_likelihood_that_is_stated_for_it(case):
+    far = predictor_rescaled(case).case
+    right = RefereeEngine().fit(far, "default")
+    (term,) = right.random
+    runaway = replace(term, covariance=((1.0,),), factor=None)
+    fit = replace(right, random=(runaway,), loglik=right.loglik - 20.0, converged=True)
+    assert point_of(Likelihood(far.design, reml=True), fit) is None
+    audit = judge(far, fit, right).seen.left_audit
+    assert audit.certificate == "stopped short"
+    assert audit.gap == pytest.approx(40.0, abs=1e-6)
+    assert audit.converged_true is False
+    # One that states no lower log-likelihood is not known to have stopped short.
+    claims = replace(fit, loglik=right.loglik)
+    assert judge(far, claims, right).seen.left_audit.certificate == "outside the parameter space"
+
+
+def test_a_slope_in_thousands_of_millions_is_checked_to_the_end():
+    """Fits from which rounding leaves no information on a fixed effect have no standard errors."""
+    recipe = Recipe(
+        shape="slope",
+        criterion="ML",
+        sizes=(3, 3, 3, 3),
+        ratios=(0.1, 0.1),
+        x="within",
+        effect=0.0,
+        x_power=6,
+        seed=2926562089,
+    )
+    outcome = PROPERTIES["metamorphic.x-affine"].check(StatsmodelsEngine(), build(recipe).case)
+    assert outcome.status == "fails"
+    assert "stopped-short" in outcome.causes
+
+
+def test_p_values_that_underflow_are_equal():
+    assert _log_ratio(0.0, 3e-310) == 0.0
+    assert _log_ratio(0.0, 1e-200) > 0.1
+    assert math.isnan(_log_ratio(math.nan, 0.0))
+    assert math.isnan(_log_ratio(-1.0, 0.5))

@@ -1,0 +1,451 @@
+"""Every cause that an engine can be made to show, reproduced on the smallest data that show it.
+
+The faults are the engines' own: real fits, no planted numbers, but for how statsmodels is called
+where the fault is the user's call.
+"""
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+
+from harness.data.datasets import load_dataset
+from harness.data.recipes.shapes import Recipe, build
+from harness.engines.engine import Fit, RandomTerm
+from harness.engines.lme4 import Lme4Engine
+from harness.engines.referee_engine import RefereeEngine
+from harness.engines.statsmodels import StatsmodelsEngine
+from harness.judge.causes.df_causes import lmertest_steps
+from harness.judge.causes.predicates import effects_rounded
+from harness.judge.causes.rounding import normal_equations
+from harness.judge.causes.view import Seen
+from harness.judge.decision import decide
+from harness.judge.definitions import definitions
+from harness.judge.examination import examine
+from harness.judge.side_by_side import compare
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
+
+pytestmark = pytest.mark.r
+
+
+def case_of(frame, formula, criterion="REML"):
+    model = parse_model(formula, criterion)
+    return Case("fact", model, bind(model, frame))
+
+
+def fixture_case(name, formula, criterion="REML"):
+    return case_of(load_dataset(name).frame, formula, criterion)
+
+
+def six_groups_of_five(seed):
+    """Thirty rows whose outcome has one decimal; what a seed shows was found by trying them."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(6), 5)
+    x = rng.integers(0, 10, 30).astype(float)
+    intercepts = rng.normal(size=6)[group] * rng.choice([0.1, 0.5, 1])
+    slopes = rng.normal(size=6)[group] * x * rng.choice([0.02, 0.1, 0.3])
+    y = np.round(intercepts + slopes + rng.normal(size=30), 1)
+    return pd.DataFrame({"y": y, "x": x, "g": [f"g{k}" for k in group]})
+
+
+def seen_of(case, left, right):
+    assert isinstance(left, Fit)
+    assert isinstance(right, Fit)
+    found = examine(case, [left, right])
+    a, b = found.audits
+    rows = ()
+    if len(left.random) == len(right.random):
+        rows = compare(case.design, left, a, right, b, singular=found.singular)
+    return Seen(case, left, right, a, b, rows)
+
+
+def judged(case, left, right):
+    seen = seen_of(case, left, right)
+    return decide(seen), seen
+
+
+def test_statsmodels_stops_where_its_gradient_has_the_wrong_sign(r):
+    case = case_of(six_groups_of_five(7), "y ~ x + (x | g)")
+    left = StatsmodelsEngine().fit(case, "default")
+    verdict, seen = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "WRONG_OPTIMUM"
+    assert verdict.engines == ("statsmodels",)
+    assert verdict.causes[:2] == ("sm-score-sign", "stopped-short")
+    # It says converged=True at a point whose deviance is 0.1 above the best.
+    assert left.converged is True
+    assert seen.left_audit.converged_true is False
+    assert seen.left_audit.gap > 0.05
+
+
+def test_lme4_is_caught_in_the_column_trap(r):
+    case = case_of(six_groups_of_five(44), "y ~ x + (x | g)")
+    verdict, seen = judged(
+        case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    assert verdict.verdict == "WRONG_OPTIMUM"
+    assert verdict.engines == ("lme4",)
+    assert "lme4-column-trap" in verdict.causes
+    assert seen.right_audit.dual < -0.01
+    assert seen.right_audit.gap > 1.0
+    assert Lme4Engine(r).fit(case, "tight").loglik == pytest.approx(seen.left.loglik, abs=1e-6)
+
+
+def test_lme4_calls_a_singular_fit_not_singular(r):
+    case = case_of(six_groups_of_five(12), "y ~ x + (x | g)")
+    right = Lme4Engine(r).fit(case, "default")
+    verdict, seen = judged(case, RefereeEngine().fit(case, "default"), right)
+    assert right.singular is False
+    assert seen.right_audit.certificate == "boundary optimum"
+    assert seen.right_audit.singular_true is False
+    assert "singular-not-flagged" in verdict.causes
+
+
+def test_the_default_tolerances_of_lme4_cost_digits_that_tight_ones_bring_back(r):
+    case = case_of(six_groups_of_five(37), "y ~ x + (x | g)")
+    referee = RefereeEngine().fit(case, "default")
+    verdict, seen = judged(case, referee, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "TOLERANCE"
+    assert verdict.causes[0] == "flat-optimum"
+    assert 1e-6 < seen.right_audit.gap < 2e-4
+    tight, _ = judged(case, RefereeEngine().fit(case, "tight"), Lme4Engine(r).fit(case, "tight"))
+    assert tight.verdict == "AGREE"
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + g + (1 | g)", "y ~ w + (1 | h)"])
+def test_a_variance_between_groups_that_have_fixed_effects_is_not_determined(r, formula):
+    """As many fixed effects as groups leave nothing for a variance between them."""
+    frame = six_groups_of_five(7)
+    frame["h"] = np.where(frame.g < "g3", "a", "b")
+    frame["w"] = np.where(frame.h == "a", 1.0, 2.0)
+    case = case_of(frame, formula)
+    left = StatsmodelsEngine().fit(case, "default")
+    verdict, seen = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "TOLERANCE"
+    assert verdict.causes == ("undetermined-variance",)
+    apart = np.array(seen.left_audit.theta) - np.array(seen.right_audit.theta)
+    assert abs(apart).max() > 0.1
+
+
+def test_statsmodels_ignores_free_with_powell(r):
+    case = fixture_case("sleepstudy", "Reaction ~ Days + (Days || Subject)")
+    left = StatsmodelsEngine("powell").fit(case, "default")
+    verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "DIFFERENT_MODEL"
+    assert verdict.engines == ("statsmodels",)
+    assert verdict.causes == ("sm-free-ignored",)
+
+
+def test_a_second_fit_of_one_statsmodels_model_changes_the_first_log_likelihood(r):
+    case = fixture_case("sleepstudy", "Reaction ~ Days + (1 | Subject)")
+    model = smf.mixedlm("Reaction ~ Days", load_dataset("sleepstudy").frame, groups="Subject")
+    reml = model.fit(reml=True)
+    model.fit(reml=False)
+    alone = StatsmodelsEngine().fit(case, "default")
+    # llf is computed when it is first asked for, from a model that now says ML.
+    assert abs(float(reml.llf) - alone.loglik) > 1.0
+    left = msgspec.structs.replace(alone, loglik=float(reml.llf))
+    verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "DEFINITION"
+    assert verdict.engines == ("statsmodels",)
+    assert verdict.causes == ("sm-mutated-model",)
+
+
+def test_crossed_factors_written_as_nested_are_recognised(r):
+    case = fixture_case("Penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)")
+    result = smf.mixedlm(
+        "diameter ~ 1",
+        load_dataset("Penicillin").frame,
+        groups="plate",
+        re_formula="1",
+        vc_formula={"sample": "0 + C(sample)"},
+    ).fit()
+    left = as_if_it_were(case, result, [float(result.cov_re.iloc[0, 0]), float(result.vcomp[0])])
+    verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "DIFFERENT_MODEL"
+    assert verdict.causes == ("crossed-as-nested",)
+    assert verdict.engines == ("statsmodels",)
+
+
+def test_a_random_intercept_dropped_for_want_of_re_formula_is_recognised(r):
+    case = fixture_case("Pastes", "strength ~ 1 + (1 | batch/cask)")
+    result = smf.mixedlm(
+        "strength ~ 1",
+        load_dataset("Pastes").frame,
+        groups="batch",
+        vc_formula={"cask": "0 + C(cask)"},
+    ).fit()
+    left = as_if_it_were(case, result, [float(result.vcomp[0])], terms=[1])
+    verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "DIFFERENT_MODEL"
+    assert verdict.causes == ("dropped-term",)
+    assert verdict.engines == ("statsmodels",)
+
+
+def as_if_it_were(case, result, variances, terms=None):
+    """What a user would report of a MixedLM result as a fit of ``case``."""
+    fit = StatsmodelsEngine().fit(case, "default")
+    assert isinstance(fit, Fit)
+    kept = [fit.random[i] for i in (terms or range(len(fit.random)))]
+    random = tuple(
+        RandomTerm(t.group, t.names, ((v,),), t.levels, None)
+        for t, v in zip(kept, variances, strict=True)
+    )
+    return msgspec.structs.replace(
+        fit,
+        random=random,
+        residual_variance=float(result.scale),
+        loglik=float(result.llf),
+        fitted=(),
+        residuals=(),
+        variance_se=(),
+    )
+
+
+def test_lmertests_df_depend_on_the_units_of_the_outcome(r):
+    frame = load_dataset("sleepstudy").frame.assign(y=lambda d: d["Reaction"] * 1e-7)
+    case = case_of(frame, "y ~ Days + (Days | Subject)")
+    right = Lme4Engine(r).fit(case, "tight")
+    verdict, seen = judged(case, RefereeEngine().fit(case, "tight"), right)
+    assert "lmertest-units" in verdict.causes
+    assert verdict.engines == ("lme4",)
+    # 17 in milliseconds; FACTS: 6.37 at 1e-7. The referee's do not move.
+    assert seen.left_audit.coefficients[1].df == pytest.approx(17.0, abs=1e-4)
+    assert right.coefficients[1].df < 10.0
+
+
+def test_lmertests_steps_are_too_large_with_years_for_a_predictor(r):
+    frame = six_groups_of_five(51).assign(x=lambda d: d["x"] + 2000)
+    case = case_of(frame, "y ~ x + (x | g)")
+    verdict, seen = judged(
+        case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    assert verdict.verdict == "DEFINITION"
+    assert verdict.causes[0] == "lmertest-steps"
+    printed, right = seen.right.coefficients[1].df, seen.right_audit.coefficients[1].df
+    assert printed / right > 1.5
+    centred = case_of(frame.assign(x=frame.x - 2004), "y ~ x + (x | g)")
+    again, _ = judged(
+        centred, RefereeEngine().fit(centred, "default"), Lme4Engine(r).fit(centred, "default")
+    )
+    assert "lmertest-steps" not in again.causes
+
+
+def test_df_that_no_steps_give_are_not_laid_to_lmertests_steps(r):
+    recipe = Recipe(
+        shape="crossed",
+        sizes=(4, 4, 4, 4, 4, 4),
+        ratios=(0.3,),
+        parts=4,
+        other_ratio=0.0,
+        x="between",
+        effect=0.0,
+        digits=1,
+        x_offset=2000,
+        y_power=6,
+        seed=2722968219,
+    )
+    case = build(recipe).case
+    verdict, seen = judged(
+        case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    # Off by a factor of billions; the steps on the referee's deviance give other billions.
+    assert max(c.df for c in seen.right.coefficients) > 1e6
+    assert lmertest_steps(seen) is None
+    assert verdict.verdict == "TOLERANCE"
+    assert verdict.causes[:2] == ("singular-df", "true-boundary")
+
+
+def test_statsmodels_takes_a_nearly_zero_direction_of_its_covariance_for_infinite(r):
+    case = case_of(six_groups_of_five(4), "y ~ x + (x | g)")
+    best = RefereeEngine().fit(case, "default")
+    psi = np.array(best.random[0].covariance) / best.residual_variance
+    start = psi + 1e-13 * np.trace(psi) * np.eye(2)
+    left = StatsmodelsEngine("bfgs", start=(start,)).fit(case, "default")
+    verdict, seen = judged(case, left, Lme4Engine(r).fit(case, "default"))
+    assert verdict.verdict == "WRONG_OPTIMUM"
+    assert verdict.engines == ("statsmodels",)
+    assert verdict.causes[0] == "sm-zero-fe"
+    # The variances are right, and the other one is far from zero.
+    assert seen.left_audit.certificate == "boundary optimum"
+    assert left.random[0].covariance[0][0] > 1e-3 * left.residual_variance
+    assert seen.left_audit.gls_distance > 0.01
+    # Where no direction is below the limit of 1e-10, the fixed effects are those of GLS.
+    lifted = psi + 1e-6 * np.trace(psi) * np.eye(2)
+    above = StatsmodelsEngine("bfgs", start=(lifted,)).fit(case, "default")
+    assert seen_of(case, above, seen.right).left_audit.gls_distance < 1e-6
+
+
+def test_a_variance_of_zero_at_the_optimum_is_a_true_boundary(r):
+    case = fixture_case("Dyestuff2", "Yield ~ 1 + (1 | Batch)")
+    verdict, _ = judged(
+        case, StatsmodelsEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    assert verdict.verdict == "AGREE"
+    assert verdict.causes == ("true-boundary",)
+
+
+def far_from_zero():
+    """Four groups of 37; x is 0.1, give or take a ten-millionth."""
+    rng = np.random.default_rng(11)
+    g = np.repeat(np.arange(4), 37)
+    k = np.tile(np.repeat(np.arange(3), [13, 12, 12]), 4)
+    x = 0.1 + 1e-7 * np.repeat(rng.normal(size=4).round(2), 37)
+    y = 0.5 * rng.normal(size=4)[g] + rng.normal(size=148)
+    return pd.DataFrame({"y": y, "x": x, "g": g.astype(str), "k": k.astype(str)})
+
+
+def test_lme4_loses_digits_of_the_log_likelihood_with_a_predictor_far_from_zero(r):
+    frame = far_from_zero()
+    case = case_of(frame, "y ~ x + (1 | g/k)")
+    left, right = RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    seen = seen_of(case, left, right)
+    evidence = normal_equations(seen)
+    assert evidence is not None, seen.right_audit
+    assert seen.left_audit.loglik_error == pytest.approx(0.0, abs=1e-8)
+    centred = case_of(frame.assign(x=1e7 * (frame.x - 0.1)), "y ~ x + (1 | g/k)")
+    again = seen_of(
+        centred, RefereeEngine().fit(centred, "default"), Lme4Engine(r).fit(centred, "default")
+    )
+    assert normal_equations(again) is None
+    assert abs(again.right_audit.loglik_error) < 1e-8
+
+
+def test_statsmodels_raises_where_its_optimizer_steps_onto_a_zero_variance(r):
+    sizes = (8, 1, 2, 4, 9, 20, 4, 8, 16, 5)
+    recipe = Recipe(
+        shape="slope-only",
+        criterion="ML",
+        sizes=sizes,
+        ratios=(0.0,),
+        effect=0.5,
+        digits=6,
+        y_offset=10,
+        seed=791729696,
+    )
+    case = build(recipe).case
+    verdict = failed(case, r)
+    assert (verdict.verdict, verdict.engines) == ("FAILED", ("statsmodels",))
+    assert verdict.causes == ("sm-singular-covariance",)
+    assert "eigenvalue of cov_re is 0" in verdict.evidence[0]
+
+
+def test_lme4_fails_at_its_start_with_a_predictor_in_the_millions(r):
+    recipe = Recipe(
+        shape="independent",
+        sizes=(14, 14, 14, 14),
+        ratios=(1.0, 100.0),
+        effect=0.5,
+        digits=6,
+        x_offset=10,
+        x_power=6,
+        seed=2847062264,
+    )
+    verdict = failed(build(recipe).case, r)
+    assert verdict.verdict == "FAILED"
+    assert "lme4" in verdict.engines
+    assert verdict.causes == ("beyond-precision",)
+    scaled = build(msgspec.structs.replace(recipe, x_power=0)).case
+    assert isinstance(Lme4Engine(r).fit(scaled, "default"), Fit)
+
+
+def test_random_effects_that_an_inverse_of_the_covariance_has_rounded_are_named(r):
+    """Planted: with a covariance of condition 1e16, an error of 1e-4 is what rounding may do."""
+    recipe = Recipe(
+        shape="interaction-slope",
+        criterion="ML",
+        sizes=(5, 5, 5, 5),
+        ratios=(100.0, 0.1),
+        correlation=-1.0,
+        levels=3,
+        between_factor=True,
+        effect=-3.0,
+        digits=0,
+        x_offset=2000,
+        unused=3,
+        order="interleaved",
+        seed=2988387051,
+    )
+    case = build(recipe).case
+    left, right = StatsmodelsEngine().fit(case, "tight"), Lme4Engine(r).fit(case, "tight")
+    # What statsmodels predicts here is right at its own variances, however close to singular.
+    assert effects_rounded(seen_of(case, left, right)) is None
+    (term,) = left.random
+    assert np.linalg.cond(np.array(term.covariance)) > 1e13
+    rounded = np.array(term.effects)
+    rounded[0] *= 1.0 + 1e-4
+    term = msgspec.structs.replace(term, effects=tuple(map(tuple, rounded.tolist())))
+    off = msgspec.structs.replace(left, random=(term,))
+    evidence = effects_rounded(seen_of(case, off, right))
+    assert evidence is not None
+    assert evidence.startswith("statsmodels: random effects are off by")
+
+
+def failed(case, r):
+    left = StatsmodelsEngine().fit(case, "default")
+    right = Lme4Engine(r).fit(case, "default")
+    return decide(Seen(case, left, right, None, None, ()))
+
+
+def definitions_of(case, r):
+    left, right = StatsmodelsEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    seen = seen_of(case, left, right)
+    return {d.cause: d for d in definitions(left, seen.left_audit, right)}
+
+
+def test_unbalanced_data_show_the_joint_hessian_in_statsmodels_standard_errors(r):
+    # Litters of 2 to 18 pups.
+    found = definitions_of(fixture_case("RatPupWeight", "weight ~ Lsize + (1 | Litter)"), r)
+    joint = found["se-joint-hessian"]
+    assert abs(joint.left / joint.like_for_like - 1.0) > 1e-4
+    # lme4 prints the like-for-like one.
+    assert joint.right == pytest.approx(joint.like_for_like, rel=1e-3)
+
+
+def test_balanced_data_do_not(r):
+    found = definitions_of(fixture_case("sleepstudy", "Reaction ~ Days + (1 | Subject)"), r)
+    assert "se-joint-hessian" not in found
+
+
+def test_normal_p_values_and_the_variance_column_are_told_apart_from_disagreements(r):
+    found = definitions_of(fixture_case("sleepstudy", "Reaction ~ Days + (Days | Subject)"), r)
+    z = found["z-for-t"]
+    assert z.left < 1e-4 * z.right
+    assert z.like_for_like == pytest.approx(z.right, rel=1e-2)
+    column = found["variance-se-column"]
+    assert column.left < 0.1 * column.like_for_like
+    assert column.right is None
+
+
+def test_the_variance_column_scales_with_the_wrong_power_of_the_units():
+    frame = load_dataset("sleepstudy").frame
+    one, ten = (
+        StatsmodelsEngine().fit(
+            case_of(frame.assign(y=frame["Reaction"] * k), "y ~ Days + (1 | Subject)"), "default"
+        )
+        for k in (1.0, 10.0)
+    )
+    ratio = (
+        dict(ten.variance_se)["Subject: Intercept"] / dict(one.variance_se)["Subject: Intercept"]
+    )
+    # A standard error of a variance has squared units: 100. MixedLM's grows by 10.
+    assert ratio == pytest.approx(10.0, rel=1e-2)
+
+
+def test_the_boundary_warning_of_statsmodels_is_absolute(r):
+    found = definitions_of(fixture_case("Sitka", "size ~ Time + (Time | tree)"), r)
+    assert found["absolute-boundary-warning"].left < 0.01
+
+
+def test_distances_from_the_best_point_are_in_its_standard_errors(r):
+    case = fixture_case("Sitka", "size ~ Time + (Time | tree)")
+    _, seen = judged(
+        case, StatsmodelsEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
+    )
+    near, far = dict(seen.left_audit.distances), dict(seen.right_audit.distances)
+    assert set(near) == {"Intercept", "Time", "tree: Intercept", "tree: Time"}
+    assert max(near.values()) < 1e-4
+    # lme4 stops 14 units of log-likelihood short; balanced data, so the fixed effects are right.
+    assert far["tree: Intercept"] > 2.0
+    assert far["Time"] < 1e-9

@@ -1,0 +1,58 @@
+"""A browser for the tests that look at the report, and sample runs for all of them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Test modules are imported by path (--import-mode=importlib), so a module beside them is not found
+# by itself.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import sample
+
+from harness.page.html.parity_report import write_report
+
+BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Launch a headless browser of the system."""
+    from playwright import sync_api as playwright
+
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    assert path is not None, "no chromium or google-chrome; ./setup.sh --test installs one"
+    with playwright.sync_playwright() as session:
+        running = session.chromium.launch(executable_path=path, args=list(QUIET))
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run that holds every kind of case."""
+    path = tmp_path_factory.mktemp("report") / "parity.html"
+    write_report(sample.run(sample.everything()), path, known=sample.KNOWN)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with one case of each verdict: what every element looks like, quick to examine."""
+    path = tmp_path_factory.mktemp("report") / "small.html"
+    write_report(sample.run(sample.one_of_each()), path, known=sample.KNOWN)
+    return path

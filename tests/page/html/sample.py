@@ -1,0 +1,655 @@
+"""Runs made up for the report's tests: every verdict class, and every way a record can be odd."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from harness.engines.engine import Coefficient, Failure, Fit, Message, RandomTerm, Setting
+from harness.judge.audit import Audit
+from harness.judge.certified_score import CertifiedQuantity, CertifiedScore
+from harness.judge.comparison import Comparison
+from harness.judge.lre import lre
+from harness.judge.records import (
+    FORMAT,
+    CaseRecord,
+    Column,
+    DataSummary,
+    Footer,
+    Header,
+    Printed,
+    Run,
+)
+from harness.judge.verdict import Definition, Verdict, VerdictClass
+
+LEFT, RIGHT = "statsmodels", "lme4"
+NASTY = "<script>alert('x')</script> & \"Größe\" Δ 温度"
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """What the real explanations look like to the report."""
+
+    title: str
+    definition: str
+    evidence: str = ""
+    upstream: tuple[str, ...] = ()
+    remedy: str = ""
+    kind: str = "defect"
+
+
+KNOWN = {
+    "z-for-t": Explained(
+        "A z test printed where lmerTest prints a t test",
+        "statsmodels compares estimate / SE with the normal distribution; lmerTest uses a t "
+        "distribution with Satterthwaite's degrees of freedom.",
+        "The statistics agree to 9 digits; the p values are those of the two distributions.",
+        ("statsmodels#2620",),
+        "Read the like-for-like p value.",
+        kind="definition",
+    ),
+    "se-joint-hessian": Explained(
+        "Standard errors from the joint Hessian",
+        "statsmodels inverts the Hessian in fixed effects and variances together; lme4 takes "
+        "(X'V⁻¹X)⁻¹ at the estimated variances. They are equal on balanced data.",
+        "The fixed-effects block of statsmodels' own Hessian gives lme4's SE.",
+        kind="definition",
+    ),
+    "variance-se-column": Explained(
+        "No standard errors of variances",
+        "The column scales with the wrong power of the units of y.",
+        kind="definition",
+    ),
+    "sm-score-sign": Explained(
+        "A gradient with the wrong sign",
+        "score_sqrt packs through a positive Cholesky factor, which turns the sign of a column "
+        "whose diagonal is negative; the optimizer then stops where it should not.",
+        "At the reported point the certificate finds a direction of descent.",
+        ("statsmodels#10239",),
+        'fit(method="lbfgs") or gtol=1e-9.',
+    ),
+    "lme4-column-trap": Explained(
+        "A false boundary made by theta >= 0",
+        "With theta_11 = 0 and theta_21 != 0 the bound makes a stationary point, not an optimum.",
+        remedy="Restart from a perturbed theta.",
+    ),
+    "true-boundary": Explained(
+        "The optimum is on the boundary",
+        "The data hold no evidence for this much variance.",
+        kind="data",
+    ),
+}
+
+
+def header(**changes: Any) -> Header:
+    """Return a header; keyword arguments replace its fields."""
+    fields: dict[str, Any] = {
+        "format": FORMAT,
+        "program": "lmm-parity 0.1.0",
+        "created": "2026-11-22T15:04:11Z",
+        "title": "Python and R on the tutorial's ladder",
+        "engines": (LEFT, RIGHT),
+        "reference": RIGHT,
+        "settings": ("default", "tight"),
+        "planned": 0,
+        "versions": {
+            "python": "3.11.7",
+            "numpy": "2.4.6",
+            "statsmodels": "0.15.0",
+            "R": "4.2.2",
+            "lme4": "1.1-31",
+            "lmerTest": "3.1-3",
+        },
+        "platform": {"system": "Linux 6.1", "machine": "x86_64", "locale": "C.UTF-8"},
+        "blas": {"numpy": "openblas 0.3.30 (Haswell, 1 thread)", "R": "libblas 3.11.0"},
+        "environment": {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"},
+        "seed": 20261122,
+        "options": {"ladder": "tutorial", "settings": "default, tight"},
+        "command": "lmm-parity report --ladder tutorial --seed 20261122",
+        **changes,
+    }
+    return Header(**fields)
+
+
+def run(cases: list[CaseRecord], *, finished: bool = True, **changes: Any) -> Run:
+    """Return a run of these cases."""
+    counts: dict[str, int] = {}
+    for case in cases:
+        kind = case.verdicts[0].verdict
+        counts[kind] = counts.get(kind, 0) + 1
+    footer = Footer(
+        cases=len(cases),
+        properties=0,
+        verdicts=counts,
+        finished="2026-11-22T15:05:02Z",
+        seconds=51.3,
+    )
+    return Run(
+        header=header(**{"planned": len(cases), **changes}),
+        cases=tuple(cases),
+        properties=(),
+        footer=footer if finished else None,
+    )
+
+
+def grouped_data(
+    seed: int, groups: int, per_group: int, *, with_x: bool = True, slope: float = 0.5
+) -> tuple[DataSummary, np.ndarray, np.ndarray]:
+    """Return data of a random-intercept model with fitted values and residuals."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(groups), per_group)
+    x = np.tile(np.arange(per_group, dtype=float), groups)
+    fitted = 5.0 + slope * x * with_x + rng.normal(0, 2, groups)[group]
+    residuals = rng.normal(0, 1, group.size)
+    summary = DataSummary(
+        name=f"sample{seed}",
+        origin="made up by tests/page/html/sample.py",
+        checksum=f"{seed:032x}",
+        rows=group.size + 2,
+        rows_used=group.size,
+        columns=(
+            Column(name="y", kind="numeric", missing=2),
+            Column(name="x", kind="numeric"),
+            Column(name="g", kind="factor", levels=tuple(f"s{k}" for k in range(groups))),
+        ),
+        groups={"g": groups},
+        x_name="x" if with_x else "",
+        y_name="y",
+        group_name="g",
+        group_levels=tuple(f"s{k}" for k in range(groups)),
+        x=tuple(x.tolist()) if with_x else (),
+        y=tuple((fitted + residuals).tolist()),
+        group=tuple(int(k) for k in group),
+    )
+    return summary, fitted, residuals
+
+
+def case(
+    name: str,
+    verdict: VerdictClass = "AGREE",
+    *,
+    seed: int = 1,
+    groups: int = 3,
+    per_group: int = 20,
+    with_x: bool = True,
+    apart: float = 1e-9,
+    blamed: tuple[str, ...] = (),
+    causes: tuple[str, ...] = (),
+    sentence: str = "Both engines found the same optimum.",
+    names: tuple[str, ...] = ("(Intercept)", "x"),
+    **changes: Any,
+) -> CaseRecord:
+    """Return a case whose engines differ by about ``apart``, relative."""
+    data, fitted, residuals = grouped_data(seed, groups, per_group, with_x=with_x)
+    rng = np.random.default_rng(seed + 1000)
+    estimates = {n: float(v) for n, v in zip(names, rng.normal(3, 4, len(names)), strict=True)}
+    effects = rng.normal(0, 2, (groups, 1))
+    fits: list[Fit | Failure] = []
+    audits: list[Audit] = []
+    comparisons: list[Comparison] = []
+    for setting in ("default", "tight"):
+        gap = apart if setting == "default" else apart * 1e-4
+        rows = {
+            engine: [
+                Coefficient(
+                    name=n,
+                    estimate=v * (1 + shift),
+                    se=abs(v) * 0.2 * (1 + shift),
+                    df=17.0 * (1 + 3 * shift),
+                    statistic=5.0,
+                    p=min(1.0, 3.26e-6 * (1 + 9 * shift)),
+                )
+                for n, v in estimates.items()
+            ]
+            for engine, shift in ((LEFT, gap), (RIGHT, 0.0))
+        }
+        for engine, shift in ((LEFT, gap), (RIGHT, 0.0)):
+            fits.append(
+                fit(
+                    engine,
+                    setting,
+                    rows[engine],
+                    data,
+                    fitted * (1 + shift),
+                    residuals,
+                    effects,
+                    shift,
+                )
+            )
+            audits.append(
+                Audit(
+                    engine=engine,
+                    setting=setting,
+                    certificate="stopped short" if engine in blamed else "interior optimum",
+                    loglik=-871.8141 - (shift if engine in blamed else 0),
+                    loglik_error=1e-11,
+                    gap=shift if engine in blamed else 0.0,
+                    gradient=shift,
+                    dual=None,
+                    ranks=(1,),
+                    gls_distance=1e-9,
+                    coefficients=tuple(rows[engine]),
+                    converged_true=engine not in blamed,
+                    singular_true=True,
+                )
+            )
+        comparisons += compare(setting, rows, gap)
+    fields: dict[str, Any] = {
+        "id": name,
+        "title": name.split("/", maxsplit=1)[0],
+        "group": "Beyond the tutorial",
+        "formula": "y ~ x + (1 | g)" if with_x else "y ~ 1 + (1 | g)",
+        "criterion": "ML" if name.endswith("ML") and not name.endswith("REML") else "REML",
+        "words": "A line in x whose intercept varies between groups g.",
+        "spelling": {
+            LEFT: 'MixedLM.from_formula("y ~ x", data, groups="g", re_formula="1")',
+            RIGHT: "lmer(y ~ x + (1 | g), data, REML = TRUE)",
+        },
+        "focus": names[-1],
+        "data": data,
+        "fits": tuple(fits),
+        "audits": tuple(audits),
+        "comparisons": tuple(comparisons),
+        "definitions": (
+            *(
+                Definition(
+                    cause="z-for-t", item=n, left=1e-11, right=3.26e-6, like_for_like=3.26e-6
+                )
+                for n in names
+            ),
+            Definition(cause="variance-se-column", item="g: (Intercept)", left=0.3, right=None),
+        ),
+        "verdicts": (
+            Verdict(
+                setting="default",
+                verdict=verdict,
+                engines=blamed,
+                causes=causes,
+                sentence=sentence,
+                evidence=("gap in deviance 0.42", "gradient 3.1e-02") if blamed else (),
+            ),
+            Verdict(setting="tight", verdict="AGREE", sentence="Tightened, both agree."),
+        ),
+        "printed": (),
+        "certified": scores(apart),
+        "best_loglik": -871.8141,
+        "seconds": 0.4,
+        **changes,
+    }
+    return CaseRecord(**fields)
+
+
+def scores(apart: float) -> tuple[CertifiedScore, ...]:
+    """Return digits of both engines: the left one's as far off as the engines are apart."""
+    found = []
+    quantities: tuple[tuple[CertifiedQuantity, str, str], ...] = (
+        ("loglik", "", "-871.81410000000000014"),
+        ("estimate", "x", "10.467285958595959596"),
+        ("se", "x", "1.5457895700000000001"),
+        ("df", "x", "17.000000000000000000"),
+        ("variance", "g: (Intercept)", "4.1000000000000000003"),
+        ("residual_variance", "", "0.86927760000000000002"),
+    )
+    for engine, shift in ((LEFT, apart), (RIGHT, 3e-9)):
+        for setting in ("default", "tight"):
+            for quantity, item, text in quantities:
+                value = float(text) * (1 + (shift if setting == "default" else shift * 1e-4))
+                found.append(
+                    CertifiedScore(
+                        engine=engine,
+                        setting=setting,
+                        quantity=quantity,
+                        item=item,
+                        certified=text,
+                        value=value,
+                        digits=lre(value, float(text)),
+                    )
+                )
+    return tuple(found)
+
+
+def fit(
+    engine: str,
+    setting: Setting,
+    rows: list[Coefficient],
+    data: DataSummary,
+    fitted: np.ndarray,
+    residuals: np.ndarray,
+    effects: np.ndarray,
+    shift: float,
+) -> Fit:
+    """Return a fit with one random intercept."""
+    z = engine == LEFT
+    return Fit(
+        engine=engine,
+        setting=setting,
+        fitter="MixedLM" if z else "lmerTest::lmer",
+        n_obs=fitted.size,
+        coefficients=tuple(
+            msgspec.structs.replace(r, df=math.inf, p=1.3e-11) if z else r for r in rows
+        ),
+        native_names=tuple(r.name for r in rows),
+        random=(
+            RandomTerm(
+                group="g",
+                names=("(Intercept)",),
+                covariance=((4.1 * (1 + shift),),),
+                levels=data.group_levels,
+                effects=tuple((float(v) * (1 + shift),) for v in effects[:, 0]),
+            ),
+        ),
+        residual_variance=0.8692776 * (1 + shift),
+        loglik=-871.8141 - shift,
+        aic=None if z else 1751.6,
+        bic=math.nan if z else 1764.4,
+        fitted=tuple(fitted.tolist()),
+        residuals=tuple(residuals.tolist()),
+        converged=True,
+        singular=None if z else False,
+        settings=("bfgs, lbfgs, cg",) if z else ("nloptwrap", "xtol_abs 1e-6"),
+        messages=(Message("warning", "The MLE may be on the boundary.", "ConvergenceWarning"),)
+        if z and setting == "default"
+        else (),
+        data_checksum=data.checksum,
+        seconds=0.08,
+    )
+
+
+def compare(setting: Setting, rows: dict[str, list[Coefficient]], apart: float) -> list[Comparison]:
+    """Return comparisons of every quantity of the coefficients and of the scalars."""
+    found = [one(setting, "loglik", "", -871.8141 - apart, -871.8141, 1e-4, "absolute")]
+    for left, right in zip(rows[LEFT], rows[RIGHT], strict=True):
+        for quantity, tolerance in (("estimate", 1e-3), ("se", 1e-3), ("df", 1e-2), ("p", 1e-2)):
+            a, b = getattr(left, quantity), getattr(right, quantity)
+            found.append(one(setting, quantity, left.name, a, b, tolerance, "relative"))
+    found.append(
+        one(setting, "variance", "g: (Intercept)", 4.1 * (1 + apart), 4.1, 5e-3, "relative")
+    )
+    found.append(
+        one(setting, "residual_variance", "", 0.8692776 * (1 + apart), 0.8692776, 5e-3, "relative")
+    )
+    return found
+
+
+def one(
+    setting: Setting,
+    quantity: str,
+    item: str,
+    left: float,
+    right: float,
+    tolerance: float,
+    unit: Any,
+) -> Comparison:
+    """Return one comparison with its digits worked out."""
+    difference = abs(left - right) / (1 if unit == "absolute" else abs(right))
+    relative = abs(left - right) / abs(right) if right else math.nan
+    digits = math.inf if left == right else (-math.log10(relative) if relative > 0 else math.nan)
+    return Comparison(
+        setting=setting,
+        quantity=quantity,
+        item=item,
+        left=left,
+        right=right,
+        difference=difference,
+        unit=unit,
+        digits=digits,
+        tolerance=tolerance if setting == "default" else tolerance * 1e-3,
+        within=difference <= tolerance,
+    )
+
+
+TABLE = (
+    ("LM-Global", "2.694785", "0.232842", "2.139165", "0.036643"),
+    ("ANCOVA-Inter", "0.932351", "0.130717", "3.441072", "0.001102"),
+    ("Aggregation", "0.587859", "6.073401", "7.497672", "0.084411"),
+    ("Hierarchical", "0.061318", "0.120808", "3.412469", "0.076190"),
+    ("LMM-Inter", "0.916211", "0.131193", "3.453472", "0.000553"),
+    ("ANCOVA-Full", "0.935869", "0.129084", "1.978708", "0.052959"),
+    ("LMM-Full", "0.911742", "0.127270", "2.757142", "0.005831"),
+)
+
+
+def tutorial_case(row: tuple[str, ...], place: int) -> CaseRecord:
+    """Return a rung of the tutorial with its row of the final table."""
+    name, *numbers = row
+    mixed = name.startswith("LMM")
+    printed = []
+    for quantity, text in zip(("RMSE", "Coef", "Stat", "Pval"), numbers, strict=True):
+        for engine in (LEFT, RIGHT):
+            other = mixed and engine == RIGHT and quantity in ("Stat", "Pval")
+            printed.append(
+                Printed(
+                    source="Linear Mixed Models tutorial, final table",
+                    quantity=f"table.{quantity}",
+                    item="edu",
+                    printed=text,
+                    engine=engine,
+                    value=float(text) * (1.9 if other else 1.0),
+                    matches=not other,
+                )
+            )
+    base = case(
+        f"tutorial/{name}",
+        seed=40 + place,
+        apart=1e-8 if mixed else 0.0,
+        title=name,
+        group="The tutorial's ladder",
+        criterion="REML" if mixed else "OLS",
+        names=("(Intercept)", "edu"),
+        printed=tuple(printed),
+    )
+    if not mixed:
+        return msgspec.structs.replace(
+            base,
+            definitions=(),
+            fits=tuple(
+                msgspec.structs.replace(
+                    f, fitter="OLS" if f.engine == LEFT else "lm", random=(), converged=None
+                )
+                for f in base.fits
+                if isinstance(f, Fit)
+            ),
+            audits=tuple(
+                msgspec.structs.replace(
+                    a, certificate="closed form", ranks=(), converged_true=None, singular_true=None
+                )
+                for a in base.audits
+            ),
+        )
+    # Like for like, the left engine's statistic and p value are what the right engine prints.
+    stat, p = (float(text) * 1.9 for text in numbers[2:])
+    audits = tuple(
+        msgspec.structs.replace(
+            audit,
+            coefficients=tuple(
+                msgspec.structs.replace(c, statistic=stat, p=p) for c in audit.coefficients
+            ),
+        )
+        for audit in base.audits
+    )
+    return msgspec.structs.replace(base, audits=audits)
+
+
+def failing(name: str, verdict: VerdictClass, reason: Any, text: str, **changes: Any) -> CaseRecord:
+    """Return a case that the left engine has no answer for."""
+    whole = case(name, **changes)
+    failures = [
+        Failure(engine=LEFT, setting=s, reason=reason, text=text) for s in ("default", "tight")
+    ]
+    return msgspec.structs.replace(
+        whole,
+        fits=(*failures, *(f for f in whole.fits if f.engine == RIGHT)),
+        audits=tuple(a for a in whole.audits if a.engine == RIGHT),
+        comparisons=(),
+        definitions=(),
+        verdicts=(
+            Verdict(setting="default", verdict=verdict, engines=(LEFT,), sentence=text),
+            Verdict(setting="tight", verdict=verdict, engines=(LEFT,), sentence=text),
+        ),
+    )
+
+
+def odd_case() -> CaseRecord:
+    """Return a case with names that try to break the page and numbers that are none."""
+    base = case(
+        f"odd/{NASTY}",
+        "UNEXPLAINED",
+        seed=77,
+        groups=5,
+        title=NASTY,
+        formula=f"`{NASTY}` ~ "
+        + " + ".join(f"I(predictor_{k}^2)" for k in range(25))
+        + " + (1 | g)",
+        sentence=f"No cause was found for {NASTY}.",
+        names=("(Intercept)", NASTY),
+    )
+    broken = tuple(
+        msgspec.structs.replace(
+            f,
+            coefficients=tuple(
+                msgspec.structs.replace(c, estimate=math.nan, se=math.inf, p=None)
+                for c in f.coefficients
+            ),
+            fitted=(math.nan, *f.fitted[1:]),
+            residuals=(math.nan, *f.residuals[1:]),
+        )
+        if isinstance(f, Fit) and f.engine == LEFT
+        else f
+        for f in base.fits
+    )
+    audits = tuple(
+        msgspec.structs.replace(
+            a,
+            gap=math.inf,
+            gradient=math.nan,
+            coefficients=tuple(
+                msgspec.structs.replace(c, estimate=math.nan, se=None, df=math.inf, p=math.nan)
+                for c in a.coefficients
+            ),
+        )
+        if a.engine == LEFT
+        else a
+        for a in base.audits
+    )
+    comparisons = tuple(
+        msgspec.structs.replace(
+            c, left=math.nan, difference=math.nan, digits=math.nan, within=False
+        )
+        if c.setting == "default"
+        else c
+        for c in base.comparisons
+    )
+    data = msgspec.structs.replace(
+        base.data, x_name=NASTY, group_levels=tuple(f"{NASTY}{k}" for k in range(5))
+    )
+    return msgspec.structs.replace(
+        base, fits=broken, audits=audits, comparisons=comparisons, data=data, notes=(NASTY,)
+    )
+
+
+def everything() -> list[CaseRecord]:
+    """Return about forty cases that look like the real ladder and hold every kind of trouble."""
+    cases = [tutorial_case(row, place) for place, row in enumerate(TABLE)]
+    for place, (title, formula, groups, per_group) in enumerate(
+        (
+            ("sleepstudy", "Reaction ~ Days + (1 | Subject)", 18, 10),
+            ("sleepstudy slope", "Reaction ~ Days + (Days | Subject)", 18, 10),
+            ("sleepstudy independent", "Reaction ~ Days + (Days || Subject)", 18, 10),
+            ("dietox", "Weight ~ Time + (1 | Pig)", 72, 12),
+            ("dietox slope", "Weight ~ Time + (Time | Pig)", 72, 12),
+            ("Sitka", "size ~ Time + (Time | tree)", 79, 5),
+            ("nested simulation", "y ~ x + (1 | group1/group2)", 30, 20),
+        )
+    ):
+        for criterion in ("REML", "ML"):
+            cases.append(
+                case(
+                    f"{title.replace(' ', '-')}/{criterion}",
+                    "TOLERANCE" if "slope" in title else "AGREE",
+                    seed=100 + place,
+                    groups=groups,
+                    per_group=per_group,
+                    apart=2e-5 if "slope" in title else 3e-9,
+                    title=title,
+                    formula=formula,
+                    sentence="Same optimum; the default stopping rules explain the digits."
+                    if "slope" in title
+                    else "Both engines found the same optimum.",
+                )
+            )
+    for place, (title, groups) in enumerate((("Dyestuff", 6), ("Dyestuff2", 6), ("Pastes", 30))):
+        cases.append(
+            case(
+                f"{title}/REML",
+                seed=200 + place,
+                groups=groups,
+                per_group=5 if groups == 6 else 2,
+                with_x=False,
+                title=title,
+                formula="Yield ~ 1 + (1 | Batch)",
+                names=("(Intercept)",),
+            )
+        )
+    cases += [
+        case(
+            "trap/REML",
+            "WRONG_OPTIMUM",
+            seed=301,
+            groups=6,
+            apart=0.08,
+            blamed=(LEFT,),
+            causes=("sm-score-sign",),
+            title="random slope, small groups",
+            sentence="statsmodels stopped short: lme4's answer is better by 0.42 in deviance, and "
+            "a direction leads downhill from where statsmodels stopped.",
+        ),
+        case(
+            "trap/ML",
+            "WRONG_OPTIMUM",
+            seed=302,
+            groups=24,
+            per_group=6,
+            apart=0.05,
+            blamed=(RIGHT,),
+            causes=("lme4-column-trap",),
+            title="random slope, many groups",
+            sentence="lme4 stopped at a false boundary; statsmodels' answer is better.",
+        ),
+        case(
+            "definition/REML",
+            "DEFINITION",
+            seed=303,
+            causes=("se-joint-hessian", "no-such-cause"),
+            title="unbalanced intercepts",
+            sentence="The same fit; the standard errors are defined otherwise.",
+        ),
+        case(
+            "coding/REML", "CODING", seed=304, title="cake", sentence="Same columns, other basis."
+        ),
+        failing(
+            "crossed/REML",
+            "UNSUPPORTED",
+            "unsupported",
+            "two correlated-slope terms on crossed factors",
+            seed=305,
+            title="crossed slopes",
+            formula="y ~ x + (x | subject) + (x | item)",
+        ),
+        failing(
+            "crash/REML", "FAILED", "crash", "worker ended by signal 11", seed=306, title="crash"
+        ),
+        odd_case(),
+    ]
+    return cases
+
+
+def one_of_each() -> list[CaseRecord]:
+    """Return the first case of every verdict class, and a rung of the tutorial."""
+    cases = everything()
+    found = {cases[6].id: cases[6]}
+    for record in reversed(cases):
+        if all(v.verdicts[0].verdict != record.verdicts[0].verdict for v in found.values()):
+            found[record.id] = record
+    return list(found.values())

@@ -1,0 +1,129 @@
+"""Files read line by line: the same records, unfinished ones too, in memory that does not grow."""
+
+import tracemalloc
+
+import pytest
+
+from harness.base.errors import BadInput
+from harness.base.json import encode
+from harness.judge.records import CaseRecord, read_records
+from harness.page.record_stream import RecordStream
+from harness.page.run_summary import summarize
+from tests.page.html import many
+
+
+@pytest.fixture
+def file(tmp_path):
+    return many.write(tmp_path / "run.jsonl", 40, checks=15)
+
+
+def lines(path):
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def refusal(path):
+    with pytest.raises(BadInput) as caught, RecordStream(path) as stream:
+        list(stream)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.startswith(f"{path}: ")
+    return text.removeprefix(f"{path}: ")
+
+
+def test_it_gives_what_reading_at_once_gives(file):
+    run = read_records(file)
+    with RecordStream(file) as stream:
+        records = [record for _, record in stream]
+        assert stream.header == run.header
+        assert stream.footer == run.footer
+        assert not stream.torn
+    # As JSON, where a NaN equals a NaN.
+    cases = [encode(r) for r in records if isinstance(r, CaseRecord)]
+    properties = [encode(r) for r in records if not isinstance(r, CaseRecord)]
+    assert cases == list(map(encode, run.cases))
+    assert properties == list(map(encode, run.properties))
+    assert (len(cases), len(properties)) == (40, 15)
+
+
+def test_it_can_be_read_again_and_a_case_by_its_place(file):
+    with RecordStream(file) as stream:
+        first = list(stream)
+        assert [place for place, _ in stream] == [place for place, _ in first]
+        place, record = first[20]
+        assert encode(stream.read(place)) == encode(record)
+    assert lines(file)[place.line - 1] == file.read_bytes()[place.start :][: place.length]
+
+
+def test_a_last_line_that_broke_off_is_left_out_and_said(file):
+    parts = lines(file)
+    file.write_bytes(b"".join([*parts[:11], parts[11][:-40]]))
+    with RecordStream(file) as stream:
+        assert sum(1 for _ in stream) == 10
+        assert stream.torn
+        assert stream.footer is None
+
+
+def test_a_file_cut_between_two_lines_is_unfinished_but_not_torn(file):
+    file.write_bytes(b"".join(lines(file)[:11]))
+    with RecordStream(file) as stream:
+        assert sum(1 for _ in stream) == 10
+        assert (stream.torn, stream.footer) == (False, None)
+
+
+def test_a_broken_line_before_the_last_is_refused(file):
+    parts = lines(file)
+    file.write_bytes(b"".join([*parts[:5], parts[5][:-40] + b"\n", *parts[6:]]))
+    assert refusal(file).startswith("line 6 is not a whole record")
+
+
+def test_a_record_that_is_there_twice_is_refused_with_its_line(file):
+    parts = lines(file)
+    file.write_bytes(b"".join([*parts[:9], parts[1], *parts[9:-1]]))
+    assert refusal(file) == "line 10: case 'drawn/000000' is there twice"
+    file.write_bytes(b"".join([*parts[:-1], parts[17]]))
+    assert refusal(file) == "line 57: property 'property-3' of case 'drawn/000002' is there twice"
+
+
+def test_ids_with_the_same_hash_are_not_taken_for_one(file, monkeypatch):
+    monkeypatch.setattr("harness.page.record_stream.hash", len, raising=False)
+    with RecordStream(file) as stream:
+        assert sum(1 for _ in stream) == 55
+
+
+def test_a_second_header_anything_after_the_footer_and_a_wrong_footer_are_refused(file):
+    parts = lines(file)
+    file.write_bytes(b"".join([*parts[:3], parts[0], *parts[3:]]))
+    assert refusal(file) == "line 4 is a second header"
+    file.write_bytes(b"".join([*parts, parts[-1]]))
+    assert refusal(file) == "line 58 is a footer after the footer"
+    file.write_bytes(b"".join([*parts[:20], parts[-1]]))
+    assert refusal(file) == "the footer counts 40 cases, the file has 4"
+    file.write_bytes(b"".join([*parts[:3], *parts[4:]]))
+    assert refusal(file) == "the footer counts 15 properties, the file has 14"
+
+
+def test_a_file_that_is_none_is_refused(tmp_path, file):
+    path = tmp_path / "other.jsonl"
+    assert refusal(path) == "cannot be read: No such file or directory"
+    path.with_name("other.jsonl.partial").write_bytes(b"")
+    assert refusal(path).endswith(f"an unfinished run is in {path}.partial")
+    path.write_bytes(b"")
+    assert refusal(path).startswith("the file is empty")
+    path.write_bytes(lines(file)[1])
+    assert refusal(path).startswith("line 1 is not a header")
+    path.write_bytes(lines(file)[0].replace(b'"format":2', b'"format":99'))
+    assert refusal(path).startswith("record format 99")
+
+
+def test_memory_does_not_grow_with_the_number_of_cases(tmp_path):
+    sizes, peaks = (500, 2000), []
+    for cases in sizes:
+        path = many.write(tmp_path / f"{cases}.jsonl", cases)
+        tracemalloc.start()
+        with RecordStream(path) as stream:
+            summary = summarize(stream)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert summary.cases == cases
+    # The hash of each record, and a sorted copy of all at the end; a record has 18 kB.
+    assert peaks[1] - peaks[0] < 30 * (sizes[1] - sizes[0])
