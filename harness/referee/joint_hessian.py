@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,35 @@ ROWS = 1500
 """Rows up to which it is computed: it works on dense n x n matrices."""
 
 
+@dataclass(frozen=True)
+class JointInverse:
+    """Twice the inverse of the joint Hessian of the deviance: an asymptotic covariance.
+
+    Attributes
+    ----------
+    fixed : (p, p) array
+        Block of the fixed effects, in the units of the data.
+    variances : tuple of float
+        Variance of each diagonal of Psi / s2, term after term; it may come out negative.
+    """
+
+    fixed: Array
+    variances: tuple[float, ...]
+
+
 def joint_errors(design: Design, relative: Sequence[Array], sigma: float, *, reml: bool) -> Array:
     """Return the standard errors (p,), NaN where the inverse has a negative diagonal.
+
+    Parameters and errors are those of :func:`joint_inverse`.
+    """
+    variances = np.diag(joint_inverse(design, relative, sigma, reml=reml).fixed)
+    return np.asarray([math.sqrt(v) if v > 0.0 else math.nan for v in variances])
+
+
+def joint_inverse(
+    design: Design, relative: Sequence[Array], sigma: float, *, reml: bool
+) -> JointInverse:
+    """Invert the joint Hessian at variances that need not be the optimum.
 
     Parameters
     ----------
@@ -53,6 +81,7 @@ def joint_errors(design: Design, relative: Sequence[Array], sigma: float, *, rem
     x, to_data = np.linalg.qr(design.x)
     h = np.eye(n)
     derivatives: list[Array] = []
+    diagonals: list[tuple[int, float]] = []
     for term, psi in zip(design.random, relative, strict=True):
         same = term.codes[:, None] == term.codes[None, :]
         # Effects of unit root mean square: the result does not depend on their units.
@@ -61,6 +90,8 @@ def joint_errors(design: Design, relative: Sequence[Array], sigma: float, *, rem
         h += same * (z @ (psi * np.outer(width, width)) @ z.T)
         for i in range(z.shape[1]):
             for j in range(i + 1):
+                if i == j:
+                    diagonals.append((len(derivatives), float(width[i])))
                 half = np.outer(z[:, i], z[:, j])
                 derivatives.append(same * (half if i == j else half + half.T))
     inverse = np.linalg.inv(h)
@@ -90,9 +121,9 @@ def joint_errors(design: Design, relative: Sequence[Array], sigma: float, *, rem
     hessian = np.block(
         [[2.0 * m * information / q, 2.0 * m * cross.T / q], [2.0 * m * cross / q, second]]
     )
-    block = 2.0 * np.linalg.inv(hessian)[:p, :p]
+    inverse = 2.0 * np.linalg.inv(hessian)
     # In the likelihood's own s2 = q / m; the fit's may be another.
     back = np.linalg.inv(to_data)
-    covariance = back @ block @ back.T * (sigma**2 / (q / m))
-    variances = np.diag(covariance)
-    return np.asarray([math.sqrt(v) if v > 0.0 else math.nan for v in variances])
+    fixed = back @ inverse[:p, :p] @ back.T * (sigma**2 / (q / m))
+    variances = tuple(float(inverse[p + i, p + i]) / w**4 if w > 0.0 else 0.0 for i, w in diagonals)
+    return JointInverse(fixed, variances)

@@ -1,0 +1,485 @@
+"""Definitions: what a number that a program prints may mean, and its value at any point.
+
+"The standard error of x" is sqrt diag (X'V^-1 X)^-1 in lme4 and comes from the joint Hessian in
+statsmodels; both are right, under their own definition. The table below has a row for each: the
+quantity, the key by which an engine declares it, how it is computed at a fit's own variances, where
+it comes from and which programs print it. A number is judged under the definition its engine
+declares; where none is declared, all rows of its quantity are tried.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.model.design import Design
+from harness.model.model import Criterion
+from harness.referee.deviance import Point
+from harness.referee.joint_hessian import JointInverse, joint_inverse
+from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
+from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
+from harness.referee.variance_errors import variance_errors
+
+Array = NDArray[np.float64]
+
+NOT_STATED = "not stated"
+"""What an engine declares for a quantity that it does not print."""
+
+
+@dataclass(frozen=True)
+class Standpoint:
+    """Where a fit stands: the likelihood at its own variances, in its own coding.
+
+    Attributes
+    ----------
+    point : Point
+        The fit's variances, relative to the residual variance.
+    sigma : float
+        Its residual standard deviation, in the units of the data.
+    contrasts : (k, p) array
+        Its coefficients as contrasts of the fixed effects of ``design``.
+    """
+
+    design: Design
+    criterion: Criterion
+    point: Point
+    sigma: float
+    contrasts: Array
+
+    @property
+    def reml(self) -> bool:
+        """Whether the restricted likelihood is meant; it is for least squares."""
+        return self.criterion != "ML"
+
+    @cached_property
+    def tests(self) -> tuple[ContrastTest, ...]:
+        """Every coefficient with gls SE, Satterthwaite df, t and p, at the GLS estimates."""
+        return contrast_tests(self.point, self.contrasts, sigma=self.sigma)
+
+    @cached_property
+    def joint(self) -> JointInverse | None:
+        """The inverse joint Hessian; None where it does not exist or the data are too many."""
+        if self.criterion == "OLS":
+            return None
+        relative = [f @ f.T for f in self.point.likelihood.factors(self.point.theta)]
+        try:
+            return joint_inverse(self.design, relative, self.sigma, reml=self.reml)
+        except (ValueError, np.linalg.LinAlgError):
+            return None
+
+    @cached_property
+    def kenward_roger(self) -> tuple[ContrastTest, ...] | None:
+        """Every coefficient with Kenward and Roger's SE and df; None where they do not exist."""
+        if self.criterion != "REML":
+            return None
+        try:
+            return kenward_roger(self.point, sigma=self.sigma).contrast_tests(self.contrasts)
+        except (KenwardRogerUndefined, np.linalg.LinAlgError):
+            return None
+
+    @property
+    def loglik(self) -> float:
+        """ML or REML log-likelihood with all its constants, in the fit's own coding.
+
+        Under REML another basis of the same columns, X T, has log|det T| less.
+        """
+        if self.criterion == "OLS":
+            from harness.referee.deviance import Likelihood
+
+            n, p = self.design.x.shape
+            ml = Likelihood(self.design, reml=False).at(self.point.theta)
+            return -0.5 * ml.deviance(self.sigma * math.sqrt((n - p) / n))
+        value = -0.5 * self.point.deviance(self.sigma)
+        if self.criterion != "REML" or np.array_equal(
+            self.contrasts, np.eye(self.design.x.shape[1])
+        ):
+            return value
+        size, log_det = np.linalg.slogdet(self.contrasts)
+        return value + float(log_det) if size else math.nan
+
+    @property
+    def variance_parameters(self) -> int:
+        """Free elements of every Psi, the residual variance not counted."""
+        return len(self.point.theta)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a program printed of one coefficient; NaN for what it did not."""
+
+    estimate: float
+    se: float
+    df: float
+    statistic: float
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One meaning of a quantity.
+
+    Attributes
+    ----------
+    quantity : str
+        ``"se"``, ``"df"``, ``"statistic"``, ``"p"``, ``"loglik"``, ``"aic"``, ``"bic"``,
+        ``"variance"`` or ``"variance_se"``.
+    key : str
+        What an engine writes to declare it.
+    title : str
+        For a reader, ``"from the joint Hessian"``.
+    source : str
+        Paper, equation, or the program whose behaviour is matched.
+    programs : tuple of str
+        Which programs print it.
+    value : callable
+        Value for each item at a standpoint, given what was printed of each coefficient and the
+        log-likelihood that was; None where it does not exist. Items are coefficients for se, df,
+        statistic and p, variances (the diagonals of each Psi in turn) for variance and variance_se,
+        and one for the rest.
+    """
+
+    quantity: str
+    key: str
+    title: str
+    source: str
+    programs: tuple[str, ...]
+    value: Callable[[Standpoint, tuple[Row, ...], float], tuple[float, ...] | None]
+
+
+def of_quantity(quantity: str) -> tuple[Definition, ...]:
+    """Return every definition of a quantity; the first is the commonest."""
+    return tuple(d for d in DEFINITIONS if d.quantity == quantity)
+
+
+def definition(quantity: str, key: str) -> Definition | None:
+    """Return the definition that an engine declares by ``key``, or None for an unknown one."""
+    return next((d for d in DEFINITIONS if d.quantity == quantity and d.key == key), None)
+
+
+def _root(value: float) -> float:
+    return math.sqrt(value) if value > 0.0 else math.nan
+
+
+def _gls_se(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return tuple(test.se for test in at.tests)
+
+
+def _joint_se(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...] | None:
+    if at.joint is None:
+        return None
+    fixed = at.joint.fixed
+    return tuple(_root(float(row @ fixed @ row)) for row in at.contrasts)
+
+
+def _times(share: Callable[[int, int], float], criterion: Criterion) -> Callable[..., object]:
+    """Make gls standard errors times a function of n and p; only under one criterion."""
+
+    def value(at: Standpoint, rows: tuple[Row, ...], loglik: float) -> tuple[float, ...] | None:
+        if at.criterion != criterion:
+            return None
+        factor = math.sqrt(share(*at.design.x.shape))
+        return tuple(factor * se for se in _gls_se(at, rows, loglik))
+
+    return value
+
+
+def _adjusted_se(
+    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
+) -> tuple[float, ...] | None:
+    return None if at.kenward_roger is None else tuple(test.se for test in at.kenward_roger)
+
+
+def _no_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return (math.inf,) * len(at.contrasts)
+
+
+def _residual_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    n, p = at.design.x.shape
+    return (float(n - p),) * len(at.contrasts)
+
+
+def _satterthwaite_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return tuple(test.df for test in at.tests)
+
+
+def _kenward_roger_df(
+    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
+) -> tuple[float, ...] | None:
+    return None if at.kenward_roger is None else tuple(test.df for test in at.kenward_roger)
+
+
+def _statistic(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return tuple(row.estimate / row.se if row.se else math.nan for row in rows)
+
+
+def _t_p(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return tuple(two_sided_p(row.statistic, row.df) for row in rows)
+
+
+def _normal_p(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return tuple(two_sided_p(row.statistic, math.inf) for row in rows)
+
+
+def _loglik(at: Standpoint, _rows: tuple[Row, ...], _stated: float) -> tuple[float, ...]:
+    return (at.loglik,)
+
+
+def _log_gram(at: Standpoint) -> float:
+    """log|X'X| in the fit's own coding: X L^-1 for contrasts L."""
+    size, own = np.linalg.slogdet(at.design.x.T @ at.design.x)
+    _, change = np.linalg.slogdet(at.contrasts)
+    return float(own - 2.0 * change) if size > 0.0 else math.nan
+
+
+def _off_by(constant: Callable[[Standpoint], float], sign: float) -> Callable[..., object]:
+    """Make the log-likelihood plus or minus a constant."""
+
+    def value(at: Standpoint, _rows: tuple[Row, ...], _stated: float) -> tuple[float, ...]:
+        return (at.loglik + sign * constant(at),)
+
+    return value
+
+
+def _all_pi(at: Standpoint) -> float:
+    n, p = at.design.x.shape
+    m: int = n - p if at.criterion == "REML" else n
+    return 0.5 * m * math.log(2.0 * math.pi)
+
+
+def _fixed_pi(at: Standpoint) -> float:
+    reml = at.criterion == "REML"
+    return 0.5 * at.design.x.shape[1] * math.log(2.0 * math.pi) if reml else math.nan
+
+
+def _half_gram(at: Standpoint) -> float:
+    return 0.5 * _log_gram(at) if at.criterion == "REML" else math.nan
+
+
+_CONSTANTS: dict[str, Callable[[Standpoint], float]] = {
+    "m/2 log 2 pi": _all_pi,
+    "p/2 log 2 pi": _fixed_pi,
+    "1/2 log|X'X|": _half_gram,
+    "p/2 log 2 pi and 1/2 log|X'X|": lambda at: _fixed_pi(at) + _half_gram(at),
+    "p/2 log 2 pi less 1/2 log|X'X|": lambda at: _fixed_pi(at) - _half_gram(at),
+}
+"""Constants of the (restricted) likelihood that programs leave out or have twice; m is n - p under
+REML and n under ML."""
+
+
+def _constants() -> Iterator[Definition]:
+    for name, constant in _CONSTANTS.items():
+        for key, sign in ((f"plus {name}", 1.0), (f"minus {name}", -1.0)):
+            yield Definition(
+                "loglik",
+                key,
+                f"with {key}",
+                "Harville 1974, Biometrika 61, 383-385; LaMotte 2007, Stat. Papers 48, 321-327",
+                (),
+                _off_by(constant, sign),  # type: ignore[arg-type]
+            )
+
+
+def _information(
+    penalty: Callable[[Standpoint], float], *, scale: bool, under_reml: bool = True
+) -> Callable[..., object]:
+    """Make -2 log L plus a penalty for each parameter; NaN under REML where that is the rule."""
+
+    def value(at: Standpoint, _rows: tuple[Row, ...], stated: float) -> tuple[float, ...]:
+        if at.criterion == "REML" and not under_reml:
+            return (math.nan,)
+        count = at.design.x.shape[1] + at.variance_parameters + scale
+        return (-2.0 * stated + penalty(at) * count,)
+
+    return value
+
+
+def _criteria() -> Iterator[Definition]:
+    penalties: dict[str, Callable[[Standpoint], float]] = {
+        "aic": lambda _: 2.0,
+        "bic": lambda at: math.log(len(at.design.y)),
+    }
+    for quantity, penalty in penalties.items():
+        for key, title, programs, scale, under_reml in (
+            ("2k-variances-counted", "every variance counted", ("lme4", "nlme", "lm"), True, True),
+            ("scale-not-counted", "the residual variance not counted", ("OLS",), False, True),
+            ("nan-under-reml", "ML only, NaN under REML", ("MixedLM",), True, False),
+        ):
+            yield Definition(
+                quantity,
+                key,
+                title,
+                "-2 log L + penalty x parameters, as the programs print it",
+                programs,
+                _information(penalty, scale=scale, under_reml=under_reml),  # type: ignore[arg-type]
+            )
+
+
+def _variances(at: Standpoint) -> tuple[float, ...]:
+    factors = at.point.likelihood.factors(at.point.theta)
+    return tuple(float(at.sigma**2 * v) for f in factors for v in (f**2).sum(axis=1))
+
+
+def _data_units(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return _variances(at)
+
+
+def _scaled(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return tuple(v / at.sigma**2 for v in _variances(at))
+
+
+def _asymptotic(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
+    return variance_errors(at.point, at.sigma)
+
+
+def _packed(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...] | None:
+    if at.joint is None:
+        return None
+    return tuple(at.sigma * _root(v) for v in at.joint.variances)
+
+
+DEFINITIONS: tuple[Definition, ...] = (
+    Definition(
+        "se",
+        "gls",
+        "sqrt diag (X'V^-1 X)^-1",
+        "Laird and Ware 1982, Biometrics 38, 963-974",
+        ("lme4", "lmerTest", "nlme under REML", "PROC MIXED", "lm", "OLS"),
+        _gls_se,
+    ),
+    Definition(
+        "se",
+        "joint-hessian",
+        "from the inverse joint Hessian of fixed effects and variances",
+        "statsmodels MixedLM, MixedLMResults.bse_fe; glmmTMB",
+        ("MixedLM", "glmmTMB"),
+        _joint_se,
+    ),
+    Definition(
+        "se",
+        "gls-n/(n-p)",
+        "ML standard errors times sqrt(n / (n - p))",
+        "nlme::lme, adjustSigma",
+        ("nlme under ML",),
+        _times(lambda n, p: n / (n - p), "ML"),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "se",
+        "gls-(n-p)/n",
+        "REML standard errors times sqrt((n - p) / n)",
+        "a residual variance divided by n",
+        (),
+        _times(lambda n, p: (n - p) / n, "REML"),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "se",
+        "kenward-roger",
+        "adjusted by Kenward and Roger",
+        "Kenward and Roger 1997, Biometrics 53, 983-997",
+        ("pbkrtest", "PROC MIXED with DDFM=KR"),
+        _adjusted_se,
+    ),
+    Definition(
+        "df",
+        "none",
+        "none: the normal distribution",
+        "a z test",
+        ("MixedLM", "glmmTMB"),
+        _no_df,
+    ),
+    Definition(
+        "df",
+        "residual",
+        "n - rank X",
+        "the linear model; PROC MIXED with DDFM=RESIDUAL",
+        ("lm", "OLS"),
+        _residual_df,
+    ),
+    Definition(
+        "df",
+        "satterthwaite",
+        "Satterthwaite's",
+        "Giesbrecht and Burns 1985, Biometrics 41, 477-486",
+        ("lmerTest", "PROC MIXED with DDFM=SATTERTH"),
+        _satterthwaite_df,
+    ),
+    Definition(
+        "df",
+        "kenward-roger",
+        "Kenward and Roger's",
+        "Kenward and Roger 1997, Biometrics 53, 983-997",
+        ("pbkrtest", "PROC MIXED with DDFM=KR"),
+        _kenward_roger_df,
+    ),
+    Definition(
+        "statistic",
+        "estimate/se",
+        "the estimate divided by its printed standard error",
+        "Wald",
+        ("lmerTest", "MixedLM", "lm", "OLS"),
+        _statistic,
+    ),
+    Definition(
+        "p",
+        "t",
+        "two-sided, t distribution with the printed df",
+        "Student",
+        ("lmerTest", "lm", "OLS"),
+        _t_p,
+    ),
+    Definition(
+        "p",
+        "normal",
+        "two-sided, normal distribution",
+        "a z test",
+        ("MixedLM", "glmmTMB"),
+        _normal_p,
+    ),
+    Definition(
+        "variance",
+        "data-units",
+        "in squared units of the outcome",
+        "lme4 VarCorr; MixedLM cov_re and vcomp",
+        ("lme4", "nlme", "MixedLM"),
+        _data_units,
+    ),
+    Definition(
+        "variance",
+        "scaled",
+        "divided by the residual variance",
+        "statsmodels MixedLM, params",
+        ("MixedLM params",),
+        _scaled,
+    ),
+    Definition(
+        "variance_se",
+        "asymptotic",
+        "by the delta method from the Hessian",
+        "Var(theta, sigma) = 2 Hess^-1 of the deviance",
+        (),
+        _asymptotic,
+    ),
+    Definition(
+        "variance_se",
+        "packed-hessian",
+        "the standard error of the scaled variance, times sigma and not sigma^2",
+        "statsmodels MixedLM, MixedLMResults.bse_re",
+        ("MixedLM",),
+        _packed,
+    ),
+    Definition(
+        "loglik",
+        "full",
+        "with all constants",
+        "Harville 1974, Biometrika 61, 383-385",
+        ("lme4", "nlme", "MixedLM", "PROC MIXED"),
+        _loglik,
+    ),
+    *_constants(),
+    *_criteria(),
+)
+"""Every definition that is known. A program that prints something else under one of these names
+needs a row here."""
