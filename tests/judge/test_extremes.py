@@ -27,7 +27,7 @@ def case():
         effect=0.5,
         x_power=6,
         level_order="reversed",
-        seed=3464524148,
+        seed=2,  # statsmodels ends at a zero variance with every OpenBLAS kernel tried
     )
     return build(recipe).case
 
