@@ -396,9 +396,7 @@ def _term(
     columns = list(hit.effects)
     effects = None
     if modes is not None and hit.levels is not None:
-        # A level without the effect in any row has a mode of zero.
-        found = np.where(hit.levels[:, None] < 0, 0.0, modes[hit.term][hit.levels][:, columns])
-        effects = tuple(map(tuple, found.tolist()))
+        effects = tuple(map(tuple, hit.modes(modes[hit.term]).tolist()))
     psi = native.covariances[hit.term][np.ix_(columns, columns)]
     return RandomTerm(
         group=shown.group,

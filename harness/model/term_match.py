@@ -37,6 +37,13 @@ class TermMatch:
     effects: tuple[int, ...]
     levels: Levels | None
 
+    def modes(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the engine's (k, q) conditional modes as the case has levels and effects."""
+        assert self.levels is not None
+        # Where no row has the effect its mode is zero.
+        found = np.where(self.levels[:, None] < 0, 0.0, own[self.levels])
+        return np.asarray(found[:, list(self.effects)])
+
 
 def match_terms(
     case: Sequence[RandomDesign],
