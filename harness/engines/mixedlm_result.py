@@ -415,21 +415,18 @@ def own_model(native: MixedFit, case: Case) -> OwnModel | None:
     layout, own = laid_beside(native, case.design), native.design
     if layout.same:
         return None
-    terms = [hit for _, hit in layout.terms]
+    terms = layout.terms
     if not native.as_its_call_says:
-        terms = [_itself(own, i)[1] for i in range(len(own.random))]
+        terms = tuple(_itself(own, i) for i in range(len(own.random)))
     random = []
-    for hit in terms:
-        term, columns = own.random[hit.term], list(hit.effects)
-        names = tuple(term.names[j] for j in columns)
-        random.append(replace(term, names=names, z=np.ascontiguousarray(term.z[:, columns])))
+    for shown, hit in terms:
+        term = own.random[hit.term]
+        z = np.ascontiguousarray(term.z[:, list(hit.effects)])
+        random.append(RandomDesign(shown.group, shown.names, z, term.codes, term.levels))
     order = [i for _, i in layout.columns]
     names = tuple(name for name, _ in layout.columns)
     x = np.ascontiguousarray(own.x[:, order])
     return OwnModel(
         Design(own.y, x, names, tuple(random), own.rows),
-        tuple(
-            _term(native, t, TermMatch(hit.term, hit.effects, None), None)
-            for t, hit in zip(random, terms, strict=True)
-        ),
+        tuple(_term(native, term, hit, None) for term, (_, hit) in zip(random, terms, strict=True)),
     )
