@@ -29,6 +29,14 @@ class Lme4Engine:
     """
 
     name = "lme4"
+    sources = (
+        "harness.base",
+        "harness.engines",
+        "harness.model",
+        "harness.spelling",
+        "harness.rbridge",
+        "r_scripts",
+    )
     elsewhere = True
     """It fits in a process of its own, which keeps to limits of time and memory by itself."""
 

@@ -41,6 +41,13 @@ class RefereeEngine:
     """Fit cases by the referee's likelihood; both settings are the same."""
 
     name = "referee"
+    sources = (
+        "harness.base",
+        "harness.engines",
+        "harness.model",
+        "harness.spelling",
+        "harness.referee",
+    )
 
     def versions(self) -> dict[str, str]:
         """Return the version of this program."""

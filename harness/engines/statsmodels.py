@@ -64,6 +64,7 @@ class StatsmodelsEngine:
     """
 
     name = "statsmodels"
+    sources = ("harness.base", "harness.engines", "harness.model", "harness.spelling")
 
     def __init__(
         self,

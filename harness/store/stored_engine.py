@@ -21,7 +21,12 @@ from harness.engines.engine import Engine, Failure, Fit, Outcome, Setting
 from harness.engines.engine_wrapper import EngineWrapper
 from harness.model.case import Case
 from harness.spelling.calls import lme4_formula
-from harness.store.identity import engine_identity, fingerprint, source_digest
+from harness.store.identity import (
+    adapter_digest,
+    engine_identity,
+    fingerprint,
+    listed_sources,
+)
 from harness.store.reproduction import NotReproduced, not_reproduced
 from harness.store.shelf import ReadableStore, Store
 
@@ -210,9 +215,9 @@ class StoredEngine(EngineWrapper):
             self._note(f"there are no stored results of {self.name}")
             return ""
         about = self._store.description(found[0])
-        versions = about.get("versions")
-        sources = source_digest(
-            str(about.get("module", "")), besides=versions if isinstance(versions, dict) else ()
+        listed = about.get("listed")
+        sources = adapter_digest(
+            str(about.get("module", "")), listed if isinstance(listed, list) else ()
         )
         if sources != about.get("sources"):
             self._note(f"results of {self.name} were stored by another version of its adapter")
@@ -253,6 +258,7 @@ class StoredEngine(EngineWrapper):
         description = {
             "engine": self.name,
             "module": type(self.wrapped).__module__,
+            "listed": list(listed_sources(self.wrapped)),
             "sources": self._identity.get("sources", ""),
             "versions": self.wrapped.versions(),
             "identity": self._identity,
