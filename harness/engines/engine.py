@@ -172,7 +172,12 @@ Outcome = Fit | Failure
 
 
 class Engine(Protocol):
-    """Anything that fits a case. Engines raise nothing: what goes wrong is a :class:`Failure`."""
+    """Anything that fits a case. Engines raise nothing: what goes wrong is a :class:`Failure`.
+
+    Two attributes say what its numbers depend on, so that fits can be stored, and may be absent:
+    ``sources``, a tuple of the packages of this program that it uses (``"r_scripts"`` for the R
+    scripts), and ``identity``, a function; see :func:`harness.store.identity.engine_identity`.
+    """
 
     name: str
 
