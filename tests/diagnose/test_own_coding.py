@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from statsmodels.regression.mixed_linear_model import MixedLM
 
 import harness
 from harness.diagnose.intended_model import as_meant
@@ -143,3 +144,20 @@ def test_joint_standard_errors_are_said_where_they_differ_from_those_of_the_own_
     assert ("x" in said) == bool(arguments)
     assert said
     np.testing.assert_allclose(list(said.values()), own[list(said)], rtol=1e-7)
+
+
+def test_another_column_under_a_name_of_the_case_is_not_taken_for_the_cases(frame):
+    dummies = {level: (frame.f == level).astype(float) for level in "abc"}
+    x = pd.DataFrame({"Intercept": 1.0, "x": frame.x})
+    for level in "bc":
+        x[f"f[T.{level}]"] = dummies[level] - dummies["a"]
+    result = MixedLM(frame.y, x, frame.g).fit()
+    given = as_meant(result, "y ~ x + f + (1 | g)", frame)
+    assert given.fit.native_names == tuple(x.columns)
+    assert [c.name for c in given.fit.coefficients] == [
+        "Intercept",
+        "x",
+        "f[T.b] (own coding)",
+        "f[T.c] (own coding)",
+    ]
+    np.testing.assert_array_equal(given.own.design.x, x)
