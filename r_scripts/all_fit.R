@@ -50,9 +50,8 @@ optimizer_control <- function(optimizer, method, tight) {
 # tight              whether to use strict tolerances
 # path               whether to return the points at which the deviance was asked for
 #
-# Returns, flat: n, theta, sigma, loglik, singular, optimizer_code, convergence_messages,
-# optimizer_message, evaluations, seconds, data_checksum, what random_terms in fit_lmer.R gives, and
-# with `path` the vectors path (theta after theta) and path_deviance.
+# Returns, flat: what stated and random_terms in fit_lmer.R give, fitter, evaluations, seconds,
+# data_checksum, and with `path` the vectors path (theta after theta) and path_deviance.
 fit_with <- function(columns, formula, criterion, optimizer, method = "", start = NULL,
                      tight = FALSE, path = FALSE, checksum = NULL) {
   need_packages("lme4")
@@ -66,20 +65,11 @@ fit_with <- function(columns, formula, criterion, optimizer, method = "", start 
     formula, data = frame, REML = criterion == "REML", control = control, start = start
   )
   seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
-  optimum <- fit@optinfo
-  said <- unlist(optimum$conv$lme4$messages)
-  code <- optimum$conv$opt
-  count <- optimum$feval
+  count <- fit@optinfo$feval
   c(
+    stated(fit),
     list(
-      n = as.double(stats::nobs(fit)),
-      theta = as.double(lme4::getME(fit, "theta")),
-      sigma = stats::sigma(fit),
-      loglik = as.double(stats::logLik(fit)),
-      singular = lme4::isSingular(fit),
-      optimizer_code = if (is.numeric(code)) as.double(code) else 0,
-      convergence_messages = as.character(said[!grepl("singular", said, fixed = TRUE)]),
-      optimizer_message = as.character(optimum$message),
+      fitter = "lme4::lmer",
       evaluations = if (is.numeric(count)) as.double(count) else NA_real_,
       seconds = seconds,
       data_checksum = attr(frame, "checksum")

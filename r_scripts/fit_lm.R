@@ -3,6 +3,7 @@
 # Fit `formula` (text) to `columns` (see data_frame_from_columns) by least squares.
 #
 # Returns one flat named list of numeric vectors and strings. Matrices are vectors, column by column:
+#   fitter            "lm"
 #   n, rows           observations used and their row numbers
 #   x, x_names        model matrix n x p without aliased columns, and R's names of its columns
 #   dropped           names of aliased columns, left out of everything else
@@ -23,6 +24,7 @@ fit_lm <- function(columns, formula, checksum = NULL) {
   table <- summarised$coefficients
   x <- stats::model.matrix(fit)[, rownames(table), drop = FALSE]
   list(
+    fitter = "lm",
     n = as.double(stats::nobs(fit)),
     rows = as.double(rownames(stats::model.frame(fit))),
     x = as.double(x),

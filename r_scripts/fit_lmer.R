@@ -116,6 +116,7 @@ parts_agree <- local({
 #   levels                level names, term after term
 #   ranef                 k x q conditional modes, term after term
 #   singular, optimizer_code, convergence_messages, optimizer, optimizer_message, evaluations, starts
+#   fitter                the function, "lmerTest::lmer"
 #   in_parts              how it was done
 fit_lmer <- function(columns, formula, criterion, setting = "default", checksum = NULL,
                      in_parts = parts_agree()) {
@@ -128,50 +129,67 @@ fit_lmer <- function(columns, formula, criterion, setting = "default", checksum 
   terms <- random_terms(done$fit)
   seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
 
-  fit <- done$fit
-  table <- done$table
-  search <- done$search
-  x <- lme4::getME(fit, "X")
-  if (ncol(table) != 5L) {
+  if (ncol(done$table) != 5L) {
     stop("lmerTest gave no degrees of freedom")
   }
-  optimum <- fit@optinfo
-  said <- unlist(optimum$conv$lme4$messages)
+  optimum <- done$fit@optinfo
   c(
+    stated(done$fit),
+    coefficients_of(done$fit, done$table),
     list(
-      n = as.double(stats::nobs(fit)),
-      rows = as.double(rownames(stats::model.frame(fit))),
-      x = as.double(x),
-      x_names = as.character(colnames(x)),
-      dropped = as.character(names(attr(x, "col.dropped"))),
-      estimate = as.double(table[, "Estimate"]),
-      se = as.double(table[, "Std. Error"]),
-      df = as.double(table[, "df"]),
-      t = as.double(table[, "t value"]),
-      p = as.double(table[, "Pr(>|t|)"]),
-      theta = as.double(lme4::getME(fit, "theta")),
-      lower = as.double(lme4::getME(fit, "lower")),
-      sigma = stats::sigma(fit),
-      df_residual = as.double(stats::df.residual(fit)),
-      loglik = as.double(stats::logLik(fit)),
-      reml_criterion = -2 * as.double(stats::logLik(fit)),
-      aic = stats::AIC(fit),
-      bic = stats::BIC(fit),
-      fitted = as.double(stats::fitted(fit)),
-      residuals = as.double(stats::residuals(fit)),
-      singular = lme4::isSingular(fit),
-      optimizer_code = as.double(optimum$conv$opt),
-      # lme4 files the remark that a fit is singular here too; it is no failure to converge.
-      convergence_messages = as.character(said[!grepl("singular", said, fixed = TRUE)]),
+      fitter = "lmerTest::lmer",
+      rows = as.double(rownames(stats::model.frame(done$fit))),
       optimizer = if (setting == "tight") "nloptwrap" else as.character(optimum$optimizer),
-      optimizer_message = as.character(optimum$message),
-      evaluations = as.double(search$evaluations + optimum$feval),
-      starts = as.double(search$starts),
+      evaluations = as.double(done$search$evaluations + optimum$feval),
+      starts = as.double(done$search$starts),
       in_parts = in_parts,
       seconds = seconds,
       data_checksum = attr(frame, "checksum")
     ),
     terms
+  )
+}
+
+# What a fitted model states besides its coefficients and random effects.
+stated <- function(fit) {
+  optimum <- fit@optinfo
+  said <- unlist(optimum$conv$lme4$messages)
+  code <- optimum$conv$opt
+  list(
+    n = as.double(stats::nobs(fit)),
+    theta = as.double(lme4::getME(fit, "theta")),
+    lower = as.double(lme4::getME(fit, "lower")),
+    sigma = stats::sigma(fit),
+    df_residual = as.double(stats::df.residual(fit)),
+    loglik = as.double(stats::logLik(fit)),
+    reml_criterion = -2 * as.double(stats::logLik(fit)),
+    aic = stats::AIC(fit),
+    bic = stats::BIC(fit),
+    fitted = as.double(stats::fitted(fit)),
+    residuals = as.double(stats::residuals(fit)),
+    singular = lme4::isSingular(fit),
+    optimizer_code = if (is.numeric(code)) as.double(code) else 0,
+    # lme4 files the remark that a fit is singular here too; it is no failure to converge.
+    convergence_messages = as.character(said[!grepl("singular", said, fixed = TRUE)]),
+    optimizer_message = as.character(optimum$message)
+  )
+}
+
+# The fixed effects of a fitted model by the table of its summary(), in which a column may be absent.
+coefficients_of <- function(fit, table) {
+  column <- function(name) {
+    if (name %in% colnames(table)) as.double(table[, name]) else double()
+  }
+  x <- lme4::getME(fit, "X")
+  list(
+    x = as.double(x),
+    x_names = as.character(colnames(x)),
+    dropped = as.character(names(attr(x, "col.dropped"))),
+    estimate = column("Estimate"),
+    se = column("Std. Error"),
+    df = column("df"),
+    t = column("t value"),
+    p = column("Pr(>|t|)")
   )
 }
 

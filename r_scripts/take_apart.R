@@ -1,10 +1,9 @@
 # A fitted model of lme4 or lmerTest, in the R in which it was made, taken apart into vectors.
-# Needs random_terms of fit_lmer.R.
+# Needs fit_lmer.R.
 
-# Returns, flat: formula (text), criterion, fitter, y, x (column by column), x_names, estimate, se, df, p
-# (NA without lmerTest), theta, sigma, loglik, fitted, residuals, singular, converged, messages, what
-# random_terms gives, and the data: column_names, column_factor (whether column i is one), and for each
-# column i column_<i> (numbers, or codes from 1) and levels_<i>.
+# Returns, flat: formula (text), outcome, criterion, fitter, y, messages, what stated, coefficients_of
+# and random_terms of fit_lmer.R give, and the data: column_names, column_factor (whether column i is
+# one), and for each column i column_<i> (numbers, or codes from 1) and levels_<i>.
 take_apart <- function(fit) {
   if (!methods::is(fit, "lmerMod")) {
     stop("expected a model of lme4::lmer or lmerTest::lmer, got ", class(fit)[1L])
@@ -21,36 +20,18 @@ take_apart <- function(fit) {
   } else {
     stats::coef(summary(fit))
   }
-  column <- function(name) {
-    if (name %in% colnames(table)) as.double(table[, name]) else rep(NA_real_, nrow(table))
-  }
-  x <- lme4::getME(fit, "X")
   optimum <- fit@optinfo
-  said <- unlist(optimum$conv$lme4$messages)
-  code <- optimum$conv$opt
   c(
     list(
       formula = paste(deparse(stats::formula(fit), width.cutoff = 500L), collapse = " "),
       outcome = paste(deparse(stats::formula(fit)[[2L]]), collapse = " "),
       criterion = if (lme4::isREML(fit)) "REML" else "ML",
-      fitter = if (methods::is(fit, "lmerModLmerTest")) "lmerTest::lmer" else "lme4::lmer",
+      fitter = if (tested) "lmerTest::lmer" else "lme4::lmer",
       y = as.double(lme4::getME(fit, "y")),
-      x = as.double(x),
-      x_names = as.character(colnames(x)),
-      estimate = as.double(lme4::fixef(fit)),
-      se = column("Std. Error"),
-      df = column("df"),
-      t = column("t value"),
-      p = column("Pr(>|t|)"),
-      theta = as.double(lme4::getME(fit, "theta")),
-      sigma = stats::sigma(fit),
-      loglik = as.double(stats::logLik(fit)),
-      fitted = as.double(stats::fitted(fit)),
-      residuals = as.double(stats::residuals(fit)),
-      singular = lme4::isSingular(fit),
-      converged = (!is.numeric(code) || all(code == 0)) && !any(!grepl("singular", said, fixed = TRUE)),
-      messages = as.character(c(said, unlist(optimum$warnings)))
+      messages = as.character(c(unlist(optimum$conv$lme4$messages), unlist(optimum$warnings)))
     ),
+    stated(fit),
+    coefficients_of(fit, table),
     random_terms(fit),
     columns_of(data_of(fit))
   )

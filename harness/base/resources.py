@@ -29,6 +29,11 @@ def r_script(name: str) -> Path:
     return _existing(_folder("r_scripts") / name)
 
 
+def r_scripts() -> tuple[Path, ...]:
+    """Return the paths of all R scripts."""
+    return tuple(sorted(_folder("r_scripts").glob("*.R")))
+
+
 def fixture(*parts: str) -> Path:
     """Return the path of a fixture, ``fixture("data", "sleepstudy.csv")``.
 

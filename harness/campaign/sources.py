@@ -196,7 +196,7 @@ class Generated:
 
         from harness.store.identity import source_digest
 
-        drawing = source_digest("harness.data.recipes.strategies") or ""
+        drawing = source_digest("harness.data.recipes") or ""
         return {
             "source": "generated",
             "generate": str(self.count),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from harness.engines.engine import Engine, Failure, Outcome, Setting
+from harness.engines.engine_wrapper import EngineWrapper
 from harness.model.case import Case
 from harness.spelling.calls import lme4_formula
 
@@ -25,7 +26,7 @@ def key_of(case: Case, setting: Setting) -> Key:
     )
 
 
-class Remembered:
+class Remembered(EngineWrapper):
     """An engine beside its latest answers.
 
     Parameters
@@ -37,22 +38,9 @@ class Remembered:
     """
 
     def __init__(self, engine: Engine, size: int = 64) -> None:
-        self.engine = self.wrapped = engine
-        self.name = self.engine.name
+        super().__init__(engine)
         self._size = size
         self._answers: OrderedDict[Key, Outcome] = OrderedDict()
-
-    def versions(self) -> dict[str, str]:
-        """Return the engine's versions."""
-        return self.engine.versions()
-
-    def unsupported(self, case: Case) -> str | None:
-        """Return why the engine cannot express the case, or None."""
-        return self.engine.unsupported(case)
-
-    def fit(self, case: Case, setting: Setting) -> Outcome:
-        """Return the fit, from memory where there is one."""
-        return self.begin(case, setting)()
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Begin to fit, unless the answer is known."""
@@ -61,7 +49,7 @@ class Remembered:
             self._answers.move_to_end(key)
             answer = self._answers[key]
             return lambda: answer
-        pending = guarded(self.engine, case, setting)
+        pending = guarded(self.wrapped, case, setting)
 
         def outcome() -> Outcome:
             found = self._answers[key] = pending()
@@ -70,16 +58,6 @@ class Remembered:
             return found
 
         return outcome
-
-
-def bare(engine: Engine) -> Engine:
-    """Return the engine itself, which fits every time it is asked.
-
-    An engine around another has that as its attribute ``wrapped``.
-    """
-    while (inner := getattr(engine, "wrapped", None)) is not None:
-        engine = inner
-    return engine
 
 
 def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcome]:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.possessive import whose
-from harness.conformance.fit_memory import bare
 from harness.conformance.honesty import numerical_df
 from harness.conformance.judged_pair import REFEREE, Judgement, judge
 from harness.conformance.parity import judged_beside
 from harness.conformance.question import Question
 from harness.engines.engine import Failure, Fit
+from harness.engines.engine_wrapper import bare
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.lme4_f_tests import Type3Table, type3_by_lmertest
 from harness.judge.causes.predicates import LMERTEST_HYPOTHESIS

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.possessive import whose
-from harness.conformance.fit_memory import bare, guarded
+from harness.conformance.fit_memory import guarded
 from harness.conformance.honesty import numerical_df
 from harness.conformance.judged_pair import REFEREE, Judgement, judge, worst
 from harness.conformance.model_twins import (
@@ -19,6 +19,7 @@ from harness.conformance.model_twins import (
 )
 from harness.conformance.question import Question
 from harness.engines.engine import Failure, Fit
+from harness.engines.engine_wrapper import bare
 from harness.judge.causes.predicates import FAILING
 from harness.judge.causes.view import Seen
 from harness.judge.decision import held

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from harness.conformance.judged_pair import REFEREE
 from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
+from harness.engines.engine_wrapper import EngineWrapper
 from harness.engines.referee_engine import fit_at
 from harness.model.case import Case
 from harness.model.design import Design, build_design
@@ -35,7 +36,7 @@ Array = NDArray[np.float64]
 Change = Callable[[Case, Fit], Fit]
 
 
-class PlantedEngine:
+class PlantedEngine(EngineWrapper):
     """The referee's engine with a mistake.
 
     Parameters
@@ -45,22 +46,15 @@ class PlantedEngine:
         From a case and its right fit to the fit with the mistake.
     """
 
+    same_answers = False
+
     def __init__(self, name: str, change: Change) -> None:
-        self.name = name
+        super().__init__(REFEREE, name)
         self._change = change
-        self._right = REFEREE
-
-    def versions(self) -> dict[str, str]:
-        """Return the version of this program."""
-        return self._right.versions()
-
-    def unsupported(self, case: Case) -> str | None:
-        """Return None: every model that can be parsed can be evaluated."""
-        return self._right.unsupported(case)
 
     def fit(self, case: Case, setting: Setting) -> Outcome:
         """Fit a case, and make the mistake."""
-        fit = self._right.fit(case, setting)
+        fit = self.wrapped.fit(case, setting)
         if isinstance(fit, Failure) or case.model.criterion == "OLS":
             return msgspec.structs.replace(fit, engine=self.name)
         return msgspec.structs.replace(self._change(case, fit), engine=self.name)

@@ -46,7 +46,7 @@ class Asked:
                 yield found
             else:
                 pair = [given.engine(e) if e.name == given.fit.engine else e for e in found.pair]
-                yield replace(found, pair=(pair[0], pair[1]))
+                yield replace(found, pair=(pair[0], pair[1]), given=given)
 
     def diagnosed(self, rung: Rung, ready: Opened) -> Diagnosis:
         """Diagnose a case as asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -33,12 +33,15 @@ class Bench:
         None, and ``reason`` says why, where the referee cannot evaluate the case.
     best : Optimum or None
         The best point known.
+    elsewhere : tuple of str
+        Engines whose default fit was given and is of another model than the case's.
     """
 
     rung: Rung
     likelihood: Likelihood | None
     best: Optimum | None
     reason: str = ""
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def case(self) -> Case:
@@ -64,7 +67,7 @@ class Bench:
         found = find_optimum(self.likelihood, [np.asarray(theta) for theta in thetas])
         if found.deviance >= self.best.deviance - 1e-9:
             return self
-        return Bench(self.rung, self.likelihood, found)
+        return replace(self, best=found)
 
     def audit(self, outcome: Outcome) -> tuple[Outcome, Audit | None]:
         """Judge a fit; one that has no coefficients gets the GLS estimates of its variances."""
@@ -83,14 +86,21 @@ class Bench:
             )
         return outcome, audit_of(outcome, point, self.best)
 
-    def snapshot(self, outcome: Outcome, *, verdict: VerdictClass | None = None) -> Snapshot:
-        """Describe a fit of this case for a before-and-after."""
+    def snapshot(
+        self,
+        outcome: Outcome,
+        audit: Audit | None = None,
+        *,
+        verdict: VerdictClass | None = None,
+    ) -> Snapshot:
+        """Describe a fit for a before-and-after, by its audit or as a fit of this case."""
         formula = self.case.model.formula.text
         if isinstance(outcome, Failure):
             return Snapshot(
                 engine=outcome.engine, formula=formula, text=outcome.text, verdict=verdict or ""
             )
-        outcome, audit = self.audit(outcome)
+        if audit is None:
+            outcome, audit = self.audit(outcome)
         assert isinstance(outcome, Fit)
         if audit is None:
             return Snapshot(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Conclusion
+from harness.diagnose.messages import OPTIMAL
 from harness.diagnose.phrases import listed, number, p_value
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
@@ -17,7 +19,10 @@ from harness.referee.satterthwaite import contrast_tests
 def conclusions(
     record: CaseRecord, bench: Bench, engines: tuple[str, ...], alpha: float
 ) -> tuple[Conclusion, ...]:
-    """Compare the p values of every fixed effect: as printed, like for like, and at the optimum."""
+    """Compare the p values of every fixed effect: as printed, like for like, and at the optimum.
+
+    An engine whose fit is in another coding than the case's has rows of its own.
+    """
     right: dict[str, tuple[float, float]] = {}
     if bench.best is not None:
         tests = contrast_tests(bench.best.point, np.eye(bench.case.design.x.shape[1]))
@@ -25,10 +30,24 @@ def conclusions(
             name: (test.p, test.df)
             for name, test in zip(bench.case.design.x_names, tests, strict=True)
         }
-    return tuple(
-        _conclusion(name, record, engines, right.get(name), alpha)
-        for name in bench.case.design.x_names
-    )
+    names = bench.case.design.x_names
+    apart = tuple(e for e in engines if e in bench.elsewhere and not _coded_as(names, record, e))
+    alike = tuple(e for e in engines if e not in apart)
+    rows = [_conclusion(name, record, alike, right.get(name), alpha) for name in names]
+    for engine in apart:
+        fit, audit = record.fit(engine), record.audit(engine)
+        if not isinstance(fit, Fit) or audit is None:
+            continue
+        at_best = audit.certificate in OPTIMAL
+        for c in audit.coefficients:
+            fair = (c.p, c.df) if at_best and c.p is not None and c.df is not None else None
+            rows.append(_conclusion(c.name, record, (engine,), fair, alpha))
+    return tuple(row for row in rows if row.printed or not apart)
+
+
+def _coded_as(names: Sequence[str], record: CaseRecord, engine: str) -> bool:
+    fit = record.fit(engine)
+    return not isinstance(fit, Fit) or [c.name for c in fit.coefficients] == list(names)
 
 
 def _conclusion(

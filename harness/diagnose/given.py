@@ -7,12 +7,11 @@ columns.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,13 +20,16 @@ from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.engines.engine import Coefficient, Engine, Fit, Message, Outcome, RandomTerm, Setting
-from harness.engines.lme4 import random_terms
-from harness.engines.mixedlm_result import MixedFit, unwrapped
+from harness.engines.engine import Engine, Fit, Message, Outcome, OwnModel, Setting
+from harness.engines.engine_wrapper import EngineWrapper
+from harness.engines.lme4_reply import native_terms, read_reply
+from harness.engines.mixedlm_result import MixedFit, read_mixed, unwrapped
+from harness.engines.warning_capture import captured
 from harness.model.case import Case
 from harness.model.column_match import match_columns
 from harness.model.design import Design, RandomDesign
 from harness.model.model import Criterion
+from harness.model.term_match import match_terms
 from harness.rbridge import Reply
 from harness.spelling.calls import lme4_formula, quote_name
 from harness.spelling.mixedlm_call import MixedLMCall
@@ -38,10 +40,19 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Given:
-    """A case and the fit of it that was given; ``notes`` are sentences for the diagnosis."""
+    """A case and the fit of it that was given.
+
+    Attributes
+    ----------
+    own : OwnModel or None
+        The model that the fit is of, where that is not the case's.
+    notes : tuple of str
+        Sentences for the diagnosis.
+    """
 
     rung: Rung
     fit: Fit
+    own: OwnModel | None = None
     notes: tuple[str, ...] = ()
 
     def engine(self, usual: Engine) -> Engine:
@@ -49,27 +60,20 @@ class Given:
         return _GivenEngine(self, usual)
 
 
-class _GivenEngine:
-    def __init__(self, given: Given, usual: Engine) -> None:
-        self.name = usual.name
-        self._given = given
-        self._usual = usual
+class _GivenEngine(EngineWrapper):
+    same_answers = False
 
-    def versions(self) -> dict[str, str]:
-        return self._usual.versions()
+    def __init__(self, given: Given, usual: Engine) -> None:
+        super().__init__(usual)
+        self._given = given
 
     def unsupported(self, case: Case) -> str | None:
-        return None if case is self._given.rung.case else self._usual.unsupported(case)
-
-    def fit(self, case: Case, setting: Setting) -> Outcome:
-        if case is self._given.rung.case and setting == "default":
-            return self._given.fit
-        return self._usual.fit(case, setting)
+        return None if case is self._given.rung.case else super().unsupported(case)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         if case is self._given.rung.case and setting == "default":
-            return partial(self.fit, case, setting)
-        return self._usual.begin(case, setting)
+            return lambda: self._given.fit
+        return super().begin(case, setting)
 
 
 def of_statsmodels(result: Any) -> Given:
@@ -80,33 +84,42 @@ def of_statsmodels(result: Any) -> Given:
     BadInput
         For anything else, penalised fits, and models that have no formula here.
     """
+    native = mixed_fit(result)
+    rung = _by_formula(native) or _by_matrices(
+        native.design,
+        str(native.result.model.endog_names),
+        native.criterion,
+        "a statsmodels result",
+    )
+    return Given(rung, read_given(native, rung.case))
+
+
+def mixed_fit(result: Any) -> MixedFit:
+    """Return the result with its design.
+
+    Raises
+    ------
+    BadInput
+        For anything but a result of ``MixedLM.fit``, and for penalised fits.
+    """
     try:
-        fit = MixedFit(unwrapped(result))
+        return MixedFit(unwrapped(result))
     except (TypeError, ValueError) as error:
         raise BadInput(str(error)) from error
-    design = _renamed(fit)
-    outcome = str(fit.result.model.endog_names)
-    criterion: Criterion = "REML" if fit.result.reml else "ML"
-    rung = _by_formula(fit, design, criterion) or _by_matrices(
-        design, outcome, criterion, "a statsmodels result"
-    )
-    return Given(rung, _statsmodels_fit(fit, design, rung.case))
 
 
-def _renamed(fit: MixedFit) -> Design:
-    """Return the design with the names that the model has for its random effects."""
-    model = fit.result.model
-    names = [str(n) for n in getattr(model.data, "exog_re_names", None) or []]
-    terms = []
-    for term in fit.design.random:
-        own = tuple(names[int(n)] if n.isdigit() and int(n) < len(names) else n for n in term.names)
-        terms.append(RandomDesign(term.group, own, term.z, term.codes, term.levels))
-    return Design(fit.design.y, fit.design.x, fit.design.x_names, tuple(terms), fit.design.rows)
+def read_given(native: MixedFit, case: Case) -> Fit:
+    """Read a result as a fit of a case."""
+    messages: list[Message] = []
+    # What statsmodels says while it is read is not what it said to whoever made the fit.
+    with captured([]):
+        fit = read_mixed(native, case, "default", messages, settings=("a result that was given",))
+    return msgspec.structs.replace(fit, messages=tuple(messages))
 
 
-def _by_formula(fit: MixedFit, design: Design, criterion: Criterion) -> Rung | None:
+def _by_formula(native: MixedFit) -> Rung | None:
     """Return the case in the user's own columns, or None where that is not the model fitted."""
-    model = fit.result.model
+    model, design = native.result.model, native.design
     formula = getattr(model, "formula", None)
     frame = getattr(model.data, "frame", None)
     if formula is None or not isinstance(frame, pd.DataFrame) or model.k_vc:
@@ -122,13 +135,14 @@ def _by_formula(fit: MixedFit, design: Design, criterion: Criterion) -> Rung | N
         groups=(str(group),),
         re_formula=" + ".join([*([] if "1" in effects else ["0"]), *effects]),
         free="diagonal" if len(design.random) > 1 else "all",
-        reml=criterion == "REML",
+        reml=native.criterion == "REML",
     )
     texts = {str(c) for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])}
     texts |= {str(c) for c in frame.columns if pd.api.types.is_bool_dtype(frame[c])}
     try:
         text = lme4_formula(model_of_call(call, texts, frame))
-        rung = own_rung("data", Dataset("data", frame, "a statsmodels result"), text, criterion)
+        data = Dataset("data", frame, "a statsmodels result")
+        rung = own_rung("data", data, text, native.criterion)
     except (BadInput, NotInLme4):
         return None
     return rung if _same_design(rung.case.design, design) else None
@@ -145,25 +159,7 @@ def _same_design(one: Design, other: Design) -> bool:
         return False
     if not match_columns(one.x, other.x).complete or len(one.random) != len(other.random):
         return False
-    return all(place >= 0 for place in _places(one, other))
-
-
-def _places(one: Design, other: Design) -> list[int]:
-    """Which term of the other design each term is: the same groups of rows, the same effects."""
-    free = list(range(len(other.random)))
-    out = []
-    for term in one.random:
-        hit = next((i for i in free if _same_term(term, other.random[i])), -1)
-        if hit >= 0:
-            free.remove(hit)
-        out.append(hit)
-    return out
-
-
-def _same_term(one: RandomDesign, other: RandomDesign) -> bool:
-    pairs = np.unique(np.column_stack([one.codes, other.codes]), axis=0)
-    same = len(pairs) == len(np.unique(one.codes)) == len(np.unique(other.codes))
-    return same and match_columns(one.z, other.z).complete
+    return None not in match_terms(one.random, other.random)
 
 
 def _by_matrices(design: Design, outcome: str, criterion: Criterion, origin: str) -> Rung:
@@ -204,60 +200,6 @@ def _sum(terms: Sequence[str]) -> str:
     return " + ".join(terms if "1" in terms else ["0", *terms])
 
 
-def _statsmodels_fit(fit: MixedFit, given: Design, case: Case) -> Fit:
-    design, checksum = case.design, case.table.checksum()
-    result = fit.result
-    order = match_columns(design.x, given.x).engine
-    random = []
-    for term, place in zip(design.random, _places(design, given), strict=True):
-        columns = list(match_columns(term.z, given.random[place].z).engine)
-        psi = np.asarray(fit.covariances[place])[np.ix_(columns, columns)]
-        random.append(
-            RandomTerm(
-                group=term.group,
-                names=term.names,
-                covariance=tuple(map(tuple, psi.tolist())),
-                levels=term.levels,
-            )
-        )
-    se, statistics, p = (np.asarray(getattr(result, n)) for n in ("bse_fe", "tvalues", "pvalues"))
-    try:
-        fitted, residuals = (
-            tuple(np.asarray(getattr(result, n), dtype=np.float64).tolist())
-            for n in ("fittedvalues", "resid")
-        )
-    except (ValueError, np.linalg.LinAlgError):
-        fitted, residuals = (), ()
-    rows = [
-        Coefficient(
-            name,
-            float(fit.beta[i]),
-            float(se[i]),
-            math.inf,
-            float(statistics[i]),
-            float(p[i]),
-        )
-        for name, i in zip(design.x_names, order, strict=True)
-    ]
-    return Fit(
-        engine="statsmodels",
-        setting="default",
-        fitter="MixedLM",
-        n_obs=int(result.nobs),
-        coefficients=tuple(rows),
-        native_names=tuple(fit.names[i] for i in order),
-        random=tuple(random),
-        residual_variance=float(result.scale),
-        loglik=float(result.llf),
-        fitted=fitted,
-        residuals=residuals,
-        converged=bool(result.converged),
-        settings=("a result that was given",),
-        # The designs have been found equal, number by number.
-        data_checksum=checksum,
-    )
-
-
 def of_r(reply: Reply) -> Given:
     """Read a model of lme4 that R has taken apart, see ``r_scripts/take_apart.R``.
 
@@ -272,8 +214,8 @@ def of_r(reply: Reply) -> Given:
     design = Design(
         np.asarray(reply.numbers("y"), dtype=np.float64),
         x,
-        tuple("Intercept" if name == "(Intercept)" else name for name in names),
-        tuple(_r_terms(reply, n)),
+        tuple(_INTERCEPT.get(name, name) for name in names),
+        tuple(_renamed(term.design) for term in native_terms(reply, n)),
         np.arange(n),
     )
     criterion: Criterion = "REML" if reply.texts("criterion")[0] == "REML" else "ML"
@@ -288,16 +230,18 @@ def of_r(reply: Reply) -> Given:
     except BadInput:
         rung = None
     rung = rung or _by_matrices(design, reply.texts("outcome")[0], criterion, origin)
-    return Given(rung, _r_fit(reply, design, rung.case))
+    settings = ("a model that was given",)
+    fit = read_reply(reply, rung.case, "default", settings=settings, aliased=False)
+    assert isinstance(fit, Fit)
+    return Given(rung, fit)
 
 
-def _r_terms(reply: Reply, n: int) -> Iterable[RandomDesign]:
-    from harness.engines.lme4 import native_terms
+def _renamed(term: RandomDesign) -> RandomDesign:
+    names = tuple(_INTERCEPT.get(name, name) for name in term.names)
+    return replace(term, names=names)
 
-    for term in native_terms(reply, n):
-        names = tuple("Intercept" if e == "(Intercept)" else str(e) for e in term.effects)
-        codes = term.codes.astype(np.int32)
-        yield RandomDesign(term.group, names, np.array(term.z), codes, tuple(map(str, term.levels)))
+
+_INTERCEPT = {"(Intercept)": "Intercept"}
 
 
 def _r_frame(reply: Reply) -> pd.DataFrame:
@@ -310,44 +254,3 @@ def _r_frame(reply: Reply) -> pd.DataFrame:
         else:
             columns[name] = values
     return pd.DataFrame(columns)
-
-
-def _r_fit(reply: Reply, given: Design, case: Case) -> Fit:
-    design, checksum = case.design, case.table.checksum()
-    order = match_columns(design.x, given.x).engine
-    sigma = float(reply.numbers("sigma")[0])
-    columns = {n: reply.numbers(n) for n in ("estimate", "se", "df", "t", "p")}
-
-    def value(name: str, i: int) -> float | None:
-        found = float(columns[name][i])
-        return None if math.isnan(found) else found
-
-    terms, _ = random_terms(reply, design, str)
-    return Fit(
-        engine="lme4",
-        setting="default",
-        fitter=reply.texts("fitter")[0],
-        n_obs=len(design.y),
-        coefficients=tuple(
-            Coefficient(
-                name,
-                float(columns["estimate"][i]),
-                value("se", i),
-                value("df", i),
-                value("t", i),
-                value("p", i),
-            )
-            for name, i in zip(design.x_names, order, strict=True)
-        ),
-        native_names=tuple(reply.texts("x_names")[i] for i in order),
-        random=terms,
-        residual_variance=sigma * sigma,
-        loglik=float(reply.numbers("loglik")[0]),
-        fitted=tuple(reply.numbers("fitted").tolist()),
-        residuals=tuple(reply.numbers("residuals").tolist()),
-        converged=bool(reply.numbers("converged")[0]),
-        singular=bool(reply.numbers("singular")[0]),
-        settings=("a model that was given",),
-        data_checksum=checksum,  # as above
-        messages=tuple(Message("warning", text) for text in reply.texts("messages")),
-    )

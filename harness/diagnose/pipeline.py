@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -21,6 +21,7 @@ from harness.diagnose.convergence import Run, how_many, rows, run_all, thetas
 from harness.diagnose.data_checks import data_checks
 from harness.diagnose.diagnosis import Diagnosis
 from harness.diagnose.found_causes import find_causes
+from harness.diagnose.given import Given
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.messages import translate
 from harness.diagnose.phrases import number
@@ -29,7 +30,7 @@ from harness.diagnose.remedies import Workshop
 from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.size import Size, refuse_or_size
-from harness.engines.engine import Engine, Fit, Setting
+from harness.engines.engine import Engine, Fit, OwnModel, Setting
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -54,12 +55,22 @@ class Opened:
         What the standard run compares; the referee stands in for the one that is not asked for.
     absent : str
         Why an engine that was asked for is not here.
+    given : Given or None
+        A fit that stands for that of its engine.
     """
 
     engines: tuple[str, ...]
     pair: tuple[Engine, Engine]
     session: RSession | None
     absent: str = ""
+    given: Given | None = None
+
+    def own(self, rung: Rung) -> dict[str, OwnModel]:
+        """Return the model that a given fit of a case is of, by engine, where it is another."""
+        given = self.given
+        if given is None or given.own is None or given.rung is not rung:
+            return {}
+        return {given.fit.engine: given.own}
 
 
 @contextmanager
@@ -134,6 +145,7 @@ def diagnose(
     record = standard_run(rung, with_engines, size)
     advance("looking for the best point")
     bench = bench_of(rung, [f for f in record.fits if isinstance(f, Fit)])
+    bench = replace(bench, elsewhere=tuple(with_engines.own(rung)))
     mixed = bool(rung.case.design.random)
     r_runs = RRuns(with_engines.session, rung.case) if with_engines.session and mixed else None
     runs: list[Run] = []
@@ -212,6 +224,7 @@ def standard_run(rung: Rung, with_engines: Opened, size: Size) -> CaseRecord:
         engines=(with_engines.pair[0].name, with_engines.pair[1].name),
         settings=settings,
         seconds=time.perf_counter() - started,
+        own=with_engines.own(rung),
     )
 
 

@@ -103,7 +103,8 @@ class Workshop:
         """Describe the engine's default fit."""
         outcome = self.record.fit(engine)
         assert outcome is not None
-        return self.bench.snapshot(outcome, verdict=self.record.verdicts[0].verdict)
+        audit = self.record.audit(engine) if engine in self.bench.elsewhere else None
+        return self.bench.snapshot(outcome, audit, verdict=self.record.verdicts[0].verdict)
 
 
 def other_routes(shop: Workshop, engine: str) -> list[Remedy]:

@@ -9,15 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engines.engine import Failure, Fit, Message, Outcome
-from harness.engines.lme4 import (
-    messages_of,
-    native_terms,
-    r_columns,
-    random_terms,
-    reason_of,
-    renamer,
-)
+from harness.engines.engine import Outcome
+from harness.engines.lme4 import r_columns
+from harness.engines.lme4_reply import lme4_order, read_failure, read_reply
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.rbridge import Reply, RFailure, RSession
@@ -119,15 +113,8 @@ class RRuns:
             try:
                 reply = pending.result()
             except RFailure as failure:
-                rename = renamer(self._case.table)
-                return Failure(
-                    engine="lme4",
-                    setting="default",
-                    reason=reason_of(failure),
-                    text=rename(str(failure)),
-                    messages=messages_of(failure.conditions, rename),
-                ), None
-            return self._fit(reply), reply
+                return read_failure(failure, self._case.table, "default"), None
+            return read_reply(reply, self._case, "default", settings=()), reply
 
         return outcome
 
@@ -137,37 +124,9 @@ class RRuns:
             assert len(design.random) == 1, "the order of several terms is R's to tell"
             order = [0]
         else:
-            order = [
-                next(i for i, t in enumerate(design.random) if native.as_design(t) is not None)
-                for native in native_terms(like, len(design.y))
-            ]
+            order = lme4_order(like, self._case)
         factors = [np.linalg.cholesky(relative[i]) for i in order]
         return np.concatenate([f[np.triu_indices(len(f))[::-1]] for f in factors])
-
-    def _fit(self, reply: Reply) -> Fit:
-        design, rename = self._case.design, renamer(self._case.table)
-        terms, notes = random_terms(reply, design, rename)
-        sigma = float(reply.numbers("sigma")[0])
-        said = reply.texts("convergence_messages")
-        messages = list(messages_of(reply.conditions, rename))
-        known = {m.text for m in messages}
-        messages += [Message("warning", rename(t)) for t in said if rename(t) not in known]
-        return Fit(
-            engine="lme4",
-            setting="default",
-            fitter="lme4::lmer",
-            n_obs=int(reply.numbers("n")[0]),
-            coefficients=(),
-            native_names=(),
-            random=terms,
-            residual_variance=sigma * sigma,
-            loglik=float(reply.numbers("loglik")[0]),
-            converged=float(reply.numbers("optimizer_code")[0]) == 0.0 and not said,
-            singular=bool(reply.numbers("singular")[0]),
-            messages=(*messages, *(Message("note", text) for text in notes)),
-            data_checksum=next(iter(reply.texts("data_checksum")), ""),
-            seconds=float(reply.numbers("seconds")[0]),
-        )
 
 
 def run_statsmodels(case: Case, recipe: Recipe) -> Outcome:

@@ -144,6 +144,8 @@ def _falsely(bench: Bench, record: CaseRecord, engines: tuple[str, ...]) -> Iter
         fit, audit = record.fit(engine), record.audit(engine)
         if not isinstance(fit, Fit) or audit is None or audit.certificate != "false boundary":
             continue
+        if engine in bench.elsewhere:
+            continue
         for term, own, rank, right in zip(
             bench.case.design.random, fit.random, audit.ranks, best.optimality.ranks, strict=True
         ):

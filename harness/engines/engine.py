@@ -7,12 +7,14 @@ the referee makes of it is kept apart in an audit.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import msgspec
 
 from harness.base.json import Matrix, Real, Vector
 from harness.model.case import Case
+from harness.model.design import Design
 
 Setting = Literal["default", "tight"]
 """``default`` is what a user gets; ``tight`` has strict tolerances, several methods and starts."""
@@ -96,6 +98,10 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
         What the engine prints as standard errors of variance parameters, under its own names.
     probes : dict of str to str
         What the adapter found out about the engine's run: evidence for a cause, by its name.
+    definitions : dict of str to str
+        By quantity (``loglik``, ``aic``, ``bic``, ``se``, ``df``, ``statistic``, ``p``,
+        ``variance``, ``variance_se``, ``residual_variance``) the key of the definition by which the
+        engine states it: ``"not stated"`` where it states none; absent where it declares nothing.
     data_checksum : str
         MD5 of the data as the engine's side received it.
     seconds : float
@@ -122,6 +128,7 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     messages: tuple[Message, ...] = ()
     variance_se: tuple[tuple[str, Real], ...] = ()
     probes: dict[str, str] = {}
+    definitions: dict[str, str] = {}
     data_checksum: str = ""
     seconds: float = 0.0
 
@@ -131,6 +138,22 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
             if row.name == name:
                 return row
         raise KeyError(name)
+
+
+@dataclass(frozen=True, eq=False)
+class OwnModel:
+    """The model that a fit is of, where that is not the case's in the case's coding.
+
+    Attributes
+    ----------
+    design : Design
+        Its rows, columns and terms; the columns in the order of the fit's coefficients.
+    random : tuple of RandomTerm
+        What the fit has for the terms of ``design``.
+    """
+
+    design: Design
+    random: tuple[RandomTerm, ...]
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure", kw_only=True):
@@ -149,7 +172,12 @@ Outcome = Fit | Failure
 
 
 class Engine(Protocol):
-    """Anything that fits a case. Engines raise nothing: what goes wrong is a :class:`Failure`."""
+    """Anything that fits a case. Engines raise nothing: what goes wrong is a :class:`Failure`.
+
+    Two attributes say what its numbers depend on, so that fits can be stored, and may be absent:
+    ``sources``, a tuple of the packages of this program that it uses (``"r_scripts"`` for the R
+    scripts), and ``identity``, a function; see :func:`harness.store.identity.engine_identity`.
+    """
 
     name: str
 

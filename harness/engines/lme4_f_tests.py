@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engines.lme4 import Lme4Engine, native_name, r_columns
+from harness.engines.lme4 import Lme4Engine, r_columns
+from harness.engines.lme4_reply import native_name
 from harness.model.case import Case
 from harness.rbridge import RFailure
 from harness.referee.f_tests import FTest

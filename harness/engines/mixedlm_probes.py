@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.spelling.calls import MixedLMSpelling
-
 Array = NDArray[np.float64]
 
 
@@ -76,14 +74,3 @@ def singular_covariance_probe(error: BaseException) -> dict[str, str]:
                     f"eigenvalue of {name} is {values[0]:.3g}"
                 }
     return {}
-
-
-def constraint_probe(spelling: MixedLMSpelling, result: Any) -> dict[str, str]:
-    """Whether ``free=`` was honoured: the covariances it holds at zero are zero."""
-    covariance = np.asarray(result.cov_re, dtype=np.float64)
-    if not spelling.diagonal:
-        return {}
-    largest = float(np.abs(covariance - np.diag(np.diag(covariance))).max(initial=0.0))
-    if largest <= 1e-10 * float(np.abs(covariance).max(initial=0.0)):
-        return {}
-    return {"free-ignored": f"a covariance held at 0 by free= came out as {largest:.3g}"}

@@ -1,23 +1,45 @@
-"""A fitted ``MixedLM`` of statsmodels as the referee sees it: design, variances and terms."""
+"""A fitted ``MixedLM`` of statsmodels read: the model that it is, and what it states.
+
+The one place that knows how statsmodels lays out a result: for the engine, for tests of a user's
+result and for its diagnosis alike.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from harness.engines.engine import Coefficient, Fit, Message, OwnModel, RandomTerm, Setting
+from harness.model.case import Case
+from harness.model.column_match import match_columns
 from harness.model.design import Design, RandomDesign
+from harness.model.term_match import TermMatch, match_terms
 from harness.referee.deviance import Likelihood, Point
-from harness.referee.f_tests import Factor, FixedTerms
 
 Array = NDArray[np.float64]
+
+DEFINITIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "loglik": "full",
+        "se": "joint-hessian",
+        "df": "none",
+        "statistic": "estimate/se",
+        "p": "normal",
+        "variance": "data-units",
+        "variance_se": "packed-hessian",
+        "residual_variance": "m",
+    }
+)
+"""What MixedLM means by what it states; its AIC and BIC depend on the criterion."""
 
 
 def unwrapped(result: Any) -> Any:
@@ -48,6 +70,8 @@ class MixedFit:
     Attributes
     ----------
     result : MixedLMResults
+    criterion : {"REML", "ML"}
+        By which it was fitted; a later fit changes that of its model.
     names : tuple of str
         Of the fixed effects.
     beta : (p,) array
@@ -68,14 +92,15 @@ class MixedFit:
         if result.cov_pen is not None or result.model.fe_pen is not None:
             raise ValueError("a penalised fit has no sampling theory for t tests")
         self.result = result
+        self.criterion: Literal["REML", "ML"] = "REML" if result.reml else "ML"
         self.names = tuple(map(str, result.model.exog_names))
         self.beta = np.asarray(result.fe_params, dtype=np.float64)
         self.sigma = math.sqrt(result.scale) if result.scale > 0.0 else math.nan
-        blocks = _effect_blocks(result)
-        self.design = _design(result.model, self.names, blocks)
+        self.blocks = _effect_blocks(result)
+        self.design = _design(result.model, self.names, self.blocks)
         psi = np.asarray(result.cov_re, dtype=np.float64).reshape(result.k_re, result.k_re)
         components = np.asarray(result.vcomp, dtype=np.float64).reshape(-1)
-        self.covariances = [psi[np.ix_(block, block)] for block in blocks]
+        self.covariances = [psi[np.ix_(block, block)] for block in self.blocks]
         self.covariances += [np.full((1, 1), value) for value in components]
 
     @cached_property
@@ -89,9 +114,57 @@ class MixedFit:
                     "the estimated variances are outside the parameter space (a covariance matrix "
                     "with a negative eigenvalue, or no residual variance): fit again"
                 )
-        # The criterion the result was fitted by; a later fit changes that of the model.
-        likelihood = Likelihood(self.design, reml=bool(self.result.reml))
+        likelihood = Likelihood(self.design, reml=self.criterion == "REML")
         return likelihood.at(likelihood.theta([c / self.sigma**2 for c in self.covariances]))
+
+    @property
+    def held(self) -> float:
+        """Largest covariance that ``free=`` holds at zero; 0 where all of them are, to rounding."""
+        pattern = self.result.freepat
+        return 0.0 if pattern is None else _held(self.result)
+
+    @property
+    def as_its_call_says(self) -> bool:
+        """Whether ``free=`` was heeded: some methods ignore it."""
+        return self.held == 0.0
+
+    def variance_errors(self) -> list[Array]:
+        """Return what the summary has as standard errors of variances, term by term."""
+        packed = np.asarray(self.result.bse_re, dtype=np.float64)
+        first = int(self.result.model.k_re2)
+        # Lower triangle by rows: element (j, j) is number j (j + 3) / 2.
+        own = [packed[[j * (j + 3) // 2 for j in block]] for block in self.blocks]
+        return [*own, *packed[first:].reshape(-1, 1)]
+
+    def effects(self) -> list[Array]:
+        """Return the conditional modes term by term, (k, q) each, as ``design`` has the levels.
+
+        Raises
+        ------
+        ValueError, LinAlgError
+            When MixedLM refuses to compute them, as for a singular covariance matrix.
+        """
+        model, by_group = self.result.model, self.result.random_effects
+        rows = [np.asarray(by_group[g], dtype=np.float64) for g in model.group_labels]
+        out = [np.array([row[block] for row in rows]) for block in self.blocks]
+        begin = np.full(len(rows), model.k_re)
+        for matrices, term in zip(
+            model.exog_vc.mats, self.design.random[len(self.blocks) :], strict=True
+        ):
+            # The groups, and the columns in them, that the levels of the term stand for.
+            places = (level.rpartition(":") for level in term.levels)
+            out.append(
+                np.array([[rows[int(g)][begin[int(g)] + int(column)]] for g, _, column in places])
+            )
+            begin = begin + [matrix.shape[1] for matrix in matrices]
+        return out
+
+
+def _held(result: Any) -> float:
+    covariance = np.abs(np.asarray(result.cov_re, dtype=np.float64))
+    joined = np.asarray(result.freepat.cov_re) != 0
+    largest = float(covariance[~joined].max(initial=0.0))
+    return largest if largest > 1e-10 * float(covariance.max(initial=0.0)) else 0.0
 
 
 def _effect_blocks(result: Any) -> list[NDArray[np.intp]]:
@@ -111,7 +184,7 @@ def _effect_blocks(result: Any) -> list[NDArray[np.intp]]:
     held = not np.diag(joined).all() or (np.asarray(pattern.fe_params) == 0).any()
     if held or (np.asarray(pattern.vcomp) == 0).any():
         raise ValueError("free= holds fixed effects or variances at a value; fit without that")
-    if np.abs(np.asarray(result.cov_re)[~joined]).max(initial=0.0) > 0.0:
+    if _held(result) > 0.0:
         return everything
     count, block = connected_components(sparse.csr_array(joined), directed=False)
     blocks = [np.flatnonzero(block == i) for i in range(count)]
@@ -126,10 +199,11 @@ def _design(model: Any, names: tuple[str, ...], blocks: list[NDArray[np.intp]]) 
     for i, label in enumerate(model.group_labels):
         groups[model.row_indices[label]] = i
     labels = tuple(map(str, model.group_labels))
+    effects = getattr(model.data, "exog_re_names", None) or range(int(model.k_re))
     random = [
         RandomDesign(
             "group",
-            tuple(str(j) for j in block),
+            tuple(str(effects[j]) for j in block),
             np.asarray(model.exog_re, dtype=np.float64)[:, block],
             groups,
             labels,
@@ -167,55 +241,192 @@ def _component(model: Any, name: str, matrices: Sequence[Any]) -> RandomDesign:
         z[rows[count == 1], 0] = entries.data
         codes[rows[count == 1]] += entries.indices
     present, index = np.unique(codes, return_inverse=True)
-    levels = tuple(f"{model.group_labels[code // width]}:{code % width}" for code in present)
+    levels = tuple(f"{code // width}:{code % width}" for code in present)
     return RandomDesign(name, (name,), z, index.astype(np.int32), levels)
 
 
-def formula_terms(result: Any) -> FixedTerms:
-    """Terms of the formula a model was built from, evaluated on its rows.
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A result laid beside a case: what of it is what of the case.
 
-    Raises
-    ------
-    ValueError
-        When the model was built from arrays.
+    Attributes
+    ----------
+    rows : bool
+        Whether the two have the same rows. Where they have not, effects are taken by their place.
+    columns : tuple of (str, int)
+        Name and the result's column of each fixed effect: those of the case under its names and in
+        its order, then the others.
+    terms : tuple of (RandomDesign, TermMatch)
+        How each term is shown, and what it is of the result: those of the case, then the others.
+    same : bool
+        Whether the result is of the case's model in the case's coding.
     """
-    data = result.model.data
-    spec = getattr(data, "model_spec", None) or getattr(data, "design_info", None)
-    frame = getattr(data, "frame", None)
-    if spec is None or frame is None:
-        raise ValueError(
-            "the model was built from arrays and does not know its terms: build it by a formula, "
-            "or give the contrasts of a term to f_test()"
+
+    rows: bool
+    columns: tuple[tuple[str, int], ...]
+    terms: tuple[tuple[RandomDesign, TermMatch], ...]
+    same: bool
+
+
+def laid_beside(native: MixedFit, design: Design) -> Layout:
+    """Lay a result beside the design of a case.
+
+    A term of the case is the result's when rows and effects are the same, or when the result's
+    levels are finer, as those of a factor read as nested are. A term whose effects the result has
+    correlated with those of another is shown without that correlation where ``free=`` asked for
+    that; the rest keep what they are.
+    """
+    own = native.design
+    if len(design.y) != len(own.y) or not np.array_equal(design.y, own.y):
+        return _by_place(native, design)
+    match = match_columns(design.x, own.x)
+    columns = [(n, i) for n, i in zip(design.x_names, match.engine, strict=True) if i >= 0]
+    # Another column under a name of the case is another effect.
+    taken = set(design.x_names)
+    columns += [
+        (f"{name} (own coding)" if name in taken else name, i)
+        for i, name in ((i, native.names[i]) for i in match.extra)
+    ]
+    parts = not native.as_its_call_says
+    hits = match_terms(design.random, own.random, parts=parts, finer=True)
+    terms = [(t, hit) for t, hit in zip(design.random, hits, strict=True) if hit is not None]
+    same = match.complete and len(terms) == len(hits) == len(own.random)
+    same = same and all(hit.levels is not None for _, hit in terms)
+    if not parts:
+        used = {hit.term for _, hit in terms}
+        terms += [_itself(own, i) for i in range(len(own.random)) if i not in used]
+    return Layout(rows=True, columns=tuple(columns), terms=tuple(terms), same=same)
+
+
+def _by_place(native: MixedFit, design: Design) -> Layout:
+    own = native.design
+    names = design.x_names if len(design.x_names) == len(native.names) else native.names
+    terms = [_itself(own, i) for i in range(len(own.random))]
+    if [len(t.names) for t in design.random] == [len(t.names) for t in own.random]:
+        terms = [
+            (replace(shown, levels=()), replace(hit, levels=None))
+            for shown, (_, hit) in zip(design.random, terms, strict=True)
+        ]
+    columns = tuple((name, i) for i, name in enumerate(names))
+    return Layout(rows=False, columns=columns, terms=tuple(terms), same=False)
+
+
+def _itself(own: Design, i: int) -> tuple[RandomDesign, TermMatch]:
+    term = own.random[i]
+    effects = tuple(range(len(term.names)))
+    return term, TermMatch(i, effects, np.arange(len(term.levels)))
+
+
+def read_mixed(
+    native: MixedFit,
+    case: Case,
+    setting: Setting,
+    messages: list[Message],
+    *,
+    settings: tuple[str, ...] = (),
+    seconds: float = 0.0,
+) -> Fit:
+    """Read a result as a fit of a case; its own words go to ``messages``.
+
+    What it is a fit of is not judged here: see :func:`own_model`.
+    """
+    layout, result = laid_beside(native, case.design), native.result
+    if layout.rows and [name for name, _ in layout.columns] != list(case.design.x_names):
+        messages.append(
+            Message("note", "the fixed-effects columns differ from the case's design", "coding")
         )
-    if len(frame) != len(result.model.endog):
-        frame = frame.loc[data.row_labels]
-    return _patsy_terms(spec, frame) if hasattr(spec, "factor_infos") else _formulaic(spec, frame)
+    se, statistics, p = (np.asarray(getattr(result, n)) for n in ("bse_fe", "tvalues", "pvalues"))
+    modes: list[Array] | None = None
+    fitted, residuals = (), ()
+    try:
+        modes = native.effects()
+    except (ValueError, np.linalg.LinAlgError) as error:
+        messages.append(Message("error", f"random_effects: {error}", type(error).__name__))
+    else:
+        if layout.rows:
+            fitted = tuple(np.asarray(result.fittedvalues).tolist())
+            residuals = tuple(np.asarray(result.resid).tolist())
+    errors = native.variance_errors()
+    alone = native.as_its_call_says
+    criteria = "nan-under-reml" if native.criterion == "REML" else "2k-variances-counted"
+    return Fit(
+        engine="statsmodels",
+        setting=setting,
+        fitter="MixedLM",
+        n_obs=int(result.nobs),
+        coefficients=tuple(
+            Coefficient(
+                name,
+                float(native.beta[i]),
+                float(se[i]),
+                math.inf,
+                float(statistics[i]),
+                float(p[i]),
+            )
+            for name, i in layout.columns
+        ),
+        native_names=tuple(native.names[i] for _, i in layout.columns),
+        random=tuple(_term(native, shown, hit, modes) for shown, hit in layout.terms),
+        residual_variance=float(result.scale),
+        loglik=float(result.llf),
+        aic=float(result.aic),
+        bic=float(result.bic),
+        df_residual=float(result.df_resid),
+        fitted=fitted,
+        residuals=residuals,
+        converged=bool(result.converged),
+        variance_se=tuple(
+            (f"{shown.group}: {name}", float(errors[hit.term][j]))
+            for shown, hit in layout.terms
+            for name, j in zip(shown.names, hit.effects, strict=True)
+        ),
+        probes={}
+        if alone
+        else {"free-ignored": f"a covariance held at 0 by free= came out as {native.held:.3g}"},
+        definitions={**DEFINITIONS, "aic": criteria, "bic": criteria},
+        settings=settings,
+        data_checksum=case.table.checksum() if layout.rows else "other rows",
+        seconds=seconds,
+    )
 
 
-def _patsy_terms(spec: Any, frame: pd.DataFrame) -> FixedTerms:
-    from patsy import NAAction
-    from patsy.categorical import categorical_to_int
+def _term(
+    native: MixedFit, shown: RandomDesign, hit: TermMatch, modes: list[Array] | None
+) -> RandomTerm:
+    columns = list(hit.effects)
+    effects = None
+    if modes is not None and hit.levels is not None:
+        effects = tuple(map(tuple, hit.modes(modes[hit.term]).tolist()))
+    psi = native.covariances[hit.term][np.ix_(columns, columns)]
+    return RandomTerm(
+        group=shown.group,
+        names=shown.names,
+        covariance=tuple(map(tuple, psi.tolist())),
+        levels=shown.levels,
+        effects=effects,
+    )
 
-    factors = {}
-    for factor, info in spec.factor_infos.items():
-        values = factor.eval(info.state, frame)
-        if info.type == "categorical":
-            codes = categorical_to_int(values, info.categories, NAAction(NA_types=[]))
-            values = np.eye(len(info.categories))[np.asarray(codes)]
-        matrix = np.asarray(values, dtype=np.float64).reshape(len(frame), -1)
-        factors[factor.name()] = Factor(factor.name(), matrix, info.type == "categorical")
-    terms = tuple(tuple(f.name() for f in term.factors) for term in spec.terms)
-    return FixedTerms(() in terms, tuple(t for t in terms if t), factors)
 
+def own_model(native: MixedFit, case: Case) -> OwnModel | None:
+    """Return the model that a result is of, None where that is the case's.
 
-def _formulaic(spec: Any, frame: pd.DataFrame) -> FixedTerms:
-    import formulaic
-
-    terms = tuple(tuple(f.expr for f in t.factors if f.expr != "1") for t in spec.terms)
-    factors = {}
-    for name in dict.fromkeys(name for term in terms for name in term):
-        alone = formulaic.Formula(f"0 + {name}")
-        matrix = alone.get_model_matrix(frame, ensure_full_rank=False)
-        categorical = bool(matrix.model_spec.factor_contrasts)
-        factors[name] = Factor(name, matrix.to_numpy(dtype=np.float64), categorical)
-    return FixedTerms(() in terms, tuple(t for t in terms if t), factors)
+    Its columns and terms are in the order in which :func:`read_mixed` gives them.
+    """
+    layout, own = laid_beside(native, case.design), native.design
+    if layout.same:
+        return None
+    terms = layout.terms
+    if not native.as_its_call_says:
+        terms = tuple(_itself(own, i) for i in range(len(own.random)))
+    random = []
+    for shown, hit in terms:
+        term = own.random[hit.term]
+        z = np.ascontiguousarray(term.z[:, list(hit.effects)])
+        random.append(RandomDesign(shown.group, shown.names, z, term.codes, term.levels))
+    order = [i for _, i in layout.columns]
+    names = tuple(name for name, _ in layout.columns)
+    x = np.ascontiguousarray(own.x[:, order])
+    return OwnModel(
+        Design(own.y, x, names, tuple(random), own.rows),
+        tuple(_term(native, term, hit, None) for term, (_, hit) in zip(random, terms, strict=True)),
+    )

@@ -24,11 +24,30 @@ from harness.referee.satterthwaite import contrast_tests
 
 Array = NDArray[np.float64]
 
+_LINEAR = {
+    "loglik": "full",
+    "aic": "2k-variances-counted",
+    "bic": "2k-variances-counted",
+    "se": "gls",
+    "df": "satterthwaite",
+    "statistic": "estimate/se",
+    "p": "t",
+    "residual_variance": "m",
+}
+_MIXED = _LINEAR | {"variance": "data-units", "variance_se": "not stated"}
+
 
 class RefereeEngine:
     """Fit cases by the referee's likelihood; both settings are the same."""
 
     name = "referee"
+    sources = (
+        "harness.base",
+        "harness.engines",
+        "harness.model",
+        "harness.spelling",
+        "harness.referee",
+    )
 
     def versions(self) -> dict[str, str]:
         """Return the version of this program."""
@@ -101,6 +120,7 @@ def fit_at(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
         residuals=tuple((design.y - fitted).tolist()),
         converged=None if not design.random else not best.optimality.false_boundary,
         singular=None if not design.random else best.optimality.singular,
+        definitions=dict(_MIXED if design.random else _LINEAR | {"df": "residual"}),
         settings=(f"damped Newton from {best.starts} starts", "certified"),
         data_checksum=case.table.checksum(),
         seconds=seconds,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -17,18 +18,17 @@ import statsmodels.formula.api as smf
 from numpy.typing import NDArray
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
-from harness.engines.engine import Coefficient, Failure, Fit, Message, Outcome, RandomTerm, Setting
+from harness.engines.engine import Coefficient, Failure, Fit, Message, Outcome, Setting
 from harness.engines.mixedlm_probes import (
-    constraint_probe,
     recorded_points,
     score_probe,
     singular_covariance_probe,
 )
+from harness.engines.mixedlm_result import MixedFit, read_mixed, unwrapped
 from harness.engines.mixedlm_tight import fit_tight
 from harness.engines.warning_capture import captured
 from harness.model.case import Case
 from harness.model.column_match import match_columns
-from harness.model.design import Design
 from harness.model.formula import Name
 from harness.model.model import column_of
 from harness.spelling.calls import (
@@ -64,6 +64,7 @@ class StatsmodelsEngine:
     """
 
     name = "statsmodels"
+    sources = ("harness.base", "harness.engines", "harness.model", "harness.spelling")
 
     def __init__(
         self,
@@ -100,9 +101,18 @@ class StatsmodelsEngine:
         try:
             with captured(messages), _formula_engine():
                 if case.model.criterion == "OLS":
-                    fit = _ols(case, setting, messages)
+                    fit = read_ols(run_ols(case), case, setting, messages)
                 else:
-                    fit = _mixed(case, setting, messages, self)
+                    ran = run_mixed(case, setting, messages, self)
+                    fit = read_mixed(
+                        ran.native,
+                        case,
+                        setting,
+                        messages,
+                        settings=ran.settings,
+                        seconds=ran.seconds,
+                    )
+                    fit = msgspec.structs.replace(fit, probes=ran.probes | fit.probes)
         except Exception as error:  # an engine may raise anything; it is a result, not a crash
             return Failure(
                 engine=self.name,
@@ -126,7 +136,7 @@ class StatsmodelsEngine:
         return partial(self.fit, case, setting)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _formula_engine() -> Iterator[None]:
     """Have formulas read by patsy, statsmodels' default, whatever this process has chosen."""
     before = statsmodels.formula.options.formula_engine
@@ -137,35 +147,69 @@ def _formula_engine() -> Iterator[None]:
         statsmodels.formula.options.formula_engine = before
 
 
-def _ols(case: Case, setting: Setting, messages: list[Message]) -> Fit:
-    design, alias = case.design, case.table.alias
+@dataclass(frozen=True)
+class OLSRun:
+    """A least-squares result, and the seconds it took."""
+
+    result: Any
+    seconds: float
+
+
+def run_ols(case: Case) -> OLSRun:
+    """Fit a linear model."""
+    alias = case.table.alias
 
     def name(node: Name) -> str:
         return alias[column_of(case.table, node).name]
 
     started = time.perf_counter()
     result = smf.ols(python_formula(case.model, name), case.complete_frame).fit()
-    seconds = time.perf_counter() - started
-    order, extra = _columns(design, result.model.exog, messages)
-    names = tuple(result.model.exog_names)
-    rows = [
-        Coefficient(
-            label,
-            float(result.params.iloc[i]),
-            float(result.bse.iloc[i]),
-            float(result.df_resid),
-            float(result.tvalues.iloc[i]),
-            float(result.pvalues.iloc[i]),
+    return OLSRun(result, time.perf_counter() - started)
+
+
+OLS_DEFINITIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "loglik": "full",
+        "aic": "scale-not-counted",
+        "bic": "scale-not-counted",
+        "se": "gls",
+        "df": "residual",
+        "statistic": "estimate/se",
+        "p": "t",
+        "residual_variance": "m",
+    }
+)
+"""What OLS means by what it states."""
+
+
+def read_ols(ran: OLSRun, case: Case, setting: Setting, messages: list[Message]) -> Fit:
+    """Read a least-squares result; columns that the case has not keep the engine's names."""
+    design, result = case.design, ran.result
+    match = match_columns(design.x, np.asarray(result.model.exog, dtype=np.float64))
+    if not match.complete:
+        messages.append(
+            Message("note", "the fixed-effects columns differ from the case's design", "coding")
         )
-        for label, i in _labels(design, names, order, extra)
-    ]
+    names = tuple(result.model.exog_names)
+    columns = [(n, i) for n, i in zip(design.x_names, match.engine, strict=True) if i >= 0]
+    columns += [(names[i], i) for i in match.extra]
     return Fit(
         engine=StatsmodelsEngine.name,
         setting=setting,
         fitter="OLS",
         n_obs=int(result.nobs),
-        coefficients=tuple(rows),
-        native_names=tuple(names[i] for _, i in _labels(design, names, order, extra)),
+        coefficients=tuple(
+            Coefficient(
+                label,
+                float(result.params.iloc[i]),
+                float(result.bse.iloc[i]),
+                float(result.df_resid),
+                float(result.tvalues.iloc[i]),
+                float(result.pvalues.iloc[i]),
+            )
+            for label, i in columns
+        ),
+        native_names=tuple(names[i] for _, i in columns),
         residual_variance=float(result.mse_resid),
         loglik=float(result.llf),
         aic=float(result.aic),
@@ -174,31 +218,26 @@ def _ols(case: Case, setting: Setting, messages: list[Message]) -> Fit:
         fitted=tuple(result.fittedvalues.tolist()),
         residuals=tuple(result.resid.tolist()),
         settings=("closed form",),
+        definitions=dict(OLS_DEFINITIONS),
         data_checksum=case.table.checksum(),
-        seconds=seconds,
+        seconds=ran.seconds,
     )
 
 
-def _columns(
-    design: Design, exog: Array, messages: list[Message]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    match = match_columns(design.x, np.asarray(exog, dtype=np.float64))
-    if not match.complete:
-        messages.append(
-            Message("note", "the fixed-effects columns differ from the case's design", "coding")
-        )
-    return match.engine, match.extra
+@dataclass(frozen=True, eq=False)
+class MixedRun:
+    """A MixedLM result, how it was come by, and the seconds it took."""
+
+    native: MixedFit
+    settings: tuple[str, ...]
+    probes: dict[str, str]
+    seconds: float
 
 
-def _labels(
-    design: Design, names: tuple[str, ...], order: tuple[int, ...], extra: tuple[int, ...]
-) -> list[tuple[str, int]]:
-    """Pairs of canonical name and the engine's column; unmatched columns keep the engine's name."""
-    found = [(label, i) for label, i in zip(design.x_names, order, strict=True) if i >= 0]
-    return found + [(names[i], i) for i in extra]
-
-
-def _mixed(case: Case, setting: Setting, messages: list[Message], engine: StatsmodelsEngine) -> Fit:
+def run_mixed(
+    case: Case, setting: Setting, messages: list[Message], engine: StatsmodelsEngine
+) -> MixedRun:
+    """Fit a mixed model, and have it compute all that it is asked for afterwards."""
     spelling = mixedlm_spelling(case.model, case.table, aliased=True)
     frame = case.complete_frame.copy(deep=False)
     for i, term in enumerate(case.design.random):
@@ -242,13 +281,20 @@ def _mixed(case: Case, setting: Setting, messages: list[Message], engine: Statsm
         best, settings = fit_tight(build, arguments)
         result = best.result
         messages += best.messages
-    read = _read(result, messages)
+    result = unwrapped(result)
+    _ask(result)
     seconds = time.perf_counter() - started
     # What is probed is ours: its warnings are no words of the engine, its time is not the fit's.
     with captured([]):
-        probes = score_probe(result.model, last) | constraint_probe(spelling, result)
-    fit = _collect(case, spelling, read, setting, settings, messages, seconds)
-    return msgspec.structs.replace(fit, probes=probes)
+        probes = score_probe(result.model, last)
+    return MixedRun(MixedFit(result), settings, probes, seconds)
+
+
+def _ask(result: Any) -> None:
+    """Have MixedLM compute what takes time; it keeps the answers, and refuses again if it does."""
+    for name in ("bse_fe", "tvalues", "pvalues", "llf", "random_effects", "fittedvalues"):
+        with contextlib.suppress(ValueError, np.linalg.LinAlgError):
+            getattr(result, name)
 
 
 def _start(
@@ -261,169 +307,9 @@ def _start(
         if component is not None:
             components[model.exog_vc.names.index(component)] = psi[0, 0]
         else:
-            columns = _effect_columns(case, model, i)
+            exog = np.asarray(model.exog_re, dtype=np.float64)
+            columns = list(match_columns(case.design.random[i].z, exog).engine)
             covariance[np.ix_(columns, columns)] = psi
     return MixedLMParams.from_components(
         fe_params=np.zeros(model.k_fe), cov_re=covariance, vcomp=components
     )
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What MixedLM computes when it is asked for, which takes time.
-
-    ``effects`` holds the conditional modes of each group; None, with nothing fitted, when MixedLM
-    refuses to compute them.
-    """
-
-    result: Any
-    se: Array
-    statistic: Array
-    p: Array
-    loglik: float
-    effects: list[Array] | None
-    fitted: tuple[float, ...]
-    residuals: tuple[float, ...]
-
-
-def _read(result: Any, messages: list[Message]) -> _Read:
-    effects, fitted, residuals = None, (), ()
-    try:
-        by_group = result.random_effects
-    except (ValueError, np.linalg.LinAlgError) as error:
-        messages.append(Message("error", f"random_effects: {error}", type(error).__name__))
-    else:
-        effects = [np.asarray(by_group[g], dtype=np.float64) for g in result.model.group_labels]
-        fitted = tuple(np.asarray(result.fittedvalues).tolist())
-        residuals = tuple(np.asarray(result.resid).tolist())
-    return _Read(
-        result,
-        se=np.asarray(result.bse_fe),
-        statistic=np.asarray(result.tvalues),
-        p=np.asarray(result.pvalues),
-        loglik=float(result.llf),
-        effects=effects,
-        fitted=fitted,
-        residuals=residuals,
-    )
-
-
-def _collect(
-    case: Case,
-    spelling: MixedLMSpelling,
-    read: _Read,
-    setting: Setting,
-    settings: tuple[str, ...],
-    messages: list[Message],
-    seconds: float,
-) -> Fit:
-    result, design, model = read.result, case.design, read.result.model
-    order, extra = _columns(design, model.exog, messages)
-    names = tuple(model.exog_names)
-    estimates = np.asarray(result.fe_params)
-    labels = _labels(design, names, order, extra)
-    effects = None if read.effects is None else _by_term(case, spelling, model, read.effects)
-    random = tuple(
-        RandomTerm(
-            group=term.group,
-            names=term.names,
-            covariance=tuple(map(tuple, _covariance(case, spelling, result, i).tolist())),
-            levels=term.levels,
-            effects=None if effects is None else tuple(map(tuple, effects[i].tolist())),
-        )
-        for i, term in enumerate(design.random)
-    )
-    return Fit(
-        engine=StatsmodelsEngine.name,
-        setting=setting,
-        fitter="MixedLM",
-        n_obs=int(result.nobs),
-        coefficients=tuple(
-            Coefficient(
-                label,
-                float(estimates[i]),
-                float(read.se[i]),
-                float("inf"),
-                float(read.statistic[i]),
-                float(read.p[i]),
-            )
-            for label, i in labels
-        ),
-        native_names=tuple(names[i] for _, i in labels),
-        random=random,
-        residual_variance=float(result.scale),
-        loglik=read.loglik,
-        aic=float(result.aic),
-        bic=float(result.bic),
-        df_residual=float(result.df_resid),
-        fitted=read.fitted,
-        residuals=read.residuals,
-        converged=bool(result.converged),
-        variance_se=_variance_errors(case, spelling, result),
-        settings=settings,
-        data_checksum=case.table.checksum(),
-        seconds=seconds,
-    )
-
-
-def _covariance(case: Case, spelling: MixedLMSpelling, result: Any, i: int) -> Array:
-    """Psi of the case's term ``i``, in its order of effects."""
-    component = spelling.components[i]
-    if component is not None:
-        return np.full((1, 1), float(result.vcomp[result.model.exog_vc.names.index(component)]))
-    columns = _effect_columns(case, result.model, i)
-    return np.asarray(result.cov_re, dtype=np.float64)[np.ix_(columns, columns)]
-
-
-def _variance_errors(
-    case: Case, spelling: MixedLMSpelling, result: Any
-) -> tuple[tuple[str, float], ...]:
-    """Return what MixedLM prints as standard errors of variances, in the case's order."""
-    # The wrapped attribute fails for models with variance components.
-    packed = np.asarray(result._results.bse_re, dtype=np.float64)
-    model, out = result.model, []
-    for i, (term, component) in enumerate(
-        zip(case.design.random, spelling.components, strict=True)
-    ):
-        if component is not None:
-            places = [model.k_re2 + model.exog_vc.names.index(component)]
-        else:
-            # Lower triangle by rows: element (j, j) is number j (j + 3) / 2.
-            places = [j * (j + 3) // 2 for j in _effect_columns(case, model, i)]
-        out += [
-            (f"{term.group}: {name}", float(packed[place]))
-            for name, place in zip(term.names, places, strict=True)
-        ]
-    return tuple(out)
-
-
-def _effect_columns(case: Case, model: Any, i: int) -> list[int]:
-    """Which columns of ``exog_re`` are the effects of term ``i``: patsy may reorder them."""
-    match = match_columns(case.design.random[i].z, np.asarray(model.exog_re, dtype=np.float64))
-    if -1 in match.engine:
-        raise ValueError("the random-effects columns differ from the case's design")
-    return list(match.engine)
-
-
-def _by_term(
-    case: Case, spelling: MixedLMSpelling, model: Any, by_group: list[Array]
-) -> list[Array]:
-    """Conditional modes by term, (k, q) each."""
-    effects = [np.full((len(t.levels), len(t.names)), np.nan) for t in case.design.random]
-    components = spelling.components
-    columns = {
-        i: _effect_columns(case, model, i) for i, name in enumerate(components) if name is None
-    }
-    for group_index, group in enumerate(model.group_labels):
-        values = by_group[group_index]
-        for i, own in columns.items():
-            effects[i][int(group)] = values[own]
-        at = model.k_re
-        for name, by_group_columns in zip(model.exog_vc.names, model.exog_vc.colnames, strict=True):
-            i = components.index(name)
-            for column in by_group_columns[group_index]:
-                # "C(r1)[17]" or "C(r1)[17]:v2"; a component on the top group has no brackets.
-                level = column.partition("[")[2].partition("]")[0].removeprefix("T.")
-                effects[i][int(level) if level else int(group)] = values[at]
-                at += 1
-    return effects

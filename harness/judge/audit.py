@@ -22,6 +22,9 @@ Certificate = Literal[
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """One fit seen by the referee, at the estimates the engine itself returned.
 
+    A given fit of another model than the case's is seen as one of its own model; only ``loglik``,
+    ``loglik_error`` and ``theta`` are then of the case's.
+
     Attributes
     ----------
     certificate : str

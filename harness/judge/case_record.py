@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from harness.data.certified_values import load_certified
 from harness.data.printed_numbers import PrintedNumber, rounds_to
 from harness.data.rungs import Rung
-from harness.engines.engine import Coefficient, Failure, Fit, Outcome, Setting
+from harness.engines.engine import Coefficient, Failure, Fit, Outcome, OwnModel, Setting
 from harness.judge.audit import Audit
 from harness.judge.causes.view import Seen
 from harness.judge.certified_score import CertifiedScore, score
@@ -41,6 +42,7 @@ def case_record(
     settings: tuple[Setting, ...],
     seconds: float = 0.0,
     not_audited: str = "",
+    own: Mapping[str, OwnModel] = MappingProxyType({}),
 ) -> CaseRecord:
     """Build the record of a case.
 
@@ -56,12 +58,14 @@ def case_record(
         Wall time of the fits.
     not_audited : str
         Why the referee is not to examine the fits; empty when it is.
+    own : mapping
+        See :func:`harness.judge.examination.examine`.
     """
     started = time.perf_counter()
     case = rung.case
     design = case.design
     fits = [o for o in outcomes if isinstance(o, Fit)]
-    examination = Examination((), None, not_audited) if not_audited else examine(case, fits)
+    examination = Examination((), None, not_audited) if not_audited else examine(case, fits, own)
     audit_seconds = time.perf_counter() - started
     audits = {(a.engine, a.setting): a for a in examination.audits}
     by_key = {(o.engine, o.setting): o for o in outcomes}

@@ -24,12 +24,15 @@ def definitions(left: Fit, left_audit: Audit, right: Fit) -> tuple[Definition, .
 def _found(left: Fit, audit: Audit, right: Fit) -> Iterator[Definition]:
     mixed = left.fitter == "MixedLM"
     printed = {c.name: c for c in right.coefficients}
+    alike = printed.keys() == {c.name for c in left.coefficients}
     for own, fair in zip(left.coefficients, audit.coefficients, strict=True):
-        other = printed.get(own.name)
-        if other is None or not mixed:
+        # In another coding a coefficient of the same name is another one.
+        other = printed[own.name] if alike else None
+        if not mixed:
             continue
         if (
             own.df == math.inf
+            and other is not None
             and other.df is not None
             and own.p is not None
             and other.p is not None
@@ -37,14 +40,14 @@ def _found(left: Fit, audit: Audit, right: Fit) -> Iterator[Definition]:
             yield Definition(
                 cause="z-for-t", item=own.name, left=own.p, right=other.p, like_for_like=fair.p
             )
-        if own.se is None or fair.se is None or other.se is None:
+        if own.se is None or fair.se is None:
             continue
         if _differ(own.se, fair.se, 1e-4):
             yield Definition(
                 cause="se-joint-hessian",
                 item=own.name,
                 left=own.se,
-                right=other.se,
+                right=other.se if other is not None else None,
                 like_for_like=fair.se,
             )
     comparable = random_effects(left) == random_effects(right) and left.residual_variance > 0.0

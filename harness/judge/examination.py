@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engines.engine import Coefficient, Fit, RandomTerm, Setting
+from harness.engines.engine import Coefficient, Fit, OwnModel, RandomTerm, Setting
 from harness.judge.audit import Audit, Certificate
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
@@ -42,8 +44,14 @@ class Examination:
         return self.best is not None and self.best.optimality.singular
 
 
-def examine(case: Case, fits: Sequence[Fit]) -> Examination:
-    """Audit every fit of a case against the best point known from all of them."""
+def examine(
+    case: Case, fits: Sequence[Fit], own: Mapping[str, OwnModel] = MappingProxyType({})
+) -> Examination:
+    """Audit every fit of a case against the best point known from all of them.
+
+    ``own`` has, by engine, the model that its default fit is of where that is not the case's: the
+    fit is audited in that, in its coding, and in the case's only for what it states of that.
+    """
     reml = case.model.criterion != "ML"
     try:
         likelihood = Likelihood(case.design, reml=reml)
@@ -55,7 +63,29 @@ def examine(case: Case, fits: Sequence[Fit]) -> Examination:
     points = {id(fit): point_of(likelihood, fit) for fit in fits}
     starts = [point.theta for point in points.values() if point is not None]
     best = find_optimum(likelihood, starts)
-    return Examination(tuple(audit_of(fit, points[id(fit)], best) for fit in fits), best)
+    audits = []
+    for fit in fits:
+        audit = audit_of(fit, points[id(fit)], best)
+        model = own.get(fit.engine) if fit.setting == "default" else None
+        audits.append(audit if model is None else _audit_in(model, fit, audit, reml=reml))
+    return Examination(tuple(audits), best)
+
+
+def _audit_in(model: OwnModel, fit: Fit, in_case: Audit, *, reml: bool) -> Audit:
+    """Audit a fit as one of its own model."""
+    try:
+        likelihood = Likelihood(model.design, reml=reml)
+    except ValueError:
+        return in_case
+    own = msgspec.structs.replace(fit, random=model.random)
+    point = point_of(likelihood, own)
+    best = find_optimum(likelihood, [] if point is None else [point.theta])
+    return msgspec.structs.replace(
+        audit_of(own, point, best),
+        loglik=in_case.loglik,
+        loglik_error=in_case.loglik_error,
+        theta=in_case.theta,
+    )
 
 
 def _relative(fit: Fit) -> list[Array]:

@@ -33,7 +33,8 @@ def compare(
     Standard errors are like for like on both sides: the referee's at each fit's own estimates. df,
     t and p of the reference are what it printed, those of the other side the referee's, so that
     lmerTest's numbers are checked and not assumed. ``singular`` says whether the optimum is.
-    Nothing is compared between fits with different random effects.
+    Nothing is compared between fits with different random effects, and no fixed effect between fits
+    that code them differently: under one name they are not the same.
     """
     if random_effects(left) != random_effects(right):
         return ()
@@ -56,7 +57,7 @@ def _rows(
         yield row("loglik", "", left.loglik, right.loglik)
     ours = {c.name: c for c in left_audit.coefficients}
     printed = {c.name: c for c in right.coefficients}
-    for own in right_audit.coefficients:
+    for own in right_audit.coefficients if ours.keys() == printed.keys() else ():
         mine, native = ours.get(own.name), printed[own.name]
         if mine is None:
             continue

@@ -7,7 +7,7 @@ another order. So this goes by the sources and builds as they lie on the disk.
 
 from __future__ import annotations
 
-import contextlib
+import ast
 import hashlib
 import importlib.util
 import json
@@ -17,13 +17,13 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from harness.base.numerics import repeatable
-from harness.base.resources import r_script
+from harness.base.resources import r_scripts
 from harness.engines.engine import Engine
 
 _PROGRAM = __name__.partition(".")[0]
@@ -34,10 +34,13 @@ _ALWAYS = ("numpy", "scipy")
 _CPU_FLAGS = ("avx", "avx2", "fma", "avx512f", "avx512dq", "avx512_bf16", "asimd", "sve")
 """Instructions that numpy, OpenBLAS and the C library choose their code by."""
 
-_MODULE = re.compile(r"\b[A-Za-z_]\w*(?:\.\w+)+")
-_FROM = re.compile(r"^\s*from\s+([\w.]+)\s+import\s+(?:\(([^)]*)\)|(.+))", re.MULTILINE)
-_IMPORT = re.compile(r"^\s*import\s+(.+)$", re.MULTILINE)
-_R_FILE = re.compile(r"""["'](\w+\.R)["']""")
+R_SCRIPTS = "r_scripts"
+"""Stands for all R scripts of this program among the sources of an engine."""
+
+_EVERYTHING = tuple(
+    f"{_PROGRAM}.{part}" for part in ("base", "model", "spelling", "referee", "rbridge", "engines")
+)
+"""What an engine may use of this program when it does not list its sources."""
 
 
 def engine_identity(engine: Engine) -> dict[str, str] | None:
@@ -47,14 +50,14 @@ def engine_identity(engine: Engine) -> dict[str, str] | None:
     ``identity`` that returns its part as ``dict[str, str]``, empty when it cannot tell. Of others
     it is the distributions that ``versions`` names (with the checksums of their files), numpy and
     scipy. In both cases come the attributes of the engine that are plain values
-    (``StatsmodelsEngine(method=...)``), the sources of its class, and the processor.
+    (``StatsmodelsEngine(method=...)``), the sources of its class and those that it lists, and the
+    processor.
 
     None, and nothing of the engine may be stored: without an ``identity``, an attribute that is
     not a plain value (a function, an array, another engine); a class without a source file; an
     engine that cannot say its versions.
     """
     kind = type(engine)
-    versions: dict[str, str] = {}
     own = getattr(engine, "identity", None)
     attributes = sorted(getattr(engine, "__dict__", {"": engine}).items())
     # Written down now: an engine may keep in one of them what it is asked for next.
@@ -63,13 +66,12 @@ def engine_identity(engine: Engine) -> dict[str, str] | None:
         found = dict(own())
         plain = {name: value for name, value in plain.items() if not name.startswith("_")}
     elif len(plain) == len(attributes):
-        versions = engine.versions()
-        found = _python_identity(versions)
+        found = _python_identity(engine.versions())
     else:
         return None
     # Starting the engine is the last resort.
     found = found or dict(engine.versions())
-    sources = source_digest(kind.__module__, besides=versions)
+    sources = adapter_digest(kind.__module__, listed_sources(engine))
     if sources is None or not found:
         return None
     found |= {"engine": f"{kind.__module__}.{kind.__qualname__}", "sources": sources}
@@ -79,6 +81,14 @@ def engine_identity(engine: Engine) -> dict[str, str] | None:
         found["package"] = _distribution(package)
     found |= {f"attribute {name}": value for name, value in plain.items()}
     return found | processor()
+
+
+def listed_sources(engine: Engine) -> tuple[str, ...]:
+    """Return the modules, packages and ``r_scripts`` of this program that an engine uses.
+
+    An engine lists them in its attribute ``sources``; of one that does not it may be any.
+    """
+    return tuple(getattr(engine, "sources", (*_EVERYTHING, R_SCRIPTS)))
 
 
 def fingerprint(identity: Mapping[str, str]) -> str:
@@ -95,54 +105,91 @@ def processor() -> dict[str, str]:
     }
 
 
-def source_digest(module: str, *, besides: Iterable[str] = ()) -> str | None:
-    """Return a digest of a module's source and of the sources that it reaches.
+def adapter_digest(module: str, listed: Iterable[str]) -> str | None:
+    """Return a digest of the sources of an engine: those it lists, and those of its own module.
 
-    Followed are the modules of its own package, of this program and of no installed package (a
-    file beside it), wherever the text names them, be it in an import or in a string that another
-    process runs; and the R files of this program that it names.
-
-    Parameters
-    ----------
-    besides : iterable of str
-        Packages not to follow: their versions are known.
+    A module outside this program may use files beside it: those that it imports, itself or through
+    others of them, count with it.
 
     Returns
     -------
     str or None
         None when the module has no source file, as for a class that was typed in.
     """
-    packages = {module.partition(".")[0], _PROGRAM}
-    not_followed = {*sys.stdlib_module_names, *besides}
-    waiting = [module]
-    # The top of this program holds its version and hands on names of all its parts.
-    seen = {_PROGRAM}
-    texts: dict[str, str] = {}
-    scripts: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        path = None if name in seen else _source(name)
-        seen.add(name)
-        if path is None:
+    own = _own_files(module)
+    others = source_files(*listed)
+    return None if own is None or others is None else _digest({*own, *others})
+
+
+def source_digest(*names: str) -> str | None:
+    """Return a digest of modules and whole packages; None when one of them has no source."""
+    files = source_files(*names)
+    return None if files is None else _digest(files)
+
+
+def source_files(*names: str) -> set[Path] | None:
+    """Return the files of modules, of packages with all that is in them, and of ``r_scripts``."""
+    files: set[Path] = set()
+    for name in names:
+        if name == R_SCRIPTS:
+            files.update(r_scripts())
             continue
-        text = texts[name] = path.read_text(encoding="utf-8")
-        modules, r_files = _mentioned(text)
-        scripts |= r_files
-        for mentioned in modules:
-            top = mentioned.partition(".")[0]
-            # What this program imports it names in its versions.
-            own = name.partition(".")[0] != _PROGRAM and top not in not_followed
-            if top in packages or (own and not _installed(top)):
-                waiting.append(mentioned)
-    if module not in texts:
-        return None
+        path = _source(name)
+        if path is None:
+            return None
+        files.update(path.parent.rglob("*.py") if path.name == "__init__.py" else (path,))
+    return files
+
+
+def _digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(texts):
-        digest.update(f"{name}\n{texts[name]}\0".encode())
-    for name in sorted(scripts):
-        with contextlib.suppress(FileNotFoundError):
-            digest.update(r_script(name).read_bytes() + b"\0")
+    # Not by whole paths: the same sources in another place are the same.
+    for name, path in sorted(("/".join(path.parts[-2:]), path) for path in files):
+        digest.update(f"{name}\n".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:32]
+
+
+def _own_files(module: str) -> set[Path] | None:
+    """Return the files of a module of anyone's: its own, and those in its place that it imports."""
+    path = _source(module)
+    top = module.partition(".")[0]
+    if path is None or top == _PROGRAM:
+        return None if path is None else {path}
+    place = path.parents[module.count(".") + (path.name == "__init__.py")]
+    if any(place == Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")):
+        # An installed distribution counts with all its files, see engine_identity.
+        return {path}
+    found, waiting = {path}, [(module, path)]
+    while waiting:
+        name, path = waiting.pop()
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, UnicodeDecodeError):
+            return None
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        for imported in _imports(tree, package):
+            base = place.joinpath(*imported.split("."))
+            for file in (base.with_suffix(".py"), base / "__init__.py"):
+                if file.is_file() and file not in found:
+                    found.add(file)
+                    waiting.append((imported, file))
+    return found
+
+
+def _imports(tree: ast.Module, package: str) -> set[str]:
+    """Return what a source imports anywhere in it, and the packages above that."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            # What is imported from a package may be a module or a name in it.
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    parts = [name.split(".") for name in names]
+    above_all = {".".join(p[:i]) for p in parts for i in range(1, len(p) + 1)}
+    return {name for name in above_all if name.partition(".")[0] not in ("", _PROGRAM)}
 
 
 def _plain(value: object) -> bool:
@@ -156,46 +203,20 @@ def _plain(value: object) -> bool:
     return False
 
 
-@lru_cache(maxsize=1024)
-def _mentioned(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Modules and R files that a source names; the sources of two engines are mostly the same."""
-    names = set(_MODULE.findall(text))
-    for package, several, one in _FROM.findall(text):
-        names |= {package, *(f"{package}.{n}" for n in re.split(r"[,\s]+", several or one) if n)}
-    for listed in _IMPORT.findall(text):
-        names |= {part.split()[0] for part in listed.split(",") if part.strip()}
-    # ``harness.base.json.encode`` is in ``harness.base.json``: what is no module has no source.
-    names |= {name.rpartition(".")[0] for name in names if "." in name}
-    return frozenset(names), frozenset(_R_FILE.findall(text))
-
-
-@cache
-def _installed(top: str) -> bool:
-    """Whether a top-level name is an installed package, or none that has a source."""
-    path = _source(top)
-    if path is None:
-        return True
-    return any(path.is_relative_to(sysconfig.get_path(name)) for name in ("purelib", "platlib"))
-
-
 def _source(module: str) -> Path | None:
-    loaded = sys.modules.get(module)
-    place = getattr(loaded, "__file__", None)
-    if loaded is None:
-        root, _, rest = module.partition(".")
-        top = _source(root) if rest else None
-        if top is not None:
-            # Not by find_spec, which would import the packages above it.
-            base = top.parent.joinpath(*rest.split("."))
-            for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-                if candidate.is_file():
-                    return candidate
-            return None
+    """Return the file of a module without importing it."""
+    place = getattr(sys.modules.get(module), "__file__", None)
+    if place is None and module not in sys.modules:
+        top, *rest = module.split(".")
         try:
-            spec = importlib.util.find_spec(root)
+            spec = importlib.util.find_spec(top)
         except (ImportError, ValueError):
             return None
-        place = spec.origin if spec is not None and not rest else None
+        place = None if spec is None else spec.origin
+        if place and rest:
+            base = Path(place).parent.joinpath(*rest)
+            there = [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()]
+            place = str(there[0]) if there else None
     path = Path(place) if place else None
     return path if path is not None and path.suffix == ".py" and path.is_file() else None
 

@@ -27,8 +27,11 @@ from harness.store.stored_engine import fit_key, worth_storing
 
 NAMESPACE = "records"
 
-_SOURCES = ("harness.judge.case_record", "harness.data.recipes.shapes")
-"""Modules from which, with what they import, a record follows."""
+_SOURCES = tuple(
+    f"harness.{part}"
+    for part in ("base", "data", "engines", "judge", "model", "referee", "spelling")
+)
+"""Packages from which a record follows."""
 
 
 class RecordCache:
@@ -65,8 +68,7 @@ class RecordCache:
                 return None
             parts |= {f"{role} {name}": value for name, value in identity.items()}
             parts[role] = engine.name
-        for module in _SOURCES:
-            parts[module] = source_digest(module) or ""
+        parts["sources"] = source_digest(*_SOURCES) or ""
         for path in sorted(Path(judge.__path__[0]).rglob("*.toml")):
             parts[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
         # The referee computes in this process, whatever the engines do elsewhere.

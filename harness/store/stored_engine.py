@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 from urllib.parse import quote
 
@@ -17,9 +18,15 @@ import msgspec
 
 from harness.base.json import decode, encode
 from harness.engines.engine import Engine, Failure, Fit, Outcome, Setting
+from harness.engines.engine_wrapper import EngineWrapper
 from harness.model.case import Case
 from harness.spelling.calls import lme4_formula
-from harness.store.identity import engine_identity, fingerprint, source_digest
+from harness.store.identity import (
+    adapter_digest,
+    engine_identity,
+    fingerprint,
+    listed_sources,
+)
 from harness.store.reproduction import NotReproduced, not_reproduced
 from harness.store.shelf import ReadableStore, Store
 
@@ -66,7 +73,26 @@ class Tally(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class StoredEngine:
+class _Absent:
+    """An engine that is not here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+    def unsupported(self, case: Case) -> str | None:  # noqa: ARG002
+        return None
+
+    def fit(self, case: Case, setting: Setting) -> Outcome:
+        return _not_stored(self.name, case, setting)
+
+    def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
+        return partial(self.fit, case, setting)
+
+
+class StoredEngine(EngineWrapper):
     """An engine with a store before it.
 
     Parameters
@@ -93,6 +119,8 @@ class StoredEngine:
         When a mode lacks what it needs.
     """
 
+    same_answers = False  # and it may stand for an engine that is not here
+
     def __init__(
         self,
         engine: Engine | None,
@@ -107,10 +135,9 @@ class StoredEngine:
             raise ValueError("without an engine results can only be replayed, and need its name")
         if mode == "cache" and not isinstance(store, Store):
             raise ValueError("this store cannot be written")
-        self.name = engine.name if engine is not None else name
+        super().__init__(_Absent(name) if engine is None else engine)
         self.mode = mode
         self.tolerance = tolerance
-        self._engine = engine
         self._store = store
         self._tally = Tally(self.name, mode)
         self._identity: dict[str, str] = {}
@@ -136,20 +163,16 @@ class StoredEngine:
             stored = self._store.description(self._namespace).get("versions")
             if isinstance(stored, dict) and stored:
                 return {str(key): str(value) for key, value in stored.items()}
-        return self._engine.versions() if self._engine is not None else {}
+        return super().versions()
 
     def unsupported(self, case: Case) -> str | None:
         """Return why the engine cannot express the case, as far as it or the store can tell."""
-        if self._engine is not None:
-            return self._engine.unsupported(case)
+        if not isinstance(self.wrapped, _Absent):
+            return super().unsupported(case)
         known = self._look_up(fit_key(self.name, case, "default"), "default")
         if isinstance(known, Failure) and known.reason == "unsupported":
             return known.text
         return None
-
-    def fit(self, case: Case, setting: Setting) -> Outcome:
-        """Fit the case or look it up, and wait for the result."""
-        return self.begin(case, setting)()
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Look the case up and, where that is called for, begin to fit it."""
@@ -161,10 +184,9 @@ class StoredEngine:
             self._count(found=1)
             if self.mode != "verify":
                 return lambda: known
-        if self._engine is None or self.mode == "replay":
-            failure = _not_stored(self.name, case, setting)
-            return lambda: failure
-        pending = self._engine.begin(case, setting)
+        if self.mode == "replay":
+            return _Absent(self.name).begin(case, setting)
+        pending = super().begin(case, setting)
 
         def outcome() -> Outcome:
             live = pending()
@@ -178,8 +200,7 @@ class StoredEngine:
         return outcome
 
     def _own_namespace(self) -> str:
-        assert self._engine is not None
-        identity = engine_identity(self._engine)
+        identity = engine_identity(self.wrapped)
         if identity is None:
             self._note(f"fits of {self.name} are not stored: what they depend on is not known")
             return ""
@@ -194,9 +215,9 @@ class StoredEngine:
             self._note(f"there are no stored results of {self.name}")
             return ""
         about = self._store.description(found[0])
-        versions = about.get("versions")
-        sources = source_digest(
-            str(about.get("module", "")), besides=versions if isinstance(versions, dict) else ()
+        listed = about.get("listed")
+        sources = adapter_digest(
+            str(about.get("module", "")), listed if isinstance(listed, list) else ()
         )
         if sources != about.get("sources"):
             self._note(f"results of {self.name} were stored by another version of its adapter")
@@ -234,12 +255,12 @@ class StoredEngine:
     def _describe(self) -> None:
         """Say what the results are made with, for those who read them without the engine."""
         assert isinstance(self._store, Store)
-        assert self._engine is not None
         description = {
             "engine": self.name,
-            "module": type(self._engine).__module__,
+            "module": type(self.wrapped).__module__,
+            "listed": list(listed_sources(self.wrapped)),
             "sources": self._identity.get("sources", ""),
-            "versions": self._engine.versions(),
+            "versions": self.wrapped.versions(),
             "identity": self._identity,
         }
         self._store.describe(self._namespace, description)

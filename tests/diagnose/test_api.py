@@ -180,6 +180,12 @@ def test_an_r_model_is_diagnosed_where_it_lives_and_the_program_starts_no_r_of_i
         given = of_r(take_apart(ro.r["poly"]))
         assert given.rung.case.model.criterion == "ML"
         assert given.rung.case.design.x_names == ("Intercept", "poly(Days, 2)1", "poly(Days, 2)2")
+        assert given.fit.fitter == "lme4::lmer"
+        assert {given.fit.definitions[name] for name in ("df", "p")} == {"not stated"}
+        assert all(c.df is c.p is None and c.se > 0.0 for c in given.fit.coefficients)
+        effects = [row[0] for row in given.fit.random[0].effects]
+        assert effects == list(ro.r("ranef(poly)$Subject[[1]]"))
+        assert given.fit.aic == ro.r("AIC(poly)")[0]
         for name, said in [
             ("weighted", "the model has prior weights; they are not supported"),
             ("general", "expected a model of lme4::lmer or lmerTest::lmer, got glm"),

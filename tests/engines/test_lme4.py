@@ -10,7 +10,8 @@ import pytest
 
 from harness.base.resources import fixture, r_script
 from harness.engines.engine import Failure, Fit
-from harness.engines.lme4 import Lme4Engine, native_name
+from harness.engines.lme4 import Lme4Engine
+from harness.engines.lme4_reply import native_name
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 from harness.rbridge import RSession

@@ -12,7 +12,7 @@ from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.rbridge import RSession
 from harness.store import identity
-from harness.store.identity import engine_identity, fingerprint, source_digest
+from harness.store.identity import engine_identity, fingerprint, source_files
 
 ENGINE = """
 {imports}
@@ -36,9 +36,7 @@ def folder(tmp_path, monkeypatch):
     """Return a folder of modules on the path; what was imported from it is forgotten."""
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
-    identity._installed.cache_clear()
     yield tmp_path
-    identity._installed.cache_clear()
     for name in set(sys.modules) - before:
         if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(
             sys.modules[name].__file__
@@ -87,37 +85,73 @@ def test_an_edit_of_what_an_adapter_does_not_import_changes_nothing(folder):
 
 
 def test_sources_of_lme4_are_those_of_its_way_to_r():
-    read = []
-    original = identity._source
+    files = {path.name for path in source_files(*Lme4Engine.sources)}
+    # session.py and template.py run in another process, and nothing imports them here.
+    assert {
+        "lme4.py",
+        "lme4_reply.py",
+        "calls.py",
+        "worker.py",
+        "template.py",
+        "session.py",
+    } < files
+    assert {"fit_lmer.R", "conditions.R"} < files
+    assert not {"optimum.py", "records.py", "campaign_file.py"} & files
 
-    def watching(name):
-        path = original(name)
-        if path is not None:
-            read.append(path.name)
-        return path
 
-    identity._source = watching
-    try:
-        assert source_digest("harness.engines.lme4") is not None
-    finally:
-        identity._source = original
-    # template.py and session.py are named in a string that another process runs.
-    assert {"lme4.py", "engine.py", "calls.py", "worker.py", "template.py", "session.py"} <= set(
-        read
+@pytest.mark.parametrize("kind", [StatsmodelsEngine, RefereeEngine, Lme4Engine])
+def test_engines_list_every_package_that_they_import(kind):
+    code = (
+        f"import sys, {kind.__module__}\n"
+        "print(*{'.'.join(m.split('.')[:2]) for m in sys.modules if m.startswith('harness.')})"
     )
-    assert not {"statsmodels.py", "optimum.py", "records.py"} & set(read)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # That the likelihood is imported beside MixedLM's results changes none of these.
+    assert set(done.stdout.split()) - {"harness.referee"} <= set(kind.sources)
 
 
 def test_an_edit_of_r_code_is_another_identity(tmp_path, monkeypatch):
     script = tmp_path / "fit_lmer.R"
     script.write_text("1")
-    original = identity.r_script
-    monkeypatch.setattr(
-        identity, "r_script", lambda name: script if name == "fit_lmer.R" else original(name)
-    )
-    before = source_digest("harness.engines.lme4")
-    script.write_text("2")
-    assert source_digest("harness.engines.lme4") != before
+    others = [path for path in identity.r_scripts() if path.name != script.name]
+    monkeypatch.setattr(identity, "r_scripts", lambda: (*others, script))
+    with RSession() as session:
+        engines = (Lme4Engine(session), StatsmodelsEngine())
+        before = [engine_identity(engine) for engine in engines]
+        script.write_text("2")
+        after = [engine_identity(engine) for engine in engines]
+    assert {n for n in after[0] if after[0][n] != before[0][n]} == {"sources"}
+    assert after[1] == before[1]
+
+
+def test_an_edit_of_this_program_is_another_identity_of_every_engine(tmp_path, monkeypatch):
+    edited = tmp_path / "engine.py"
+    original = identity.source_files
+
+    def files(*names):
+        found = original(*names)
+        return {edited if path.name == edited.name else path for path in found}
+
+    edited.write_text("1")
+    monkeypatch.setattr(identity, "source_files", files)
+    engines = (StatsmodelsEngine(), RefereeEngine())
+    before = [engine_identity(engine)["sources"] for engine in engines]
+    edited.write_text("2")
+    assert not set(before) & {engine_identity(engine)["sources"] for engine in engines}
+
+
+def test_an_adapter_that_cannot_be_read_is_unknown(folder):
+    (folder / "own_engine.py").write_text(ENGINE.format(imports="def later():\n    import own_bad"))
+    engine = own_engine()
+    (folder / "own_bad.py").write_text("def solve(:\n")
+    assert engine_identity(engine) is None
+
+
+def test_an_engine_that_lists_what_there_is_not_is_unknown():
+    class Listing(RefereeEngine):
+        sources = ("harness.engines", "harness.nothing_of_the_kind")
+
+    assert engine_identity(Listing()) is None
 
 
 def test_arguments_of_an_engine_are_part_of_it():

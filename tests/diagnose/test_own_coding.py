@@ -1,0 +1,163 @@
+"""A result in another coding, or of another model, than the formula is judged as what it is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+from statsmodels.regression.mixed_linear_model import MixedLM
+
+import harness
+from harness.diagnose.intended_model import as_meant
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+MEANT = "y ~ x*f + (1|g)"
+CODINGS = {
+    "sum": "y ~ x*C(f,Sum)",
+    "another reference level": "y ~ x*C(f,Treatment('b'))",
+    "polynomial": "y ~ C(f,Poly)*x",
+}
+
+
+@pytest.fixture(scope="module")
+def frame():
+    draw = np.random.default_rng(11)
+    n = 14
+    g = np.repeat(np.arange(n), 6)
+    f = np.tile(["a", "b", "c"], n * 2)
+    x = draw.normal(size=n * 6).round(2)
+    group, error = draw.normal(0, 1.5, n)[g], draw.normal(0, 1, n * 6)
+    y = (3 + 0.8 * x + np.select([f == "b", f == "c"], [1.0, -0.5]) + group + error).round(2)
+    return pd.DataFrame({"y": y, "x": x, "f": f, "g": [f"s{i}" for i in g]})
+
+
+def fitted(frame, formula, **arguments):
+    return smf.mixedlm(formula, frame, groups="g", **arguments).fit()
+
+
+def diagnosed(result, **options):
+    options = {"engines": "statsmodels", "quick": True, "pictures": False} | options
+    return harness.diagnose(result, formula=MEANT, **options)
+
+
+def rows_of(found):
+    """What is like for like, by the result's own names."""
+    case = found.diagnosis.case
+    fit, audit = case.fit("statsmodels"), case.audit("statsmodels")
+    assert [c.name for c in audit.coefficients] == [c.name for c in fit.coefficients]
+    return dict(zip(fit.native_names, audit.coefficients, strict=True))
+
+
+def assert_rows_are_those_of_satterthwaite(found, result):
+    rows, right = rows_of(found), harness.satterthwaite(result).table
+    assert set(rows) == set(right.index)
+    for name, row in rows.items():
+        # The two likelihoods have their columns in another order: rounding, nothing else.
+        stated = [row.estimate, row.se, row.df, row.statistic, row.p]
+        np.testing.assert_allclose(
+            stated, right.loc[name, ["estimate", "se", "df", "t", "p"]], rtol=1e-7
+        )
+
+
+@pytest.mark.parametrize("formula", CODINGS.values(), ids=CODINGS)
+def test_rows_in_another_coding_are_those_of_satterthwaite_for_the_result(frame, formula):
+    result = fitted(frame, formula)
+    found = diagnosed(result)
+    assert_rows_are_those_of_satterthwaite(found, result)
+    case = found.diagnosis.case
+    assert case.verdicts[0].verdict == "CODING"
+    assert case.audit("statsmodels").certificate == "interior optimum"
+    assert found.answer[0].startswith("Yes: statsmodels' answer is right")
+
+
+def test_x_beside_sum_contrasts_has_its_own_standard_error(frame):
+    row = rows_of(diagnosed(fitted(frame, CODINGS["sum"])))["x"]
+    assert round(row.se, 3) == 0.132
+    assert round(row.df, 2) == 66.23
+    assert round(row.statistic, 3) == 6.565
+    shown = str(diagnosed(fitted(frame, CODINGS["sum"])))
+    assert "like for like                         0.864  0.132  66.2  9.4e-09" in shown
+
+
+def test_nothing_is_shown_beside_a_coefficient_of_the_same_name_and_another_meaning(frame):
+    found = diagnosed(fitted(frame, CODINGS["sum"]))
+    (x,) = (c for c in found.diagnosis.conclusions if c.name == "x")
+    assert round(x.right, 12) == round(rows_of(found)["x"].p, 12)
+    compared = {c.quantity for c in found.diagnosis.case.comparisons if c.setting == "default"}
+    assert compared
+    assert not compared & {"estimate", "se", "df", "statistic", "p"}
+
+
+def test_the_same_columns_in_another_order_are_the_case_itself(frame):
+    given = as_meant(fitted(frame, "y ~ C(f)*x"), MEANT)
+    assert given.own is None
+    assert [c.name for c in given.fit.coefficients] == list(given.rung.case.design.x_names)
+    native = dict(zip(given.fit.native_names, given.fit.coefficients, strict=True))
+    assert native["C(f)[T.b]"].name == "f[T.b]"
+
+
+def test_a_result_with_other_random_effects_has_the_certificate_of_its_own_model(frame):
+    result = fitted(frame, "y ~ x*f", re_formula="~x")
+    found = diagnosed(result)
+    assert_rows_are_those_of_satterthwaite(found, result)
+    case = found.diagnosis.case
+    audit = case.audit("statsmodels")
+    assert case.verdicts[0].verdict == "DIFFERENT_MODEL"
+    assert audit.certificate == "interior optimum"
+    # Not how far the random-intercept model is from it.
+    assert 0.0 <= audit.gap < 1e-6
+
+
+def test_a_result_of_its_own_model_that_stopped_short_is_short_of_that_models_optimum(frame):
+    model = smf.mixedlm("y ~ x*f", frame, groups="g", re_formula="~x")
+    short = model.fit(method="bfgs", maxiter=1)
+    best = model.fit()
+    audit = diagnosed(short).diagnosis.case.audit("statsmodels")
+    assert audit.certificate == "stopped short"
+    assert audit.gap == pytest.approx(2.0 * (best.llf - short.llf), abs=1e-5)
+
+
+def test_rows_of_other_data_are_judged_on_those(frame):
+    result = fitted(frame.iloc[:-6], "y ~ x*C(f,Sum)")
+    found = harness.diagnose(
+        result, frame, formula=MEANT, engines="statsmodels", quick=True, pictures=False
+    )
+    assert found.diagnosis.case.verdicts[0].verdict == "DATA_MISMATCH"
+    assert_rows_are_those_of_satterthwaite(found, result)
+
+
+@pytest.mark.r
+@pytest.mark.parametrize("arguments", [{}, {"re_formula": "~x"}], ids=["coding", "slopes"])
+def test_joint_standard_errors_are_said_where_they_differ_from_those_of_the_own_model(
+    frame, arguments
+):
+    result = fitted(frame, "y ~ x*C(f,Sum)", **arguments)
+    found = diagnosed(result, engines=("statsmodels", "lme4"))
+    own = harness.satterthwaite(result).table["se"]
+    differ = set(own.index[np.abs(result.bse_fe - own) > 1e-4 * own])
+    said = {
+        d.item: d.like_for_like
+        for d in found.diagnosis.case.definitions
+        if d.cause == "se-joint-hessian"
+    }
+    assert set(said) == differ
+    assert ("x" in said) == bool(arguments)
+    assert said
+    np.testing.assert_allclose(list(said.values()), own[list(said)], rtol=1e-7)
+
+
+def test_another_column_under_a_name_of_the_case_is_not_taken_for_the_cases(frame):
+    dummies = {level: (frame.f == level).astype(float) for level in "abc"}
+    x = pd.DataFrame({"Intercept": 1.0, "x": frame.x})
+    for level in "bc":
+        x[f"f[T.{level}]"] = dummies[level] - dummies["a"]
+    result = MixedLM(frame.y, x, frame.g).fit()
+    given = as_meant(result, "y ~ x + f + (1 | g)", frame)
+    assert given.fit.native_names == tuple(x.columns)
+    assert [c.name for c in given.fit.coefficients] == [
+        "Intercept",
+        "x",
+        "f[T.b] (own coding)",
+        "f[T.c] (own coding)",
+    ]
+    np.testing.assert_array_equal(given.own.design.x, x)
