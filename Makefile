@@ -2,15 +2,24 @@
 
 bin := .venv/bin
 
-.PHONY: help setup setup-test setup-dev report test lint wheel clean
+# Workers take tests from each other, so that one long file does not hold up the end.
+workers := -n $(or $(JOBS),2) --dist worksteal
+fast := not study and not r and not browser and not slow and not install
+
+# Without compiled files every process compiles all it imports again, which takes ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup setup-test setup-dev report test test-fast lint wheel clean
 
 help:
-	@echo 'make report   set up, fit the ladder in Python and in R, write reports/parity.html'
-	@echo 'make test     set up and run the tests       (ARGS="-k name" goes to pytest)'
-	@echo 'make lint     set up, then ruff, mypy and codespell'
-	@echo 'make wheel    set up, then build dist/*.whl'
-	@echo 'make setup    only the set-up: R and its packages, and .venv'
-	@echo 'make clean    remove .venv and everything built'
+	@echo 'make report     set up, fit the ladder in Python and in R, write reports/parity.html'
+	@echo 'make test       set up and run the tests       (ARGS="-k name" goes to pytest)'
+	@echo 'make test-fast  the tests that need a minute and neither R nor a browser'
+	@echo '                (JOBS=4 for more processes than two, here and with make test)'
+	@echo 'make lint       set up, then ruff, mypy and codespell'
+	@echo 'make wheel      set up, then build dist/*.whl'
+	@echo 'make setup      only the set-up: R and its packages, and .venv'
+	@echo 'make clean      remove .venv and everything built'
 
 setup:
 	@./setup.sh
@@ -25,7 +34,12 @@ report: setup
 	@$(bin)/lmm-parity report $(ARGS)
 
 test: setup-test
-	@$(bin)/python -m pytest $(ARGS)
+	@$(bin)/python -m pytest $(workers) $(ARGS)
+
+# Without the set-up, which takes its time and asks for R.
+test-fast:
+	@test -x $(bin)/python || { echo 'make test-fast: run make setup-test first' >&2; exit 3; }
+	@$(bin)/python -m pytest -q $(workers) -m '$(fast)' $(ARGS)
 
 lint: setup-dev
 	@$(bin)/ruff check .

@@ -47,15 +47,19 @@ def main() -> None:
             self.last, self.spent = time.perf_counter(), time.process_time()
 
     source: Source
-    options: dict[str, Any] = {"records": 1, "store": request.get("store")}
+    options: dict[str, Any] = {"store": request.get("store")}
     if "recipes" in request:
         source = Recipes.of(Path(request["recipes"]))
         task = tasks.timed_case if request.get("timed") else case_task
-        setup = Setup("statsmodels", "lme4", task, unfinished_case, **options)
+        setup = Setup(("statsmodels", "lme4"), "lme4", task, unfinished_case, **options)
     else:
         source = tasks.Numbered(request["stubs"])
         setup = Setup(
-            "benchmarks.tasks:Stub", "referee", tasks.stub_case, unfinished_case, **options
+            ("benchmarks.tasks:Stub", "referee"),
+            "referee",
+            tasks.stub_case,
+            unfinished_case,
+            **options,
         )
     clock = Clock()
     out = Path(request["out"])

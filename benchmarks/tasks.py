@@ -30,11 +30,8 @@ PLACE = b"@id@"
 def timed_case(engines: OpenEngines, task: Task) -> list[bytes]:
     """Do a case as ``run`` does it, and write down how long each fit took with its adapter."""
     walls: list[tuple[str, str, float]] = []
-    both = {
-        name: _Timed(engine, walls)
-        for name, engine in (("engine", engines.engine), ("reference", engines.reference))
-    }
-    lines = case_task(replace(engines, **both), task)  # type: ignore[arg-type]
+    timed = tuple(_Timed(engine, walls) for engine in engines.engines)
+    lines = case_task(replace(engines, engines=timed), task)
     # Opened once: to open it for each case would be time of the benchmark in that of the case.
     file = engines.kept.get(WALLS)
     if file is None:

@@ -23,6 +23,13 @@ def r():
         yield session
 
 
+@pytest.fixture(scope="session")
+def oracle():
+    """R with the functions that say what lme4 makes of a formula, and what its methods give."""
+    with RSession(timeout=60, extra_scripts=("oracle.R",)) as session:
+        yield session
+
+
 @pytest.fixture
 def lmm_parity(monkeypatch, capfd):
     """Return a function that runs ``main()`` here: exit code, standard output and error."""

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import harness
 from harness.campaign import provenance
-from harness.campaign.ahead import Ahead
 from harness.campaign.driver import Executor, cores, local_threads, run_campaign, start_workers
-from harness.campaign.resume import find, header_in, require_same
+from harness.campaign.journal import Entries, Journal, partial_of
+from harness.campaign.resume import Found, find, header_in, require_same
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard, Source
 from harness.campaign.worker_process import Done, Opened
 from harness.judge.glance import Glance
-from harness.judge.records import FORMAT, Footer, Header, RecordWriter
+from harness.judge.records import FORMAT, Footer, Header
 
 
 class Watcher:
@@ -91,47 +91,38 @@ def run_to_file(
     watcher = watcher or Watcher()
     started = time.perf_counter()
     setup = campaign.setup
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     with ExitStack() as stack:
         executor, at_once, opened = _workers(campaign, stack)
         header = header_of(campaign, opened)
         old = header_in(partial) if resume else None
-        kept, done, torn = None, 0, False
+        found = Found(Entries(), torn=False)
         if old is not None:
             require_same(partial, old, header)
-            found = find(
-                partial,
-                campaign.shard.of(campaign.source),
-                records=setup.records,
-                seen=watcher.kept,
-            )
-            kept, done, torn = found.kept, found.tasks, found.torn
-        writer = stack.enter_context(RecordWriter(path, kept))
+            found = find(partial, campaign.shard.of(campaign.source), seen=watcher.kept)
+        journal = stack.enter_context(Journal(path, found.kept))
         if old is None:
-            writer.write(header)
-        with partial.open("rb") as file:
-            first = file.readline()
-        ahead = stack.enter_context(Ahead(path, first, done))
-        watcher.started(header, done, torn=torn)
+            journal.begin(header)
+        done = set(found.kept.numbers)
+        watcher.started(header, len(done), torn=found.torn)
 
         def idle() -> None:
-            writer.sync()
+            journal.sync()
             watcher.idle()
 
-        for task_done in run_campaign(
+        for number, task_done in run_campaign(
             campaign.source,
             setup,
             executor=executor,
             at_once=at_once,
             shard=campaign.shard,
-            skip=done,
+            done=done,
             idle=idle,
             refused=watcher.refused,
             expected=opened,
-            ahead=ahead,
         ):
-            watcher.finished(task_done, writer.write_lines(task_done.lines))
-        return writer.finish(provenance.now(), time.perf_counter() - started)
+            watcher.finished(task_done, journal.add(number, task_done.lines))
+        return journal.finish(provenance.now(), time.perf_counter() - started)
 
 
 def _workers(campaign: Campaign, stack: ExitStack) -> tuple[Executor, int, Opened]:
@@ -154,7 +145,7 @@ def header_of(campaign: Campaign, opened: Opened) -> Header:
         created=provenance.now(),
         title=campaign.source.title,
         engines=opened.engines,
-        reference=opened.engines[1],
+        reference=opened.engines[-1],
         settings=setup.settings,
         planned=campaign.planned,
         versions=opened.versions,
@@ -163,7 +154,7 @@ def header_of(campaign: Campaign, opened: Opened) -> Header:
         environment=opened.environment,
         seed=campaign.seed,
         options={
-            "engine": setup.engine,
+            "engine": " ".join(setup.engines[:-1]),
             "reference": setup.reference,
             **campaign.source.identity(),
             **limits,

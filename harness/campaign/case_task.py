@@ -1,4 +1,4 @@
-"""The standard task: fit a case with both engines in every setting, audit, compare, decide."""
+"""The standard task: fit a case with every engine in every setting, and judge the fits."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
 from harness.engines.engine import Failure
 from harness.judge.case_record import case_record
+from harness.judge.comparison import Comparison
+from harness.judge.evidence import found
+from harness.judge.judge import judge_outcomes
+from harness.judge.judgement import Judgement
 from harness.judge.records import CaseRecord, DataSummary
-from harness.judge.verdict import Verdict
+from harness.judge.verdict import Finding
 from harness.store.record_cache import RecordCache
 
 
@@ -23,26 +27,28 @@ def case_task(engines: OpenEngines, task: Task) -> list[bytes]:
     if known is not None:
         return [known]
     started = time.perf_counter()
-    outcomes = [engine.fit(rung.case, s) for s in engines.settings for engine in engines.both]
+    outcomes = [engine.fit(rung.case, s) for s in engines.settings for engine in engines.engines]
     seconds = time.perf_counter() - started
     engines.log.step("audit")
     fault = engines.log.fault("audit")
-    record = case_record(
-        rung,
+    judged = judge_outcomes(
+        rung.case,
         outcomes,
-        engines=(engines.engine.name, engines.reference.name),
+        engines=tuple(engine.name for engine in engines.engines),
+        reference=engines.reference.name,
         settings=engines.settings,
+        not_examined="" if fault is None else f"it was stopped ({fault.text})",
         seconds=seconds,
-        not_audited="" if fault is None else f"it was stopped ({fault.text})",
     )
+    record = case_record(judged, rung)
     line = encode(record)
     if cache is not None and fault is None:
         cache.put(rung, record, line)
     return [line]
 
 
-def unfinished_case(setup: Setup, names: tuple[str, str], task: Task, why: str) -> list[bytes]:
-    """Return the record of a case that could not be done: both engines failed on it, and why."""
+def unfinished_case(setup: Setup, names: tuple[str, ...], task: Task, why: str) -> list[bytes]:
+    """Return the record of a case that could not be done: every engine failed on it, and why."""
     failures = tuple(
         Failure(engine=name, setting=setting, reason="error", text=f"not fitted: {why}")
         for setting in setup.settings
@@ -60,23 +66,37 @@ def unfinished_case(setup: Setup, names: tuple[str, str], task: Task, why: str) 
         data=DataSummary(
             name="", origin="", checksum="", rows=0, rows_used=0, columns=(), groups={}
         ),
+        reference=names[-1],
         fits=failures,
-        audits=(),
-        comparisons=(),
-        definitions=(),
-        verdicts=tuple(
-            Verdict(
+        judgements=tuple(
+            Judgement(
+                engine=failure.engine,
+                setting=failure.setting,
+                verdict="FAILED",
+                finding=_not_done(why),
+                evidence=(found("engine-error", failure.engine, message=why),),
+            )
+            for failure in failures
+        ),
+        comparisons=tuple(
+            Comparison(
+                engine=name,
+                reference=names[-1],
                 setting=setting,
                 verdict="FAILED",
-                engines=names,
-                causes=("engine-error",),
-                sentence=f"The case could not be done: {why}.",
-                evidence=(why,),
+                blamed=(name, names[-1]),
+                finding=_not_done(why),
+                evidence=tuple(found("engine-error", e, message=why) for e in (name, names[-1])),
             )
             for setting in setup.settings
+            for name in names[:-1]
         ),
         printed=(),
         certified=(),
         best_loglik=None,
     )
     return [encode(record)]
+
+
+def _not_done(why: str) -> Finding:
+    return Finding(key="not-done", texts={"message": why})

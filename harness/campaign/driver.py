@@ -1,25 +1,25 @@
 """The one driver behind ``run``, ``report``, ``ladder`` and the conformance suite.
 
 :func:`run_campaign` gives tasks to workers, on this machine or through any executor with a
-``.submit()``, and gives back what they made of them in the order of the source, whatever was done
-first. It keeps no more in memory than the tasks between the first that is not done and the last
-that is.
+``.submit()``, and gives back what they made of them as it arrives, with each task's number in the
+source. It keeps no more in memory than the tasks that are under way.
 
 A task function is how another program makes use of it. It is a function of a module, so that
 workers find it, and takes the open engines of a worker and a task::
 
     def check_properties(engines: OpenEngines, task: Task) -> list[bytes]:
         rung = task.rung()
-        outcomes = [check(p, rung, engines.engine, engines.reference) for p in PROPERTIES]
+        outcomes = [check(p, rung, engines.engines) for p in PROPERTIES]
         return [encode(outcome) for outcome in outcomes]
 
-    setup = Setup("statsmodels", "lme4", check_properties, could_not_check, store=str(folder))
-    for done in run_campaign(Recipes.of(path), setup, jobs=2):
+    names = ("statsmodels", "lme4")
+    setup = Setup(names, "lme4", check_properties, could_not_check, store=str(folder))
+    for number, done in run_campaign(Recipes.of(path), setup, jobs=2):
         for line in done.lines: ...
 
-``engines.engine`` and ``engines.reference`` are engines like any other. They keep to the limits of
-time and memory, look their fits up in the store and are tried twice after a crash; when a fit takes
-the worker with it, the task is done again from its start in a new one, where that fit is a
+``engines.engines`` are engines like any other, the reference last. They keep to the limits of time
+and memory, look their fits up in the store and are tried twice after a crash; when a fit takes the
+worker with it, the task is done again from its start in a new one, where that fit is a
 :class:`~harness.engines.engine.Failure`. So a task function has to ask for its fits in the same
 order each time. Every record must have the id of the task as its case's. :func:`could_not_check` is
 called with the setup, the engines' names, the task and a sentence when the task itself cannot be
@@ -35,29 +35,20 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from harness.base.errors import EnvironmentProblem, HarnessError
-from harness.campaign.ahead import Ahead
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard, Source, Task
 from harness.campaign.worker_process import Done, Opened
 from harness.campaign.workers import Refused, close_workers, run_task, warm_up
-
-WINDOW = 1024
-"""Tasks between the first that is not done and the last that is begun."""
-
-WINDOW_BYTES = 128 * 2**20
-"""Bytes of records that may wait for one before them; more are not begun meanwhile."""
-
-AHEAD_SECONDS = 1.0
-"""How long a record waits for one before it until it is kept beside the file."""
 
 MOST_REFUSALS = 20
 """Times that a task may be given to workers that are refused."""
@@ -90,14 +81,12 @@ def run_campaign(
     executor: Executor | None = None,
     at_once: int | None = None,
     shard: Shard = ALL,
-    skip: int = 0,
-    finished: Callable[[Done], None] = lambda _: None,
+    done: Container[int] = (),
     idle: Callable[[], None] = lambda: None,
     refused: Callable[[str], None] = lambda _: None,
     expected: Opened | None = None,
-    ahead: Ahead | None = None,
-) -> Iterator[Done]:
-    """Do every task of a source; give what came of them in the order of the source.
+) -> Iterator[tuple[int, Done]]:
+    """Do every task of a source; give what came of each as it arrives, with its number.
 
     Parameters
     ----------
@@ -109,36 +98,30 @@ def run_campaign(
         Tasks that are handed to the executor at a time.
     shard : Shard
         Which tasks of the source.
-    skip : int
-        How many of these, from the first, are done already.
-    finished : function
-        Called with each task as it is done, in whatever order.
+    done : container of int
+        Numbers of those, counted from 0, that are done already.
     idle : function
         Called about every second while nothing is done.
     refused : function
         Called with a sentence when a worker is refused.
     expected : Opened, optional
         What workers must be made with; those that are not are refused.
-    ahead : Ahead, optional
-        Keeps what waits for one before it, and has what an earlier process kept.
 
     Raises
     ------
     BadInput, EnvironmentProblem
         When an engine cannot be opened.
     """
-    tasks = enumerate(shard.of(source))
-    for _ in range(skip):
-        next(tasks, None)
-    calls = _Calls(finished, idle, refused)
+    tasks = (numbered for numbered in enumerate(shard.of(source)) if numbered[0] not in done)
+    calls = _Calls(idle, refused)
     if executor is not None:
         at_once = at_once or 4 * cores()
-        yield from _Run(setup, executor, at_once, skip, calls, expected, ahead).of(tasks)
+        yield from _Run(setup, executor, at_once, calls, expected).of(tasks)
         return
     jobs = jobs or cores()
     with local_threads(jobs) as threads:
         at_once = at_once or 2 * jobs
-        yield from _Run(setup, threads, at_once, skip, calls, expected, ahead).of(tasks)
+        yield from _Run(setup, threads, at_once, calls, expected).of(tasks)
 
 
 @contextmanager
@@ -162,106 +145,58 @@ def start_workers(setup: Setup, jobs: int) -> Opened:
 
 @dataclass(frozen=True)
 class _Calls:
-    finished: Callable[[Done], None]
     idle: Callable[[], None]
     refused: Callable[[str], None]
 
 
 class _Run:
-    """Tasks under way, and those that are done and wait for one before them."""
+    """The tasks that are under way."""
 
     def __init__(
         self,
         setup: Setup,
         executor: Executor,
         at_once: int,
-        first: int,
         calls: _Calls,
         expected: Opened | None,
-        ahead: Ahead | None,
     ) -> None:
         self._setup = setup
         self._executor = executor
         self._at_once = at_once
-        self._turn = first
         self._calls = calls
         self._expected = expected
-        self._ahead = ahead
-        self._since: deque[tuple[float, int]] = deque()
         self._arrived: queue.SimpleQueue[tuple[int, Task, Future[Done]]] = queue.SimpleQueue()
-        self._under_way: set[int] = set()
-        self._waiting: dict[int, Done] = {}
-        self._waiting_bytes = 0
+        self._under_way = 0
         self._errors: Counter[int] = Counter()
 
-    def of(self, tasks: Iterator[tuple[int, Task]]) -> Iterator[Done]:
-        """Do the tasks; give them in their order."""
-        ended = False
+    def of(self, tasks: Iterator[tuple[int, Task]]) -> Iterator[tuple[int, Done]]:
+        """Do the tasks; give them as they arrive."""
         while True:
-            while not ended and self._room():
-                found = next(tasks, None)
-                if found is None:
-                    ended = True
-                    break
-                known = self._ahead.take(found[0], found[1].id) if self._ahead else None
-                if known is None:
-                    self._submit(*found)
-                else:
-                    yield from self._in_turn(found[0], known)
+            for number, task in islice(tasks, self._at_once - self._under_way):
+                self._submit(number, task)
             if not self._under_way:
                 return
             try:
-                position, task, future = self._arrived.get(timeout=1.0)
+                number, task, future = self._arrived.get(timeout=1.0)
             except queue.Empty:
-                self._keep_ahead()
                 self._calls.idle()
                 continue
-            self._under_way.discard(position)
+            self._under_way -= 1
             error = CancelledError() if future.cancelled() else future.exception()
             if error is None:
-                yield from self._in_turn(position, future.result())
-                self._keep_ahead()
+                yield number, future.result()
             else:
-                self._errors[position] += 1
-                self._raise_if_final(error, self._errors[position])
-                self._submit(position, task)
+                self._errors[number] += 1
+                self._raise_if_final(error, self._errors[number])
+                self._submit(number, task)
 
-    def _room(self) -> bool:
-        begun = len(self._waiting) + len(self._under_way)
-        return (
-            len(self._under_way) < self._at_once
-            and begun < WINDOW
-            and self._waiting_bytes < WINDOW_BYTES
-        )
-
-    def _submit(self, position: int, task: Task) -> None:
-        self._under_way.add(position)
+    def _submit(self, number: int, task: Task) -> None:
+        self._under_way += 1
         future = self._executor.submit(run_task, self._setup, task, self._expected)
-        future.add_done_callback(partial(self._arrive, position, task))
+        future.add_done_callback(partial(self._arrive, number, task))
 
-    def _arrive(self, position: int, task: Task, future: Future[Done]) -> None:
-        self._arrived.put((position, task, future))
-
-    def _in_turn(self, position: int, done: Done) -> Iterator[Done]:
-        self._calls.finished(done)
-        self._waiting[position] = done
-        self._waiting_bytes += sum(map(len, done.lines))
-        self._since.append((time.monotonic(), position))
-        while self._turn in self._waiting:
-            done = self._waiting.pop(self._turn)
-            self._waiting_bytes -= sum(map(len, done.lines))
-            self._turn += 1
-            yield done
-            if self._ahead is not None:
-                self._ahead.drop(self._turn - 1)
-
-    def _keep_ahead(self) -> None:
-        """Keep what has waited for a while; most records wait for none or for a moment."""
-        until = time.monotonic() - AHEAD_SECONDS
-        while self._since and self._since[0][0] <= until:
-            _, position = self._since.popleft()
-            if self._ahead is not None and position in self._waiting:
-                self._ahead.keep(position, self._waiting[position])
+    def _arrive(self, number: int, task: Task, future: Future[Done]) -> None:
+        self._arrived.put((number, task, future))
 
     def _raise_if_final(self, error: BaseException, times: int) -> None:
         if isinstance(error, Refused):

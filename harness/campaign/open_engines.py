@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.base.errors import BadInput
 from harness.campaign.setup import Setup
 from harness.campaign.stage import StageLog
 from harness.engines.engine import Engine, Failure, Outcome, Setting
@@ -28,8 +29,8 @@ class OpenEngines:
 
     Attributes
     ----------
-    engine, reference : Engine
-        Under test, and what it is compared with. Both raise nothing, keep to their time limit and
+    engines : tuple of Engine
+        All that are compared, the reference last. They raise nothing, keep to their time limit and
         to the memory limit, and look a fit up where there is a store.
     settings : tuple
         The default setting first.
@@ -41,17 +42,21 @@ class OpenEngines:
         What task functions want to keep as long as the engines are open.
     """
 
-    engine: Engine
-    reference: Engine
+    engines: tuple[Engine, ...]
     settings: tuple[Setting, ...]
     store: Store | None
     log: StageLog
     kept: dict[str, object] = field(default_factory=dict)
 
     @property
-    def both(self) -> tuple[Engine, Engine]:
-        """The engine under test and the reference."""
-        return (self.engine, self.reference)
+    def reference(self) -> Engine:
+        """The engine that the others are compared with."""
+        return self.engines[-1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the engines call themselves."""
+        return tuple(engine.name for engine in self.engines)
 
 
 @contextmanager
@@ -66,16 +71,20 @@ def open_engines(setup: Setup, memory: Any = None) -> Iterator[OpenEngines]:
     Raises
     ------
     BadInput, EnvironmentProblem
-        As :func:`harness.engines.registry.open_engine`.
+        As :func:`harness.engines.registry.open_engine`, and for two engines of one name.
     """
     store = None if setup.store is None else Store(Path(setup.store))
     log = StageLog(memory, setup.memory_mb, setup.step_seconds)
     with ExitStack() as stack:
-        reference, engine = (
-            _watched(stack.enter_context(_opened(name, setup)), store, log, setup.timeout)
-            for name in (setup.reference, setup.engine)
-        )
-        yield OpenEngines(engine, reference, setup.settings, store, log)
+        # The reference first: where it is R, it starts while the others are opened.
+        engines = tuple(
+            WatchedEngine(stack.enter_context(_opened(name, setup)), store, log, setup.timeout)
+            for name in reversed(setup.engines)
+        )[::-1]
+        opened = OpenEngines(engines, setup.settings, store, log)
+        if len(set(opened.names)) < len(engines):
+            raise BadInput(f"engines that call themselves the same: {', '.join(opened.names)}")
+        yield opened
 
 
 @contextmanager
@@ -88,10 +97,6 @@ def _opened(name: str, setup: Setup) -> Iterator[Engine]:
         name, timeout=setup.timeout, memory_mb=setup.memory_mb, start=setup.store is None
     ) as engine:
         yield engine
-
-
-def _watched(engine: Engine, store: Store | None, log: StageLog, timeout: float) -> Engine:
-    return WatchedEngine(engine, store, log, timeout)
 
 
 class WatchedEngine:

@@ -1,25 +1,25 @@
-"""What an unfinished record file holds, and whether a run can go on from there.
+"""What the journal of an unfinished run holds, and whether the run can go on from there.
 
-Records are written in the order of the source, so that what is there is the beginning of the run:
-whole lines, up to one that may have broken off. A task may give several records; where the last of
-them is not sure to be there, the task is done again.
+It is whole up to a line that may have broken off. A task may give several records; where the last
+of them is not there, the task is done again.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+import os
+from array import array
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import msgspec
 
 from harness.base.errors import BadInput
 from harness.base.json import decode
+from harness.campaign.journal import MARK, Entries
 from harness.campaign.sources import Task
 from harness.judge.glance import Glance, glance
-from harness.judge.records import Header, Kept
+from harness.judge.records import Header
 
 _VOLATILE = ("jobs", "dask", "out")
 """Options that change nothing but where and how fast a run is done."""
@@ -27,20 +27,17 @@ _VOLATILE = ("jobs", "dask", "out")
 
 @dataclass(frozen=True)
 class Found:
-    """The beginning of a run.
+    """What stays of a journal.
 
     Attributes
     ----------
-    tasks : int
-        Tasks that are done.
-    kept : Kept
-        For :class:`~harness.judge.records.RecordWriter`.
+    kept : Entries
+        The tasks that are done, for :class:`~harness.campaign.journal.Journal`.
     torn : bool
-        Something after the last whole record was damaged and is dropped.
+        Something after the last of them was damaged and is dropped.
     """
 
-    tasks: int
-    kept: Kept
+    kept: Entries
     torn: bool
 
 
@@ -94,87 +91,64 @@ def _difference(before: object, after: object) -> str:
     return f"{was} {before}, {now} {after}"
 
 
-def find(
-    path: Path, tasks: Iterable[Task], *, records: int | None, seen: Callable[[Glance], None]
-) -> Found:
-    """Read an unfinished file up to where it is whole, beside the tasks that it should hold.
+def find(path: Path, tasks: Iterable[Task], *, seen: Callable[[Glance], None]) -> Found:
+    """Read a journal up to where it is whole, and hold its tasks against those of the run.
 
     Parameters
     ----------
-    records : int or None
-        How many every task gives; where that is not known, the last task is taken as not whole.
     seen : function
         Called with every record that stays.
 
     Raises
     ------
     BadInput
-        When the file holds other cases than the tasks, or in another order.
+        When it holds other cases than the run, or is of a version that kept no journal.
     """
-    lines = _Lines(path)
-    plan = iter(tasks)
-    counts: Counter[str] = Counter()
-    properties = done = 0
-    size = lines.begin
+    kept, names = Entries(), array("q")
     pending: list[Glance] = []
-    pending_end = size
+    with path.open("rb") as file:
+        end = kept.size = len(file.readline())
+        for line in file:
+            end += len(line)
+            try:
+                here = glance(line)
+            except msgspec.DecodeError:
+                break
+            if not line.endswith(b"\n"):
+                break
+            mark = MARK.match(line)
+            if mark is None:
+                raise BadInput(
+                    f"{path}: cannot go on: it is of another version of this program; remove it"
+                )
+            pending.append(here)
+            if int(mark[2]) == 0:
+                kept.add(int(mark[1]), end)
+                names.append(hash(here.of))
+                for record in pending:
+                    seen(record)
+                pending = []
+        torn = kept.size < file.seek(0, os.SEEK_END)
+    _require_planned(path, kept, names, tasks)
+    return Found(kept, torn)
 
-    def keep() -> None:
-        nonlocal done, size, properties
-        for line in pending:
-            if line.record == "case":
-                counts[line.verdicts[0].verdict] += 1
-            else:
-                properties += 1
-            seen(line)
-        done += bool(pending)
-        size = pending_end
 
-    for name, members in groupby(lines, key=lambda line: line[0].of):
-        keep()
-        task = next(plan, None)
-        if task is None or task.id != name:
-            wanted = "no more" if task is None else f"case {task.id!r}"
-            raise BadInput(
-                f"{path}: cannot go on: it holds case {name!r} where the run has {wanted}"
-            )
-        found = list(members)
-        pending, pending_end = [line for line, _ in found], found[-1][1]
-    if lines.finished or len(pending) == records:
-        keep()
-    return Found(done, Kept(size, dict(counts), properties), lines.torn)
+def _require_planned(path: Path, kept: Entries, names: array[int], tasks: Iterable[Task]) -> None:
+    places = {number: place for place, number in enumerate(kept.numbers)}
+    if len(places) < len(kept.numbers):
+        raise BadInput(f"{path}: cannot go on: it holds a case twice")
+    for number, task in enumerate(tasks):
+        if not places:
+            return
+        place = places.pop(number, None)
+        if place is not None and names[place] != hash(task.id):
+            raise _other(path, kept.starts[place], f"case {task.id!r}")
+    if places:
+        raise _other(path, kept.starts[places.popitem()[1]], "no more")
 
 
-class _Lines:
-    """The records of an unfinished file with where each ends, up to the first damaged one.
-
-    Attributes
-    ----------
-    torn : bool
-        The last line broke off, or is no record.
-    finished : bool
-        A footer was there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.torn = self.finished = False
-        with path.open("rb") as file:
-            self.begin = len(file.readline())
-
-    def __iter__(self) -> Iterator[tuple[Glance, int]]:
-        end = self.begin
-        with self._path.open("rb") as file:
-            file.seek(end)
-            for line in file:
-                end += len(line)
-                try:
-                    seen = glance(line)
-                except msgspec.DecodeError:
-                    self.torn = True
-                    return
-                self.finished = seen.record == "footer"
-                self.torn = not line.endswith(b"\n")
-                if self.finished or self.torn:
-                    return
-                yield seen, end
+def _other(path: Path, start: int, wanted: str) -> BadInput:
+    with path.open("rb") as file:
+        file.seek(start)
+        name = glance(file.readline()).of
+    return BadInput(f"{path}: cannot go on: it holds case {name!r} where the run has {wanted}")

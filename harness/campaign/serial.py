@@ -5,7 +5,6 @@ For many there is :mod:`harness.campaign.driver`, whose workers survive what an 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from harness.campaign import provenance
 from harness.data.rungs import Rung
 from harness.engines.engine import Engine, Setting
 from harness.judge.case_record import case_record
+from harness.judge.judge import judge
 from harness.judge.records import FORMAT, CaseRecord, Header
 
 
@@ -31,31 +31,21 @@ class Plan:
 
     title: str
     rungs: Sequence[Rung]
-    engine: Engine
-    reference: Engine
+    engines: tuple[Engine, ...]
     settings: tuple[Setting, ...] = ("default", "tight")
     command: str = ""
     options: tuple[tuple[str, str], ...] = ()
 
     @property
-    def engines(self) -> tuple[Engine, Engine]:
-        """The two engines."""
-        return (self.engine, self.reference)
+    def reference(self) -> str:
+        """Name of the engine that the others are compared with: the last."""
+        return self.engines[-1].name
 
 
 def run(plan: Plan) -> Iterator[CaseRecord]:
     """Fit, audit and compare every rung, in order; R works on a case while Python does."""
     for rung in plan.rungs:
-        started = time.perf_counter()
-        begun = [e.begin(rung.case, s) for s in plan.settings for e in plan.engines]
-        outcomes = [wait() for wait in begun]
-        yield case_record(
-            rung,
-            outcomes,
-            engines=(plan.engine.name, plan.reference.name),
-            settings=plan.settings,
-            seconds=time.perf_counter() - started,
-        )
+        yield case_record(judge(rung.case, plan.engines, plan.settings), rung)
 
 
 def header_of(plan: Plan) -> Header:
@@ -66,7 +56,7 @@ def header_of(plan: Plan) -> Header:
         created=provenance.now(),
         title=plan.title,
         engines=tuple(e.name for e in plan.engines),
-        reference=plan.reference.name,
+        reference=plan.reference,
         settings=plan.settings,
         planned=len(plan.rungs),
         versions=provenance.versions(plan.engines),

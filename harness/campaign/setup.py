@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TaskFunction = Callable[["OpenEngines", "Task"], list[bytes]]
 """Does one task and returns its records, encoded."""
 
-Unfinished = Callable[["Setup", tuple[str, str], "Task", str], list[bytes]]
+Unfinished = Callable[["Setup", tuple[str, ...], "Task", str], list[bytes]]
 """Returns the records of a task that could not be done, given the engines' names and why."""
 
 
@@ -25,8 +25,11 @@ class Setup:
 
     Attributes
     ----------
-    engine, reference : str
-        Names as :func:`harness.engines.registry.open_engine` knows them.
+    engines : tuple of str
+        All that is run, the reference last; names as
+        :func:`harness.engines.registry.open_engine` knows them.
+    reference : str
+        The one that others are compared with.
     function, unfinished : functions of a module
         What is done with a task, and what is recorded of one that could not be done.
     timeout : float
@@ -37,12 +40,9 @@ class Setup:
         Folder of the cache; None for none.
     replay : str or None
         File of packed fits: the reference is not run, its fits are looked up there.
-    records : int or None
-        How many records every task gives, where that is known: the last task of an unfinished file
-        is then not done again when it has as many.
     """
 
-    engine: str
+    engines: tuple[str, ...]
     reference: str
     function: TaskFunction
     unfinished: Unfinished
@@ -50,7 +50,6 @@ class Setup:
     timeout: float = 120.0
     memory_mb: int | None = 4096
     store: str | None = None
-    records: int | None = None
     replay: str | None = None
 
     @property

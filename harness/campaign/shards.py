@@ -14,9 +14,10 @@ import msgspec
 from harness.base.errors import BadInput
 from harness.base.json import decode
 from harness.campaign import provenance
+from harness.campaign.record_file import RecordWriter
 from harness.campaign.resume import header_in, require_same
 from harness.judge.glance import Glance, glance
-from harness.judge.records import Footer, Header, RecordWriter
+from harness.judge.records import Footer, Header
 
 
 def merge(paths: Sequence[Path], out: Path) -> Footer:

@@ -14,7 +14,6 @@ import msgspec
 from harness.base.errors import BadInput, exit_code_of
 from harness.campaign.worker_process import Done
 from harness.judge.glance import Glance, glance
-from harness.judge.verdict import is_unexplained
 
 
 @dataclass
@@ -50,10 +49,9 @@ class Tally:
             self.verdicts[line.status] += 1
             self.unexplained += line.status == "unexplained"
             return
-        verdict = line.verdicts[0]
-        self.verdicts[verdict.verdict] += 1
-        self.unexplained += is_unexplained(verdict)
-        self.no_engine += verdict.verdict == "ENVIRONMENT"
+        self.verdicts[line.verdict] += 1
+        self.unexplained += line.unexplained
+        self.no_engine += line.verdict == "ENVIRONMENT"
         self.worst = min(self.worst, (line.worst_digits, line.of))
 
     def add(self, done: Done, lines: Iterable[Glance]) -> None:

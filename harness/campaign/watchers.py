@@ -120,13 +120,12 @@ class Events(Counting):
         lines = tuple(seen)
         super().finished(done, lines)
         cases = [line for line in lines if line.record == "case"]
-        verdicts = [line.verdicts[0] for line in cases]
         properties = [line.status for line in lines if line.record == "property"]
         self.event(
             "case",
             id=done.id,
-            verdict=verdicts[0].verdict if verdicts else None,
-            causes=[cause for v in verdicts for cause in v.causes],
+            verdict=cases[0].verdict if cases else None,
+            causes=[cause for line in cases for cause in line.causes],
             properties={status: properties.count(status) for status in dict.fromkeys(properties)},
             digits=min((line.worst_digits for line in cases), default=None),
             seconds=round(done.seconds, 6),

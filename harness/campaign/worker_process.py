@@ -34,14 +34,14 @@ class Opened(msgspec.Struct, frozen=True):
     ----------
     process : int
         Its number.
-    engines : (str, str)
-        Names that the engines give themselves.
+    engines : tuple of str
+        Names that the engines give themselves, the reference's last.
     versions, blas, environment : dict
         As a run's header has them.
     """
 
     process: int
-    engines: tuple[str, str]
+    engines: tuple[str, ...]
     versions: dict[str, str]
     blas: dict[str, str]
     environment: dict[str, str]
@@ -113,9 +113,9 @@ def open_worker(setup: Setup) -> Opened | HarnessError:
         engines = _here[0].engines
         opened = Opened(
             process=os.getpid(),
-            engines=(engines.engine.name, engines.reference.name),
-            versions=provenance.versions(engines.both),
-            blas=provenance.blas(engines.both),
+            engines=engines.names,
+            versions=provenance.versions(engines.engines),
+            blas=provenance.blas(engines.engines),
             environment=provenance.environment(),
         )
     except HarnessError as error:
@@ -138,8 +138,7 @@ def do_task(task: Task, faults: Faults) -> Done:
         lines = setup.function(engines, task)
     except (Exception, SystemExit) as error:
         problem = _in_a_line(error)
-        names = (engines.engine.name, engines.reference.name)
-        lines = setup.unfinished(setup, names, task, problem)
+        lines = setup.unfinished(setup, engines.names, task, problem)
     engines.log.step("idle")
     grown = resident_mb() - worker.start_mb > setup.grown_mb
     return Done(

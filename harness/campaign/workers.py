@@ -84,7 +84,7 @@ class Guard:
         self._pool: ProcessPool | None = None
         self._memory: Any = None
         self._opened: Opened | None = None
-        self._names = (setup.engine, setup.reference)
+        self._names = setup.engines
         self.closed = False
 
     def open(self) -> Opened:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
+from harness.base.files import require_writable, write_file
 from harness.commands import options
-from harness.commands.running import open_both
+from harness.commands.running import open_engines
 
 if TYPE_CHECKING:
     from harness.data.anonymisation import Key
@@ -82,8 +83,8 @@ def make(
         _require_apart(key_file, out)
     require_free(out)
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
-    with open_both(engine_name, reference_name, timeout) as (engine, reference):
-        plan = Plan("bundle", [rung], engine, reference)
+    with open_engines((engine_name,), reference_name, timeout) as engines:
+        plan = Plan("bundle", [rung], engines)
         with progress("Fitting and running the scripts", 2, hidden=quiet or as_json) as advance:
             record = next(run(plan))
             advance(record.id)
@@ -155,7 +156,9 @@ def _summary(states: set[str]) -> str:
 
 
 def _print_made(made: Bundle, key_file: Path | None) -> None:
-    first = made.record.verdicts[0]
+    from harness.page.case_verdict import main_verdict
+
+    first = main_verdict(made.record)
     click.echo(f"{first.verdict.replace('_', ' ')}  {first.sentence}")
     if made.key is not None:
         kept = f"; the key is in {key_file}, keep it to yourself" if key_file else ""
@@ -196,6 +199,7 @@ def _require_apart(key_file: Path, out: Path) -> None:
         raise BadInput(f"{key_file}: the key would be inside the bundle; put it elsewhere")
     if key_file.exists():
         raise BadInput(f"{key_file}: there is a file of that name")
+    require_writable(key_file)
 
 
 def _write_key(path: Path, key: Key) -> None:
@@ -203,7 +207,4 @@ def _write_key(path: Path, key: Key) -> None:
 
     from harness.base.json import encode
 
-    try:
-        path.write_bytes(msgspec.json.format(encode(key), indent=2) + b"\n")
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_file(path, msgspec.json.format(encode(key), indent=2) + b"\n")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_UNEXPLAINED, BadInput, EnvironmentProblem
+from harness.base.files import require_folder, require_writable, write_file
 
 if TYPE_CHECKING:
     from harness.data.rungs import Rung
@@ -84,7 +85,7 @@ def certify(
     else:
         tasks = _rung_tasks(wanted)
     if out is not None and not check:
-        _make_folder(out)
+        require_folder(out)
     differing = []
     with progress("Certifying", 0, hidden=quiet) as advance:
         for task in tasks:
@@ -110,6 +111,9 @@ def _run(task: _Task, out: Path | None, *, check: bool, quiet: bool) -> bool:
     from harness.certify.certification import certify as certify_case
     from harness.data.certified_values import file_name
 
+    path = None if out is None or check else out / file_name(task.case.id)
+    if path is not None:
+        require_writable(path)
     try:
         certification = certify_case(task.case)
     except NotCertified as error:
@@ -125,14 +129,10 @@ def _run(task: _Task, out: Path | None, *, check: bool, quiet: bool) -> bool:
         if not quiet and not differences:
             click.echo(f"{task.case.id}: as stored, {digits}")
         return not differences
-    if out is None:
+    if path is None:
         click.echo(text)
         return True
-    path = out / file_name(task.case.id)
-    try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_file(path, text)
     if not quiet:
         click.echo(f"{task.case.id}: {digits}, {path}")
     return True
@@ -217,10 +217,3 @@ def _own_task(data: Path, formula: str, ml: bool, factors: tuple[str, ...]) -> _
     command += [*(["--ml"] if ml else []), *(f"--factor={name}" for name in factors)]
     digest = hashlib.sha256(data.read_bytes()).hexdigest()
     return _Task(case, {"file": data.name, "file_sha256": digest}, shlex.join(command))
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{out}: cannot be written: {error.strerror or error}") from error

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
+from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED
+from harness.base.files import require_folder, require_writable, write_file
 from harness.commands import options
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ RECORDS, PAGE = "conformance.jsonl", "conformance.html"
 
 
 @click.command()
-@options.engine
+@options.engines
 @options.reference
 @click.option(
     "--profile",
@@ -104,7 +105,7 @@ RECORDS, PAGE = "conformance.jsonl", "conformance.html"
 @options.as_json
 @options.quiet
 def conformance(
-    engine_name: str,
+    engine_names: tuple[str, ...],
     reference_name: str,
     profile: str,
     max_examples: int | None,
@@ -133,7 +134,7 @@ def conformance(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Check the properties of an engine on kept and on generated cases.
+    """Check the properties of engines on kept and on generated cases.
 
     Exit code 0 when nothing failed unexpectedly, 1 when something did or nothing could be
     checked, 2 for bad input, 3 for a missing environment.
@@ -142,7 +143,7 @@ def conformance(
     lmm-parity conformance --engine statsmodels --expectations expected.toml
     """
     from harness.campaign.sources import Shard
-    from harness.commands.running import require_engines, require_writable
+    from harness.commands.running import require_engines
     from harness.conformance.expectations import read_expectations
     from harness.conformance.suite import judge_file, packed_file, suite_of
 
@@ -150,13 +151,16 @@ def conformance(
         _list(as_json=as_json)
         return
     _require_together(strict, expectations, replay, verify_stored, stored, pack)
+    for path in filter(None, (junit, summary, badge, pack)):
+        require_writable(path)
     expected = () if expectations is None else read_expectations(expectations)
     if source is not None:
         judgement, header = judge_file(source, expected, strict=strict)
         _hand_out(judgement, header, junit, summary, badge, annotations=annotations)
         _end(judgement, source, None, as_json=as_json, quiet=quiet)
+    engines = tuple(name for name in engine_names if name != reference_name) or engine_names
     suite = suite_of(
-        engine_name,
+        engines,
         reference_name,
         profile,
         examples=max_examples,
@@ -165,8 +169,9 @@ def conformance(
     )
     wanted = Shard.parse(shard)
     packed = packed_file(stored) if replay or verify_stored else ""
-    require_engines(engine_name, *([] if replay else [reference_name]))
-    require_writable(out)
+    require_engines(*engines, *([] if replay else [reference_name]))
+    require_folder(out)
+    require_writable(out / PAGE)
     suite = replace(
         suite,
         regressions=regressions,
@@ -254,7 +259,7 @@ def _run(
 
 def _said_first(suite: Suite) -> str:
     return (
-        f"{suite.engine} with {suite.reference}, profile {suite.profile.name}: "
+        f"{suite.tested} with {suite.reference}, profile {suite.profile.name}: "
         f"{len(suite.properties)} properties, {len(suite.checks())} cases, seed {suite.seed}"
         + (f", shard {suite.shard}" if suite.shard.count > 1 else "")
         + (", replayed from stored results" if suite.replay else "")
@@ -270,8 +275,9 @@ def _told(done: Done) -> None:
     for line in done.lines:
         record = decode(line, CaseRecord | PropertyOutcome)
         if isinstance(record, CaseRecord):
-            verdict = record.verdicts[0]
-            click.echo(f"{record.id}: {verdict.verdict}  {verdict.sentence}")
+            first = record.comparisons[: len(record.engines) - 1]
+            for one in first:
+                click.echo(f"{record.id}: {one.verdict}  {one.sentence}")
         else:
             causes = f" ({', '.join(record.causes)})" if record.causes else ""
             click.echo(f"    {record.property:<28} {record.status}{causes}")
@@ -281,6 +287,7 @@ def _keep(suite: Suite, judgement: Judgement, out: Path, *, quiet: bool) -> Judg
     """Make failures smaller, keep them, write a bundle of each."""
     from harness.commands.progress import progress
     from harness.conformance.suite import (
+        BUNDLED,
         keep_failures,
         shown_path,
         with_saved,
@@ -288,18 +295,17 @@ def _keep(suite: Suite, judgement: Judgement, out: Path, *, quiet: bool) -> Judg
     )
 
     assert suite.regressions is not None
-    found = []
     with progress("Making failures smaller", 0, hidden=quiet) as advance:
-        for judged, kept in keep_failures(suite, judgement, suite.regressions):
-            found.append((judged, kept))
-            advance(kept.name)
-        bundles = write_bundles(suite, [kept for _, kept in found], out / "bundles")
+        found = keep_failures(suite, judgement, suite.regressions, told=advance)
+        shown = [kept for judged, kept in found if judged.outcome.engine == BUNDLED[0]]
+        bundles = write_bundles(suite, shown, out / "bundles")
     saved = {}
     for judged, kept in found:
         where = shown_path(kept.folder)
         if kept.name in bundles:
             where += f", bundle {shown_path(bundles[kept.name])}"
-        saved[judged.outcome.property, judged.outcome.case] = where
+        outcome = judged.outcome
+        saved[outcome.engine, outcome.property, outcome.case] = where
     return with_saved(judgement, saved)
 
 
@@ -328,22 +334,15 @@ def _hand_out(
     from harness.page.junit import junit_xml
 
     if junit is not None:
-        _write(junit, junit_xml(judgement, header))
+        write_file(junit, junit_xml(judgement, header))
     if summary is not None:
-        _write(summary, job_summary(judgement, header).encode())
+        write_file(summary, job_summary(judgement, header))
     if badge is not None:
-        _write(badge, badge_json(judgement, header.engines[0], header.reference).encode() + b"\n")
+        tested = " and ".join(name for name in header.engines if name != header.reference)
+        write_file(badge, badge_json(judgement, tested, header.reference) + "\n")
     if annotations:
         for line in annotation_lines(judgement):
             click.echo(line)
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _end(

@@ -1,4 +1,4 @@
-"""``lmm-parity diagnose``: why two programs disagree on a table, and what to do."""
+"""``lmm-parity diagnose``: why programs disagree on a table, and what to do."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNEXPLAINED
+from harness.base.files import require_folder, require_writable
 from harness.commands import options
 
 if TYPE_CHECKING:
     from harness.data.rungs import Rung
     from harness.diagnose.diagnosis import Diagnosis
-    from harness.diagnose.pipeline import Opened
+    from harness.diagnose.user_engines import Opened
     from harness.page.bundle.bundle_folder import Bundle
 
 
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 @click.option(
     "--engine",
     "engines",
-    type=click.Choice(["statsmodels", "lme4"]),
+    metavar="NAME",
     multiple=True,
-    help="Only this program, judged by the referee; both without it.",
+    help="What is diagnosed (repeatable): statsmodels, lme4, referee, another engine's name, or "
+    "module:attribute. statsmodels and lme4 without it; one alone is judged by the referee.",
 )
 @click.option(
     "--alpha",
@@ -92,18 +94,21 @@ def diagnose(
     that cannot be anonymised (no bundle is written then), 3 environment.
     """
     from harness.commands.progress import progress
-    from harness.diagnose.pipeline import USER_ENGINES, opened, steps
-    from harness.diagnose.pipeline import diagnose as run
-    from harness.diagnose.size import refuse_or_size
+    from harness.diagnose.user_engines import USER_ENGINES, opened
 
     _require_places(out, bundle, anonymise=anonymise)
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
-    for check in refuse_or_size(rung.case).checks:
-        if not (quiet or as_json):
-            click.echo(check.sentence, err=True)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
     pictures = out is not None or bundle is not None
     with opened(wanted, timeout=timeout) as ready:
+        # Imported while R starts: it takes as long.
+        from harness.diagnose.pipeline import diagnose as run
+        from harness.diagnose.pipeline import steps
+        from harness.diagnose.size import refuse_or_size
+
+        for check in refuse_or_size(rung.case).checks:
+            if not (quiet or as_json):
+                click.echo(check.sentence, err=True)
         total = steps(rung, ready, quick=quick, pictures=pictures)
 
         def made(case: Rung, title: str, command: str = "") -> Diagnosis:
@@ -129,23 +134,38 @@ def diagnose(
                 sys.exit(EXIT_INTERRUPTED)
             if not (as_json or quiet):
                 _print_bundle(written)
-    verdict = found.case.verdicts[0]
-    if verdict.verdict == "ENVIRONMENT":
+    if found.case.verdict == "ENVIRONMENT":
         sys.exit(EXIT_ENVIRONMENT)
-    sys.exit(EXIT_UNEXPLAINED if verdict.verdict == "UNEXPLAINED" else EXIT_OK)
+    sys.exit(EXIT_UNEXPLAINED if _unexplained(found) else EXIT_OK)
+
+
+def _unexplained(found: Diagnosis) -> bool:
+    """Whether a difference, or a number that is false, has no cause."""
+    return any(
+        c.unexplained and c.verdict in ("UNEXPLAINED", "FALSE_STATEMENT")
+        for c in found.case.comparisons
+        if c.setting == "default"
+    )
 
 
 def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -> None:
     """Refuse folders that cannot be written before anything is fitted."""
-    if bundle is None:
-        if anonymise:
-            raise click.UsageError("--anonymise needs --bundle")
-        return
-    from harness.page.bundle.bundle_folder import require_free
+    if anonymise and bundle is None:
+        raise click.UsageError("--anonymise needs --bundle")
+    if bundle is not None:
+        from harness.page.bundle.bundle_folder import require_free
 
-    require_free(bundle)
-    if out is not None and bundle.resolve() in (out.resolve(), *out.resolve().parents):
-        raise click.UsageError("--bundle has the diagnosis already; name another folder for --out")
+        require_free(bundle)
+        if out is not None and bundle.resolve() in (out.resolve(), *out.resolve().parents):
+            raise click.UsageError(
+                "--bundle has the diagnosis already; name another folder for --out"
+            )
+    if out is not None:
+        from harness.page.html.diagnosis_page import diagnosis_files
+
+        require_folder(out)
+        for path in diagnosis_files(out):
+            require_writable(path)
 
 
 def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> None:

@@ -72,6 +72,8 @@ def _print(found: Diff) -> None:
 
 def _line(change: Change) -> str:
     was, now, where = change.old, change.new, change.where
+    of_case = change.engine and change.kind != "property"
+    what = f"{change.engine}, {change.what}" if of_case else change.what
     match change.kind:
         case "case":
             return f"{where}: {'new' if now else 'no longer there'}"
@@ -80,8 +82,8 @@ def _line(change: Change) -> str:
         case "engine":
             return f"engines: {was} -> {now}"
         case "cause":
-            return f"{where} ({change.what}): {now or was} {'appeared' if now else 'is gone'}"
+            return f"{where} ({what}): {now or was} {'appeared' if now else 'is gone'}"
         case "digits":
-            return f"{where}: digits of {change.what}: {was} -> {now}"
+            return f"{where}: digits of {what}: {was} -> {now}"
         case _:
-            return f"{where} ({change.what}): {was or 'not checked'} -> {now or 'not checked'}"
+            return f"{where} ({what}): {was or 'not checked'} -> {now or 'not checked'}"

@@ -6,10 +6,19 @@ from pathlib import Path
 
 import click
 
+from harness.base.files import require_writable
 from harness.commands import options
 
 # Names only: the tables themselves need numpy, and --help is to answer at once.
-TABLE_NAMES = ("verdicts", "comparisons", "fits", "coefficients", "audits", "properties")
+TABLE_NAMES = (
+    "verdicts",
+    "comparisons",
+    "judgements",
+    "fits",
+    "coefficients",
+    "audits",
+    "properties",
+)
 
 
 @click.command()
@@ -42,6 +51,7 @@ def export(records: Path, target: Path, table: str, as_json: bool, quiet: bool) 
     from harness.commands.progress import progress
     from harness.page.record_export import export as write
 
+    require_writable(target, seeks=target.suffix.lower() == ".parquet")
     with progress("Exporting", 0, hidden=quiet or as_json):
         done = write(records, target, table)
     if as_json:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.commands import options
-from harness.commands.running import exit_code, open_both
+from harness.commands.running import exit_code, open_engines
 
 
 @click.command()
@@ -17,7 +17,7 @@ from harness.commands.running import exit_code, open_both
 @options.ml
 @options.factors
 @options.levels
-@options.engine
+@options.engines
 @options.reference
 @options.timeout
 @options.as_json
@@ -28,13 +28,13 @@ def fit(
     ml: bool,
     factors: tuple[str, ...],
     levels: tuple[str, ...],
-    engine_name: str,
+    engine_names: tuple[str, ...],
     reference_name: str,
     timeout: float,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Fit FORMULA (lme4 syntax) to the table DATA in both engines, side by side.
+    """Fit FORMULA (lme4 syntax) to the table DATA in every engine, side by side.
 
     \b
     lmm-parity fit sleep.csv "Reaction ~ Days + (Days | Subject)"
@@ -46,9 +46,9 @@ def fit(
     from harness.page.terminal import print_case
 
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
-    with open_both(engine_name, reference_name, timeout) as (engine, reference):
-        plan = Plan("fit", [rung], engine, reference)
-        with progress("Fitting in both engines", 1, hidden=quiet or as_json) as advance:
+    with open_engines(engine_names, reference_name, timeout) as engines:
+        plan = Plan("fit", [rung], engines)
+        with progress("Fitting in every engine", 1, hidden=quiet or as_json) as advance:
             record = next(run(plan))
             advance(record.id)
         versions = {e.name: e.versions().get(e.name, "") for e in plan.engines}

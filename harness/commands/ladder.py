@@ -36,7 +36,7 @@ def ladder(
     out: Path,
     jobs: int | None,
     cached: bool,
-    engine_name: str,
+    engine_names: tuple[str, ...],
     reference_name: str,
     timeout: float,
     as_json: bool,
@@ -64,7 +64,7 @@ def ladder(
     run_and_report(
         Rungs(rungs, f"The tutorial's ladder on {data.name}", chosen),
         out,
-        engine_name,
+        engine_names,
         reference_name,
         timeout=timeout,
         jobs=jobs,

@@ -32,6 +32,15 @@ engine = click.option(
     show_default=True,
     help="What is compared: an engine's name, or module:attribute.",
 )
+engines = click.option(
+    "--engine",
+    "engine_names",
+    multiple=True,
+    metavar="NAME",
+    default=("statsmodels",),
+    show_default=True,
+    help="What is compared: an engine's name, or module:attribute (repeatable).",
+)
 reference = click.option(
     "--reference",
     "reference_name",
@@ -73,7 +82,7 @@ levels = click.option(
 
 def fitting(command: Callable[..., None]) -> Callable[..., None]:
     """Add what every command that fits many cases takes."""
-    for option in (quiet, as_json, timeout, reference, engine, cached, jobs):
+    for option in (quiet, as_json, timeout, reference, engines, cached, jobs):
         command = option(command)
     return command
 

@@ -1,4 +1,4 @@
-"""``lmm-parity report``: the ladder in both engines."""
+"""``lmm-parity report``: the ladder in all engines."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def report(
     cases: tuple[str, ...],
     jobs: int | None,
     cached: bool,
-    engine_name: str,
+    engine_names: tuple[str, ...],
     reference_name: str,
     timeout: float,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Fit the whole ladder in both engines and write the parity report."""
+    """Fit the whole ladder in all engines and write the parity report."""
     if source is not None:
         render(source, out / "parity.html", wanted=cases, as_json=as_json, quiet=quiet)
         return
@@ -62,7 +62,7 @@ def report(
     run_and_report(
         ladder,
         out,
-        engine_name,
+        engine_names,
         reference_name,
         timeout=timeout,
         jobs=jobs,

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from harness.base.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem
+from harness.base.files import require_folder
 from harness.campaign.fork_server import start_server
 from harness.commands import options
-from harness.commands.running import case_setup, require_engines, require_writable
+from harness.commands.running import case_setup, chosen_engines
 
 if TYPE_CHECKING:
     from harness.campaign.campaign_file import Campaign
@@ -79,13 +80,13 @@ def run(
     memory: int,
     jobs: int | None,
     cached: bool,
-    engine_name: str,
+    engine_names: tuple[str, ...],
     reference_name: str,
     timeout: float,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Fit many cases with both engines and append their records to a file.
+    """Fit many cases with all engines and append their records to a file.
 
     Nothing that is done is lost: after Ctrl-C, a crash or a full disk, --resume goes on.
 
@@ -107,11 +108,9 @@ def run(
     if resume and out.is_file() and not out.with_name(out.name + ".partial").exists():
         _end_finished(out, as_json=as_json, quiet=quiet)
     source = _source(ladder, rungs, cases, recipes, generate, seed)
-    require_engines(engine_name, reference_name)
+    engines = chosen_engines(engine_names, reference_name)
     _require_free(out, resume=resume)
-    setup = case_setup(
-        engine_name, reference_name, timeout=timeout, cached=cached, memory_mb=memory
-    )
+    setup = case_setup(engines, timeout=timeout, cached=cached, memory_mb=memory)
     campaign = Campaign(
         source,
         setup,
@@ -187,7 +186,7 @@ def _require_free(out: Path, *, resume: bool) -> None:
     partial = out.with_name(out.name + ".partial")
     if not resume and partial.exists() and partial.stat().st_size:
         raise BadInput(f"{partial}: holds an unfinished run; go on with --resume, or remove it")
-    require_writable(out.parent)
+    require_folder(out.parent)
 
 
 def _run(campaign: Campaign, out: Path, watcher: Counting, *, resume: bool) -> int:

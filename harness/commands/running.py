@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.base.errors import BadInput, exit_code_of
+from harness.base.files import require_folder, require_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,26 +33,25 @@ def exit_code(summary: Summary) -> int:
 
 
 @contextmanager
-def open_both(
-    engine_name: str, reference_name: str, timeout: float
-) -> Iterator[tuple[Engine, Engine]]:
-    """Give the engine and its reference, closed at the end.
+def open_engines(
+    names: Sequence[str], reference: str, timeout: float
+) -> Iterator[tuple[Engine, ...]]:
+    """Give engines and, as the last, their reference; closed at the end.
 
     Raises
     ------
-    BadInput
-        For a name that no engine has, or the same one twice.
-    EnvironmentProblem
-        When what an engine needs (R) is not there.
+    BadInput, EnvironmentProblem
+        As :func:`chosen_engines`.
     """
     from harness.engines.registry import open_engine
 
-    require_engines(engine_name, reference_name)
-    with (
-        open_engine(reference_name, timeout=timeout) as reference,
-        open_engine(engine_name, timeout=timeout) as engine,
-    ):
-        yield engine, reference
+    with ExitStack() as opened:
+        # The last first: what starts R in the background is the reference, as a rule.
+        found = [
+            opened.enter_context(open_engine(name, timeout=timeout))
+            for name in reversed(chosen_engines(names, reference))
+        ]
+        yield tuple(reversed(found))
 
 
 def require_engines(*names: str) -> None:
@@ -64,10 +64,26 @@ def require_engines(*names: str) -> None:
         require_engine(name)
 
 
+def chosen_engines(names: Sequence[str], reference: str) -> tuple[str, ...]:
+    """Return all engines that a campaign runs, the reference last.
+
+    Raises
+    ------
+    BadInput, EnvironmentProblem
+        When one is named twice, is not known or cannot run here, or there is only the reference.
+    """
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise BadInput(f"--engine {twice[0]} is there twice")
+    engines = (*(name for name in names if name != reference), reference)
+    require_engines(*(engines if len(engines) > 1 else (reference, reference)))
+    return engines
+
+
 def run_and_report(
     source: Source,
     out: Path,
-    engine_name: str,
+    engine_names: Sequence[str],
     reference_name: str,
     *,
     timeout: float,
@@ -80,54 +96,42 @@ def run_and_report(
     from harness.campaign.campaign_file import Campaign, run_to_file
     from harness.campaign.watchers import watching
 
-    require_engines(engine_name, reference_name)  # before a folder is made for nothing
-    require_writable(out)
-    path = out / "parity.jsonl"
+    engines = chosen_engines(engine_names, reference_name)  # before a folder is made for nothing
+    require_folder(out)
+    path, page = out / "parity.jsonl", out / "parity.html"
+    require_writable(page)
     campaign = Campaign(
         source,
-        case_setup(engine_name, reference_name, timeout=timeout, cached=cached),
+        case_setup(engines, timeout=timeout, cached=cached),
         command=shlex.join(["lmm-parity", *sys.argv[1:]]),
         jobs=jobs,
     )
     with watching(quiet=quiet or as_json) as watcher:
         run_to_file(campaign, path, watcher=watcher)
-    render(path, out / "parity.html", as_json=as_json, quiet=quiet)
+    render(path, page, as_json=as_json, quiet=quiet)
 
 
 def case_setup(
-    engine_name: str,
-    reference_name: str,
+    engines: tuple[str, ...],
     *,
     timeout: float,
     cached: bool,
     memory_mb: int | None = 4096,
 ) -> Setup:
-    """Return the setup of a run whose every task is a case."""
+    """Return the setup of a run whose every task is a case; the last engine is the reference."""
     from harness.campaign.case_task import case_task, unfinished_case
     from harness.campaign.setup import Setup
     from harness.store.shelf import default_root
 
     return Setup(
-        engine_name,
-        reference_name,
+        engines,
+        engines[-1],
         case_task,
         unfinished_case,
         timeout=timeout,
         memory_mb=memory_mb,
         store=str(default_root()) if cached else None,
-        records=1,
     )
-
-
-def require_writable(out: Path) -> None:
-    """Make the folder, and refuse one that cannot be written into."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".lmm-parity"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise BadInput(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
 def render(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
-from harness.base.possessive import whose
-from harness.conformance.judged_pair import REFEREE, Judgement, judge
+from harness.base.text import whose
+from harness.conformance.judged_pair import JudgedPair, beside_referee
 from harness.conformance.question import Question
 from harness.engines.engine import Failure, Fit
 from harness.judge.audit import Audit
@@ -26,21 +26,21 @@ from harness.judge.causes.predicates import (
     NUMERICAL_DF,
     ROWS,
     SINGULARITY_CLAIMS,
-    STATED_ERRORS,
-    STATED_TESTS,
     STATEMENTS,
 )
-from harness.judge.causes.view import Seen, misstated
-from harness.judge.decision import held
+from harness.judge.causes.view import View, misstated
+from harness.judge.decision import definition_evidence, first, held
+from harness.judge.evidence import Evidence, causes_of
 from harness.judge.examination import gap_tolerance
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
+from harness.judge.verdict import VerdictClass
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.satterthwaite import two_sided_p
 
 Array = NDArray[np.float64]
-Check = Callable[[Question, Judgement, Fit, Audit], PropertyOutcome]
+Check = Callable[[Question, JudgedPair, Fit, Audit], PropertyOutcome]
 
 
 def _of_a_fit(check: Check) -> Callable[[Question], PropertyOutcome]:
@@ -48,17 +48,16 @@ def _of_a_fit(check: Check) -> Callable[[Question], PropertyOutcome]:
 
     @wraps(check)
     def ask(question: Question) -> PropertyOutcome:
-        case = question.case
         fit = question.fit()
         if isinstance(fit, Failure):
             return question.not_applicable(f"{fit.engine} has no fit: {fit.text}")
-        judgement = judge(case, fit, REFEREE.fit(case, question.setting))
-        audit = judgement.seen.left_audit
+        pair = beside_referee(question.case, fit)
+        audit = pair.view.audit
         if audit is None:
             return question.not_applicable("the referee does not evaluate the case")
-        if judgement.verdict.verdict in ("DIFFERENT_MODEL", "CODING"):
-            return question.not_applicable(judgement.verdict.sentence)
-        return check(question, judgement, fit, audit)
+        if pair.comparison.verdict in ("DIFFERENT_MODEL", "CODING"):
+            return question.not_applicable(pair.comparison.sentence)
+        return check(question, pair, fit, audit)
 
     return ask
 
@@ -69,13 +68,8 @@ def _not_at_optimum(question: Question, audit: Audit) -> PropertyOutcome:
     )
 
 
-def alone(seen: Seen) -> Seen:
-    """Leave out the other side, so that predicates look at the engine's fit only."""
-    return replace(seen, right_audit=None)
-
-
 @_of_a_fit
-def rows_used(question: Question, judgement: Judgement, fit: Fit, _: Audit) -> PropertyOutcome:
+def rows_used(question: Question, pair: JudgedPair, fit: Fit, _: Audit) -> PropertyOutcome:
     """Check that every complete row is used, and no other."""
     rows = len(question.case.design.y)
     counts = {"rows used": fit.n_obs}
@@ -85,14 +79,14 @@ def rows_used(question: Question, judgement: Judgement, fit: Fit, _: Audit) -> P
     if wrong:
         return question.fails(
             f"{fit.engine} has {', '.join(wrong)}; {rows} rows are complete.",
-            held(alone(judgement.seen), ROWS),
+            held(pair.view, ROWS),
             discrepancy=math.inf,
             verdict="DATA_MISMATCH",
         )
     if fit.data_checksum != question.case.table.checksum():
         return question.fails(
             f"{fit.engine} did not get the data that were sent: another checksum.",
-            {},
+            (),
             discrepancy=math.inf,
             verdict="DATA_MISMATCH",
         )
@@ -100,26 +94,27 @@ def rows_used(question: Question, judgement: Judgement, fit: Fit, _: Audit) -> P
 
 
 @_of_a_fit
-def converged(question: Question, judgement: Judgement, fit: Fit, audit: Audit) -> PropertyOutcome:
+def converged(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -> PropertyOutcome:
     """Check that a fit is said to have converged exactly when it is at the optimum."""
     if fit.converged is None:
         return question.not_applicable(f"{fit.engine} says nothing of convergence")
-    gap = audit.gap / gap_tolerance(fit.setting, singular=judgement.singular)
+    gap = audit.gap / gap_tolerance(fit.setting, singular=pair.singular)
     if audit.converged_true:
         return question.holds(min(max(gap, 0.0), 1.0))
-    claims = held(alone(judgement.seen), CONVERGENCE_CLAIMS)
-    why = {} if not fit.converged else _causes(judgement, "WRONG_OPTIMUM")
+    claims = held(pair.view, CONVERGENCE_CLAIMS)
+    wrong = fit.converged and pair.comparison.verdict == "WRONG_OPTIMUM"
+    why = pair.faults if wrong else ()
     said = "it converged" if fit.converged else "it did not converge"
     truth = "is" if audit.certificate in OPTIMAL else "is not"
     return question.fails(
         f"{fit.engine} says that {said}; it {truth} at the optimum.",
-        claims | why,
+        claims + why,
         discrepancy=max(gap, 1.0) if fit.converged else math.inf,
     )
 
 
 @_of_a_fit
-def singular(question: Question, judgement: Judgement, fit: Fit, audit: Audit) -> PropertyOutcome:
+def singular(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -> PropertyOutcome:
     """Check that a fit is said to be singular exactly when the optimum is."""
     if fit.singular is None:
         return question.not_applicable(f"{fit.engine} says nothing of singular fits")
@@ -130,14 +125,15 @@ def singular(question: Question, judgement: Judgement, fit: Fit, audit: Audit) -
     said = "singular" if fit.singular else "not singular"
     return question.fails(
         f"{fit.engine} says the fit is {said}; the best point is "
-        f"{'singular' if judgement.singular else 'not'}.",
-        held(alone(judgement.seen), SINGULARITY_CLAIMS),
+        f"{'singular' if pair.singular else 'not'}.",
+        held(pair.view, SINGULARITY_CLAIMS),
         discrepancy=math.inf,
+        claim=True,
     )
 
 
 @_of_a_fit
-def loglik(question: Question, judgement: Judgement, fit: Fit, audit: Audit) -> PropertyOutcome:
+def loglik(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -> PropertyOutcome:
     """Check that the log-likelihood is that of the fit's own estimates."""
     error = audit.loglik_error
     if error is None:
@@ -148,14 +144,14 @@ def loglik(question: Question, judgement: Judgement, fit: Fit, audit: Audit) -> 
     return question.fails(
         f"{whose(fit.engine)} log-likelihood is {fit.loglik:.6f}; at its own estimates it is "
         f"{audit.loglik:.6f}.",
-        held(alone(judgement.seen), STATEMENTS),
+        _by_definition(pair, ("loglik",), "") or held(pair.view, STATEMENTS),
         discrepancy=far,
     )
 
 
 @_of_a_fit
 def standard_errors(
-    question: Question, judgement: Judgement, fit: Fit, audit: Audit
+    question: Question, pair: JudgedPair, fit: Fit, audit: Audit
 ) -> PropertyOutcome:
     """Check that standard errors are sqrt diag (X'V^-1 X)^-1 at the fit's own variances."""
     if audit.certificate not in OPTIMAL:
@@ -170,18 +166,17 @@ def standard_errors(
     name, own, fair, far = _farthest(pairs, "se")
     if far <= 1.0:
         return question.holds(far)
+    causes = _by_definition(pair, ("se",), name)
     return question.fails(
         f"{whose(fit.engine)} SE of {name} is {own:.6g}; sqrt diag (X'V^-1 X)^-1 is {fair:.6g}.",
-        held(alone(judgement.seen), STATED_ERRORS),
+        causes,
         discrepancy=far,
-        verdict="DEFINITION",
+        verdict="DEFINITION" if causes else "FALSE_STATEMENT",
     )
 
 
 @_of_a_fit
-def stated_tests(
-    question: Question, judgement: Judgement, fit: Fit, audit: Audit
-) -> PropertyOutcome:
+def stated_tests(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -> PropertyOutcome:
     """Check that stated df are Satterthwaite's at the fit's variances, and p follows from them."""
     if question.case.model.criterion == "OLS":
         return question.not_applicable("the tests of a linear model are exact")
@@ -197,7 +192,8 @@ def stated_tests(
             p.append((own.name, own.p, two_sided_p(own.statistic, stated)))
     if not df and not p:
         return question.not_applicable(f"{fit.engine} states no df and no p values")
-    far, sentence = 0.0, ""
+    far, sentence, name = 0.0, "", ""
+    off: tuple[str, ...] = ("df", "p")
     if df:
         name, given, right, far = _farthest(df, "df")
         sentence = (
@@ -205,23 +201,29 @@ def stated_tests(
             f"are {right:.5g}."
         )
     if p:
-        name, given, right, share = _farthest(p, "p")
+        item, given, right, share = _farthest(p, "p")
         if share > far:
-            far = share
+            far, off, name = share, ("p",), item
             sentence = (
                 f"{whose(fit.engine)} p of {name} is {given:.3g}; by its t and df {right:.3g}."
             )
     if far <= 1.0:
         return question.holds(far)
-    causes = held(alone(judgement.seen), STATED_TESTS) or numerical_df(judgement)
-    return question.fails(sentence, causes, discrepancy=far, verdict="DEFINITION")
+    defined = _by_definition(pair, off, name)
+    causes = defined or numerical_df(pair.view)
+    return question.fails(
+        sentence,
+        causes,
+        discrepancy=far,
+        verdict="DEFINITION" if defined else verdict_on_df(causes),
+    )
 
 
 @_of_a_fit
-def predictions(question: Question, judgement: Judgement, fit: Fit, _: Audit) -> PropertyOutcome:
+def predictions(question: Question, pair: JudgedPair, fit: Fit, _: Audit) -> PropertyOutcome:
     """Check that fitted values are X b + Z u by the fit's own effects, and residuals the rest."""
     if not fit.fitted:
-        return _without_effects(question, judgement, fit, "fitted values")
+        return _without_effects(question, pair, fit, "fitted values")
     design = question.case.design
     if len(fit.fitted) != len(design.y) or len(fit.residuals) != len(design.y):
         return question.not_applicable("other rows were used; see rows.used")
@@ -234,21 +236,19 @@ def predictions(question: Question, judgement: Judgement, fit: Fit, _: Audit) ->
     fitted = np.array(fit.fitted)
     left = np.abs(design.y - fitted - np.array(fit.residuals)).max()
     apart = max(float(np.abs(predicted - fitted).max()), float(left)) / sigma
-    far = _share(apart, load_tolerances()["fitted"].at(fit.setting, singular=judgement.singular))
+    far = _share(apart, load_tolerances()["fitted"].at(fit.setting, singular=pair.singular))
     if far <= 1.0:
         return question.holds(far)
     return question.fails(
         f"{whose(fit.engine)} fitted values are {apart:.2g} residual SD from its own X b + Z u, or "
         "its residuals from y less fitted values.",
-        {},
+        (),
         discrepancy=far,
     )
 
 
 @_of_a_fit
-def random_effects(
-    question: Question, judgement: Judgement, fit: Fit, audit: Audit
-) -> PropertyOutcome:
+def random_effects(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -> PropertyOutcome:
     """Check that random effects are the conditional modes, sum to zero and are shrunk.
 
     They sum to zero over the levels of a term whose effects are all fixed effects as well, since
@@ -258,13 +258,13 @@ def random_effects(
     if case.model.criterion == "OLS":
         return question.not_applicable("a linear model has no random effects")
     if any(term.effects is None for term in fit.random):
-        return _without_effects(question, judgement, fit, "random effects")
+        return _without_effects(question, pair, fit, "random effects")
     if audit.certificate not in OPTIMAL:
         return _not_at_optimum(question, audit)
     likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
     modes = conditional_modes(likelihood.at(list(audit.theta)))
     sigma = math.sqrt(fit.residual_variance)
-    unit = load_tolerances()["random_effect"].at(fit.setting, singular=judgement.singular) * sigma
+    unit = load_tolerances()["random_effect"].at(fit.setting, singular=pair.singular) * sigma
     far, where = 0.0, ""
     for term, own, right in zip(case.design.random, fit.random, modes, strict=True):
         width = np.sqrt((term.z**2).mean(axis=0))
@@ -273,7 +273,7 @@ def random_effects(
             return question.fails(
                 f"{fit.engine} has random effects of {len(effects)} levels of {term.group}; there "
                 f"are {len(right)}.",
-                {},
+                (),
                 discrepancy=math.inf,
             )
         found = {"its conditional modes": float(np.abs((effects - right) * width).max()) / unit}
@@ -293,17 +293,17 @@ def random_effects(
     return question.fails(
         f"{whose(fit.engine)} random effects are {far * unit / sigma:.2g} residual SD from "
         f"{where}.",
-        {},
+        (),
         discrepancy=far,
     )
 
 
-def _without_effects(
-    question: Question, judgement: Judgement, fit: Fit, what: str
-) -> PropertyOutcome:
-    refused = held(alone(judgement.seen), {"re-refused": ACCOMPANYING["re-refused"]})
+def _without_effects(question: Question, pair: JudgedPair, fit: Fit, what: str) -> PropertyOutcome:
+    refused = held(pair.view, {"re-refused": ACCOMPANYING["re-refused"]})
     if refused:
-        return question.fails(f"{fit.engine} gives no {what}.", refused, discrepancy=math.inf)
+        return question.fails(
+            f"{fit.engine} gives no {what}.", refused, discrepancy=math.inf, claim=True
+        )
     return question.not_applicable(f"{fit.engine} gives no {what}")
 
 
@@ -314,30 +314,38 @@ def _spanned(z: Array, x: Array) -> bool:
     return bool((np.abs(rest).max(axis=0) <= 1e-9 * np.abs(z).max(axis=0)).all())
 
 
-def numerical_df(judgement: Judgement) -> dict[str, str]:
+def numerical_df(view: View) -> tuple[Evidence, ...]:
     """Return the first cause of df that lmerTest has off at its own point."""
-    seen = judgement.seen
-    if not isinstance(seen.left, Fit) or seen.left.fitter != "lmerTest::lmer":
-        return {}
-    turned = replace(
-        seen,
-        left=seen.right,
-        right=seen.left,
-        left_audit=seen.right_audit,
-        right_audit=seen.left_audit,
-    )
-    for cause, predicate in NUMERICAL_DF.items():
-        evidence = predicate(turned)
+    if view.fit is None or view.fit.fitter != "lmerTest::lmer":
+        return ()
+    return first(view, NUMERICAL_DF)
+
+
+def verdict_on_df(causes: tuple[Evidence, ...]) -> VerdictClass:
+    """Return what df that are off come to: at a singular point nobody's are reliable."""
+    return "TOLERANCE" if "singular-df" in causes_of(causes) else "FALSE_STATEMENT"
+
+
+def _by_definition(
+    pair: JudgedPair, quantities: tuple[str, ...], item: str
+) -> tuple[Evidence, ...]:
+    """Return which definitions with a name of their own an engine states numbers under.
+
+    A number that is false under every definition gives none.
+    """
+    found: dict[str, Evidence] = {}
+    for quantity in quantities:
+        statement = pair.judgement.statement(quantity, item)
+        if statement is None or statement.truth in ("false", "not judged"):
+            continue
+        df = pair.judgement.statement("df", item)
+        if quantity == "p" and df is not None and df.definition == "none":
+            # The t distribution without df is the normal, whatever the engine calls it.
+            statement = structs.replace(statement, definition="normal")
+        evidence = definition_evidence(pair.view, statement)
         if evidence is not None:
-            return {cause: evidence}
-    return {}
-
-
-def _causes(judgement: Judgement, kind: str) -> dict[str, str]:
-    verdict = judgement.verdict
-    if verdict.verdict != kind:
-        return {}
-    return dict(zip(verdict.causes, verdict.evidence, strict=True))
+            found.setdefault(evidence.cause, evidence)
+    return tuple(found.values())
 
 
 def _farthest(

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.possessive import whose
-from harness.conformance.honesty import numerical_df
-from harness.conformance.judged_pair import REFEREE, Judgement, judge
+from harness.base.text import whose
+from harness.conformance.honesty import numerical_df, verdict_on_df
+from harness.conformance.judged_pair import JudgedPair, beside_referee
 from harness.conformance.parity import judged_beside
 from harness.conformance.question import Question
 from harness.engines.engine import Failure, Fit
@@ -17,6 +17,7 @@ from harness.engines.engine_wrapper import bare
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.lme4_f_tests import Type3Table, type3_by_lmertest
 from harness.judge.causes.predicates import LMERTEST_HYPOTHESIS
+from harness.judge.evidence import found
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
 from harness.referee.deviance import Likelihood
@@ -38,9 +39,9 @@ def df_bounds(question: Question) -> PropertyOutcome:
     fit = question.fit()
     if isinstance(fit, Failure):
         return question.not_applicable(f"{engine} has no fit: {fit.text}")
-    judgement = judge(case, fit, REFEREE.fit(case, question.setting))
-    audit = judgement.seen.left_audit
-    if audit is None or judgement.verdict.verdict in ("DIFFERENT_MODEL", "CODING"):
+    pair = beside_referee(case, fit)
+    audit = pair.view.audit
+    if audit is None or pair.comparison.verdict in ("DIFFERENT_MODEL", "CODING"):
         return question.not_applicable("the referee does not evaluate the fit")
     if audit.certificate not in ("interior optimum", "boundary optimum"):
         return question.not_applicable(f"{engine} is not at the optimum: see referee.agreement")
@@ -59,7 +60,7 @@ def df_bounds(question: Question) -> PropertyOutcome:
                 sentence = f"{what} {df:.6g} df for {own.name}; the data have {m}."
     if far <= 1.0:
         return question.holds(far)
-    causes = numerical_df(judgement) if by_engine else {}
+    causes = numerical_df(pair.view) if by_engine else ()
     return question.fails(sentence, causes, discrepancy=far)
 
 
@@ -69,48 +70,40 @@ def equal_to_lmertest(question: Question) -> PropertyOutcome:
     engine, reference = question.engine.name, question.reference.name
     if question.case.model.criterion == "OLS":
         return question.not_applicable("the tests of a linear model are exact")
-    judgement = judged_beside(question, question.reference)
-    verdict, seen = judgement.verdict, judgement.seen
-    if seen.failures():
-        return question.not_applicable(verdict.sentence, verdict=verdict.verdict)
-    rows = [c for c in seen.comparisons if c.quantity == "df"]
-    rows += [c for c in seen.comparisons if c.quantity == "p"]
-    if not rows or all(math.isinf(c.right) for c in rows if c.quantity == "df"):
+    pair = judged_beside(question, question.reference)
+    comparison = pair.comparison
+    verdict, sentence = comparison.verdict, comparison.sentence
+    if pair.failures:
+        return question.not_applicable(sentence, verdict=verdict)
+    rows = [d for d in comparison.differences if d.quantity == "df"]
+    rows += [d for d in comparison.differences if d.quantity == "p"]
+    if not rows or all(math.isinf(d.reference) for d in rows if d.quantity == "df"):
         return question.not_applicable(f"{reference} states no df")
-    wrong = [f.engine for f, a in seen.pairs() if a.certificate not in _OPTIMAL]
-    if wrong:
-        return question.not_applicable(
-            f"{' and '.join(wrong)} not at the optimum: {verdict.sentence}", verdict=verdict.verdict
-        )
-    farthest = max(rows, key=lambda c: _far(c.difference, c.tolerance))
+    if pair.off_optimum:
+        wrong = " and ".join(pair.off_optimum)
+        return question.not_applicable(f"{wrong} not at the optimum: {sentence}", verdict=verdict)
+    farthest = max(rows, key=lambda d: _far(d.difference, d.tolerance))
     far = _far(farthest.difference, farthest.tolerance)
     if far <= 1.0:
         return question.holds(far)
-    causes = dict(zip(verdict.causes, verdict.evidence, strict=True))
     sentence = (
-        f"{farthest.quantity} of {farthest.item}: {farthest.left:.6g} at {whose(engine)} "
-        f"estimates, {reference} gives {farthest.right:.6g}."
+        f"{farthest.quantity} of {farthest.item}: {farthest.value:.6g} at {whose(engine)} "
+        f"estimates, {reference} gives {farthest.reference:.6g}."
     )
-    if verdict.verdict == "TOLERANCE" and "singular-df" not in causes:
-        return question.answer(
-            "holds",
-            sentence=sentence,
-            discrepancy=1.0,
-            verdict="TOLERANCE",
-            causes=causes,
-            evidence=verdict.evidence,
-        )
-    known = causes if verdict.verdict != "UNEXPLAINED" else {}
+    causes = pair.faults
+    if verdict == "TOLERANCE":
+        causes = tuple(e for e in comparison.evidence if e.cause == "singular-df")
+        if not causes:
+            return question.answer(
+                "holds",
+                sentence=sentence,
+                discrepancy=1.0,
+                verdict=verdict,
+                evidence=comparison.evidence,
+            )
     return question.fails(
-        sentence,
-        known,
-        discrepancy=far,
-        verdict=verdict.verdict,
-        engines=verdict.engines,
+        sentence, causes, discrepancy=far, verdict=verdict, engines=comparison.blamed
     )
-
-
-_OPTIMAL = ("interior optimum", "boundary optimum", "closed form")
 
 
 def _far(difference: float, tolerance: float) -> float:
@@ -132,19 +125,21 @@ def type3(question: Question) -> PropertyOutcome:
         return question.not_applicable("lmerTest's table is that of a default fit")
     if case.model.criterion == "OLS" or not case.model.fixed.terms:
         return question.not_applicable("no mixed model with a term to test")
-    judgement = judged_beside(question, question.reference)
-    seen, verdict = judgement.seen, judgement.verdict
-    left = seen.left
-    if not isinstance(left, Fit) or verdict.verdict not in ("AGREE", "TOLERANCE", "DEFINITION"):
+    pair = judged_beside(question, question.reference)
+    fit, verdict = pair.view.fit, pair.comparison.verdict
+    if fit is None or verdict not in _AT_ONE_OPTIMUM:
         return question.not_applicable(
-            f"not at one optimum: {verdict.sentence}", verdict=verdict.verdict
+            f"not at one optimum: {pair.comparison.sentence}", verdict=verdict
         )
     stated = type3_by_lmertest(reference, case)
     if isinstance(stated, str):
         return question.not_applicable(f"lmerTest has no table: {stated}")
-    assert seen.left_audit is not None
-    tests = _FTests(question, left, seen.left_audit.theta)
-    return _tables(question, judgement, tests, stated)
+    assert pair.view.audit is not None
+    tests = _FTests(question, fit, pair.view.audit.theta)
+    return _tables(question, pair, tests, stated)
+
+
+_AT_ONE_OPTIMUM = ("AGREE", "TOLERANCE", "DEFINITION", "FALSE_STATEMENT")
 
 
 class _FTests:
@@ -169,14 +164,14 @@ class _FTests:
 
 
 def _tables(
-    question: Question, judgement: Judgement, tests: _FTests, table: Type3Table
+    question: Question, pair: JudgedPair, tests: _FTests, table: Type3Table
 ) -> PropertyOutcome:
     """Compare the two tables term by term."""
     hypotheses, stated = tests.type3(), table.terms
     if set(hypotheses) != set(stated):
         return question.fails(
             f"Terms tested: {', '.join(hypotheses)}; by lmerTest {', '.join(stated)}.",
-            {},
+            (),
             discrepancy=math.inf,
         )
     engine = question.engine.name
@@ -191,37 +186,34 @@ def _tables(
                 )
     if far <= 1.0:
         return question.holds(far)
-    right = judgement.seen.right
-    assert isinstance(right, Fit)
+    right = pair.reference.fit
+    assert right is not None
     other = _other_hypothesis(question, tests, hypotheses[where], table, where, right)
     if other is not None:
         return question.fails(
             sentence,
-            {LMERTEST_HYPOTHESIS: other},
+            (found(LMERTEST_HYPOTHESIS, right.engine, said=other),),
             discrepancy=far,
             verdict="DEFINITION",
             engines=(right.engine,),
         )
-    verdict = judgement.verdict
-    causes = dict(zip(verdict.causes, verdict.evidence, strict=True))
-    if "flat-optimum" in causes:
+    if "flat-optimum" in pair.comparison.causes:
         return question.answer(
             "holds",
             sentence=sentence,
             discrepancy=1.0,
             verdict="TOLERANCE",
-            causes=causes,
-            evidence=verdict.evidence,
+            evidence=pair.comparison.evidence,
         )
     if worst in ("df_num", "statistic"):
-        return question.fails(sentence, {}, discrepancy=far)
+        return question.fails(sentence, (), discrepancy=far)
     # The same point: df differ as lmerTest's numerical derivatives do in its own t tests.
-    again = judge(question.case, right, REFEREE.fit(question.case, question.setting))
+    causes = numerical_df(pair.reference)
     return question.fails(
         sentence,
-        numerical_df(again),
+        causes,
         discrepancy=far,
-        verdict="DEFINITION",
+        verdict=verdict_on_df(causes),
         engines=(right.engine,),
     )
 
@@ -241,7 +233,7 @@ def _other_hypothesis(
     if _apart("statistic", again.statistic, stated.test.statistic) > 1.0:
         return None
     return (
-        f"lmerTest: its hypothesis for {term} is {_written(theirs[0], right.native_names)}, "
+        f"its hypothesis for {term} is {_written(theirs[0], right.native_names)}, "
         f"not {_written(rows[0], right.native_names)}; F by its own {again.statistic:.6g}"
     )
 

@@ -1,107 +1,192 @@
-"""Two fits of a case, examined, compared and decided: what every property builds on."""
+"""An engine's outcome beside another's, judged: what every property builds on."""
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from msgspec import structs
 
 from harness.conformance.fit_memory import Key, Remembered, key_of
-from harness.engines.engine import Fit, Outcome, Setting
+from harness.engines.engine import Coefficient, Failure, Fit, Outcome, Setting
 from harness.engines.referee_engine import RefereeEngine
 from harness.judge.audit import Audit
-from harness.judge.causes.view import Seen
-from harness.judge.comparison import Comparison
-from harness.judge.decision import decide
-from harness.judge.examination import Examination, examine, gap_tolerance
-from harness.judge.side_by_side import compare
-from harness.judge.verdict import Verdict
+from harness.judge.causes.claims import OPTIMAL
+from harness.judge.causes.entries import load_known
+from harness.judge.causes.predicates import ACCOMPANYING
+from harness.judge.causes.view import Pair, View
+from harness.judge.comparison import Comparison, Difference
+from harness.judge.decision import ACCOMPANYING_DATA
+from harness.judge.evidence import Evidence
+from harness.judge.examination import Examined, examine, gap_tolerance
+from harness.judge.judge import Judged, judge_outcomes
+from harness.judge.judgement import Judgement
+from harness.judge.side_by_side import differences
+from harness.judge.verdict import Finding
 from harness.model.case import Case
 
 REFEREE = Remembered(RefereeEngine())
 """The referee's own fits, shared by all properties of a case."""
 
 _KEPT = 64
-_examined: OrderedDict[Key, list[tuple[tuple[Fit, ...], Examination]]] = OrderedDict()
+_judged: OrderedDict[Key, list[tuple[Outcome, Outcome, Judged]]] = OrderedDict()
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Two outcomes of one case and the verdict on them."""
+class JudgedPair:
+    """One of the engines of a judged case, in one setting, beside the reference."""
 
-    seen: Seen
-    verdict: Verdict
-    singular: bool
+    judged: Judged
+    engine: str
+    setting: Setting
+
+    @cached_property
+    def view(self) -> View:
+        """The engine's outcome, examined."""
+        return self.judged.view(self.engine, self.setting)
+
+    @cached_property
+    def reference(self) -> View:
+        """The reference's outcome, examined."""
+        return self.judged.view(self.judged.reference, self.setting)
+
+    @property
+    def judgement(self) -> Judgement:
+        """The engine's outcome by itself."""
+        return self.judged.judgement(self.engine, self.setting)
+
+    @property
+    def comparison(self) -> Comparison:
+        """What the two come to."""
+        return self.judged.comparison(self.engine, self.setting)
+
+    @property
+    def singular(self) -> bool:
+        """Whether the best point known lies on the boundary."""
+        return self.judged.singular
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The outcomes that are no fits."""
+        return self.view.failures() + self.reference.failures()
+
+    @property
+    def off_optimum(self) -> list[str]:
+        """The engines that are not at the optimum."""
+        judged = (*self.view.judged(), *self.reference.judged())
+        return [fit.engine for fit, audit in judged if audit.certificate not in OPTIMAL]
 
     @property
     def discrepancy(self) -> float:
-        """How far the left fit is from the right one, in units of what is tolerated."""
-        gaps = [a.gap / gap_tolerance(f.setting, singular=self.singular) for f, a in self.pairs]
-        return max([worst(self.seen.comparisons), *gaps])
+        """How far the fit is from the reference's, in units of what is tolerated."""
+        judged = (*self.view.judged(), *self.reference.judged())
+        gaps = [a.gap / gap_tolerance(f.setting, singular=self.singular) for f, a in judged]
+        return max([worst(self.comparison.differences), *gaps])
 
     @property
-    def pairs(self) -> list[tuple[Fit, Audit]]:
-        """The fits with their audits."""
-        return self.seen.pairs()
+    def faults(self) -> tuple[Evidence, ...]:
+        """What was found against the engines that the difference is laid to, then its context.
+
+        That an engine defines a number otherwise is no fault of another number, and what holds of
+        fits that differ for no known reason is context.
+        """
+        comparison, known = self.comparison, load_known()
+        if comparison.verdict in ("AGREE", "TOLERANCE"):
+            return ()
+        if comparison.verdict == "UNEXPLAINED":
+            return tuple(e for e in comparison.evidence if e.cause in ACCOMPANYING)
+        found = tuple(
+            e
+            for e in comparison.evidence
+            if e.engine in ("", *comparison.blamed) or e.cause in ACCOMPANYING_DATA
+        )
+        if comparison.verdict not in ("CODING", "DEFINITION"):
+            found = tuple(e for e in found if known[e.cause].kind != "definition")
+        return tuple(sorted(found, key=lambda e: e.cause in ACCOMPANYING))
 
 
-def examined(case: Case, fits: Sequence[Fit], setting: Setting) -> Examination:
-    """Examine fits of a case; the same fits are examined once."""
-    key, wanted = key_of(case, setting), tuple(fits)
-    entries = _examined.setdefault(key, [])
-    _examined.move_to_end(key)
-    for known, examination in entries:
-        if len(known) == len(wanted) and all(a is b for a, b in zip(known, wanted, strict=True)):
-            return examination
-    examination = examine(case, wanted)
-    entries.append((wanted, examination))
-    while len(_examined) > _KEPT:
-        _examined.popitem(last=False)
-    return examination
-
-
-def judge(
-    case: Case,
-    left: Outcome,
-    right: Outcome,
-    *,
-    tight: bool | None = None,
-    others: Sequence[Fit] = (),
-) -> Judgement:
-    """Examine, compare and decide two outcomes of a case in one setting.
+def judge_pair(
+    case: Case, outcome: Outcome, other: Outcome, *, tight: bool | None = None
+) -> JudgedPair:
+    """Judge an outcome beside another's in one setting; the same two are judged once.
 
     Parameters
     ----------
     tight : bool, optional
         Whether the same engines agree in the tight setting, where that is known.
-    others : sequence of Fit
-        Other fits of the case: starts for the search of the best point.
     """
-    fits = [o for o in (left, right) if isinstance(o, Fit)]
-    examination = examined(case, [*fits, *others], left.setting)
-    audits: dict[int, Audit] = {}
-    for fit, audit in zip(fits, examination.audits, strict=False):
-        audits[id(fit)] = audit
-    left_audit, right_audit = audits.get(id(left)), audits.get(id(right))
-    rows: tuple[Comparison, ...] = ()
-    if (
-        isinstance(left, Fit)
-        and isinstance(right, Fit)
-        and left_audit is not None
-        and right_audit is not None
-        and len(left.coefficients) == len(right.coefficients) == len(case.design.x_names)
-    ):
-        rows = compare(
-            case.design, left, left_audit, right, right_audit, singular=examination.singular
+    setting = outcome.setting
+    entries = _judged.setdefault(key_of(case, setting), [])
+    _judged.move_to_end(key_of(case, setting))
+    known = next((j for one, two, j in entries if one is outcome and two is other), None)
+    if known is None or tight is not None:
+        # An engine may be held against itself: its second fit is then another's.
+        alike = outcome.engine == other.engine
+        beside = structs.replace(other, engine=f"{other.engine} again") if alike else other
+        judged = judge_outcomes(
+            case,
+            (outcome, beside),
+            best=None if known is None else known.examination.best,
+            agree_tight=tight,
         )
-    seen = Seen(case, left, right, left_audit, right_audit, rows, tight)
-    return Judgement(seen, decide(seen), examination.singular)
+        if tight is None:
+            entries.append((outcome, other, judged))
+            while len(_judged) > _KEPT:
+                _judged.popitem(last=False)
+    else:
+        judged = known
+    return JudgedPair(judged, outcome.engine, setting)
 
 
-def worst(comparisons: Sequence[Comparison]) -> float:
+def beside_referee(case: Case, outcome: Outcome) -> JudgedPair:
+    """Judge an outcome beside the referee's own fit."""
+    return judge_pair(case, outcome, REFEREE.fit(case, outcome.setting))
+
+
+def two_fits(case: Case, before: Fit, after: Fit) -> Pair:
+    """Compare what one engine states in two fits of a case.
+
+    Where one of them does not state a number, the referee's at each fit's own point are compared.
+    """
+    examination = examine(case, (before, after))
+    rows: tuple[Difference, ...] = ()
+    audits: tuple[Audit | None, ...] = examination.audits or (None, None)
+    width = len(case.design.x_names)
+    if examination.fits and len(before.coefficients) == len(after.coefficients) == width:
+        one, two = _as_stated(*examination.fits)
+        quiet = Judgement(
+            engine=before.engine, setting=before.setting, verdict="RIGHT", finding=Finding(key="")
+        )
+        rows = differences(case.design, one, quiet, two, quiet, singular=examination.singular)
+    return Pair(View(case, before, audits[0]), View(case, after, audits[1]), rows)
+
+
+def _as_stated(one: Examined, two: Examined) -> tuple[Examined, Examined]:
+    """Fill in the referee's numbers where one of two fits does not state its own."""
+    filled: tuple[list[Coefficient], list[Coefficient]] = ([], [])
+    rows = zip(one.fit.coefficients, two.fit.coefficients, strict=True)
+    fair = zip(one.audit.coefficients, two.audit.coefficients, strict=True)
+    for stated, right in zip(rows, fair, strict=True):
+        unsaid = [
+            column
+            for column in ("se", "df", "statistic", "p")
+            if any(getattr(row, column) is None for row in stated)
+        ]
+        for out, row, own in zip(filled, stated, right, strict=True):
+            out.append(structs.replace(row, **{c: getattr(own, c) for c in unsaid}))
+    first, second = (
+        replace(seen, fit=structs.replace(seen.fit, coefficients=tuple(coefficients)))
+        for seen, coefficients in zip((one, two), filled, strict=True)
+    )
+    return first, second
+
+
+def worst(rows: Iterable[Difference]) -> float:
     """Return the largest difference in units of its tolerance; infinite for a NaN."""
     return max(
-        (math.inf if math.isnan(c.difference) else c.difference / c.tolerance for c in comparisons),
+        (math.inf if math.isnan(d.difference) else d.difference / d.tolerance for d in rows),
         default=0.0,
     )

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.possessive import whose
+from harness.base.text import whose
 from harness.conformance.fit_memory import guarded
 from harness.conformance.honesty import numerical_df
-from harness.conformance.judged_pair import REFEREE, Judgement, judge, worst
+from harness.conformance.judged_pair import JudgedPair, beside_referee, two_fits, worst
 from harness.conformance.model_twins import (
     Flat,
     by_other_criterion,
@@ -21,8 +21,9 @@ from harness.conformance.question import Question
 from harness.engines.engine import Failure, Fit
 from harness.engines.engine_wrapper import bare
 from harness.judge.causes.predicates import FAILING
-from harness.judge.causes.view import Seen
+from harness.judge.causes.view import View
 from harness.judge.decision import held
+from harness.judge.evidence import Evidence
 from harness.judge.examination import point_of
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
@@ -47,16 +48,16 @@ def duplicated_constant(question: Question) -> PropertyOutcome:
         if outcome.reason in ("unsupported", "environment"):
             return question.not_applicable(f"{engine} has no fit: {outcome.text}")
         return question.fails(
-            f"{engine} has no fit: {outcome.text}", {}, discrepancy=math.inf, verdict="FAILED"
+            f"{engine} has no fit: {outcome.text}", (), discrepancy=math.inf, verdict="FAILED"
         )
     if len(outcome.coefficients) < len(doubled.design.x_names) and outcome.messages:
         return question.holds(sentence=f"{engine} leaves it out and says so")
-    seen = Seen(doubled, outcome, outcome, None, None, ())
+    view = View(doubled, outcome, None)
     return question.fails(
         f"{engine} gives {len(outcome.coefficients)} fixed effects for two equal columns"
         + ("" if outcome.messages else ", without a message")
         + ".",
-        held(seen, {"aliased-columns": FAILING["aliased-columns"]}),
+        held(view, {"aliased-columns": FAILING["aliased-columns"]}),
         discrepancy=math.inf,
     )
 
@@ -91,26 +92,13 @@ def reml_ml_order(question: Question) -> PropertyOutcome:
             )
     if far <= 1.0:
         return question.holds(far)
-    judgement = judge(behind, question.fit(behind), REFEREE.fit(behind, question.setting))
-    return question.fails(
-        sentence,
-        causes_of(judgement),
-        discrepancy=far,
-        verdict=judgement.verdict.verdict,
-    )
+    pair = beside_referee(behind, question.fit(behind))
+    return question.fails(sentence, pair.faults, discrepancy=far, verdict=pair.comparison.verdict)
 
 
 def rival_name(criterion: str) -> str:
     """Return the other criterion's name."""
     return "ML" if criterion == "REML" else "REML"
-
-
-def causes_of(judgement: Judgement) -> dict[str, str]:
-    """Causes of a verdict that is not one of agreement, with their evidence."""
-    verdict = judgement.verdict
-    if verdict.verdict in ("AGREE", "TOLERANCE"):
-        return {}
-    return dict(zip(verdict.causes, verdict.evidence, strict=True))
 
 
 def refitted(question: Question) -> PropertyOutcome:
@@ -126,18 +114,17 @@ def refitted(question: Question) -> PropertyOutcome:
     if isinstance(again, Failure):
         return question.fails(
             f"{engine} fitted the case and then did not: {again.text}",
-            {},
+            (),
             discrepancy=math.inf,
             verdict="FAILED",
         )
     if _numbers(first) == _numbers(again):
         return question.holds()
-    judgement = judge(case, first, again)
-    far = 1.0 + worst(judgement.seen.comparisons)
+    faults = (beside_referee(case, fit).faults for fit in (first, again))
     return question.fails(
         f"{engine} gives other digits for the same data the second time.",
-        causes_of(judgement),
-        discrepancy=far,
+        next(filter(None, faults), ()),
+        discrepancy=1.0 + worst(two_fits(case, first, again).differences),
     )
 
 
@@ -161,8 +148,8 @@ def zero_variance_is_ols(question: Question) -> PropertyOutcome:
     found = _flat_fit(question)
     if isinstance(found, PropertyOutcome):
         return found
-    flat, fit, judgement = found
-    audit = judgement.seen.left_audit
+    flat, fit, pair = found
+    audit = pair.view.audit
     assert audit is not None
     errors = np.sqrt(np.diag(flat.covariance))
     table = load_tolerances()
@@ -185,7 +172,7 @@ def zero_variance_is_ols(question: Question) -> PropertyOutcome:
         return question.holds(far)
     return _moved_off(
         question,
-        judgement,
+        pair,
         far,
         f"The outcome has no variance but the residual's; {question.engine.name}'s {what} are not "
         "those of least squares.",
@@ -200,8 +187,8 @@ def zero_variance_df(question: Question) -> PropertyOutcome:
     found = _flat_fit(question)
     if isinstance(found, PropertyOutcome):
         return found
-    flat, fit, judgement = found
-    audit = judgement.seen.left_audit
+    flat, fit, pair = found
+    audit = pair.view.audit
     assert audit is not None
     limit = load_tolerances()["df"].default
     fair = np.array([c.df for c in audit.coefficients], dtype=np.float64)
@@ -216,15 +203,15 @@ def zero_variance_df(question: Question) -> PropertyOutcome:
     far, what = _largest(shares)
     if far <= 1.0:
         return question.holds(far)
-    causes = numerical_df(judgement) if what == "df as stated" else {}
+    causes = numerical_df(pair.view) if what == "df as stated" else ()
     sentence = (
         f"The outcome has no variance but the residual's, which has {flat.df} df; "
         f"{question.engine.name}'s {what} are others."
     )
-    return _moved_off(question, judgement, far, sentence, causes)
+    return _moved_off(question, pair, far, sentence, causes)
 
 
-def _flat_fit(question: Question) -> PropertyOutcome | tuple[Flat, Fit, Judgement]:
+def _flat_fit(question: Question) -> PropertyOutcome | tuple[Flat, Fit, JudgedPair]:
     case, engine = question.case, question.engine.name
     if case.model.criterion == "OLS":
         return question.not_applicable("a linear model has no random effects")
@@ -235,23 +222,20 @@ def _flat_fit(question: Question) -> PropertyOutcome | tuple[Flat, Fit, Judgemen
     if isinstance(flat, str):
         return question.not_applicable(flat)
     fit = question.fit(flat.case)
-    judgement = judge(flat.case, fit, REFEREE.fit(flat.case, question.setting))
+    pair = beside_referee(flat.case, fit)
+    verdict = pair.comparison.verdict
     if isinstance(fit, Failure):
-        causes = causes_of(judgement)
         return question.fails(
             f"{engine} has no fit of an outcome without variance between groups: {fit.text}",
-            causes,
+            pair.faults,
             discrepancy=math.inf,
             verdict="FAILED",
         )
-    if judgement.verdict.verdict in ("DATA_MISMATCH", "DIFFERENT_MODEL", "CODING"):
+    if verdict in ("DATA_MISMATCH", "DIFFERENT_MODEL", "CODING"):
         return question.fails(
-            judgement.verdict.sentence,
-            causes_of(judgement),
-            discrepancy=math.inf,
-            verdict=judgement.verdict.verdict,
+            pair.comparison.sentence, pair.faults, discrepancy=math.inf, verdict=verdict
         )
-    return flat, fit, judgement
+    return flat, fit, pair
 
 
 def _largest(shares: dict[str, Array]) -> tuple[float, str]:
@@ -265,26 +249,22 @@ def _largest(shares: dict[str, Array]) -> tuple[float, str]:
 
 def _moved_off(
     question: Question,
-    judgement: Judgement,
+    pair: JudgedPair,
     far: float,
     sentence: str,
-    causes: dict[str, str] | None = None,
+    causes: tuple[Evidence, ...] | None = None,
 ) -> PropertyOutcome:
     """Answer for a fit that does not have the limit's numbers."""
-    verdict = judgement.verdict
-    if verdict.verdict == "TOLERANCE" and not causes:
+    comparison = pair.comparison
+    if comparison.verdict == "TOLERANCE" and not causes:
         # At the optimum, by the tolerance of the deviance.
         return question.answer(
             "holds",
             sentence=sentence,
             discrepancy=1.0,
             verdict="TOLERANCE",
-            causes=verdict.causes,
-            evidence=verdict.evidence,
+            evidence=comparison.evidence,
         )
     return question.fails(
-        sentence,
-        causes or causes_of(judgement),
-        discrepancy=far,
-        verdict=verdict.verdict,
+        sentence, causes or pair.faults, discrepancy=far, verdict=comparison.verdict
     )

@@ -9,27 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import msgspec
-
-from harness.base.possessive import whose
+from harness.base.text import whose
 from harness.conformance import model_twins, transformations
-from harness.conformance.honesty import numerical_df
-from harness.conformance.judged_pair import REFEREE, Judgement, examined, judge, worst
+from harness.conformance.honesty import numerical_df, verdict_on_df
+from harness.conformance.judged_pair import JudgedPair, beside_referee, two_fits, worst
 from harness.conformance.parity import RIGHT_REFUSALS
 from harness.conformance.question import Question
 from harness.conformance.transformations import Twin
-from harness.engines.engine import Coefficient, Failure, Fit, Outcome
-from harness.judge.audit import Audit
+from harness.engines.engine import Failure, Fit, Outcome
 from harness.judge.causes.predicates import MOVED
 from harness.judge.causes.same_point import as_near_as_their_gaps
-from harness.judge.causes.view import Seen
-from harness.judge.comparison import Comparison
+from harness.judge.causes.view import Pair
+from harness.judge.comparison import Difference
+from harness.judge.evidence import Evidence, causes_of
 from harness.judge.property_outcome import PropertyOutcome
-from harness.judge.side_by_side import compare
 
 _MOVED = {"units": "unit-dependent-stop", "order": "order-dependent-stop"}
 
-_NOT_THERE = ("DATA_MISMATCH", "DIFFERENT_MODEL", "CODING", "WRONG_OPTIMUM")
+_NOT_COMPARED = ("DATA_MISMATCH", "DIFFERENT_MODEL", "CODING")
 """Classes of verdict of a fit beside the referee's after which its numbers are not compared."""
 
 
@@ -104,14 +101,12 @@ def _without_fit(
     engine = question.engine.name
     if len(failures) == 2:
         return question.not_applicable(f"{engine} has no fit: {failures[0].text}")
-    first = _beside_referee(question, before, twin=None)
-    second = _beside_referee(question, after, twin=twin)
-    causes: dict[str, str] = {}
-    for judgement in (first, second):
-        verdict = judgement.verdict
-        if verdict.verdict == "FAILED":
-            causes |= dict(zip(verdict.causes, verdict.evidence, strict=True))
-    if any(cause in RIGHT_REFUSALS for cause in causes):
+    causes: tuple[Evidence, ...] = ()
+    for case, outcome in ((question.case, before), (twin.case, after)):
+        comparison = beside_referee(case, outcome).comparison
+        if comparison.verdict == "FAILED":
+            causes += tuple(e for e in comparison.evidence if e not in causes)
+    if any(cause in RIGHT_REFUSALS for cause in causes_of(causes)):
         return question.not_applicable(f"{engine} refuses the data: {failures[0].text}")
     where = f"with {twin.words}" if isinstance(after, Failure) else f"but not with {twin.words}"
     return question.fails(
@@ -119,117 +114,74 @@ def _without_fit(
     )
 
 
-def _beside_referee(question: Question, fit: Outcome, twin: Twin | None) -> Judgement:
-    case = question.case if twin is None else twin.case
-    return judge(case, fit, REFEREE.fit(case, question.setting))
-
-
 def _compared(question: Question, twin: Twin, before: Fit, after: Fit) -> PropertyOutcome:
     case, engine = question.case, question.engine.name
-    first = _beside_referee(question, before, twin=None)
-    second = _beside_referee(question, after, twin=twin)
-    for judgement, words in ((first, "the case itself"), (second, twin.words)):
-        verdict = judgement.verdict
-        if verdict.verdict in _NOT_THERE[:3]:
+    first, second = beside_referee(case, before), beside_referee(twin.case, after)
+    for judged, words in ((first, "the case itself"), (second, twin.words)):
+        comparison = judged.comparison
+        if comparison.verdict in _NOT_COMPARED:
             return question.fails(
-                f"With {words}: {verdict.sentence}",
-                dict(zip(verdict.causes, verdict.evidence, strict=True)),
+                f"With {words}: {comparison.sentence}",
+                judged.faults,
                 discrepancy=math.inf,
-                verdict=verdict.verdict,
+                verdict=comparison.verdict,
             )
-        if verdict.verdict in ("FAILED", "ENVIRONMENT"):
-            return question.not_applicable(f"the referee has no fit: {verdict.sentence}")
-    back = twin.back(after)
-    both = examined(case, [before, back], question.setting)
-    rows = _as_stated(question, before, both.audits[0], back, both.audits[1], both.singular)
+        if comparison.verdict in ("FAILED", "ENVIRONMENT"):
+            return question.not_applicable(f"the referee has no fit: {comparison.sentence}")
+    pair = two_fits(case, before, twin.back(after))
+    rows = pair.differences
     far = worst(rows)
     if far <= 1.0:
         return question.holds(far)
     beyond = max(rows, key=lambda c: worst([c]))
     what = f"{beyond.quantity}{f' of {beyond.item}' if beyond.item else ''}"
     sentence = (
-        f"With {twin.words}, {whose(engine)} {what} is {beyond.right:.6g} where it was "
-        f"{beyond.left:.6g}: {beyond.difference:.2g} ({beyond.unit}) apart."
+        f"With {twin.words}, {whose(engine)} {what} is {beyond.reference:.6g} where it "
+        f"was {beyond.value:.6g}: {beyond.difference:.2g} ({beyond.unit}) apart."
     )
-    wrong = [j for j in (first, second) if j.verdict.verdict == "WRONG_OPTIMUM"]
+    wrong = [j for j in (first, second) if j.comparison.verdict == "WRONG_OPTIMUM"]
     if wrong:
-        causes: dict[str, str] = {}
-        for judgement in wrong:
-            verdict = judgement.verdict
-            causes |= dict(zip(verdict.causes, verdict.evidence, strict=True))
+        causes: tuple[Evidence, ...] = ()
+        for judged in wrong:
+            causes += tuple(e for e in judged.faults if e not in causes)
         moved = _MOVED.get(twin.moved)
-        evidence = None if moved is None else MOVED[moved](first.seen, second.seen)
-        if moved is not None and evidence is not None:
-            causes = {moved: evidence, **causes}
+        evidence = None if moved is None else MOVED[moved](first.view, second.view)
+        if evidence is not None:
+            causes = (evidence, *causes)
         return question.fails(sentence, causes, discrepancy=far, verdict="WRONG_OPTIMUM")
-    seen = Seen(case, before, back, both.audits[0], both.audits[1], rows)
-    return _at_one_optimum(question, sentence, seen, first, second, far)
+    return _at_one_optimum(question, sentence, pair, (first, second), far)
 
 
 def _at_one_optimum(
     question: Question,
     sentence: str,
-    seen: Seen,
-    first: Judgement,
-    second: Judgement,
+    pair: Pair,
+    judged: tuple[JudgedPair, JudgedPair],
     far: float,
 ) -> PropertyOutcome:
     """Say why numbers differ although both fits are at the optimum."""
-    outside = seen.outside()
+    outside = pair.outside()
     tests = [c for c in outside if c.quantity in ("df", "p")]
-    causes: dict[str, str] = {}
+    causes: tuple[Evidence, ...] = ()
     if tests:
         # Which of the two is off shows beside the referee's fit of its own case.
-        for judgement in (first, second):
-            causes |= numerical_df(judgement)
+        for one in judged:
+            causes += tuple(e for e in numerical_df(one.view) if e not in causes)
     if len(tests) == len(outside) and causes:
-        return question.fails(sentence, causes, discrepancy=far, verdict="DEFINITION")
+        return question.fails(sentence, causes, discrepancy=far, verdict=verdict_on_df(causes))
     # What two points of equal deviance may differ in, the log-likelihood is not.
-    near = None if seen.outside("loglik") else as_near_as_their_gaps(seen)
+    near = None if pair.outside("loglik") else as_near_as_their_gaps(pair)
     if near is not None and (causes or not tests or _follow(tests, outside)):
         return question.answer(
             "holds",
             sentence=sentence,
             discrepancy=1.0,
             verdict="TOLERANCE",
-            causes=("flat-optimum",),
             evidence=(near,),
         )
     return question.fails(sentence, causes, discrepancy=far, verdict="UNEXPLAINED")
 
 
-def _follow(tests: list[Comparison], outside: list[Comparison]) -> bool:
+def _follow(tests: list[Difference], outside: list[Difference]) -> bool:
     """Whether df and p differ where the variances do too."""
     return any(c.quantity in ("variance", "se", "statistic") for c in outside) or not tests
-
-
-def _as_stated(
-    question: Question, left: Fit, left_audit: Audit, right: Fit, right_audit: Audit, singular: bool
-) -> tuple[Comparison, ...]:
-    """Compare what an engine states in two fits; like for like where one of them states nothing."""
-    if not len(left.coefficients) == len(right.coefficients) == len(left_audit.coefficients):
-        return ()
-    ours: list[Coefficient] = []
-    theirs: list[Coefficient] = []
-    for a, fair_a, b, fair_b in zip(
-        left.coefficients,
-        left_audit.coefficients,
-        right.coefficients,
-        right_audit.coefficients,
-        strict=True,
-    ):
-        unsaid = [
-            column
-            for column in ("se", "df", "statistic", "p")
-            if getattr(a, column) is None or getattr(b, column) is None
-        ]
-        ours.append(msgspec.structs.replace(a, **{c: getattr(fair_a, c) for c in unsaid}))
-        theirs.append(msgspec.structs.replace(b, **{c: getattr(fair_b, c) for c in unsaid}))
-    return compare(
-        question.case.design,
-        left,
-        msgspec.structs.replace(left_audit, coefficients=tuple(ours)),
-        msgspec.structs.replace(right, coefficients=tuple(theirs)),
-        right_audit,
-        singular=singular,
-    )

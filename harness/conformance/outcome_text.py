@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.data.rungs import Rung
 from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.sentence import sentences
 from harness.model.table import FactorColumn, Table
 from harness.page.run_judgement import (
     Judged,
@@ -56,7 +57,7 @@ def failure_text(outcome: PropertyOutcome, rung: Rung, saved: str = "") -> str:
         f"{outcome.property} does not hold for {outcome.engine}: {named(outcome)}",
         "",
         f"  {outcome.sentence}",
-        *(f"    {line}" for line in outcome.evidence),
+        *(f"    {line}" for line in (*sentences(outcome.evidence), *outcome.notes)),
         "",
         f"  {lme4_formula(case.model)}   {case.model.criterion}   {case.table.n_rows} rows"
         + (f", {groups}" if groups else ""),
@@ -106,7 +107,7 @@ def _print_unexpected(console: Console, judgement: Judgement) -> None:
             Text.assemble(("FAILS    ", "bold red"), (titled(name), "bold")), soft_wrap=True
         )
         lines = [times(group), f"{worst.property}, {worst.case}", worst.sentence]
-        lines += [f"  {line}" for line in worst.evidence[:5]]
+        lines += [f"  {line}" for line in (*sentences(worst.evidence), *worst.notes)[:5]]
         lines += [f"saved as {j.saved}" for j in group if j.saved]
         for line in lines:
             console.print(Text(f"         {line}"), soft_wrap=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.conformance.judged_pair import REFEREE, Judgement, judge
+from harness.conformance.judged_pair import REFEREE, JudgedPair, judge_pair
 from harness.conformance.question import Question
-from harness.engines.engine import Engine, Failure
+from harness.engines.engine import Engine
 from harness.judge.property_outcome import PropertyOutcome
 
 RIGHT_REFUSALS = ("one-row-per-group", "too-many-effects", "aliased-columns")
@@ -14,87 +14,58 @@ RIGHT_REFUSALS = ("one-row-per-group", "too-many-effects", "aliased-columns")
 def parity(question: Question) -> PropertyOutcome:
     """Check that estimates, variances, df and p are those of the reference engine."""
     assert question.reference is not None
-    return _agrees_with(question, question.reference)
+    return from_pair(question, judged_beside(question, question.reference))
 
 
 def referee_agreement(question: Question) -> PropertyOutcome:
     """Check that estimates and variances are those of the best point the referee knows."""
-    return _agrees_with(question, REFEREE)
+    return from_pair(question, judged_beside(question, REFEREE))
 
 
-def _agrees_with(question: Question, other: Engine) -> PropertyOutcome:
-    return from_judgement(question, judged_beside(question, other))
-
-
-def judged_beside(question: Question, other: Engine) -> Judgement:
+def judged_beside(question: Question, other: Engine) -> JudgedPair:
     """Judge the engine's fit beside another's; run both tight where that could explain."""
     case, setting = question.case, question.setting
     pending = other.begin(case, setting)
-    left = question.fit()
-    judgement = judge(case, left, pending())
-    if judgement.verdict.verdict == "UNEXPLAINED" and setting == "default":
+    outcome = question.fit()
+    beside = pending()
+    pair = judge_pair(case, outcome, beside)
+    if pair.comparison.verdict == "UNEXPLAINED" and setting == "default":
         pending = other.begin(case, "tight")
-        again = judge(case, question.fit(setting="tight"), pending())
-        agree = again.verdict.verdict in ("AGREE", "TOLERANCE")
-        judgement = judge(case, left, judgement.seen.right, tight=agree)
-    return judgement
+        again = judge_pair(case, question.fit(setting="tight"), pending())
+        agree = again.comparison.verdict in ("AGREE", "TOLERANCE")
+        pair = judge_pair(case, outcome, beside, tight=agree)
+    return pair
 
 
-def from_judgement(question: Question, judgement: Judgement) -> PropertyOutcome:
-    """Say what a verdict means for the property that two fits agree."""
-    verdict = judgement.verdict
-    causes = dict(zip(verdict.causes, verdict.evidence, strict=True))
-    match verdict.verdict:
-        case "AGREE":
+def from_pair(question: Question, pair: JudgedPair) -> PropertyOutcome:
+    """Say what a comparison means for the property that two fits agree."""
+    comparison = pair.comparison
+    verdict, sentence = comparison.verdict, comparison.sentence
+    match verdict:
+        case "AGREE" | "TOLERANCE":
+            # With TOLERANCE both are at the optimum, by that of the deviance: nobody is wrong.
             return question.answer(
                 "holds",
-                sentence=verdict.sentence,
-                discrepancy=min(judgement.discrepancy, 1.0),
-                verdict=verdict.verdict,
-                causes=causes,
-                evidence=verdict.evidence,
+                sentence=sentence,
+                discrepancy=min(pair.discrepancy, 1.0) if verdict == "AGREE" else 1.0,
+                verdict=verdict,
+                evidence=comparison.evidence,
             )
-        case "TOLERANCE":
-            # At the optimum, by the tolerance of the deviance: nobody is wrong.
-            return question.answer(
-                "holds",
-                sentence=verdict.sentence,
-                discrepancy=1.0,
-                verdict=verdict.verdict,
-                causes=causes,
-                evidence=verdict.evidence,
-            )
-        case "UNSUPPORTED" | "ENVIRONMENT":
-            return question.not_applicable(verdict.sentence, verdict=verdict.verdict, causes=causes)
-        case "FAILED":
-            return _failed(question, judgement, causes)
+        case "UNSUPPORTED" | "ENVIRONMENT" | "UNDETERMINED":
+            return question.not_applicable(sentence, verdict=verdict, causes=comparison.evidence)
+        case "FAILED" if _refused_rightly(pair):
+            return question.not_applicable(sentence, verdict=verdict, causes=comparison.evidence)
     return question.fails(
-        verdict.sentence,
-        causes,
-        discrepancy=max(judgement.discrepancy, 1.0),
-        verdict=verdict.verdict,
-        engines=verdict.engines,
+        sentence,
+        pair.faults,
+        discrepancy=float("inf") if verdict == "FAILED" else max(pair.discrepancy, 1.0),
+        verdict=verdict,
+        engines=comparison.blamed,
     )
 
 
-def _failed(question: Question, judgement: Judgement, causes: dict[str, str]) -> PropertyOutcome:
-    verdict = judgement.verdict
-    right = any(cause in RIGHT_REFUSALS for cause in causes) and all(
-        failure.reason in ("refused", "error") for failure in judgement.seen.failures()
-    )
-    if right:
-        return question.not_applicable(verdict.sentence, verdict="FAILED", causes=causes)
-    return question.fails(
-        verdict.sentence,
-        causes,
-        discrepancy=float("inf"),
-        verdict="FAILED",
-        engines=verdict.engines,
-    )
-
-
-def refused_rightly(failure: Failure, judgement: Judgement) -> bool:
-    """Whether an engine gave no fit to data that do not identify the model."""
-    return failure.reason in ("refused", "error") and any(
-        cause in RIGHT_REFUSALS for cause in judgement.verdict.causes
+def _refused_rightly(pair: JudgedPair) -> bool:
+    """Whether there is no fit of data that do not identify the model."""
+    return any(cause in RIGHT_REFUSALS for cause in pair.comparison.causes) and all(
+        failure.reason in ("refused", "error") for failure in pair.failures
     )

@@ -27,7 +27,7 @@ from harness.model.model import column_of
 from harness.model.table import FactorColumn, Table
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.deviance import Likelihood
-from harness.referee.joint_hessian import joint_errors
+from harness.referee.joint_hessian import joint_inverse
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import two_sided_p
@@ -155,11 +155,12 @@ def errors_from_joint_hessian() -> PlantedEngine:
     """Return an engine with standard errors from the joint Hessian."""
 
     def change(case: Case, fit: Fit) -> Fit:
-        sigma, reml = math.sqrt(fit.residual_variance), case.model.criterion != "ML"
-        errors = joint_errors(case.design, _relative(fit), sigma, reml=reml)
+        likelihood = _likelihood(case)
+        point = likelihood.at(likelihood.theta(_relative(fit)))
+        errors = joint_inverse(point, math.sqrt(fit.residual_variance)).errors
         return _coefficients(
             fit,
-            lambda j, c: msgspec.structs.replace(c, se=float(errors[j]), statistic=None, p=None),
+            lambda j, c: msgspec.structs.replace(c, se=errors[j], statistic=None, p=None),
         )
 
     return PlantedEngine("errors-from-joint-hessian", change)

@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     option = config.getoption
     try:
         suite = suite_of(
-            option("--engine"),
+            (option("--engine"),),
             option("--reference"),
             option("--profile"),
             seed=option("--seed"),
@@ -91,7 +91,7 @@ def _store() -> str:
 def _require(suite: Suite) -> None:
     from harness.engines.registry import require_engine
 
-    for name in (suite.engine, *([] if suite.replay else [suite.reference])):
+    for name in (*suite.engines, *([] if suite.replay else [suite.reference])):
         require_engine(name)
 
 
@@ -99,7 +99,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Say what is checked, with versions, profile and seed."""
     suite, running = config.stash[_SUITE], config.stash[_RUNNING]
     return (
-        f"lmm-parity: {suite.engine} with {suite.reference}, profile {suite.profile.name}, "
+        f"lmm-parity: {suite.tested} with {suite.reference}, profile {suite.profile.name}, "
         f"{running.examples} examples of each property, seed {suite.seed}\n"
         f"lmm-parity: {', '.join(f'{k} {v}' for k, v in running.versions().items())}"
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.conformance.fit_memory import guarded
 from harness.engines.engine import Engine, Outcome, Setting
+from harness.judge.causes.predicates import ACCOMPANYING
+from harness.judge.evidence import Evidence, causes_of
 from harness.judge.property_outcome import PropertyOutcome, Status
 from harness.judge.verdict import VerdictClass
 from harness.model.case import Case
@@ -43,42 +45,49 @@ class Question:
         return self.answer("holds", sentence=sentence, discrepancy=discrepancy)
 
     def not_applicable(
-        self, why: str, *, verdict: VerdictClass | None = None, causes: Iterable[str] = ()
+        self, why: str, *, verdict: VerdictClass | None = None, causes: Iterable[Evidence] = ()
     ) -> PropertyOutcome:
         """Answer that the case cannot show it."""
         return self.answer(
-            "not applicable", sentence=why, discrepancy=math.nan, verdict=verdict, causes=causes
+            "not applicable", sentence=why, discrepancy=math.nan, verdict=verdict, evidence=causes
         )
 
     def fails(
         self,
         sentence: str,
-        causes: Mapping[str, str],
+        causes: Sequence[Evidence],
         *,
         discrepancy: float,
         verdict: VerdictClass | None = None,
         engines: tuple[str, ...] | None = None,
-        evidence: Iterable[str] = (),
+        notes: Iterable[str] = (),
+        claim: bool = False,
     ) -> PropertyOutcome:
         """Answer that it does not hold, for the named causes; unexplained without any.
 
+        What only accompanies a fit, as that the optimum is singular, explains nothing.
+
         Parameters
         ----------
-        causes : mapping
-            Cause to the evidence for it.
+        causes : sequence of Evidence
+            What was found for each.
         engines : tuple of str, optional
             Whom it is laid to; the engine under test without it.
-        evidence : iterable of str
-            More lines, after those of the causes.
+        notes : iterable of str
+            More lines to show, after those of the causes.
+        claim : bool
+            Whether the causes are what is wrong with the very thing that was checked, so that any
+            of them explains.
         """
+        explained = any(claim or e.cause not in ACCOMPANYING for e in causes)
         return self.answer(
-            "fails" if causes else "unexplained",
+            "fails" if explained else "unexplained",
             sentence=sentence,
             discrepancy=discrepancy,
             verdict=verdict,
             engines=(self.engine.name,) if engines is None else engines,
-            causes=causes,
-            evidence=(*causes.values(), *evidence),
+            evidence=causes,
+            notes=notes,
         )
 
     def answer(
@@ -89,10 +98,11 @@ class Question:
         discrepancy: float,
         verdict: VerdictClass | None = None,
         engines: tuple[str, ...] = (),
-        causes: Iterable[str] = (),
-        evidence: Iterable[str] = (),
+        evidence: Iterable[Evidence] = (),
+        notes: Iterable[str] = (),
     ) -> PropertyOutcome:
         """Return the outcome."""
+        found = tuple(evidence)
         return PropertyOutcome(
             property=self.property,
             case=self.case.id,
@@ -103,8 +113,9 @@ class Question:
             status=status,
             verdict=verdict,
             engines=engines,
-            causes=tuple(causes),
+            causes=causes_of(found),
             sentence=sentence,
-            evidence=tuple(evidence),
+            evidence=found,
+            notes=tuple(notes),
             discrepancy=discrepancy,
         )

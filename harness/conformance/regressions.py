@@ -19,12 +19,14 @@ import numpy as np
 
 import harness
 from harness.base.errors import BadInput
+from harness.base.files import write_file
 from harness.base.json import encode
 from harness.campaign import provenance
 from harness.data.datasets import Dataset
 from harness.data.recipes.shapes import Recipe
 from harness.data.rungs import Rung
 from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.sentence import sentences
 from harness.model.case import Case
 from harness.model.model import Criterion, parse_model
 from harness.model.table import MISSING_CODE, Column, FactorColumn, NumericColumn, Table
@@ -125,7 +127,7 @@ def keep(folder: Path, rung: Rung, outcome: PropertyOutcome, recipe: Recipe | No
         "verdict": outcome.verdict or outcome.status,
         "causes": list(outcome.causes),
         "sentence": outcome.sentence,
-        "evidence": list(outcome.evidence),
+        "evidence": [*sentences(outcome.evidence), *outcome.notes],
         "found": f"{provenance.now()[:10]}, lmm-parity {harness.__version__}",
     }
     if recipe is not None:
@@ -150,12 +152,8 @@ def keep(folder: Path, rung: Rung, outcome: PropertyOutcome, recipe: Recipe | No
     name = re.sub(r"[^A-Za-z0-9]+", "-", " ".join(words)).strip("-")
     place = folder / name
     data = csv_text(case.table)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        (place / DATA).write_text(data, encoding="utf-8", newline="\n")
-        (place / FILE).write_text("\n".join(text) + "\n", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise BadInput(f"{place}: cannot be written: {error.strerror or error}") from error
+    write_file(place / DATA, data)
+    write_file(place / FILE, "\n".join(text) + "\n")
     return Kept(name, place)
 
 

@@ -84,7 +84,7 @@ class Running:
         with open_engines(self.suite.setup()) as engines:
             self._open = (
                 engines,
-                Remembered(engines.engine, _REMEMBERED),
+                Remembered(engines.engines[0], _REMEMBERED),
                 Remembered(engines.reference, _REMEMBERED),
             )
             try:
@@ -95,7 +95,7 @@ class Running:
     def versions(self) -> dict[str, str]:
         """Return the versions of the engines."""
         with open_engines(self.suite.setup()) as engines:
-            return versions(engines.both)
+            return versions(engines.engines)
 
     def check_kept(self, kept: Kept) -> None:
         """Check every property on a kept case."""

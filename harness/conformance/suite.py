@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,7 +36,6 @@ from harness.engines.engine import Failure
 from harness.judge.glance import Glance
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import Header
-from harness.page.bundle.bundle_folder import write_bundle
 from harness.page.record_stream import RecordStream
 from harness.page.run_judgement import Judged, Judgement, by_kind
 from harness.store.pack import PackedStore
@@ -46,6 +45,9 @@ MOST_KEPT = 10
 
 MOST_BUNDLES = 3
 """Of these get a reproduction bundle, whose scripts take some ten seconds each to run."""
+
+BUNDLED = ("statsmodels", "lme4")
+"""The engine and the reference that a bundle has scripts for."""
 
 NOT_STORED = "no stored result"
 """How the failure of a fit begins that was to be replayed and is not stored."""
@@ -57,8 +59,10 @@ class Suite:
 
     Attributes
     ----------
-    engine, reference : str
-        As :func:`harness.engines.registry.open_engine` takes them.
+    engines : tuple of str
+        Those that are checked; names as :func:`harness.engines.registry.open_engine` takes them.
+    reference : str
+        The one that they are compared with.
     examples, seed : int
         Generated cases, and what they are drawn from.
     properties : tuple of str
@@ -71,7 +75,7 @@ class Suite:
         Folder of the cache.
     """
 
-    engine: str
+    engines: tuple[str, ...]
     reference: str
     profile: Profile
     examples: int
@@ -89,12 +93,17 @@ class Suite:
     @property
     def title(self) -> str:
         """Return what a report of it is called."""
-        return f"Conformance of {self.engine} with {self.reference}, profile {self.profile.name}"
+        return f"Conformance of {self.tested} with {self.reference}, profile {self.profile.name}"
+
+    @property
+    def tested(self) -> str:
+        """Return the names of the engines that are checked, in words."""
+        return " and ".join(self.engines)
 
     def setup(self) -> Setup:
         """Return what the driver is given."""
         return Setup(
-            self.engine,
+            (*self.engines, self.reference),
             self.reference,
             check_case,
             unfinished_check,
@@ -134,7 +143,7 @@ class Suite:
 
 
 def suite_of(
-    engine: str,
+    engines: tuple[str, ...],
     reference: str,
     profile: str = "pr",
     *,
@@ -154,7 +163,7 @@ def suite_of(
     found = PROFILES[profile]
     given = found.seed if seed is None else seed
     return Suite(
-        engine,
+        engines,
         reference,
         found,
         found.examples if examples is None else examples,
@@ -270,9 +279,14 @@ def smallest_of_each_kind(
 
 
 def keep_failures(
-    suite: Suite, judgement: Judgement, folder: Path
-) -> Iterator[tuple[Judged, Kept]]:
-    """Make one failure of each kind smaller and keep it; generated cases only.
+    suite: Suite, judgement: Judgement, folder: Path, *, told: Callable[[str], None]
+) -> list[tuple[Judged, Kept]]:
+    """Make one failure of each kind smaller and keep it, the frequent first; generated cases only.
+
+    Parameters
+    ----------
+    told : function
+        Called with the name of each as it is kept.
 
     Raises
     ------
@@ -282,43 +296,47 @@ def keep_failures(
     recipes = {recipe.id: recipe for recipe in suite.checks().recipes}
     wanted = smallest_of_each_kind(judgement, recipes)
     if not wanted:
-        return
+        return []
     failing = tuple(
         Failing(recipes[j.outcome.case], j.outcome, suite.profile.shrink_seconds) for j in wanted
     )
     setup = replace(suite.setup(), function=make_smaller, unfinished=not_smaller)
-    for done in run_campaign(Failures(failing), setup, jobs=min(suite.jobs, len(failing))):
+    found = {}
+    for number, done in run_campaign(Failures(failing), setup, jobs=min(suite.jobs, len(failing))):
         recipe: Recipe = decode(done.lines[0], Recipe)
         outcome: PropertyOutcome = decode(done.lines[1], PropertyOutcome)
-        yield wanted[int(done.id)], keep(folder, build(recipe), outcome, recipe)
+        found[number] = keep(folder, build(recipe), outcome, recipe)
+        told(found[number].name)
+    return [(judged, found[number]) for number, judged in enumerate(wanted)]
 
 
 def write_bundles(suite: Suite, kept: Sequence[Kept], folder: Path) -> dict[str, Path]:
     """Write reproduction bundles of the first few kept failures; return them by name.
 
-    A bundle is scripts for statsmodels and for lme4, so there is none for another engine.
+    A bundle is scripts for two programs, so there is none of another engine's failures.
     """
-    if suite.replay or (suite.engine, suite.reference) != ("statsmodels", "lme4"):
+    from harness.page.bundle.bundle_folder import write_bundle
+
+    engine, reference = BUNDLED
+    if suite.replay or engine not in suite.engines or suite.reference != reference:
         return {}
     found = {}
-    with open_engines(suite.setup()) as engines:
+    with open_engines(replace(suite, engines=(engine,)).setup()) as opened:
         for one in kept[:MOST_BUNDLES]:
             rung = one.rung()
-            plan = Plan(
-                suite.title, [rung], engines.engine, engines.reference, command=suite.command
-            )
+            plan = Plan(suite.title, [rung], opened.engines, command=suite.command)
             (record,) = run(plan)
             found[one.name] = folder / one.name
             write_bundle(found[one.name], rung, record, plan, replacing=True)
     return found
 
 
-def with_saved(judgement: Judgement, saved: dict[tuple[str, str], str]) -> Judgement:
-    """Say of failures where they are kept; ``saved`` by property and case."""
+def with_saved(judgement: Judgement, saved: dict[tuple[str, str, str], str]) -> Judgement:
+    """Say of failures where they are kept; ``saved`` by engine, property and case."""
     return replace(
         judgement,
         judged=tuple(
-            replace(j, saved=saved.get((j.outcome.property, j.outcome.case), ""))
+            replace(j, saved=saved.get((j.outcome.engine, j.outcome.property, j.outcome.case), ""))
             for j in judgement.judged
         ),
     )

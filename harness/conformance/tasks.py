@@ -17,8 +17,8 @@ from harness.campaign.open_engines import OpenEngines
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
 from harness.conformance.fit_memory import Remembered
-from harness.conformance.judged_pair import Judgement
-from harness.conformance.parity import from_judgement
+from harness.conformance.judged_pair import JudgedPair
+from harness.conformance.parity import from_pair
 from harness.conformance.profiles import turn
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.question import Question
@@ -26,11 +26,10 @@ from harness.conformance.regressions import Kept
 from harness.data.recipes.recipe_shrink import shrink
 from harness.data.recipes.shapes import Recipe, build
 from harness.data.rungs import Rung
-from harness.engines.engine import Engine, Fit, Outcome
+from harness.engines.engine import Engine, Outcome
 from harness.judge.case_record import case_record
-from harness.judge.causes.view import Seen
+from harness.judge.judge import judge_outcomes
 from harness.judge.property_outcome import PropertyOutcome
-from harness.judge.records import CaseRecord
 from harness.store.pack import PackedStore
 from harness.store.reproduction import not_reproduced
 from harness.store.stored_engine import StoredEngine
@@ -102,44 +101,49 @@ class Checks:
 
 
 def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
-    """Fit a case, record it, and check its properties."""
+    """Fit a case, record it, and check the properties of every engine but the reference."""
     wanted: Check = task.payload
     rung = task.rung()
-    engine, reference = Remembered(engines.engine, 256), Remembered(engines.reference, 256)
+    *tested, reference = (Remembered(engine, 256) for engine in engines.engines)
     started = time.perf_counter()
-    outcomes = [e.fit(rung.case, s) for s in engines.settings for e in (engine, reference)]
+    outcomes = [e.fit(rung.case, s) for s in engines.settings for e in (*tested, reference)]
     seconds = time.perf_counter() - started
     engines.log.step("audit")
     fault = engines.log.fault("audit")
-    record = case_record(
-        rung,
+    judged = judge_outcomes(
+        rung.case,
         outcomes,
-        engines=(engine.name, reference.name),
+        engines=engines.names,
+        reference=reference.name,
         settings=engines.settings,
+        not_examined="" if fault is None else f"it was stopped ({fault.text})",
         seconds=seconds,
-        not_audited="" if fault is None else f"it was stopped ({fault.text})",
     )
+    record = case_record(judged, rung)
     lines = [encode(record)]
-    for name in wanted.properties:
-        step = f"property {name}"
-        engines.log.step(step)
-        stopped = engines.log.fault(step)
-        question = Question(name, engine, rung.case, reference, rung.group)
-        if stopped is not None:
-            found = _not_checked(question, f"it was stopped ({stopped.text})")
-        elif name == "parity":
-            found = _parity(question, record, outcomes)
-        else:
-            found = _checked(question, name)
-        lines.append(encode(found))
+    for engine in tested:
+        for name in wanted.properties:
+            step = f"property {name} of {engine.name}"
+            engines.log.step(step)
+            stopped = engines.log.fault(step)
+            question = Question(name, engine, rung.case, reference, rung.group)
+            if stopped is not None:
+                found = _not_checked(question, f"it was stopped ({stopped.text})")
+            elif name == "parity":
+                # The record's own comparison, so that the two cannot differ.
+                found = from_pair(question, JudgedPair(judged, engine.name, "default"))
+                found = replace(found, seconds=record.seconds)
+            else:
+                found = _checked(question, name)
+            lines.append(encode(found))
     if wanted.stored:
-        pairs = [o for o in outcomes if o.engine == reference.name]
+        live = [o for o in outcomes if o.engine == reference.name]
         question = Question(STORED, reference, rung.case, None, rung.group)
-        lines.append(encode(_as_stored(question, Path(wanted.stored), pairs)))
+        lines.append(encode(_as_stored(question, Path(wanted.stored), live)))
     return lines
 
 
-def unfinished_check(setup: Setup, engines: tuple[str, str], task: Task, why: str) -> list[bytes]:
+def unfinished_check(setup: Setup, engines: tuple[str, ...], task: Task, why: str) -> list[bytes]:
     """Return the records of a case that could not be checked."""
     wanted: Check = task.payload
     outcomes = [
@@ -147,13 +151,14 @@ def unfinished_check(setup: Setup, engines: tuple[str, str], task: Task, why: st
             property=name,
             case=task.id,
             group="Cases that could not be done",
-            engine=engines[0],
-            reference=engines[1],
+            engine=engine,
+            reference=engines[-1],
             setting="default",
             status="unexplained",
             sentence=f"The case could not be done: {why}.",
             discrepancy=math.inf,
         )
+        for engine in engines[:-1]
         for name in wanted.properties
     ]
     return [*unfinished_case(setup, engines, task, why), *map(encode, outcomes)]
@@ -170,19 +175,7 @@ def _checked(question: Question, name: str) -> PropertyOutcome:
 
 
 def _not_checked(question: Question, why: str) -> PropertyOutcome:
-    return question.fails(f"The check did not come to its end: {why}.", {}, discrepancy=math.inf)
-
-
-def _parity(question: Question, record: CaseRecord, outcomes: list[Outcome]) -> PropertyOutcome:
-    """Take the verdict that the record has, so that the two cannot differ."""
-    left, right = outcomes[:2]
-    verdict = record.verdicts[0]
-    rows = tuple(c for c in record.comparisons if c.setting == verdict.setting)
-    audits = [record.audit(o.engine) if isinstance(o, Fit) else None for o in (left, right)]
-    seen = Seen(question.case, left, right, audits[0], audits[1], rows, None)
-    singular = any(a.certificate == "boundary optimum" for a in record.audits)
-    found = from_judgement(question, Judgement(seen, verdict, singular))
-    return replace(found, seconds=record.seconds)
+    return question.fails(f"The check did not come to its end: {why}.", (), discrepancy=math.inf)
 
 
 def _as_stored(question: Question, path: Path, live: list[Outcome]) -> PropertyOutcome:
@@ -204,7 +197,7 @@ def _as_stored(question: Question, path: Path, live: list[Outcome]) -> PropertyO
         return question.holds(sentence="The stored results come out again.")
     text = f"{question.engine.name} no longer gives what is stored: {lines[0]}"
     more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
-    return question.fails(f"{text}{more}.", {}, discrepancy=math.inf, evidence=lines[:20])
+    return question.fails(f"{text}{more}.", (), discrepancy=math.inf, notes=lines[:20])
 
 
 @dataclass(frozen=True)
@@ -247,8 +240,9 @@ def make_smaller(engines: OpenEngines, task: Task) -> list[bytes]:
     """
     failing: Failing = task.payload
     end = time.monotonic() + failing.seconds
-    engine, reference = Remembered(engines.engine), Remembered(engines.reference)
     best = failing.outcome
+    tested = next(e for e in engines.engines if e.name == best.engine)
+    engine, reference = Remembered(tested), Remembered(engines.reference)
 
     def fails_alike(rung: Rung) -> bool:
         nonlocal best
@@ -267,7 +261,7 @@ def make_smaller(engines: OpenEngines, task: Task) -> list[bytes]:
 
 def not_smaller(
     setup: Setup,  # noqa: ARG001
-    engines: tuple[str, str],  # noqa: ARG001
+    engines: tuple[str, ...],  # noqa: ARG001
     task: Task,
     why: str,  # noqa: ARG001
 ) -> list[bytes]:

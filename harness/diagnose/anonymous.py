@@ -14,8 +14,11 @@ from harness.data.anonymisation import STRENGTHS, Key, Strength, anonymise
 from harness.data.rungs import Rung
 from harness.diagnose.answer import SAME
 from harness.diagnose.diagnosis import Diagnosis
-from harness.diagnose.pipeline import Opened, standard_run
+from harness.diagnose.pipeline import standard_run
 from harness.diagnose.size import refuse_or_size
+from harness.diagnose.united_verdict import case_verdict
+from harness.diagnose.user_engines import Opened
+from harness.judge.case_record import case_record
 from harness.judge.records import CaseRecord
 from harness.model.table import NumericColumn, are_codes
 
@@ -72,7 +75,8 @@ def hidden(
         if kept:
             reasons.append(f"values of {', '.join(map(repr, kept))} stay")
             continue
-        record = standard_run(drawn.rung, with_engines, refuse_or_size(drawn.rung.case))
+        judged = standard_run(drawn.rung, with_engines, refuse_or_size(drawn.rung.case))
+        record = case_record(judged, drawn.rung)
         outcome = _of_record(record)
         if outcome == _of_record(found.case):
             diagnosis = again(drawn.rung)
@@ -117,12 +121,12 @@ def _outcome(found: Diagnosis) -> dict[str, tuple[Any, ...]]:
 
 def _of_record(record: CaseRecord) -> dict[str, tuple[Any, ...]]:
     """Return the verdict of the programs as they come, and whether they agree when tight."""
-    first, *tight = record.verdicts
+    first, *others = (case_verdict(record, setting) for setting in record.settings)
     return {
         "the verdict": (first.verdict,),
         "its causes": tuple(sorted(first.causes)),
         "agreement when tight": tuple(
-            "the same" if v.verdict in SAME else v.verdict for v in tight
+            "the same" if v.verdict in SAME else v.verdict for v in others
         ),
     }
 

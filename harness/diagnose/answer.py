@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.base.possessive import whose
+import msgspec
+
+from harness.base.text import count, listed, number, whose
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
 from harness.diagnose.messages import OPTIMAL
-from harness.diagnose.phrases import count, listed, number
+from harness.diagnose.united_verdict import case_verdict, least_digits
 from harness.engines.engine import Failure, Fit
 from harness.judge.audit import Audit
 from harness.judge.records import CaseRecord
+from harness.judge.sentence import finding_sentence
+from harness.judge.verdict import Finding
 
 SAME = ("AGREE", "TOLERANCE", "DEFINITION", "CODING")
 
@@ -24,7 +28,7 @@ def agreement(record: CaseRecord, engines: Sequence[str]) -> Agreement:
         return "no fit"
     if len(engines) == 1:
         return "one engine"
-    return "agree" if record.verdicts[0].verdict in SAME else "differ"
+    return "agree" if case_verdict(record).verdict in SAME else "differ"
 
 
 def answer(
@@ -38,12 +42,12 @@ def answer(
     alpha: float,
 ) -> tuple[str, ...]:
     """Write the answer: do they agree, who is right, what it changes, why, what to do."""
-    parts = [_first(record, bench, engines, checks)]
+    parts = [_first(record, bench, engines, checks), *_each(record, engines)]
     truly = [s for s in singular if s.truly]
     for item in truly:
         parts.append(f"The fit is singular: {item.direction_in_words}.")
     parts += _changes(conclusions, alpha)
-    if causes and record.verdicts[0].verdict != "AGREE":
+    if causes and case_verdict(record).verdict not in ("AGREE", "RIGHT"):
         parts.append(f"Why: {_lower(causes[0].title)}.")
     parts += _what_to_do(causes)
     return tuple(parts)
@@ -79,30 +83,40 @@ def _first(
         return _without_fit(record, bench, failed, [e for e in engines if e not in failed], stops)
     if len(engines) == 1:
         return _alone(record, bench, engines[0])
-    verdict = record.verdicts[0]
-    both = listed(list(engines))
+    verdict = case_verdict(record)
+    everyone = listed(list(engines))
+    both, neither = ("both", "neither") if len(engines) == 2 else ("all", "none")
     wrong = [e for e in engines if _is_wrong(record.audit(e))]
     match verdict.verdict:
         case "AGREE":
-            digits = _digits(record)
+            digits = min(least_digits(record), 15.9)
             exact = f" to {digits:.1f} digits or more" if math.isfinite(digits) else ""
             return (
-                f"Yes: {both} agree{exact} in estimates, standard errors and degrees of freedom "
-                f"like for like, and both are right{_best(record, engines)}."
+                f"Yes: {everyone} agree{exact} in estimates, standard errors and degrees of "
+                f"freedom like for like, and {both} are right{_best(record, engines)}."
             )
         case "TOLERANCE" | "DEFINITION" | "CODING":
-            return (
-                f"Yes: {both} are at the same optimum{_best(record, engines)}. "
-                f"{_but(verdict.sentence)}"
-            )
+            but = " ".join(dict.fromkeys(map(_but, verdict.findings)))
+            return f"Yes: {everyone} are at the same optimum{_best(record, engines)}. {but}"
         case "WRONG_OPTIMUM" if wrong:
             right = [e for e in engines if e not in wrong]
             short = listed([_short(record.audit(e)) for e in wrong])
             if right:
-                return f"No: they disagree, and {listed(right)} is right. {short}."
-            return f"No: they disagree, and neither is right. {short}."
+                return f"No: they disagree, and {listed(right)} {_is(right)} right. {short}."
+            return f"No: they disagree, and {neither} is right. {short}."
         case _:
             return f"No: {verdict.sentence}"
+
+
+def _each(record: CaseRecord, engines: Sequence[str]) -> Iterator[str]:
+    """Say of each of several engines what it comes to; of two the first sentence has said it."""
+    if len(engines) > 2:
+        found = [record.judgement(engine) for engine in engines]
+        yield " ".join(judgement.sentence for judgement in found if judgement is not None)
+
+
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _is_wrong(audit: Audit | None) -> bool:
@@ -145,9 +159,10 @@ def _quantity(name: str) -> str:
 
 
 def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
-    audit, verdict = record.audit(engine), record.verdicts[0]
-    if verdict.verdict in ("DIFFERENT_MODEL", "DATA_MISMATCH") and engine in verdict.engines:
-        return f"No, {whose(engine)} answer is not right: {verdict.sentence}"
+    audit, judgement = record.audit(engine), record.judgement(engine)
+    assert judgement is not None
+    if judgement.verdict in ("DIFFERENT_MODEL", "DATA_MISMATCH"):
+        return f"No, {whose(engine)} answer is not right: {judgement.sentence}"
     if audit is None:
         return (
             f"{engine} has a fit, and nothing can be said of whether it is right: the referee "
@@ -155,6 +170,8 @@ def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
         )
     if _is_wrong(audit):
         return f"No, {whose(engine)} answer is not right: {_short(audit)}."
+    if judgement.verdict == "FALSE_STATEMENT":
+        return f"No, not all that {engine} states is right: {judgement.sentence}"
     if record.criterion == "OLS":
         return f"Yes: {whose(engine)} answer is right; least squares has a closed form."
     gap = number(max(0.5 * audit.gap, 0.0))
@@ -227,15 +244,6 @@ def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
         yield f"What to do is not known: {many}: {tried[-1].title} ({tried[-1].sentence})."
 
 
-def _digits(record: CaseRecord) -> float:
-    found = [
-        c.digits
-        for c in record.comparisons
-        if c.setting == "default" and c.quantity in ("estimate", "se", "df")
-    ]
-    return min(min(found, default=math.nan), 15.9)
-
-
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -246,12 +254,11 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!")) else f"{text}."
 
 
-def _but(sentence: str) -> str:
-    """Put a verdict's sentence after one that has said that the optimum is the same."""
-    said, _, rest = sentence.partition("; ")
-    if said.startswith("Same optimum, yet "):
-        return f"But {sentence.removeprefix('Same optimum, yet ')}"
-    return f"But {rest}" if said.startswith("Same optimum") else sentence
+def _but(finding: Finding) -> str:
+    """Put a finding into words after a sentence that has said that the optimum is the same."""
+    return finding_sentence(
+        msgspec.structs.replace(finding, texts={**finding.texts, "but": "same optimum"})
+    )
 
 
 def _lower(text: str) -> str:

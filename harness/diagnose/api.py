@@ -12,15 +12,14 @@ import msgspec
 
 from harness.base.errors import BadInput
 from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.user_engines import USER_ENGINES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.data.rungs import Rung
     from harness.diagnose.given import Given
-    from harness.diagnose.pipeline import Opened
-
-ENGINES = ("statsmodels", "lme4")
+    from harness.diagnose.user_engines import Opened
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,17 @@ class Asked:
     @contextmanager
     def opened(self) -> Iterator[Opened]:
         """Open the engines; a fit that was given stands for that of its engine."""
-        from harness.diagnose.pipeline import opened
+        from harness.diagnose.user_engines import opened
 
         with opened(self.engines, timeout=self.timeout) as found:
             given = self.given
             if given is None:
                 yield found
             else:
-                pair = [given.engine(e) if e.name == given.fit.engine else e for e in found.pair]
-                yield replace(found, pair=(pair[0], pair[1]), given=given)
+                running = tuple(
+                    given.engine(e) if e.name == given.fit.engine else e for e in found.running
+                )
+                yield replace(found, running=running, given=given)
 
     def diagnosed(self, rung: Rung, ready: Opened) -> Diagnosis:
         """Diagnose a case as asked."""
@@ -156,7 +157,7 @@ def diagnose(
     ml: bool = False,
     factors: Sequence[str] = (),
     levels: Mapping[str, Sequence[str]] | None = None,
-    engines: Sequence[str] = ENGINES,
+    engines: Sequence[str] = USER_ENGINES,
     alpha: float = 0.05,
     quick: bool = False,
     pictures: bool = True,
@@ -179,7 +180,9 @@ def diagnose(
         With a formula only: maximum likelihood instead of REML; numeric columns to be treated as
         factors; level order of factors, the first is the reference.
     engines : sequence of str
-        ``"statsmodels"``, ``"lme4"`` or both; without R the diagnosis is of statsmodels alone.
+        ``"statsmodels"``, ``"lme4"``, ``"referee"``, any other engine of the registry, or
+        ``"module:attribute"``. lme4 is the reference where it is among them; without R the
+        diagnosis is of the others.
     alpha : float
         Level at which a p value decides a conclusion.
     quick : bool
@@ -208,10 +211,13 @@ def diagnose(
     ...                      re_formula="~Days").fit()                      # doctest: +SKIP
     >>> diagnose(result)                                                    # doctest: +SKIP
     """
+    from harness.engines.registry import require_known
+
     wanted = tuple(dict.fromkeys([engines] if isinstance(engines, str) else engines))
-    unknown = [name for name in wanted if name not in ENGINES]
-    if unknown or not wanted:
-        raise BadInput(f"engines are {' and '.join(ENGINES)}, not {unknown or list(wanted)}")
+    if not wanted:
+        raise BadInput("name one engine at least")
+    for name in wanted:
+        require_known(name)
     if not 0.0 < alpha < 1.0:
         raise BadInput(f"alpha must lie between 0 and 1, not {alpha}")
     if isinstance(model, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from harness.data.rungs import Rung
 from harness.diagnose.diagnosis import FocusRow, Snapshot
+from harness.diagnose.optima import Optima
 from harness.engines.engine import Coefficient, Failure, Fit, Outcome
 from harness.judge.audit import Audit
-from harness.judge.examination import audit_of, point_of
+from harness.judge.examination import Examination, audit_of, point_of
 from harness.judge.verdict import VerdictClass
 from harness.model.case import Case
 from harness.referee.deviance import Likelihood
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum
 
 Array = NDArray[np.float64]
 
@@ -35,6 +36,8 @@ class Bench:
         The best point known.
     elsewhere : tuple of str
         Engines whose default fit was given and is of another model than the case's.
+    optima : Optima
+        Best points of the models that the diagnosis has looked at.
     """
 
     rung: Rung
@@ -42,6 +45,7 @@ class Bench:
     best: Optimum | None
     reason: str = ""
     elsewhere: tuple[str, ...] = ()
+    optima: Optima = field(default_factory=Optima)
 
     @property
     def case(self) -> Case:
@@ -59,15 +63,6 @@ class Bench:
         if self.best is None or self.likelihood is None:
             return ()
         return tuple(f @ f.T for f in self.likelihood.factors(self.best.point.theta))
-
-    def with_starts(self, thetas: Sequence[Sequence[float]]) -> Bench:
-        """Look for a better point from these; the same bench when there is none."""
-        if self.best is None or self.likelihood is None or not thetas:
-            return self
-        found = find_optimum(self.likelihood, [np.asarray(theta) for theta in thetas])
-        if found.deviance >= self.best.deviance - 1e-9:
-            return self
-        return replace(self, best=found)
 
     def audit(self, outcome: Outcome) -> tuple[Outcome, Audit | None]:
         """Judge a fit; one that has no coefficients gets the GLS estimates of its variances."""
@@ -121,20 +116,14 @@ class Bench:
         )
 
 
-def bench_of(rung: Rung, outcomes: Sequence[Outcome] = ()) -> Bench:
-    """Put a case on the bench; the fits' variances are starts for the search of the best point."""
-    case = rung.case
-    try:
-        likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
-    except ValueError as error:
-        return Bench(rung, None, None, str(error))
-    starts = []
-    for outcome in outcomes:
-        if isinstance(outcome, Fit):
-            point = point_of(likelihood, outcome)
-            if point is not None:
-                starts.append(point.theta)
-    return Bench(rung, likelihood, find_optimum(likelihood, starts))
+def bench_of(rung: Rung, examination: Examination, elsewhere: Sequence[str] = ()) -> Bench:
+    """Put a case on the bench, with the best point that its examination has found."""
+    best = examination.best
+    if best is None:
+        return Bench(rung, None, None, examination.reason, tuple(elsewhere))
+    bench = Bench(rung, best.point.likelihood, best, "", tuple(elsewhere))
+    bench.optima.keep(rung, best)
+    return bench
 
 
 def focus_row(name: str, coefficients: Sequence[Coefficient]) -> FocusRow | None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.base.text import listed, number, p_value
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Conclusion
 from harness.diagnose.messages import OPTIMAL
-from harness.diagnose.phrases import listed, number, p_value
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 from harness.referee.satterthwaite import contrast_tests
@@ -80,7 +80,7 @@ def _conclusion(
     }
     if len(sides) < 2:
         return Conclusion(**common)  # type: ignore[arg-type]
-    because = _because(printed, fair, right, alpha)
+    because = _because(printed, tests, fair, right, alpha)
     said = listed([f"{p_value(p)} in {engine}" for engine, p in printed.items()])
     whole = f"{name}: {said}"
     if right is not None:
@@ -101,6 +101,7 @@ def _engine_of(df: dict[str, float | None]) -> str:
 
 def _because(
     printed: dict[str, float],
+    df: dict[str, float | None],
     fair: dict[str, float],
     right: tuple[float, float] | None,
     alpha: float,
@@ -109,5 +110,5 @@ def _because(
         return "optimum"
     for engine, p in printed.items():
         if engine in fair and (p < alpha) != (fair[engine] < alpha):
-            return "definition" if engine == "statsmodels" else "df"
+            return "definition" if df[engine] == math.inf else "df"
     return ""

@@ -1,19 +1,32 @@
-"""Every optimizer of both engines on one case, each judged by the referee and none by vote."""
+"""Every optimizer of both programs on one case, each judged by the referee and none by vote.
+
+Runs from an engine's own start come first: where they end is where the referee's search starts,
+which is made once. Runs from the best point known, and from an engine's answer, follow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from harness.base.text import number
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import OptimizerRun
-from harness.diagnose.phrases import number
-from harness.diagnose.runs import Recipe, RRuns, evaluations, lifted, run_statsmodels
+from harness.diagnose.runs import (
+    Recipe,
+    RRuns,
+    evaluations,
+    lifted,
+    optimizers_of,
+    run_statsmodels,
+)
 from harness.engines.engine import Failure, Fit, Outcome
+from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.audit import Audit
+from harness.model.case import Case
 from harness.rbridge import Reply, RFailure
 
 METHODS = ("bfgs", "lbfgs", "cg", "powell", "nm", "minimize", "newton", "ncg")
@@ -42,24 +55,26 @@ class Run:
     reply: Reply | None = None
 
 
-def recipes_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
-    """All methods from MixedLM's own start, and its own chain from better ones."""
-    case = bench.case
-    uncorrelated = "free=" in _call(bench)
+def recipes_statsmodels(case: Case) -> list[Recipe]:
+    """All methods from MixedLM's own start, and two from small variances."""
+    uncorrelated = "free=" in _call(case)
     out = [Recipe("statsmodels")]
     for method in METHODS:
         if uncorrelated and method in ("powell", "nm"):
             continue  # they fit another model: free= is ignored, see _not_run
         out.append(Recipe("statsmodels", method))
     out.append(Recipe("statsmodels", "bfgs", tolerances=TIGHT, tight=True))
-    sizes = [len(t.names) for t in case.design.random]
     widths = [np.sqrt((t.z**2).mean(axis=0)) for t in case.design.random]
-    small = tuple(
-        SMALL * np.diag(1.0 / np.maximum(w, 1e-300) ** 2)
-        for w, _ in zip(widths, sizes, strict=True)
-    )
+    small = tuple(SMALL * np.diag(1.0 / np.maximum(w, 1e-300) ** 2) for w in widths)
     for method in ("bfgs", "lbfgs"):
         out.append(Recipe("statsmodels", method, start="small", relative=small))
+    return out
+
+
+def known_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
+    """MixedLM's own chain from lme4's answer and from the best point known."""
+    out = []
+    sizes = [len(t.names) for t in bench.case.design.random]
     if lme4 is not None and lme4.residual_variance > 0.0:
         found = tuple(lifted(np.array(t.covariance) / lme4.residual_variance) for t in lme4.random)
         if [len(f) for f in found] == sizes:
@@ -70,88 +85,125 @@ def recipes_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
     return out
 
 
-def recipes_lme4(bench: Bench, optimizers: list[tuple[str, str]]) -> list[Recipe]:
-    """All optimizers from lme4's own start, the default one tightened and from better starts."""
+def recipes_lme4(optimizers: list[tuple[str, str]]) -> list[Recipe]:
+    """All optimizers from lme4's own start, and the default one tightened."""
     out = [Recipe("lme4", optimizer, method) for optimizer, method in optimizers]
-    default = optimizers[0]
-    out.append(Recipe("lme4", *default, tight=True))
-    if bench.best is not None and bench.likelihood is not None:
-        perturbed = tuple(
-            psi + 0.1 * np.diag(np.diag(psi) + 1.0 / np.maximum((t.z**2).mean(axis=0), 1e-300))
-            for psi, t in zip(bench.relative, bench.case.design.random, strict=True)
-        )
-        optimum = tuple(lifted(psi) for psi in bench.relative)
-        out.append(Recipe("lme4", *default, start="enlarged", relative=perturbed))
-        out.append(Recipe("lme4", *default, start="referee's", relative=optimum))
-    return out
+    return [*out, Recipe("lme4", *optimizers[0], tight=True)]
 
 
-def _call(bench: Bench) -> str:
+def known_lme4(bench: Bench, default: tuple[str, str]) -> list[Recipe]:
+    """Lme4's default optimizer from variances larger than the best point's, and from that."""
+    if bench.best is None:
+        return []
+    perturbed = tuple(
+        psi + 0.1 * np.diag(np.diag(psi) + 1.0 / np.maximum((t.z**2).mean(axis=0), 1e-300))
+        for psi, t in zip(bench.relative, bench.case.design.random, strict=True)
+    )
+    optimum = tuple(lifted(psi) for psi in bench.relative)
+    return [
+        Recipe("lme4", *default, start="enlarged", relative=perturbed),
+        Recipe("lme4", *default, start="referee's", relative=optimum),
+    ]
+
+
+def _call(case: Case) -> str:
     from harness.spelling.calls import python_call
 
-    return python_call(bench.case.model, bench.case.table)
+    return python_call(case.model, case.table)
 
 
-def run_all(
-    bench: Bench,
-    *,
-    statsmodels: bool,
-    r_runs: RRuns | None,
-    lme4: Fit | None,
-    advance: Callable[[str], None] = lambda _: None,
-) -> tuple[list[Run], tuple[str, ...]]:
-    """Run every optimizer of the engines asked for.
+Begun = tuple[Recipe, Callable[[], tuple[Outcome, Reply | None]]]
 
-    Returns
-    -------
-    runs : list of Run
-    notes : tuple of str
-        What could not be run.
+
+class Trials:
+    """Every optimizer of the programs asked for, on one case.
+
+    R works in its own process while statsmodels runs in this one.
+
+    Parameters
+    ----------
+    r_runs : RRuns or None
+    evaluations : Evaluations or None
+        What MixedLM has evaluated already.
+    advance : callable
+        Told what was run.
     """
-    notes: list[str] = []
-    runs: list[Run] = []
-    begun: list[tuple[Recipe, Callable[[], tuple[Outcome, Reply | None]]]] = []
-    if r_runs is not None:
+
+    def __init__(
+        self,
+        case: Case,
+        r_runs: RRuns | None,
+        evaluations: Evaluations | None,
+        advance: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.notes: list[str] = []
+        self.runs: list[Run] = []
+        self._case, self._r, self._evaluations = case, r_runs, evaluations
+        self._advance = advance
+        self._asked = None if r_runs is None else r_runs.optimizers()
+        self._optimizers: list[tuple[str, str]] = []
+        self._begun: list[Begun] = []
+
+    def statsmodels(self, allowed: Callable[[], bool]) -> None:
+        """Run MixedLM's methods from its own starts; ``allowed`` is asked before R begins."""
+        if StatsmodelsEngine().unsupported(self._case) is not None:
+            return
+        for recipe in recipes_statsmodels(self._case):
+            if self._asked is not None and self._asked.done():
+                self.begin_lme4(allowed)
+            self._statsmodels(recipe)
+        self.runs += _left_out(self._case, self.runs)
+
+    def begin_lme4(self, allowed: Callable[[], bool]) -> None:
+        """Have R begin with lme4's optimizers, unless it has."""
+        asked, self._asked = self._asked, None
+        if asked is None or self._r is None or not allowed():
+            return
         try:
-            optimizers, absent = r_runs.optimizers()
+            self._optimizers, absent = optimizers_of(asked.result())
         except RFailure as failure:
-            notes.append(f"lme4's optimizers could not be run: {failure}")
-        else:
-            runs += [
-                _not_run("lme4", name, f"its R package {p} is not installed") for name, p in absent
-            ]
-            recipes = recipes_lme4(bench, optimizers)
-            first = recipes[0]
-            begin = r_runs.begin(first, path=True)
-            several = len(bench.case.design.random) > 1
-            like = begin()[1] if several else None
-            begun = [(first, begin)]
-            begun += [
-                (recipe, r_runs.begin(recipe, like))
-                for recipe in recipes[1:]
-                if not (recipe.relative and several and like is None)
-            ]
-    if statsmodels and StatsmodelsEngine().unsupported(bench.case) is None:
-        # R works in its own process meanwhile.
-        for recipe in recipes_statsmodels(bench, lme4):
-            outcome = run_statsmodels(bench.case, recipe)
-            runs.append(Run(recipe, *bench.audit(outcome)))
-            advance(f"statsmodels {recipe.label}")
-        runs += _left_out(bench, runs)
-    for recipe, wait in begun:
-        outcome, reply = wait()
-        runs.append(Run(recipe, *bench.audit(outcome), reply))
-        advance(f"lme4 {recipe.label}")
-    return runs, tuple(notes)
+            self.notes.append(f"lme4's optimizers could not be run: {failure}")
+            return
+        self.runs += [
+            _not_run("lme4", name, f"its R package {p} is not installed") for name, p in absent
+        ]
+        for i, recipe in enumerate(recipes_lme4(self._optimizers)):
+            self._begun.append((recipe, self._r.begin(recipe, path=i == 0)))
+
+    def finish(self) -> None:
+        """Wait for what R has begun."""
+        begun, self._begun = self._begun, []
+        for recipe, wait in begun:
+            outcome, reply = wait()
+            self.runs.append(Run(recipe, outcome, None, reply))
+            self._advance(f"lme4 {recipe.label}")
+
+    def from_known(self, bench: Bench, *, statsmodels: bool, lme4: Fit | None) -> None:
+        """Run both programs from the best point known, and statsmodels from lme4's answer."""
+        if self._r is not None and self._optimizers:
+            first = next(r for r in self.runs if r.recipe.engine == "lme4" and r.recipe.method)
+            several = len(self._case.design.random) > 1
+            for recipe in known_lme4(bench, self._optimizers[0]):
+                if not several or first.reply is not None:
+                    self._begun.append((recipe, self._r.begin(recipe, first.reply)))
+        if statsmodels and StatsmodelsEngine().unsupported(self._case) is None:
+            for recipe in known_statsmodels(bench, lme4):
+                self._statsmodels(recipe)
+        self.finish()
+
+    def _statsmodels(self, recipe: Recipe) -> None:
+        outcome = run_statsmodels(self._case, recipe, self._evaluations)
+        self.runs.append(Run(recipe, outcome, None))
+        self._advance(f"statsmodels {recipe.label}")
 
 
-def _left_out(bench: Bench, runs: list[Run]) -> list[Run]:
+def _left_out(case: Case, runs: list[Run]) -> list[Run]:
     """Say of statsmodels' methods that are not run why not."""
     bfgs = next(r for r in runs if r.recipe.optimizer == "bfgs")
     seconds = number(SEARCHES * bfgs.outcome.seconds)
     reason = f"{SEARCHES} searches by bfgs, about {seconds} s; their number cannot be set"
     found = [_not_run("statsmodels", "basinhopping", reason)]
-    if "free=" in _call(bench):
+    if "free=" in _call(case):
         reason = "it ignores free=, so that it would fit correlated effects"
         found += [_not_run("statsmodels", method, reason) for method in ("powell", "nm")]
     return found
@@ -164,15 +216,15 @@ def _not_run(engine: str, optimizer: str, reason: str) -> Run:
     return Run(Recipe(engine, optimizer), failure, None)
 
 
-def how_many(bench: Bench, *, statsmodels: bool, lme4: bool) -> int:
-    """Return the number of runs that :func:`run_all` will make, for a progress bar."""
-    count = len(recipes_statsmodels(bench, None)) + 1 if statsmodels else 0
+def how_many(case: Case, *, statsmodels: bool, lme4: bool) -> int:
+    """Return about how many runs there will be, for a progress bar."""
+    count = len(recipes_statsmodels(case)) + 2 if statsmodels else 0
     return count + (9 if lme4 else 0)
 
 
-def thetas(runs: list[Run]) -> list[tuple[float, ...]]:
-    """Return where the runs ended, as starts for a better point."""
-    return [run.audit.theta for run in runs if run.audit is not None and run.audit.theta]
+def judged_by(bench: Bench, runs: Sequence[Run]) -> list[Run]:
+    """Return the runs with the referee's audit of each."""
+    return [Run(run.recipe, *bench.audit(run.outcome), run.reply) for run in runs]
 
 
 def rows(bench: Bench, runs: list[Run]) -> Iterator[OptimizerRun]:

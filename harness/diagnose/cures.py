@@ -8,13 +8,13 @@ from functools import partial
 
 import numpy as np
 
+from harness.base.text import listed, number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.other_columns import centre, rescale, standardise
-from harness.diagnose.phrases import listed, number, p_value, taken_out
+from harness.diagnose.phrases import taken_out
 from harness.diagnose.remedies import (
-    SEVERITY,
     Workshop,
     by_verdict,
     df_change,
@@ -28,15 +28,17 @@ from harness.diagnose.singular import (
     reductions,
     without_terms,
 )
+from harness.diagnose.united_verdict import case_verdict
 from harness.engines.engine import Fit, Outcome
 from harness.judge.records import CaseRecord
+from harness.judge.verdict import GRAVITY
 from harness.model.case import Case
 from harness.model.design import RandomDesign
 from harness.referee.crossproducts import aliased_columns
 
 
 def simpler_random(shop: Workshop) -> list[Remedy | None]:
-    """Fit the reduced models in both engines, where the best point is singular."""
+    """Fit the reduced models in the engines, where the best point is singular."""
     best = shop.bench.best
     if best is None:
         return []
@@ -70,7 +72,7 @@ def _reduced(shop: Workshop, reduction: Reduction | None) -> Remedy | None:
             return False, f"{cost}, and the reduced model is singular again"
         if reduction.p < shop.alpha:
             return False, f"{cost}: the data speak against it"
-        return SEVERITY[record.verdicts[0].verdict] <= 2, cost
+        return GRAVITY[case_verdict(record).verdict] <= 2, cost
 
     return remodelled(
         shop,
@@ -84,13 +86,14 @@ def _reduced(shop: Workshop, reduction: Reduction | None) -> Remedy | None:
 
 def tight_agrees(shop: Workshop, engines: Sequence[str]) -> list[Remedy | None]:
     """Tighten each engine; helped when it comes nearer to the best point by a factor of ten."""
-    tight = next((v for v in shop.record.verdicts if v.setting == "tight"), None)
+    tight = case_verdict(shop.record, "tight") if "tight" in shop.record.settings else None
+    everyone = "both engines" if len(shop.opened.running) == 2 else "all engines"
 
     def judge(_: Outcome, before: Snapshot, after: Snapshot) -> tuple[bool, str]:
-        both = "" if tight is None else f"with both engines tight the verdict is {tight.verdict}"
+        why = "" if tight is None else f"with {everyone} tight the verdict is {tight.verdict}"
         if before.gap is None or after.gap is None:
-            return False, both
-        return after.gap < max(0.1 * before.gap, 1e-9), both
+            return False, why
+        return after.gap < max(0.1 * before.gap, 1e-9), why
 
     return [tightened(shop, engine, judge) for engine in engines]
 

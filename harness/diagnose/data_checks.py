@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.text import count, listed, number
 from harness.diagnose.diagnosis import Check
-from harness.diagnose.phrases import count, listed, number
 from harness.model.case import Case
 from harness.model.formula import Name, names_in
 from harness.model.model import column_of

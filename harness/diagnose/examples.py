@@ -13,7 +13,7 @@ from harness.base.resources import fixture
 from harness.data.datasets import Dataset, load_dataset, read_csv
 from harness.data.rungs import Rung
 from harness.diagnose.diagnosis import Diagnosis
-from harness.diagnose.pipeline import USER_ENGINES
+from harness.diagnose.user_engines import USER_ENGINES
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 

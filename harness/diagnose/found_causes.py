@@ -11,6 +11,7 @@ from importlib.resources import files
 import msgspec
 from scipy import stats
 
+from harness.base.text import number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.answer import SAME
@@ -19,20 +20,20 @@ from harness.diagnose.cures import CURES, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
 from harness.diagnose.incomplete_rows import incomplete_rows
 from harness.diagnose.other_columns import centre, centre_far, centring, far_means, rescale
-from harness.diagnose.phrases import number, p_value
 from harness.diagnose.remedies import (
-    SEVERITY,
     Workshop,
     other_routes,
     remodelled,
 )
-from harness.diagnose.singular import best_of
 from harness.diagnose.size import LARGE_ROWS
+from harness.diagnose.united_verdict import case_verdict
 from harness.engines.engine import Fit
 from harness.judge.causes.entries import KnownDifference, load_known
 from harness.judge.causes.predicates import ACCOMPANYING, WRONG
-from harness.judge.causes.view import Seen
+from harness.judge.evidence import Evidence, causes_of
 from harness.judge.records import CaseRecord
+from harness.judge.sentence import sentence
+from harness.judge.verdict import GRAVITY
 
 
 @cache
@@ -90,15 +91,17 @@ def _cause(
 
 
 def _of_verdict(shop: Workshop) -> Iterator[Cause]:
-    verdict = shop.record.verdicts[0]
-    held = dict(zip(verdict.causes, verdict.evidence, strict=True))
+    verdict = shop.verdict
+    evidence = verdict.evidence
     if verdict.verdict in ("FAILED", "UNSUPPORTED", "ENVIRONMENT"):
-        held |= _of_the_other(shop)
+        known = {(e.cause, e.engine) for e in evidence}
+        evidence += tuple(e for e in _of_the_others(shop) if (e.cause, e.engine) not in known)
     routed: set[str] = set()
     done: list[Cause] = []
-    for key, evidence in held.items():
-        engines = [e for e in shop.engines if e in evidence] or [
-            e for e in verdict.engines if e in shop.engines
+    for key in causes_of(evidence):
+        found = [e for e in evidence if e.cause == key]
+        engines = [e for e in shop.engines if any(e in _named(one) for one in found)] or [
+            e for e in verdict.blamed if e in shop.engines
         ]
         remedies: list[Remedy | None] = []
         if key in WRONG:
@@ -112,19 +115,22 @@ def _of_verdict(shop: Workshop) -> Iterator[Cause]:
                 remedies += centre_far(shop, key)
         elif key in CURES:
             remedies += CURES[key](shop, engines)
-        done.append(_cause(key, evidence, remedies, engines))
+        done.append(_cause(key, "; ".join(sentence(e) for e in found), remedies, engines))
         yield done[-1]
 
 
-def _of_the_other(shop: Workshop) -> dict[str, str]:
-    """Look at the fit there is, where the other engine has none."""
-    left, right = (shop.record.fit(engine.name) for engine in shop.pair)
-    audits = [shop.record.audit(engine.name) for engine in shop.pair]
-    if left is None or right is None or shop.bench.best is None:
-        return {}
-    seen = Seen(shop.bench.case, left, right, audits[0], audits[1], ())
-    found = {key: predicate(seen) for key, predicate in (WRONG | ACCOMPANYING).items()}
-    return {key: evidence for key, evidence in found.items() if evidence is not None}
+def _named(evidence: Evidence) -> tuple[str, ...]:
+    """Return the engines that evidence speaks of."""
+    if evidence.engine:
+        return (evidence.engine,)
+    return tuple(evidence.texts[k] for k in ("one", "two") if k in evidence.texts)
+
+
+def _of_the_others(shop: Workshop) -> tuple[Evidence, ...]:
+    """Return what is wrong with the fits there are, where another engine has none."""
+    found = (e for judgement in shop.record.judgements for e in judgement.evidence)
+    said = {(one.cause, one.engine): one for one in found if one.cause in WRONG | ACCOMPANYING}
+    return tuple(said.values())
 
 
 def _of_conclusion(shop: Workshop, conclusion: Conclusion) -> Iterator[Cause]:
@@ -177,7 +183,7 @@ def _of_conclusion(shop: Workshop, conclusion: Conclusion) -> Iterator[Cause]:
 
 def _of_check(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
     """Try what a check suggests: a cause when it helps, otherwise what came of it."""
-    verdict = shop.record.verdicts[0]
+    verdict = shop.verdict
     match check.key:
         case "far-from-zero":
             return _tried("uncentred-predictor", check, centre(shop, *verdict.causes))
@@ -267,7 +273,7 @@ def _nested_instead(shop: Workshop, check: Check) -> list[Remedy | None]:
     options: list[tuple[float, str, str, Rung]] = []
     for outer, inner in (check.columns, check.columns[::-1]):
         rung = remodel.nested(shop.bench.rung, outer, inner)
-        found = best_of(rung, reml=reml)
+        found = shop.bench.optima.of(rung, reml=reml)
         rows = len(rung.case.design.y)
         if found is not None and all(len(t.levels) < rows for t in rung.case.design.random):
             gain = -0.5 * found.deviance - shop.bench.loglik
@@ -295,7 +301,7 @@ def _nested_instead(shop: Workshop, check: Check) -> list[Remedy | None]:
 
 def _ml(bench: Bench, rung: Rung) -> float | None:
     """Return the best ML log-likelihood, by which models of other fixed effects can be compared."""
-    found = best_of(rung, reml=False) if bench.likelihood is not None else None
+    found = bench.optima.of(rung, reml=False) if bench.likelihood is not None else None
     return None if found is None else -0.5 * found.deviance
 
 
@@ -309,9 +315,10 @@ def _without_slope(shop: Workshop, check: Check) -> Remedy | None:
 
     def judge(record: CaseRecord) -> tuple[bool, str]:
         rung = remodel.without_effect(shop.bench.rung, t, {slope})
-        found = best_of(rung, reml=shop.bench.case.model.criterion == "REML")
+        found = shop.bench.optima.of(rung, reml=shop.bench.case.model.criterion == "REML")
         if found is None or shop.bench.best is None:
-            return SEVERITY[record.verdicts[0].verdict] <= 2, record.verdicts[0].sentence
+            after = case_verdict(record)
+            return GRAVITY[after.verdict] <= 2, after.sentence
         lost = shop.bench.loglik + 0.5 * found.deviance
         q = len(shop.bench.case.design.random[t].names)
         p = float(stats.chi2.sf(max(2.0 * lost, 0.0), q))

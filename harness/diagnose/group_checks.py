@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.text import count, number
 from harness.diagnose.diagnosis import Check
-from harness.diagnose.phrases import count, number
 from harness.model.case import Case
 from harness.model.design import RandomDesign
 from harness.model.formula import Name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from harness.base.text import number
 from harness.diagnose.diagnosis import Remedy, Snapshot
-from harness.diagnose.phrases import number
 from harness.diagnose.remedies import Workshop
 from harness.diagnose.remedy_code import stacked
 from harness.diagnose.remodel import preparation
@@ -23,29 +25,40 @@ def incomplete_rows(shop: Workshop) -> Remedy | None:
         return None
     if not spelling.group or len(spelling.group) > 1 or spelling.vc_formula:
         return None
-    said = _mixedlm_on_all_rows(shop, spelling.formula, spelling.group[0], spelling.re_formula)
+    trial = _mixedlm_on_all_rows(shop, spelling.formula, spelling.group[0], spelling.re_formula)
     before = Snapshot(
         engine="statsmodels",
         formula=case.model.formula.text,
-        text=f"MixedLM on all {case.table.n_rows} rows: {said}",
+        text=f"MixedLM on all {case.table.n_rows} rows: {trial.words}",
     )
     after = shop.before("statsmodels")
-    helped = said.startswith("it raises")
     return Remedy(
         kind="rows",
         title="drop the incomplete rows, by the columns of the model",
         engine="statsmodels",
         python_code=stacked(preparation(shop.bench.rung)[1], python_call(case.model, case.table)),
-        helped=helped,
+        helped=bool(trial.error),
         before=before,
         after=after,
-        sentence=f"on all {case.table.n_rows} rows {said}; on the {outcome.n_obs} complete ones "
-        f"it has a log-likelihood of {number(after.loglik)}, {number(max(after.gap or 0.0, 0.0))} "
-        "below the best",
+        sentence=f"on all {case.table.n_rows} rows {trial.words}; on the {outcome.n_obs} complete "
+        f"ones it has a log-likelihood of {number(after.loglik)}, "
+        f"{number(max(after.gap or 0.0, 0.0))} below the best",
     )
 
 
-def _mixedlm_on_all_rows(shop: Workshop, formula: str, group: str, effects: str | None) -> str:
+@dataclass(frozen=True)
+class _Trial:
+    """MixedLM on rows with missing values: the error it raised, or the rows it fitted."""
+
+    error: str = ""
+    rows: int = 0
+
+    @property
+    def words(self) -> str:
+        return f"it raises {self.error}" if self.error else f"it fits {self.rows} rows"
+
+
+def _mixedlm_on_all_rows(shop: Workshop, formula: str, group: str, effects: str | None) -> _Trial:
     import statsmodels.formula.api as smf
 
     from harness.engines.warning_capture import captured
@@ -61,5 +74,5 @@ def _mixedlm_on_all_rows(shop: Workshop, formula: str, group: str, effects: str 
             )
     except Exception as error:  # whatever it raises is what a user would see
         first = str(error).strip().splitlines()
-        return f"it raises {type(error).__name__} ({first[0] if first else ''})"
-    return f"it fits {int(result.nobs)} rows"
+        return _Trial(error=f"{type(error).__name__} ({first[0] if first else ''})")
+    return _Trial(rows=int(result.nobs))

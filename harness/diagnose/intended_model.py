@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from harness.base.errors import BadInput
+from harness.base.text import count
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
 from harness.diagnose.given import Given, mixed_fit, of_statsmodels, read_given
-from harness.diagnose.phrases import count
 from harness.diagnose.remodel import uncorrelated
 from harness.engines.mixedlm_result import MixedFit, own_model
 from harness.spelling.calls import lme4_formula

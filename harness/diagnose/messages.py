@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from harness.base.text import number
 from harness.diagnose.bench import Bench
 from harness.diagnose.data_checks import SCALES, numeric_predictors
 from harness.diagnose.diagnosis import Translation
-from harness.diagnose.phrases import number
 from harness.engines.engine import Failure, Fit, Message
 from harness.judge.audit import Audit
 from harness.judge.records import CaseRecord

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.text import listed, number
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.data_checks import numeric_predictors
 from harness.diagnose.diagnosis import Remedy
-from harness.diagnose.phrases import listed, number
 from harness.diagnose.remedies import Workshop, by_verdict, remodelled
 from harness.model.case import Case
 

@@ -3,103 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 
 import msgspec
+import numpy as np
 
 import harness
-from harness.base.errors import EnvironmentProblem
+from harness.base.text import number
 from harness.campaign import provenance
 from harness.data.rungs import Rung
 from harness.diagnose.answer import advice, agreement, answer
-from harness.diagnose.bench import Bench, bench_of
+from harness.diagnose.bench import bench_of
 from harness.diagnose.conclusions import conclusions
 from harness.diagnose.conditioning import conditioning
-from harness.diagnose.convergence import Run, how_many, rows, run_all, thetas
+from harness.diagnose.convergence import Trials, how_many, judged_by, rows
 from harness.diagnose.data_checks import data_checks
 from harness.diagnose.diagnosis import Diagnosis
 from harness.diagnose.found_causes import find_causes
-from harness.diagnose.given import Given
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.messages import translate
-from harness.diagnose.phrases import number
 from harness.diagnose.picture_data import Pictured, pictured
-from harness.diagnose.remedies import Workshop
+from harness.diagnose.remedies import ABOVE, Workshop
 from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.size import Size, refuse_or_size
-from harness.engines.engine import Engine, Fit, OwnModel, Setting
-from harness.engines.lme4 import Lme4Engine
-from harness.engines.referee_engine import RefereeEngine
-from harness.engines.statsmodels import StatsmodelsEngine
+from harness.diagnose.user_engines import Opened
+from harness.engines.engine import Fit, Outcome, Setting
 from harness.judge.case_record import case_record
-from harness.judge.records import CaseRecord
-from harness.rbridge import RFailure, RSession
-from harness.rbridge.environment import find_r
-
-USER_ENGINES = ("statsmodels", "lme4")
-"""Engines that a diagnosis can be about."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """Engines ready to run.
-
-    Attributes
-    ----------
-    engines : tuple of str
-        The user's that are here.
-    pair : (Engine, Engine)
-        What the standard run compares; the referee stands in for the one that is not asked for.
-    absent : str
-        Why an engine that was asked for is not here.
-    given : Given or None
-        A fit that stands for that of its engine.
-    """
-
-    engines: tuple[str, ...]
-    pair: tuple[Engine, Engine]
-    session: RSession | None
-    absent: str = ""
-    given: Given | None = None
-
-    def own(self, rung: Rung) -> dict[str, OwnModel]:
-        """Return the model that a given fit of a case is of, by engine, where it is another."""
-        given = self.given
-        if given is None or given.own is None or given.rung is not rung:
-            return {}
-        return {given.fit.engine: given.own}
-
-
-@contextmanager
-def opened(engines: Sequence[str] = USER_ENGINES, *, timeout: float = 120.0) -> Iterator[Opened]:
-    """Open the engines asked for; without R the diagnosis goes on with the other one.
-
-    Raises
-    ------
-    EnvironmentProblem
-        When lme4 alone is asked for and R is not there.
-    """
-    absent = ""
-    wanted = list(engines)
-    if "lme4" in wanted:
-        try:
-            find_r()
-        except RFailure as failure:
-            if wanted == ["lme4"]:
-                raise EnvironmentProblem(f"{failure} (lmm-parity doctor says more)") from None
-            absent = f"lme4 was not run: {failure}"
-            wanted.remove("lme4")
-    if "lme4" not in wanted:
-        pair: tuple[Engine, Engine] = (StatsmodelsEngine(), RefereeEngine())
-        yield Opened(tuple(wanted), pair, None, absent)
-        return
-    with RSession(timeout=timeout, extra_scripts=("all_fit.R",)) as session:
-        session.start()
-        first: Engine = StatsmodelsEngine() if "statsmodels" in wanted else RefereeEngine()
-        yield Opened(tuple(wanted), (first, Lme4Engine(session)), session, absent)
+from harness.judge.examination import point_of
+from harness.judge.judge import Judged, judge, judge_outcomes
+from harness.referee.deviance import Likelihood
+from harness.referee.optimum import Optimum, find_optimum
 
 
 def diagnose(
@@ -119,7 +53,7 @@ def diagnose(
     rung : Rung
         The case, with its data frame.
     with_engines : Opened
-        From :func:`opened`.
+        From :func:`harness.diagnose.user_engines.opened`.
     alpha : float
         Level at which a p value decides a conclusion.
     quick : bool
@@ -142,25 +76,17 @@ def diagnose(
         for check in (*data_checks(rung.case), *group_checks(rung.case), *size.checks)
     ]
     advance("fitting as it comes")
-    record = standard_run(rung, with_engines, size)
-    advance("looking for the best point")
-    bench = bench_of(rung, [f for f in record.fits if isinstance(f, Fit)])
-    bench = replace(bench, elsewhere=tuple(with_engines.own(rung)))
+    trials: Trials | None = None
+    notes = [with_engines.absent] if with_engines.absent else []
     mixed = bool(rung.case.design.random)
     r_runs = RRuns(with_engines.session, rung.case) if with_engines.session and mixed else None
-    runs: list[Run] = []
-    notes = [with_engines.absent] if with_engines.absent else []
-    if mixed and not quick and bench.best is not None:
-        runs, more = _every_optimizer(bench, record, with_engines, r_runs, size, advance)
-        notes += more
-        better = bench.with_starts(thetas(runs))
-        if better is not bench:
-            notes.append(
-                "An optimizer led to a better point than the standard run knew: "
-                f"{number(better.loglik - bench.loglik)} higher in log-likelihood."
-            )
-            bench = better
-            runs = [Run(r.recipe, *bench.audit(r.outcome), r.reply) for r in runs]
+    if mixed and not quick:
+        judged, trials = _every_optimizer(rung, with_engines, r_runs, size, notes, advance)
+    else:
+        judged = standard_run(rung, with_engines, size)
+    record = case_record(judged, rung)
+    bench = bench_of(rung, judged.examination, tuple(with_engines.own(rung)))
+    runs = [] if trials is None else judged_by(bench, trials.runs)
     advance("singular terms and conclusions")
     changed = conclusions(record, bench, with_engines.engines, alpha)
     singular = singular_terms(bench, record, with_engines.engines)
@@ -171,7 +97,7 @@ def diagnose(
         drawn = pictured(bench, record, with_engines.engines, singular, table)
         notes += drawn.notes
     advance("trying remedies")
-    shop = Workshop(bench, record, with_engines.engines, with_engines.pair, r_runs, runs, alpha)
+    shop = Workshop(bench, record, with_engines.engines, with_engines, r_runs, runs, alpha)
     # Where the data do not determine the model, p values say nothing.
     stopped = any(check.level == "stop" for check in checks)
     changed = () if stopped else changed
@@ -180,7 +106,7 @@ def diagnose(
         program=f"lmm-parity {harness.__version__}",
         created=provenance.now(),
         command=command,
-        versions=provenance.versions(with_engines.pair),
+        versions=provenance.versions(with_engines.running),
         case=record,
         engines=with_engines.engines,
         absent=with_engines.absent,
@@ -209,53 +135,115 @@ def steps(rung: Rung, with_engines: Opened, *, quick: bool, pictures: bool = Fal
     if quick or not rung.case.design.random:
         return few
     engines = with_engines.engines
-    bench = Bench(rung, None, None)
-    return few + how_many(bench, statsmodels="statsmodels" in engines, lme4="lme4" in engines)
+    return few + how_many(rung.case, statsmodels="statsmodels" in engines, lme4="lme4" in engines)
 
 
-def standard_run(rung: Rung, with_engines: Opened, size: Size) -> CaseRecord:
-    """Fit a case with both engines, as they come and tight, and judge the fits."""
-    started = time.perf_counter()
-    settings: tuple[Setting, ...] = ("default",) if size.large else ("default", "tight")
-    begun = [engine.begin(rung.case, s) for s in settings for engine in with_engines.pair]
-    return case_record(
-        rung,
-        [wait() for wait in begun],
-        engines=(with_engines.pair[0].name, with_engines.pair[1].name),
-        settings=settings,
-        seconds=time.perf_counter() - started,
+def standard_run(rung: Rung, with_engines: Opened, size: Size) -> Judged:
+    """Fit a case with all engines, as they come and tight, and judge the fits."""
+    return judge(
+        rung.case,
+        with_engines.running,
+        _settings(size),
+        reference=with_engines.reference,
         own=with_engines.own(rung),
     )
 
 
+def _settings(size: Size) -> tuple[Setting, ...]:
+    return ("default",) if size.large else ("default", "tight")
+
+
 def _every_optimizer(
-    bench: Bench,
-    record: CaseRecord,
+    rung: Rung,
     with_engines: Opened,
     r_runs: RRuns | None,
     size: Size,
+    notes: list[str],
     advance: Callable[[str], None],
-) -> tuple[list[Run], tuple[str, ...]]:
-    """Run all optimizers of the engines for which that takes no longer than ``size.budget``."""
-    notes, allowed = [], []
-    for engine in with_engines.engines:
-        outcome = record.fit(engine)
-        count = how_many(bench, statsmodels=engine == "statsmodels", lme4=engine == "lme4")
-        estimate = count * (outcome.seconds if outcome is not None else 0.0)
-        if estimate > size.budget:
-            notes.append(
-                f"Not every optimizer of {engine} was run: {count} runs of about "
-                f"{number(outcome.seconds if outcome else 0.0)} s would take {number(estimate)} s "
-                f"(limit {number(size.budget)} s)."
-            )
-        else:
-            allowed.append(engine)
-    reference = record.fit("lme4")
-    runs, more = run_all(
-        bench,
-        statsmodels="statsmodels" in allowed,
-        r_runs=r_runs if "lme4" in allowed else None,
-        lme4=reference if isinstance(reference, Fit) else None,
-        advance=advance,
+) -> tuple[Judged, Trials | None]:
+    """Make the standard run and try all optimizers; the referee searches from where all ended.
+
+    R starts, and fits, while statsmodels runs in this process. The optimizers of an engine are run
+    for which that takes no longer than ``size.budget``.
+    """
+    case, settings = rung.case, _settings(size)
+    try:
+        likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
+    except ValueError:  # nothing could be said of the runs
+        return standard_run(rung, with_engines, size), None
+    started = time.perf_counter()
+    begun = [(e, s, e.begin(case, s)) for s in settings for e in with_engines.running]
+    outcomes: dict[tuple[str, Setting], Outcome] = {}
+
+    def outcome(engine: str, setting: Setting) -> Outcome:
+        if (engine, setting) not in outcomes:
+            wait = next(w for e, s, w in begun if (e.name, s) == (engine, setting))
+            outcomes[engine, setting] = wait()
+        return outcomes[engine, setting]
+
+    def allowed(engine: str) -> bool:
+        seconds = outcome(engine, "default").seconds
+        count = how_many(case, statsmodels=engine == "statsmodels", lme4=engine == "lme4")
+        if count * seconds <= size.budget:
+            return True
+        notes.append(
+            f"Not every optimizer of {engine} was run: {count} runs of about {number(seconds)} s "
+            f"would take {number(count * seconds)} s (limit {number(size.budget)} s)."
+        )
+        return False
+
+    for engine, setting, _ in begun:
+        if not getattr(engine, "elsewhere", False):
+            outcome(engine.name, setting)
+    seconds = time.perf_counter() - started
+    trials = Trials(case, r_runs, with_engines.evaluations, advance)
+    statsmodels = "statsmodels" in with_engines.engines and allowed("statsmodels")
+    if statsmodels:
+        trials.statsmodels(lambda: allowed("lme4"))
+    resumed = time.perf_counter()
+    fits = [outcome(engine.name, setting) for engine, setting, _ in begun]
+    seconds += time.perf_counter() - resumed
+    trials.begin_lme4(lambda: allowed("lme4"))
+    trials.finish()
+    advance("looking for the best point")
+    found = [*fits, *(run.outcome for run in trials.runs)]
+    points = [point_of(likelihood, fit) for fit in found if isinstance(fit, Fit)]
+    best = find_optimum(likelihood, [point.theta for point in points if point is not None])
+    judged = _judged(rung, with_engines, fits, settings, best, seconds)
+    lme4 = outcomes.get(("lme4", "default"))
+    trials.from_known(
+        bench_of(rung, judged.examination),
+        statsmodels=statsmodels,
+        lme4=lme4 if isinstance(lme4, Fit) else None,
     )
-    return runs, (*notes, *more)
+    notes += trials.notes
+    bench = bench_of(rung, judged.examination)
+    higher = [a for r in judged_by(bench, trials.runs) if (a := r.audit) and a.gap < -ABOVE]
+    if higher:
+        notes.append(
+            "An optimizer that started at the best point known went on from it: "
+            f"{number(-0.5 * min(a.gap for a in higher))} higher in log-likelihood."
+        )
+        best = find_optimum(likelihood, [np.asarray(a.theta) for a in higher])
+        judged = _judged(rung, with_engines, fits, settings, best, seconds)
+    return judged, trials
+
+
+def _judged(
+    rung: Rung,
+    with_engines: Opened,
+    fits: Sequence[Outcome],
+    settings: tuple[Setting, ...],
+    best: Optimum,
+    seconds: float,
+) -> Judged:
+    return judge_outcomes(
+        rung.case,
+        fits,
+        engines=tuple(engine.name for engine in with_engines.running),
+        reference=with_engines.reference,
+        settings=settings,
+        own=with_engines.own(rung),
+        best=best,
+        seconds=seconds,
+    )

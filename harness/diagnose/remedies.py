@@ -6,50 +6,56 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import BadInput
+from harness.base.text import number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench, bench_of
-from harness.diagnose.convergence import SMALL, TIGHT, Run, recipes_lme4, recipes_statsmodels
+from harness.diagnose.convergence import (
+    SMALL,
+    TIGHT,
+    Run,
+    known_lme4,
+    known_statsmodels,
+    recipes_lme4,
+    recipes_statsmodels,
+)
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.messages import OPTIMAL
-from harness.diagnose.phrases import number, p_value
+from harness.diagnose.optima import Optima
 from harness.diagnose.remedy_code import python_code, r_code, stacked
 from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
-from harness.engines.engine import Engine, Fit, Outcome
+from harness.diagnose.united_verdict import CaseVerdict, case_verdict, least_digits, misled
+from harness.diagnose.user_engines import Opened
+from harness.engines.engine import Fit, Outcome
 from harness.judge.case_record import case_record
 from harness.judge.causes.predicates import NUMERICAL_DF
+from harness.judge.judge import Judged, judge_outcomes
 from harness.judge.records import CaseRecord
-from harness.judge.verdict import VerdictClass
+from harness.judge.verdict import GRAVITY
 from harness.spelling.calls import python_call, r_call
 
 Array = NDArray[np.float64]
-
-SEVERITY: dict[VerdictClass, int] = {
-    "AGREE": 0,
-    "TOLERANCE": 1,
-    "DEFINITION": 2,
-    "CODING": 2,
-    "WRONG_OPTIMUM": 3,
-    "DIFFERENT_MODEL": 3,
-    "UNEXPLAINED": 4,
-    "DATA_MISMATCH": 4,
-    "UNSUPPORTED": 5,
-    "FAILED": 5,
-    "ENVIRONMENT": 6,
-}
-"""How far a verdict is from agreement; a remedy that lowers it has helped."""
 
 TRIES = 4
 """Other optimizers tried for one engine before other starts are."""
 
 PATIENCE = 60.0
-"""Seconds of the standard run above which nothing is fitted again in both engines."""
+"""Seconds of the standard run above which nothing is fitted again in all engines."""
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Another case as the engines fit it, judged."""
+
+    record: CaseRecord
+    bench: Bench
 
 
 @dataclass(frozen=True)
@@ -58,23 +64,28 @@ class Workshop:
 
     Attributes
     ----------
-    pair : (Engine, Engine)
-        Those of the record.
     engines : tuple of str
         The user's.
+    opened : Opened
+        Those of the record.
     """
 
     bench: Bench
     record: CaseRecord
     engines: tuple[str, ...]
-    pair: tuple[Engine, Engine]
+    opened: Opened
     r_runs: RRuns | None
     runs: Sequence[Run]
     alpha: float
-    _cache: dict[str, CaseRecord] = field(default_factory=dict)
+    _cache: dict[str, Refit] = field(default_factory=dict)
 
-    def refit(self, rung: Rung) -> CaseRecord:
-        """Run both engines, as they come, on another model or on data written otherwise.
+    @cached_property
+    def verdict(self) -> CaseVerdict:
+        """What the case comes to with the engines as they come."""
+        return case_verdict(self.record)
+
+    def refit(self, rung: Rung) -> Refit:
+        """Run the engines, as they come, on another model or on data written otherwise.
 
         Raises
         ------
@@ -84,27 +95,48 @@ class Workshop:
         if self.record.seconds > PATIENCE:
             raise BadInput(
                 f"the standard run took {self.record.seconds:.0f} s; remedies that fit again in "
-                "both engines are not run"
+                "all engines are not run"
             )
         key = f"{rung.case.model.formula.text} {rung.case.table.checksum()}"
         if key not in self._cache:
-            started = time.perf_counter()
-            begun = [engine.begin(rung.case, "default") for engine in self.pair]
-            self._cache[key] = case_record(
-                rung,
-                [wait() for wait in begun],
-                engines=(self.pair[0].name, self.pair[1].name),
-                settings=("default",),
-                seconds=time.perf_counter() - started,
-            )
+            judged = judged_anew(rung, self.opened, self.bench.optima)
+            self._cache[key] = Refit(case_record(judged, rung), bench_of(rung, judged.examination))
         return self._cache[key]
 
     def before(self, engine: str) -> Snapshot:
         """Describe the engine's default fit."""
         outcome = self.record.fit(engine)
         assert outcome is not None
-        audit = self.record.audit(engine) if engine in self.bench.elsewhere else None
-        return self.bench.snapshot(outcome, audit, verdict=self.record.verdicts[0].verdict)
+        audit = self.record.audit(engine) if self.bench.case.design.random else None
+        return self.bench.snapshot(outcome, audit, verdict=self.verdict.verdict)
+
+
+ABOVE = 1e-9
+"""A fit whose deviance is lower by this than that of the best point known shows a better one."""
+
+
+def judged_anew(rung: Rung, opened: Opened, optima: Optima) -> Judged:
+    """Fit another case, each engine as it comes, and judge the fits at the best point known.
+
+    That may have been found without these fits: where one lies above it, it is searched for again.
+    """
+    started = time.perf_counter()
+    begun = [engine.begin(rung.case, "default") for engine in opened.running]
+    judge = partial(
+        judge_outcomes,
+        rung.case,
+        [wait() for wait in begun],
+        engines=tuple(engine.name for engine in opened.running),
+        reference=opened.reference,
+        settings=("default",),
+        seconds=time.perf_counter() - started,
+    )
+    judged = judge(best=optima.known(rung))
+    if any(audit.gap < -ABOVE for audit in judged.examination.audits):
+        judged = judge()
+    if judged.examination.best is not None:
+        optima.keep(rung, judged.examination.best)
+    return judged
 
 
 def other_routes(shop: Workshop, engine: str) -> list[Remedy]:
@@ -121,11 +153,12 @@ def other_routes(shop: Workshop, engine: str) -> list[Remedy]:
 def _routes(shop: Workshop, engine: str) -> list[Recipe]:
     if engine == "statsmodels":
         reference = shop.record.fit("lme4")
-        found = recipes_statsmodels(shop.bench, reference if isinstance(reference, Fit) else None)
+        found = recipes_statsmodels(shop.bench.case)
+        found += known_statsmodels(shop.bench, reference if isinstance(reference, Fit) else None)
         order: tuple[str, ...] = ("lbfgs", "powell", "bfgs", "cg", "nm")
     elif engine == "lme4" and shop.r_runs is not None:
         pairs = [("nloptwrap", "NLOPT_LN_BOBYQA"), ("bobyqa", ""), ("Nelder_Mead", "")]
-        found = recipes_lme4(shop.bench, pairs)
+        found = [*recipes_lme4(pairs), *known_lme4(shop.bench, pairs[0])]
         order = ("bobyqa", "nloptwrap BOBYQA", "Nelder_Mead")
     else:
         return []
@@ -145,7 +178,7 @@ def _outcome(shop: Workshop, recipe: Recipe) -> Outcome:
     if run is not None:
         return run.outcome
     if recipe.engine == "statsmodels":
-        return run_statsmodels(shop.bench.case, recipe)
+        return run_statsmodels(shop.bench.case, recipe, shop.opened.evaluations)
     assert shop.r_runs is not None
     several = len(shop.bench.case.design.random) > 1 and bool(recipe.relative)
     like = None
@@ -237,7 +270,7 @@ def remodelled(
     r_first: str = "",
     python_first: str = "",
 ) -> Remedy | None:
-    """Run both engines on a changed model or changed data; None when that cannot be written.
+    """Run the engines on a changed model or changed data; None when that cannot be written.
 
     ``judge`` says whether it helped and why, from the new record; it did not where no program of
     the user is right then. ``r_first`` and ``python_first`` are lines that change the data. There
@@ -245,15 +278,16 @@ def remodelled(
     """
     try:
         rung = make()
-        record = shop.refit(rung)
+        refit = shop.refit(rung)
     except BadInput:
         return None
+    record = refit.record
     right = [engine for engine in shop.engines if _is_right(record, engine)]
     engine = _shown_engine(shop, right)
     outcome = record.fit(engine)
     assert outcome is not None
-    bench = bench_of(rung, [f for f in record.fits if isinstance(f, Fit)])
-    after = bench.snapshot(outcome, verdict=record.verdicts[0].verdict)
+    audit = record.audit(engine) if rung.case.design.random else None
+    after = refit.bench.snapshot(outcome, audit, verdict=case_verdict(record).verdict)
     before = shop.before(engine)
     helped, why = judge(record)
     helped = helped and bool(right)
@@ -295,13 +329,7 @@ def _crossing(shop: Workshop, before: Snapshot, after: Snapshot) -> str:
 def _is_right(record: CaseRecord, engine: str) -> bool:
     audit = record.audit(engine)
     optimal = audit is not None and audit.certificate in (*OPTIMAL, "closed form")
-    return optimal and engine not in _misled(record)
-
-
-def _misled(record: CaseRecord) -> tuple[str, ...]:
-    """Engines whose fit is not of the model, or not at its optimum."""
-    verdict = record.verdicts[0]
-    return verdict.engines if SEVERITY[verdict.verdict] > SEVERITY["DEFINITION"] else ()
+    return optimal and engine not in misled(record)
 
 
 def _to_show(engine: str, shop: Workshop, right: Sequence[str]) -> bool:
@@ -330,24 +358,24 @@ def _shown_engine(shop: Workshop, right: Sequence[str]) -> str:
 
     The one at fault before goes first, then the user's last.
     """
-    order = [e for e in shop.record.verdicts[0].engines if e in shop.engines]
+    order = [e for e in shop.verdict.blamed if e in shop.engines]
     order += [e for e in reversed(shop.engines) if e not in order]
     return next((engine for engine in order if engine in right), order[0])
 
 
 def by_verdict(shop: Workshop, *gone: str) -> Callable[[CaseRecord], tuple[bool, str]]:
     """Judge by the verdict: nearer to agreement, and none of the causes ``gone`` left."""
-    before = shop.record.verdicts[0]
+    before = shop.verdict
 
     def judge(record: CaseRecord) -> tuple[bool, str]:
-        after = record.verdicts[0]
+        after = case_verdict(record)
         left = [cause for cause in gone if cause in after.causes]
-        nearer = SEVERITY[after.verdict] < SEVERITY[before.verdict]
+        nearer = GRAVITY[after.verdict] < GRAVITY[before.verdict]
         cured = bool(gone) and not left and any(c in before.causes for c in gone)
-        fine = SEVERITY[after.verdict] <= min(SEVERITY[before.verdict], 2)
+        fine = GRAVITY[after.verdict] <= min(GRAVITY[before.verdict], 2)
         if left:
             return False, f"{', '.join(left)} is still there"
-        digits = _least_digits(record)
+        digits = least_digits(record)
         text = f"{digits:.1f} digits agree" if math.isfinite(digits) else after.sentence.rstrip(".")
         text += df_change(shop, record)
         return nearer or (cured and fine), text
@@ -357,7 +385,7 @@ def by_verdict(shop: Workshop, *gone: str) -> Callable[[CaseRecord], tuple[bool,
 
 def df_change(shop: Workshop, record: CaseRecord) -> str:
     """Say what lmerTest's df were and are, where the verdict was on them."""
-    if not any(cause in NUMERICAL_DF for cause in shop.record.verdicts[0].causes):
+    if not any(cause in NUMERICAL_DF for cause in shop.verdict.causes):
         return ""
     before, fair = shop.record.fit("lme4"), shop.record.audit("lme4")
     after = record.fit("lme4")
@@ -373,15 +401,6 @@ def df_change(shop: Workshop, record: CaseRecord) -> str:
     if then is None:
         return ""
     return f"; lmerTest's df of {name} {before.coefficient(name).df:.3g} -> {then:.3g}"
-
-
-def _least_digits(record: CaseRecord) -> float:
-    found = [
-        c.digits
-        for c in record.comparisons
-        if c.setting == "default" and c.quantity in ("estimate", "se", "df")
-    ]
-    return min(found, default=math.nan)
 
 
 def tightened(

@@ -11,11 +11,12 @@ import pandas as pd
 
 from harness.data.rungs import Rung
 from harness.model.case import Case
+from harness.model.expression_text import render_name
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
 from harness.model.model import Model, bind, parse_model, split_bar
 from harness.model.table import FactorColumn
 from harness.model.terms import Terms
-from harness.spelling.calls import lme4_formula, render_name
+from harness.spelling.calls import lme4_formula
 
 
 def factors_of(case: Case) -> tuple[set[str], dict[str, tuple[str, ...]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from harness.engines.engine import Outcome
 from harness.engines.lme4 import r_columns
 from harness.engines.lme4_reply import lme4_order, read_failure, read_reply
+from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.rbridge import Reply, RFailure, RSession
@@ -75,20 +77,9 @@ class RRuns:
             "criterion": case.model.criterion,
         }
 
-    def optimizers(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """Return pairs of optimizer and method, lme4's default first, and those not installed.
-
-        The latter are pairs of an optimizer's name and its R package.
-
-        Raises
-        ------
-        RFailure
-            When R cannot be asked.
-        """
-        reply = self._session.call("available_optimizers", {})
-        pairs = list(zip(reply.texts("optimizer"), reply.texts("method"), strict=True))
-        absent = zip(reply.texts("absent"), reply.texts("absent_package"), strict=True)
-        return pairs, list(absent)
+    def optimizers(self) -> Future[Reply]:
+        """Ask R which optimizers it has; :func:`optimizers_of` reads the reply."""
+        return self._session.submit("available_optimizers", {})
 
     def begin(
         self, recipe: Recipe, like: Reply | None = None, *, path: bool = False
@@ -129,12 +120,23 @@ class RRuns:
         return np.concatenate([f[np.triu_indices(len(f))[::-1]] for f in factors])
 
 
-def run_statsmodels(case: Case, recipe: Recipe) -> Outcome:
+def optimizers_of(reply: Reply) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return pairs of optimizer and method, lme4's default first, and those not installed.
+
+    The latter are pairs of an optimizer's name and its R package.
+    """
+    pairs = list(zip(reply.texts("optimizer"), reply.texts("method"), strict=True))
+    absent = zip(reply.texts("absent"), reply.texts("absent_package"), strict=True)
+    return pairs, list(absent)
+
+
+def run_statsmodels(case: Case, recipe: Recipe, evaluations: Evaluations | None = None) -> Outcome:
     """Run statsmodels by a recipe."""
     engine = StatsmodelsEngine(
         recipe.optimizer or None,
         start=recipe.relative or None,
         tolerances=recipe.tolerances,
+        evaluations=evaluations,
     )
     return engine.fit(case, "default")
 

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.base.errors import BadInput
+from harness.base.text import listed, number
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Shift, Singular
-from harness.diagnose.phrases import bar, listed, number, taken_out
+from harness.diagnose.phrases import bar, taken_out
 from harness.diagnose.remodel import uncorrelated, without_effect
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
-from harness.referee.deviance import Likelihood
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.optimality import NULL_VARIANCE
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
 from harness.spelling.calls import lme4_formula, python_call
 
@@ -33,7 +33,8 @@ class Reduction:
 
     ``lost`` is the log-likelihood that it costs, ``p`` of the likelihood-ratio test with
     ``parameters`` degrees of freedom; on the boundary that p is too large, at most by a factor of
-    two for one variance (Self and Liang 1987).
+    two for one variance (Self and Liang 1987). ``through_a_point``: the intercept went and a slope
+    stayed.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Reduction:
     lost: float
     parameters: int
     p: float
+    through_a_point: bool = False
 
     @property
     def singular(self) -> bool:
@@ -258,21 +260,20 @@ def without_terms(bench: Bench, terms: Sequence[int]) -> Reduction | None:
 
 
 def _reduction(bench: Bench, kind: str, title: str, reduced: Rung) -> Reduction | None:
-    found_best = best_of(reduced, reml=bench.case.model.criterion == "REML")
+    found_best = bench.optima.of(reduced, reml=bench.case.model.criterion == "REML")
     if found_best is None:
         return None
     lost = bench.loglik + 0.5 * found_best.deviance
     parameters = _parameters(bench.rung) - _parameters(reduced)
     p = float(stats.chi2.sf(max(2.0 * lost, 0.0), max(parameters, 1)))
-    return Reduction(kind, title, reduced, found_best, lost, parameters, p)
+    through_a_point = _intercepts(reduced) < _intercepts(bench.rung) and len(
+        reduced.case.design.random
+    ) == len(bench.case.design.random)
+    return Reduction(kind, title, reduced, found_best, lost, parameters, p, through_a_point)
 
 
-def best_of(rung: Rung, *, reml: bool) -> Optimum | None:
-    """Best point of a model by a given criterion; None when the referee cannot evaluate it."""
-    try:
-        return find_optimum(Likelihood(rung.case.design, reml=reml))
-    except ValueError:
-        return None
+def _intercepts(rung: Rung) -> int:
+    return sum("Intercept" in term.names for term in rung.case.design.random)
 
 
 def _parameters(rung: Rung) -> int:
@@ -291,8 +292,7 @@ def order_of_preference(reduction: Reduction) -> tuple[bool, bool, bool, float]:
     that keep the intercept (a line through one point for all groups is rarely meant), then by
     log-likelihood.
     """
-    keeps = "take the intercept" not in reduction.title
-    return reduction.singular, reduction.p < 0.05, not keeps, reduction.lost
+    return reduction.singular, reduction.p < 0.05, reduction.through_a_point, reduction.lost
 
 
 def tests_of(best: Optimum) -> tuple[ContrastTest, ...]:

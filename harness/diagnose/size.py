@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.base.errors import BadInput
+from harness.base.text import number
 from harness.diagnose.diagnosis import Check
-from harness.diagnose.phrases import number
 from harness.model.case import Case
 from harness.referee.cost import Cost, cost
 

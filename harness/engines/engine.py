@@ -96,6 +96,9 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
         What was run: optimizer, tolerances, number of starts.
     variance_se : tuple of (str, float)
         What the engine prints as standard errors of variance parameters, under its own names.
+    variance_params : tuple of (str, float)
+        Variances as a second column of the engine's prints them, under the definition declared for
+        ``variance``; those of ``random`` are in squared units of the outcome always.
     probes : dict of str to str
         What the adapter found out about the engine's run: evidence for a cause, by its name.
     definitions : dict of str to str
@@ -127,6 +130,7 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     settings: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     variance_se: tuple[tuple[str, Real], ...] = ()
+    variance_params: tuple[tuple[str, Real], ...] = ()
     probes: dict[str, str] = {}
     definitions: dict[str, str] = {}
     data_checksum: str = ""

@@ -34,7 +34,7 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         "df": "none",
         "statistic": "estimate/se",
         "p": "normal",
-        "variance": "data-units",
+        "variance": "scaled",
         "variance_se": "packed-hessian",
         "residual_variance": "m",
     }
@@ -348,6 +348,7 @@ def read_mixed(
             residuals = tuple(np.asarray(result.resid).tolist())
     errors = native.variance_errors()
     alone = native.as_its_call_says
+    random = tuple(_term(native, shown, hit, modes) for shown, hit in layout.terms)
     criteria = "nan-under-reml" if native.criterion == "REML" else "2k-variances-counted"
     return Fit(
         engine="statsmodels",
@@ -366,7 +367,7 @@ def read_mixed(
             for name, i in layout.columns
         ),
         native_names=tuple(native.names[i] for _, i in layout.columns),
-        random=tuple(_term(native, shown, hit, modes) for shown, hit in layout.terms),
+        random=random,
         residual_variance=float(result.scale),
         loglik=float(result.llf),
         aic=float(result.aic),
@@ -380,6 +381,14 @@ def read_mixed(
             for shown, hit in layout.terms
             for name, j in zip(shown.names, hit.effects, strict=True)
         ),
+        # ``params`` holds variances divided by ``scale``; ``cov_re`` and ``vcomp`` do not.
+        variance_params=tuple(
+            (f"{term.group}: {name}", term.covariance[i][i] / float(result.scale))
+            for term in random
+            for i, name in enumerate(term.names)
+        )
+        if result.scale > 0.0
+        else (),
         probes={}
         if alone
         else {"free-ignored": f"a covariance held at 0 by free= came out as {native.held:.3g}"},

@@ -45,13 +45,25 @@ def require_engine(name: str) -> None:
     EnvironmentProblem
         When it needs an R that is not there.
     """
+    require_known(name)
     if name != Lme4Engine.name:
-        _maker(name)
         return
     try:
         find_r()
     except RFailure as failure:
         raise EnvironmentProblem(f"{failure} (lmm-parity doctor says more)") from None
+
+
+def require_known(name: str) -> None:
+    """Check that there is an engine of this name, whether or not it could run here.
+
+    Raises
+    ------
+    BadInput
+        When no engine has the name.
+    """
+    if name != Lme4Engine.name:
+        _maker(name)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from harness.engines.engine import Coefficient, Failure, Fit, Message, Outcome, Setting
+from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.mixedlm_probes import (
     recorded_points,
     score_probe,
@@ -61,6 +62,9 @@ class StatsmodelsEngine:
         residual variance, positive definite; the identity without it.
     tolerances : mapping, optional
         More arguments of ``MixedLM.fit``, ``{"gtol": 1e-10}``.
+    evaluations : Evaluations, optional
+        What MixedLM has evaluated already, for engines that fit the same cases. A fit's seconds are
+        those that it takes by itself.
     """
 
     name = "statsmodels"
@@ -72,7 +76,9 @@ class StatsmodelsEngine:
         *,
         start: Sequence[Array] | None = None,
         tolerances: Mapping[str, float] | None = None,
+        evaluations: Evaluations | None = None,
     ) -> None:
+        self.evaluations = evaluations
         self.method = method
         self.start = start
         self.tolerances = dict(tolerances or {})
@@ -249,16 +255,21 @@ def run_mixed(
     else:
         groups = case.design.random[spelling.group_term].codes
 
+    known = engine.evaluations
+
     def build() -> Any:
-        return smf.mixedlm(
+        model = smf.mixedlm(
             spelling.formula,
             frame,
             groups=groups,
             re_formula=spelling.re_formula,
             vc_formula=spelling.vc_formula or None,
         )
+        if known is not None:
+            known.attach(model, case)
+        return model
 
-    started = time.perf_counter()
+    started, saved = time.perf_counter(), 0.0 if known is None else known.saved
     arguments: dict[str, Any] = {"reml": case.model.criterion == "REML"}
     if spelling.diagonal:
         shape = build()
@@ -283,7 +294,7 @@ def run_mixed(
         messages += best.messages
     result = unwrapped(result)
     _ask(result)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - started + (0.0 if known is None else known.saved - saved)
     # What is probed is ours: its warnings are no words of the engine, its time is not the fit's.
     with captured([]):
         probes = score_probe(result.model, last)

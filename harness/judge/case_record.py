@@ -1,11 +1,10 @@
-"""From a rung and its fits to a record: audit, compare, decide."""
+"""From a case that was judged to its record."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 
 import msgspec
 import numpy as np
@@ -13,17 +12,11 @@ import numpy as np
 from harness.data.certified_values import load_certified
 from harness.data.printed_numbers import PrintedNumber, rounds_to
 from harness.data.rungs import Rung
-from harness.engines.engine import Coefficient, Failure, Fit, Outcome, OwnModel, Setting
-from harness.judge.audit import Audit
-from harness.judge.causes.view import Seen
+from harness.engines.engine import Coefficient, Failure, Fit, Outcome, Setting
 from harness.judge.certified_score import CertifiedScore, score
-from harness.judge.comparison import Comparison
-from harness.judge.decision import decide
-from harness.judge.definitions import definitions
-from harness.judge.examination import Examination, examine
+from harness.judge.examination import Examination
+from harness.judge.judge import Judged
 from harness.judge.records import CaseRecord, Column, DataSummary, Printed
-from harness.judge.side_by_side import compare
-from harness.judge.verdict import Definition, Verdict
 from harness.model.design import Design
 from harness.model.formula import names_in
 from harness.model.model import column_of
@@ -34,65 +27,11 @@ EMBED_ROWS = 2000
 """Rows, or levels of a term, up to which data, fits and random effects are embedded."""
 
 
-def case_record(
-    rung: Rung,
-    outcomes: Sequence[Outcome],
-    *,
-    engines: tuple[str, str],
-    settings: tuple[Setting, ...],
-    seconds: float = 0.0,
-    not_audited: str = "",
-    own: Mapping[str, OwnModel] = MappingProxyType({}),
-) -> CaseRecord:
-    """Build the record of a case.
-
-    Parameters
-    ----------
-    outcomes : sequence of Fit or Failure
-        Every engine in every setting.
-    engines : (str, str)
-        The engine under test and the reference.
-    settings : tuple
-        The default setting first.
-    seconds : float
-        Wall time of the fits.
-    not_audited : str
-        Why the referee is not to examine the fits; empty when it is.
-    own : mapping
-        See :func:`harness.judge.examination.examine`.
-    """
+def case_record(judged: Judged, rung: Rung) -> CaseRecord:
+    """Return the record of a case that was judged."""
     started = time.perf_counter()
-    case = rung.case
-    design = case.design
-    fits = [o for o in outcomes if isinstance(o, Fit)]
-    examination = Examination((), None, not_audited) if not_audited else examine(case, fits, own)
-    audit_seconds = time.perf_counter() - started
-    audits = {(a.engine, a.setting): a for a in examination.audits}
-    by_key = {(o.engine, o.setting): o for o in outcomes}
-    comparisons: list[Comparison] = []
-    verdicts: dict[Setting, Verdict] = {}
-    tight: bool | None = None
-    # Tight first: whether the engines agree there decides what a default difference means.
-    for setting in sorted(settings, key=("tight", "default").index):
-        left, right = (by_key[engine, setting] for engine in engines)
-        left_audit, right_audit = (audits.get((engine, setting)) for engine in engines)
-        rows: tuple[Comparison, ...] = ()
-        if (
-            isinstance(left, Fit)
-            and isinstance(right, Fit)
-            and left_audit is not None
-            and right_audit is not None
-            and len(left.coefficients) == len(right.coefficients)
-        ):
-            rows = compare(
-                design, left, left_audit, right, right_audit, singular=examination.singular
-            )
-        seen = Seen(case, left, right, left_audit, right_audit, rows, tight)
-        verdicts[setting] = decide(seen)
-        comparisons += rows
-        if setting == "tight":
-            tight = verdicts[setting].verdict in ("AGREE", "TOLERANCE")
-    first = settings[0]
+    case, examination = rung.case, judged.examination
+    by_key = {(o.engine, o.setting): o for o in judged.outcomes}
     notes = rung.notes + (
         (f"The referee did not evaluate it: {examination.reason}.",) if examination.reason else ()
     )
@@ -105,34 +44,30 @@ def case_record(
         words=in_words(case.model),
         spelling={"statsmodels": python_call(case.model, case.table), "lme4": r_call(case.model)},
         focus=rung.focus,
-        data=_data_summary(rung, design),
-        fits=tuple(_embedded(o) for o in outcomes),
-        audits=examination.audits,
-        comparisons=tuple(sorted(comparisons, key=lambda c: settings.index(c.setting))),
-        definitions=_definitions(by_key, audits, engines, first),
-        verdicts=tuple(verdicts[s] for s in settings),
+        data=_data_summary(rung, case.design),
+        reference=judged.reference,
+        fits=tuple(_embedded(o) for o in judged.outcomes),
+        judgements=judged.judgements,
+        comparisons=judged.comparisons,
         printed=tuple(_printed(rung.printed, by_key)),
-        certified=_certified(rung, fits, audits),
+        certified=_certified(rung, judged),
         best_loglik=_best_loglik(rung, examination),
         notes=notes,
-        seconds=seconds + time.perf_counter() - started,
-        audit_seconds=audit_seconds,
+        seconds=judged.seconds + time.perf_counter() - started,
+        audit_seconds=judged.audit_seconds,
     )
 
 
-def _certified(
-    rung: Rung, fits: Sequence[Fit], audits: dict[tuple[str, Setting], Audit]
-) -> tuple[CertifiedScore, ...]:
+def _certified(rung: Rung, judged: Judged) -> tuple[CertifiedScore, ...]:
     values = load_certified(rung.case.id, rung.case.design)
     if values is None:
         return ()
-    pairs = [(fit, audits.get((fit.engine, fit.setting))) for fit in fits]
     return score(
         values,
         [
-            (fit, audit)
-            for fit, audit in pairs
-            if audit is not None and len(audit.coefficients) == len(fit.coefficients)
+            (one.fit, one.audit)
+            for one in judged.examination.fits
+            if len(one.audit.coefficients) == len(one.fit.coefficients)
         ],
     )
 
@@ -141,21 +76,6 @@ def _best_loglik(rung: Rung, examination: Examination) -> float | None:
     if rung.case.model.criterion == "OLS":
         return max((a.loglik for a in examination.audits), default=None)
     return None if examination.best is None else -0.5 * examination.best.deviance
-
-
-def _definitions(
-    by_key: dict[tuple[str, Setting], Outcome],
-    audits: dict[tuple[str, Setting], Audit],
-    engines: tuple[str, str],
-    setting: Setting,
-) -> tuple[Definition, ...]:
-    left, right = (by_key[engine, setting] for engine in engines)
-    audit = audits.get((engines[0], setting))
-    if not isinstance(left, Fit) or not isinstance(right, Fit) or audit is None:
-        return ()
-    if len(audit.coefficients) != len(left.coefficients):
-        return ()
-    return definitions(left, audit, right)
 
 
 def _embedded(outcome: Outcome) -> Outcome:

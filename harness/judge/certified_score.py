@@ -24,7 +24,8 @@ class CertifiedScore(msgspec.Struct, frozen=True, kw_only=True):
     certified : str
         The certified value, as stored.
     value : float
-        The engine's: like-for-like SE, lmerTest's own df, the referee's df for the others.
+        The engine's: like-for-like SE; its own df where these are Satterthwaite's (or the residual
+        df of a linear model), else the referee's.
     digits : float
         LRE of ``value``; ``inf`` when it is the double nearest to the certified one.
     """
@@ -72,7 +73,8 @@ def _values(
             yield "estimate", name, certified.estimates[name], native.estimate
         if fair.se is not None:
             yield "se", name, certified.se[name], fair.se
-        df = native.df if fit.engine == "lme4" else fair.df
+        stated = fit.definitions.get("df") in ("satterthwaite", "residual")
+        df = native.df if stated else fair.df
         if df is not None and name in certified.df:
             yield "df", name, certified.df[name], df
     for term, true in zip(fit.random, certified.random, strict=False):

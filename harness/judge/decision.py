@@ -1,12 +1,20 @@
-"""Decide the verdict on two outcomes, in the order of ``VerdictClass``."""
+"""Decide: the verdict on one engine's outcome, and what two verdicts side by side come to.
+
+The classes are tried in the order of ``VerdictClass``. Two engines are never judged a second time:
+their comparison is the graver of their judgements, and where both are right it says whether their
+numbers differ by coding, definition or tolerance, or for no known reason.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
-from harness.engines.engine import Fit
-from harness.judge.causes.entries import load_known
-from harness.judge.causes.other_model import same_space
+import msgspec
+
+from harness.engines.engine import Failure
+from harness.judge.causes.entries import cause_of_definition, load_known
+from harness.judge.causes.other_model import coding
 from harness.judge.causes.predicates import (
     ACCOMPANYING,
     EXPLAINING,
@@ -16,216 +24,390 @@ from harness.judge.causes.predicates import (
     ROWS,
     STATEMENTS,
     WRONG,
+    PairPredicate,
     Predicate,
 )
-from harness.judge.causes.same_point import df_off
-from harness.judge.causes.view import Seen, misstated
-from harness.judge.comparison import Comparison
+from harness.judge.causes.view import Pair, View
+from harness.judge.comparison import Comparison, Difference
+from harness.judge.evidence import Evidence, causes_of, found
+from harness.judge.judgement import Judgement
 from harness.judge.side_by_side import random_effects
-from harness.judge.verdict import Verdict, VerdictClass
+from harness.judge.statements import Statement
+from harness.judge.verdict import Finding, VerdictClass, graver
+
+OPTIMAL = ("interior optimum", "boundary optimum", "closed form")
+
+GLS_DISTANCE = 1e-3
+"""Standard errors that fixed effects may be from the GLS estimates at the fit's own variances."""
 
 
-def decide(seen: Seen) -> Verdict:
-    """Classify two outcomes of one case in one setting."""
-    return _failed(seen) or _different(seen) or _wrong_optimum(seen) or _same_optimum(seen)
+def held(view: View, table: Mapping[str, Predicate]) -> tuple[Evidence, ...]:
+    """Return the evidence for the causes of a table that hold of one engine."""
+    tried = (predicate(view) for predicate in table.values())
+    return tuple(evidence for evidence in tried if evidence is not None)
 
 
-def held(seen: Seen, table: dict[str, Predicate]) -> dict[str, str]:
-    """Return the causes of a table that hold, with their evidence."""
-    found = {cause: predicate(seen) for cause, predicate in table.items()}
-    return {cause: evidence for cause, evidence in found.items() if evidence is not None}
+def first(view: View, table: Mapping[str, Predicate]) -> tuple[Evidence, ...]:
+    """Return the first cause that holds, one or none; the later ones are not tried."""
+    for predicate in table.values():
+        evidence = predicate(view)
+        if evidence is not None:
+            return (evidence,)
+    return ()
 
 
-def _verdict(
-    seen: Seen,
-    kind: VerdictClass,
-    sentence: str,
-    causes: dict[str, str],
-    engines: tuple[str, ...] = (),
-) -> Verdict:
-    known = load_known()
-    unknown = [cause for cause in causes if cause not in known]
+# ---- one engine --------------------------------------------------------------------------------
+
+
+def decide(
+    view: View, statements: tuple[Statement, ...] = (), *, own_coding: bool = False
+) -> Judgement:
+    """Judge one engine's outcome.
+
+    Parameters
+    ----------
+    statements : tuple of Statement
+        Its numbers, judged.
+    own_coding : bool
+        Whether the fit was examined in its own coding, which may be another than the case's.
+    """
+    failed = _failed(view)
+    if failed is not None:
+        return failed
+    return (
+        _other_data(view)
+        or _other_model(view, statements, own_coding=own_coding)
+        or _wrong_optimum(view, statements, own_coding=own_coding)
+        or _stated(view, statements, own_coding=own_coding)
+    )
+
+
+def _judgement(
+    view: View,
+    verdict: VerdictClass,
+    key: str,
+    evidence: Sequence[Evidence] = (),
+    statements: tuple[Statement, ...] = (),
+    *,
+    numbers: Mapping[str, float] | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> Judgement:
+    _known(evidence)
+    return Judgement(
+        engine=view.engine,
+        setting=view.outcome.setting,
+        verdict=verdict,
+        finding=Finding(
+            key=key, engines=(view.engine,), numbers=dict(numbers or {}), texts=dict(texts or {})
+        ),
+        evidence=tuple(evidence),
+        audit=view.audit,
+        statements=statements,
+    )
+
+
+def _known(evidence: Sequence[Evidence]) -> None:
+    unknown = set(causes_of(tuple(evidence))) - set(load_known())
     assert not unknown, f"causes without an entry in known_differences.toml: {unknown}"
-    return Verdict(
-        setting=seen.left.setting,
-        verdict=kind,
-        engines=engines,
-        causes=tuple(causes),
-        sentence=sentence,
-        evidence=tuple(causes.values()),
-    )
 
 
-_BY_REASON: dict[str, VerdictClass] = {
-    "environment": "ENVIRONMENT",
-    "unsupported": "UNSUPPORTED",
-    "data": "DATA_MISMATCH",
-}
-
-
-def _failed(seen: Seen) -> Verdict | None:
-    failures = seen.failures()
-    if not failures:
+def _failed(view: View) -> Judgement | None:
+    failure = view.outcome
+    if not isinstance(failure, Failure):
         return None
-    order: tuple[VerdictClass, ...] = ("ENVIRONMENT", "UNSUPPORTED", "FAILED", "DATA_MISMATCH")
-    classes: list[VerdictClass] = [_BY_REASON.get(f.reason, "FAILED") for f in failures]
-    kind = min(classes, key=order.index)
-    engines = tuple(f.engine for f, c in zip(failures, classes, strict=True) if c == kind)
-    who = " and ".join(engines)
-    first = next(f for f, c in zip(failures, classes, strict=True) if c == kind)
-    if kind == "ENVIRONMENT":
-        return _verdict(seen, kind, f"{who} could not run: {first.text}", {}, engines)
-    if kind == "UNSUPPORTED":
-        text = f"{who} cannot express this model: {first.text}."
-        return _verdict(seen, kind, text, {"not-expressible": first.text}, engines)
-    if kind == "DATA_MISMATCH":
-        return _verdict(seen, kind, f"{who} did not get the same data: {first.text}.", {}, engines)
-    causes = held(seen, FAILING)
-    if len(causes) > 1:
-        causes.pop("engine-error", None)
-    what = {
-        "refused": "refused the data",
-        "timeout": "ran out of time",
-        "crash": "crashed",
-        "memory": "ran out of memory",
-    }.get(first.reason, "raised an error")
-    why = load_known()[next(iter(causes))].title if causes else ""
-    because = f" ({why[0].lower()}{why[1:]})" if why and "engine-error" not in causes else ""
-    return _verdict(seen, kind, f"{who} {what}{because}: {first.text}", causes, engines)
+    texts = {"message": failure.text, "reason": failure.reason}
+    match failure.reason:
+        case "environment":
+            return _judgement(view, "ENVIRONMENT", "environment", texts=texts)
+        case "unsupported":
+            why = found("not-expressible", view.engine, message=failure.text)
+            return _judgement(view, "UNSUPPORTED", "unsupported", (why,), texts=texts)
+        case "data":
+            return _judgement(view, "DATA_MISMATCH", "other-data-sent", texts=texts)
+    evidence = held(view, FAILING)
+    if len(evidence) > 1:
+        evidence = tuple(e for e in evidence if e.cause != "engine-error")
+    if evidence and evidence[0].cause != "engine-error":
+        texts["cause"] = evidence[0].cause
+    return _judgement(view, "FAILED", "failed", evidence, texts=texts)
 
 
-def _different(seen: Seen) -> Verdict | None:
-    """Other rows, or another design, before any number is compared."""
-    left, right = seen.left, seen.right
-    assert isinstance(left, Fit)
-    assert isinstance(right, Fit)
-    rows, sent = len(seen.case.design.y), seen.case.table.checksum()
-    both = (left, right)
-    astray = tuple(f.engine for f in both if f.n_obs != rows)
-    if astray:
-        used = ", ".join(f"{f.engine} {f.n_obs}" for f in both)
-        text = f"Complete rows: {rows}; rows used: {used}."
-        return _verdict(seen, "DATA_MISMATCH", text, held(seen, ROWS), astray)
-    astray = tuple(f.engine for f in both if f.data_checksum != sent)
-    if astray:
-        text = f"{' and '.join(astray)} did not get the same data: another checksum."
-        return _verdict(seen, "DATA_MISMATCH", text, {}, astray)
-    names = seen.case.design.x_names
-    own = {f.engine: [c.name for c in f.coefficients] for f in (left, right)}
-    odd = tuple(engine for engine, have in own.items() if have != list(names))
-    if odd:
-        if len(own[left.engine]) == len(own[right.engine]) and not held(seen, FAILING):
-            same = same_space(seen)
-            if same is not None:
-                text = "The engines code the fixed effects in different bases of one space."
-                columns = "; ".join(f"{e} {', '.join(h)}" for e, h in own.items())
-                evidence = {"reml-coding": f"columns: {columns}; {same}"}
-                return _verdict(seen, "CODING", text, evidence, odd)
-        causes = held(seen, {"aliased-columns": FAILING["aliased-columns"]})
-        text = (
-            f"The engines fitted different fixed effects; {' and '.join(odd)} changed the design."
-        )
-        return _verdict(seen, "DIFFERENT_MODEL", text, causes, odd)
-    wanted = [(t.group, len(t.names)) for t in seen.case.design.random]
-    causes = held(seen, OTHER_MODEL)
-    astray = tuple(
-        f.engine
-        for f in both
-        if random_effects(f) != wanted or any(e.startswith(f.engine) for e in causes.values())
-    )
-    if astray:
-        text = f"{' and '.join(astray)} fitted other random effects than the formula asks for."
-        return _verdict(seen, "DIFFERENT_MODEL", text, causes, astray)
+def _other_data(view: View) -> Judgement | None:
+    """Other rows, or other numbers, than were sent."""
+    fit, rows = view.fit, len(view.case.design.y)
+    assert fit is not None
+    if fit.n_obs != rows:
+        numbers = {"complete": float(rows), view.engine: float(fit.n_obs)}
+        return _judgement(view, "DATA_MISMATCH", "other-rows", held(view, ROWS), numbers=numbers)
+    if fit.data_checksum != view.case.table.checksum():
+        return _judgement(view, "DATA_MISMATCH", "other-checksum")
     return None
 
 
-def _wrong_optimum(seen: Seen) -> Verdict | None:
-    wrong = [
-        (fit, audit)
-        for fit, audit in seen.pairs()
-        if audit.certificate in ("false boundary", "stopped short", "outside the parameter space")
-        or not audit.gls_distance <= 1e-3
-    ]
-    if not wrong:
+def _other_model(
+    view: View, statements: tuple[Statement, ...], *, own_coding: bool
+) -> Judgement | None:
+    fit = view.fit
+    assert fit is not None
+    if not own_coding and [c.name for c in fit.coefficients] != list(view.case.design.x_names):
+        same = None if held(view, FAILING) else coding(view)
+        if same is not None:
+            return _judgement(view, "RIGHT", "other-coding", (same,), statements)
+        evidence = held(view, {"aliased-columns": FAILING["aliased-columns"]})
+        return _judgement(view, "DIFFERENT_MODEL", "other-fixed-effects", evidence, statements)
+    wanted = [(t.group, len(t.names)) for t in view.case.design.random]
+    evidence = held(view, OTHER_MODEL)
+    if random_effects(fit) != wanted or evidence:
+        return _judgement(view, "DIFFERENT_MODEL", "other-random-effects", evidence, statements)
+    return None
+
+
+def _wrong_optimum(
+    view: View, statements: tuple[Statement, ...], *, own_coding: bool
+) -> Judgement | None:
+    audit = view.audit
+    if audit is None:
+        return _judgement(view, "UNEXPLAINED", "not-examined")
+    if audit.certificate in OPTIMAL and (own_coding or audit.gls_distance <= GLS_DISTANCE):
         return None
-    engines = tuple(fit.engine for fit, _ in wrong)
-    causes = held(seen, WRONG)
-    if not causes:
-        fit, audit = wrong[0]
-        what = (
-            "variances are no valid covariance matrix"
-            if audit.certificate == "outside the parameter space"
-            else f"fixed effects are {audit.gls_distance:.2g} SE from the GLS estimates at its own "
-            "variances"
+    numbers = {view.engine: audit.gap / 2.0, "distance": audit.gls_distance}
+    evidence = held(view, WRONG)
+    if evidence:
+        evidence += held(view, ACCOMPANYING)
+        return _judgement(
+            view, "WRONG_OPTIMUM", "wrong-optimum", evidence, statements, numbers=numbers
         )
-        text = f"{fit.engine}: its {what}, for no known reason."
-        return _verdict(seen, "UNEXPLAINED", text, {}, engines)
-    causes |= held(seen, ACCOMPANYING)
-    others = [f.engine for f, _ in seen.pairs() if f.engine not in engines]
-    gaps = ", ".join(f"{f.engine} by {a.gap / 2.0:.2g} in log-likelihood" for f, a in wrong)
-    right = f"{others[0]} is right" if others else "Neither engine is at the optimum"
-    return _verdict(seen, "WRONG_OPTIMUM", f"{right}; short of it: {gaps}.", causes, engines)
+    outside = audit.certificate == "outside the parameter space"
+    key = "no-covariance" if outside else "not-gls"
+    return _judgement(view, "UNEXPLAINED", key, (), statements, numbers=numbers)
 
 
-def _same_optimum(seen: Seen) -> Verdict:
-    outside = seen.outside()
-    accompanying = held(seen, ACCOMPANYING)
-    if not seen.comparisons:
-        text = "Nothing could be compared."
-        return _verdict(seen, "UNEXPLAINED", text, accompanying)
-    astray = [(f, a) for f, a in seen.pairs() if misstated(a)]
-    if astray:
-        said = " and ".join(f"that of {f.engine} by {a.loglik_error:.2g}" for f, a in astray)
-        text = f"Same optimum, yet the log-likelihood is not that of the fit's estimates: {said}."
-        engines = tuple(f.engine for f, _ in astray)
-        known = held(seen, STATEMENTS)
-        return _verdict(
-            seen, "DEFINITION" if known else "UNEXPLAINED", text, known | accompanying, engines
-        )
-    if not outside:
-        where = "on the boundary: a singular fit" if "true-boundary" in accompanying else ""
-        text = f"Both engines are right, at the same optimum{' ' + where if where else ''}."
-        if seen.case.model.criterion == "OLS":
-            text = "Both engines are right; least squares has a closed form."
-        return _verdict(seen, "AGREE", text, accompanying)
-    worst = _worst(outside)
-    beyond = (
-        f"{worst.quantity}{f' of {worst.item}' if worst.item else ''} differs by "
-        f"{worst.difference:.2g} ({worst.unit})"
+def _stated(view: View, statements: tuple[Statement, ...], *, own_coding: bool) -> Judgement:
+    """At the optimum: are the numbers true."""
+    evidence: tuple[Evidence, ...] = ()
+    names = [c.name for c in view.fit.coefficients] if view.fit else []
+    if own_coding and names != list(view.case.design.x_names):
+        same = coding(view)
+        evidence = () if same is None else (same,)
+    accompanying = held(view, ACCOMPANYING)
+    false = [s for s in statements if s.truth == "false"]
+    if any(s.quantity == "df" for s in false):
+        why = first(view, NUMERICAL_DF)
+        evidence += why
+        if "singular-df" in causes_of(why):
+            statements, false = _not_determined(statements)
+    if any(s.quantity == "loglik" for s in false):
+        evidence += held(view, STATEMENTS)
+    evidence += tuple(
+        e
+        for s in statements
+        if s.truth == "other definition" and (e := definition_evidence(view, s)) is not None
     )
-    # Each difference needs its own cause: df that are wrong explain df and p, and nothing else.
-    assert isinstance(seen.right, Fit)
-    assert seen.right_audit is not None
-    off = df_off(seen.right, seen.right_audit)
-    numerical = [c for c in outside if c.quantity in ("df", "p") and c.item in off]
-    others = [c for c in outside if c not in numerical]
-    why_df = _first(seen, NUMERICAL_DF) if numerical else {}
-    why_others = held(seen, EXPLAINING) if others else {}
-    if (numerical and not why_df) or (others and not why_others):
-        return _verdict(seen, "UNEXPLAINED", f"Same optimum, yet {beyond}.", accompanying)
-    causes = why_df | why_others | accompanying
-    if why_df and "singular-df" not in why_df:
-        text = f"Same optimum; {beyond}. The referee's df hold."
-        return _verdict(seen, "DEFINITION", text, causes, (seen.right.engine,))
-    if why_df:
-        text = f"Same optimum; {beyond}. Neither df is reliable."
-        return _verdict(seen, "TOLERANCE", text, causes)
-    again = ", and agrees when run tight" if seen.tight else ""
-    text = f"Same optimum, to the tolerance of its deviance; {beyond}{again}."
-    return _verdict(seen, "TOLERANCE", text, causes)
+    evidence = _once(evidence)
+    if false:
+        worst = max(false, key=_off)
+        numbers = {"value": worst.value, "truth": math.nan if worst.right is None else worst.right}
+        texts = {"quantity": worst.quantity, "item": worst.item}
+        return _judgement(
+            view,
+            "FALSE_STATEMENT",
+            "false-statement",
+            evidence + accompanying,
+            statements,
+            numbers=numbers,
+            texts=texts,
+        )
+    audit = view.audit
+    assert audit is not None
+    singular = audit.certificate == "boundary optimum"
+    key = {"closed form": "right-closed-form"}.get(
+        audit.certificate, "right-singular" if singular else "right"
+    )
+    return _judgement(view, "RIGHT", key, evidence + accompanying, statements)
 
 
-def _first(seen: Seen, table: dict[str, Predicate]) -> dict[str, str]:
-    """Return the first cause that holds; the later ones are not tried."""
-    for cause, predicate in table.items():
-        evidence = predicate(seen)
-        if evidence is not None:
-            return {cause: evidence}
-    return {}
+def _once(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Each cause of an engine once: its first evidence."""
+    return tuple({e.cause: e for e in reversed(evidence)}.values())[::-1]
 
 
-def _worst(comparisons: list[Comparison]) -> Comparison:
-    def excess(c: Comparison) -> float:
-        return math.inf if math.isnan(c.difference) else c.difference / c.tolerance
+def _not_determined(
+    statements: tuple[Statement, ...],
+) -> tuple[tuple[Statement, ...], list[Statement]]:
+    """Say of false df that they are not determined, and return what is false beside."""
+    changed = tuple(
+        msgspec.structs.replace(s, truth="not determined")
+        if s.quantity == "df" and s.truth == "false"
+        else s
+        for s in statements
+    )
+    return changed, [s for s in changed if s.truth == "false"]
 
-    return max(comparisons, key=excess)
+
+def _off(statement: Statement) -> float:
+    if statement.right is None or not statement.right:
+        return math.inf
+    off = abs(statement.value / statement.right - 1.0)
+    return math.inf if math.isnan(off) else off
+
+
+def definition_evidence(view: View, statement: Statement) -> Evidence | None:
+    """Return that an engine prints a number under a definition that has a name of its own.
+
+    Beside the number stands the one by the commonest definition, at the same point.
+    """
+    cause = cause_of_definition(statement.quantity, statement.definition)
+    if cause is None or view.audit is None:
+        return None
+    row = next((c for c in view.audit.coefficients if c.name == statement.item), None)
+    fair = None if row is None else getattr(row, statement.quantity, None)
+    df = None if row is None else row.df
+    return found(
+        cause,
+        view.engine,
+        quantity=statement.quantity,
+        item=statement.item,
+        value=statement.value,
+        fair=math.nan if fair is None else fair,
+        df=math.nan if df is None else df,
+        off=statement.value - view.audit.loglik if statement.quantity == "loglik" else math.nan,
+        definition=statement.definition,
+    )
+
+
+# ---- two engines -------------------------------------------------------------------------------
+
+
+def compare(pair: Pair, one: Judgement, reference: Judgement) -> Comparison:
+    """Say what an engine's judgement beside the reference's comes to.
+
+    ``pair`` has the same two, their differences, and whether they agree when run tight.
+    """
+    both = (one, reference)
+    kind = graver(*(j.verdict for j in both))
+    if kind != "RIGHT":
+        return _graver(pair, both, kind)
+    evidence = _united(both)
+    coded = tuple(j.engine for j in both if "reml-coding" in j.causes)
+    if coded:
+        return _comparison(pair, "CODING", "coding", evidence, coded)
+    outside = pair.outside()
+    if not pair.differences:
+        return _comparison(pair, "UNEXPLAINED", "not-compared", evidence)
+    if not outside:
+        criterion = pair.case.model.criterion
+        singular = "true-boundary" in causes_of(evidence)
+        key = "agree-closed-form" if criterion == "OLS" else "agree"
+        return _comparison(pair, "AGREE", key + ("-singular" if singular else ""), evidence)
+    return _apart(pair, both, evidence, outside)
+
+
+def _comparison(
+    pair: Pair,
+    verdict: VerdictClass,
+    key: str,
+    evidence: Sequence[Evidence],
+    blamed: tuple[str, ...] = (),
+    *,
+    numbers: Mapping[str, float] | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> Comparison:
+    _known(evidence)
+    return Comparison(
+        engine=pair.one.engine,
+        reference=pair.reference.engine,
+        setting=pair.one.outcome.setting,
+        verdict=verdict,
+        blamed=blamed,
+        finding=Finding(
+            key=key,
+            engines=blamed or (pair.one.engine, pair.reference.engine),
+            numbers=dict(numbers or {}),
+            texts=dict(texts or {}),
+        ),
+        evidence=tuple(evidence),
+        differences=pair.differences,
+    )
+
+
+def _united(judgements: Sequence[Judgement]) -> tuple[Evidence, ...]:
+    """Return the evidence of several; what is of the data is said once, and context last."""
+    out: list[Evidence] = []
+    for one in (e for j in judgements for e in j.evidence):
+        if one not in out and not (one.cause in ACCOMPANYING_DATA and one.cause in _named(out)):
+            out.append(one)
+    return tuple(sorted(out, key=lambda e: e.cause in ACCOMPANYING))
+
+
+ACCOMPANYING_DATA = ("true-boundary",)
+"""Properties of the data, which the fits of all engines show."""
+
+
+def _named(evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    return causes_of(tuple(evidence))
+
+
+def _graver(pair: Pair, both: Sequence[Judgement], kind: VerdictClass) -> Comparison:
+    grave = [j for j in both if j.verdict == kind]
+    blamed = tuple(j.engine for j in grave)
+    lead = grave[0].finding
+    numbers = {k: v for j in reversed(grave) for k, v in j.finding.numbers.items()}
+    texts = dict(lead.texts)
+    if kind in ("WRONG_OPTIMUM", "FALSE_STATEMENT"):
+        others = [j.engine for j in both if j.verdict == "RIGHT"]
+        texts["right"] = others[0] if others else ""
+        evidence = _united([*grave, *(j for j in both if j.verdict != kind)])
+    elif kind == "FAILED":
+        evidence = _united(grave)
+    else:
+        evidence = tuple(e for j in grave for e in j.evidence)
+    if lead.key == "other-rows":
+        numbers |= {v.engine: float(v.fit.n_obs) for v in pair.views if v.fit is not None}
+        texts["used"] = " ".join(v.engine for v in pair.views)
+    return _comparison(pair, kind, lead.key, evidence, blamed, numbers=numbers, texts=texts)
+
+
+def _apart(
+    pair: Pair,
+    both: Sequence[Judgement],
+    evidence: tuple[Evidence, ...],
+    outside: Sequence[Difference],
+) -> Comparison:
+    """Both are right, and numbers are farther apart than tolerated."""
+    worst = max(outside, key=_excess)
+    numbers = {"difference": worst.difference, "tight": float(bool(pair.tight))}
+    texts = {"quantity": worst.quantity, "item": worst.item, "unit": worst.unit}
+    defined = {s.quantity for j in both for s in j.statements if s.truth == "other definition"} & {
+        d.quantity for d in outside
+    }
+    # Each difference needs its own cause: df that nobody can rely on explain df and p only.
+    loose = {"df", "p"} if "singular-df" in causes_of(evidence) else set()
+    others = [d for d in outside if d.quantity not in defined | loose]
+    why = _explained(pair, EXPLAINING) if others else ()
+    if others and not why:
+        return _comparison(
+            pair, "UNEXPLAINED", "unexplained", evidence, numbers=numbers, texts=texts
+        )
+    if defined:
+        blamed = tuple(
+            j.engine
+            for j in both
+            if any(s.quantity in defined and s.truth == "other definition" for s in j.statements)
+        )
+        return _comparison(
+            pair, "DEFINITION", "definition", why + evidence, blamed, numbers=numbers, texts=texts
+        )
+    key = "tolerance" if others else "no-df"
+    return _comparison(pair, "TOLERANCE", key, why + evidence, numbers=numbers, texts=texts)
+
+
+def _explained(pair: Pair, table: Mapping[str, PairPredicate]) -> tuple[Evidence, ...]:
+    """Return the evidence for the causes of a table that hold of two fits."""
+    tried = (predicate(pair) for predicate in table.values())
+    return tuple(evidence for evidence in tried if evidence is not None)
+
+
+def _excess(difference: Difference) -> float:
+    if math.isnan(difference.difference):
+        return math.inf
+    return difference.difference / difference.tolerance

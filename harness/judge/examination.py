@@ -15,10 +15,12 @@ from harness.engines.engine import Coefficient, Fit, OwnModel, RandomTerm, Setti
 from harness.judge.audit import Audit, Certificate
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
+from harness.model.design import Design
+from harness.referee.definitions import Standpoint
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.optimum import Optimum, find_optimum
-from harness.referee.satterthwaite import contrast_tests, two_sided_p
+from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
 from harness.referee.variance_errors import variance_errors
 
 Array = NDArray[np.float64]
@@ -28,64 +30,103 @@ OUTSIDE = 1e-8
 
 
 @dataclass(frozen=True)
+class Examined:
+    """One fit as the referee sees it; ``standpoint`` is None where it cannot be evaluated."""
+
+    fit: Fit
+    audit: Audit
+    standpoint: Standpoint | None
+
+
+@dataclass(frozen=True)
 class Examination:
     """What the referee found out about a case.
 
     ``best`` is None, and ``reason`` says why, where the referee cannot evaluate the case.
     """
 
-    audits: tuple[Audit, ...]
+    fits: tuple[Examined, ...]
     best: Optimum | None
     reason: str = ""
+
+    @property
+    def audits(self) -> tuple[Audit, ...]:
+        """The audit of each fit."""
+        return tuple(one.audit for one in self.fits)
 
     @property
     def singular(self) -> bool:
         """Whether the best point known lies on the boundary."""
         return self.best is not None and self.best.optimality.singular
 
+    def of(self, engine: str, setting: Setting) -> Examined | None:
+        """Return the fit of an engine, examined, or None where there is none."""
+        return next(
+            (e for e in self.fits if e.fit.engine == engine and e.fit.setting == setting), None
+        )
+
 
 def examine(
-    case: Case, fits: Sequence[Fit], own: Mapping[str, OwnModel] = MappingProxyType({})
+    case: Case,
+    fits: Sequence[Fit],
+    own: Mapping[str, OwnModel] = MappingProxyType({}),
+    *,
+    best: Optimum | None = None,
 ) -> Examination:
     """Audit every fit of a case against the best point known from all of them.
 
-    ``own`` has, by engine, the model that its default fit is of where that is not the case's: the
-    fit is audited in that, in its coding, and in the case's only for what it states of that.
+    Parameters
+    ----------
+    own : mapping
+        By engine, the model that its default fit is of where that is not the case's: the fit is
+        audited in that, in its coding, and in the case's only for what it states of that.
+    best : Optimum, optional
+        The best point known already, from a search that started at these fits too: nothing is
+        searched for again.
     """
     reml = case.model.criterion != "ML"
     try:
-        likelihood = Likelihood(case.design, reml=reml)
+        likelihood = Likelihood(case.design, reml=reml) if best is None else best.point.likelihood
     except ValueError as error:  # aliased fixed effects among them
         return Examination((), None, str(error))
     if case.model.criterion == "OLS":
-        best = find_optimum(likelihood)
-        return Examination(tuple(_closed_form(case, f, best.point) for f in fits), best)
+        found = best or find_optimum(likelihood)
+        return Examination(tuple(_closed_form(case, f, found.point) for f in fits), found)
     points = {id(fit): point_of(likelihood, fit) for fit in fits}
     starts = [point.theta for point in points.values() if point is not None]
-    best = find_optimum(likelihood, starts)
-    audits = []
+    found = best or find_optimum(likelihood, starts)
+    examined = []
     for fit in fits:
-        audit = audit_of(fit, points[id(fit)], best)
         model = own.get(fit.engine) if fit.setting == "default" else None
-        audits.append(audit if model is None else _audit_in(model, fit, audit, reml=reml))
-    return Examination(tuple(audits), best)
+        one = _examined(case, case.design, fit, points[id(fit)], found)
+        examined.append(one if model is None else _examined_in(case, model, one, reml=reml))
+    return Examination(tuple(examined), found)
 
 
-def _audit_in(model: OwnModel, fit: Fit, in_case: Audit, *, reml: bool) -> Audit:
-    """Audit a fit as one of its own model."""
+def _examined(case: Case, design: Design, fit: Fit, point: Point | None, best: Optimum) -> Examined:
+    if point is None or len(fit.coefficients) != design.x.shape[1]:
+        return Examined(fit, audit_of(fit, point, best), None)
+    at = Standpoint(design, case.model.criterion, point, math.sqrt(fit.residual_variance))
+    return Examined(fit, audit_of(fit, point, best, at.tests), at)
+
+
+def _examined_in(case: Case, model: OwnModel, in_case: Examined, *, reml: bool) -> Examined:
+    """Examine a fit as one of its own model."""
     try:
         likelihood = Likelihood(model.design, reml=reml)
     except ValueError:
         return in_case
-    own = msgspec.structs.replace(fit, random=model.random)
+    own = msgspec.structs.replace(in_case.fit, random=model.random)
     point = point_of(likelihood, own)
     best = find_optimum(likelihood, [] if point is None else [point.theta])
-    return msgspec.structs.replace(
-        audit_of(own, point, best),
-        loglik=in_case.loglik,
-        loglik_error=in_case.loglik_error,
-        theta=in_case.theta,
+    found = _examined(case, model.design, own, point, best)
+    audit = msgspec.structs.replace(
+        found.audit,
+        loglik=in_case.audit.loglik,
+        loglik_error=in_case.audit.loglik_error,
+        theta=in_case.audit.theta,
     )
+    return Examined(in_case.fit, audit, found.standpoint)
 
 
 def _relative(fit: Fit) -> list[Array]:
@@ -146,8 +187,13 @@ def _factor(term: RandomTerm, psi: Array) -> Array | None:
     return lower if bool(same.all()) else None
 
 
-def audit_of(fit: Fit, point: Point | None, best: Optimum) -> Audit:
-    """Audit one fit, whose variances are ``point``, against the best point known."""
+def audit_of(
+    fit: Fit, point: Point | None, best: Optimum, tests: Sequence[ContrastTest] | None = None
+) -> Audit:
+    """Audit one fit, whose variances are ``point``, against the best point known.
+
+    ``tests`` are those of every coefficient at the fit's variances, where they are known already.
+    """
     if point is None:
         nan = math.nan
         short = _short_by_its_word(fit, best)
@@ -172,7 +218,9 @@ def audit_of(fit: Fit, point: Point | None, best: Optimum) -> Audit:
     outcome = optimality(point)
     profiled = (point.sigma * point.likelihood.products.basis.y_scale / sigma) ** 2
     certificate = _certificate(fit, gap, outcome, best)
-    coefficients, distance = _like_for_like(fit, point, sigma)
+    if tests is None:
+        tests = contrast_tests(point, np.eye(point.likelihood.products.p), sigma=sigma)
+    coefficients, distance = _like_for_like(fit, tests)
     optimal = certificate in ("interior optimum", "boundary optimum")
     return Audit(
         engine=fit.engine,
@@ -239,12 +287,11 @@ def _certificate(fit: Fit, gap: float, outcome: Optimality, best: Optimum) -> Ce
     return "false boundary" if outcome.false_boundary else "stopped short"
 
 
-def _like_for_like(fit: Fit, point: Point, sigma: float) -> tuple[tuple[Coefficient, ...], float]:
+def _like_for_like(
+    fit: Fit, tests: Sequence[ContrastTest]
+) -> tuple[tuple[Coefficient, ...], float]:
     """SE, Satterthwaite df, t and p at the fit's variances, for the fit's own estimates."""
-    names = [c.name for c in fit.coefficients]
-    p = point.likelihood.products.p
-    tests = contrast_tests(point, np.eye(p), sigma=sigma)
-    if len(names) != p:
+    if len(fit.coefficients) != len(tests):
         return fit.coefficients, math.nan
     rows, distance = [], 0.0
     for own, test in zip(fit.coefficients, tests, strict=True):
@@ -259,14 +306,13 @@ def _like_for_like(fit: Fit, point: Point, sigma: float) -> tuple[tuple[Coeffici
     return tuple(rows), distance
 
 
-def _closed_form(case: Case, fit: Fit, point: Point) -> Audit:
-    """Audit a linear model: SE, df and p at the fit's residual variance; ML log-likelihood."""
+def _closed_form(case: Case, fit: Fit, point: Point) -> Examined:
+    """Examine a linear model: SE, df and p at the fit's residual variance; ML log-likelihood."""
     sigma = math.sqrt(fit.residual_variance)
-    coefficients, distance = _like_for_like(fit, point, sigma)
-    n, p = case.design.x.shape
-    scale = sigma * math.sqrt((n - p) / n)
-    loglik = -0.5 * Likelihood(case.design, reml=False).at(point.theta).deviance(scale)
-    return Audit(
+    standpoint = Standpoint(case.design, "OLS", point, sigma)
+    coefficients, distance = _like_for_like(fit, standpoint.tests)
+    loglik = standpoint.loglik
+    audit = Audit(
         engine=fit.engine,
         setting=fit.setting,
         certificate="closed form",
@@ -279,3 +325,5 @@ def _closed_form(case: Case, fit: Fit, point: Point) -> Audit:
         gls_distance=distance,
         coefficients=coefficients,
     )
+    complete = len(fit.coefficients) == case.design.x.shape[1]
+    return Examined(fit, audit, standpoint if complete else None)

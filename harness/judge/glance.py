@@ -8,14 +8,24 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.judge.comparison import Comparison
-from harness.judge.verdict import Verdict
+from harness.judge.evidence import Evidence, causes_of
+from harness.judge.verdict import VerdictClass, graver
 
 _COEFFICIENT = ("estimate", "se", "df", "p")
 
 
+class GlancedJudgement(msgspec.Struct, frozen=True):
+    """What a line shows of one engine's judgement."""
+
+    engine: str
+    setting: str
+    verdict: VerdictClass
+    evidence: tuple[Evidence, ...] = ()
+
+
 class _Case(msgspec.Struct, frozen=True, tag="case", tag_field="record"):
     id: str
-    verdicts: tuple[Verdict, ...]
+    judgements: tuple[GlancedJudgement, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
 
 
@@ -44,23 +54,40 @@ class Glance:
         Id of the case that it belongs to.
     status : str
         Of a property.
+    verdict : str
+        Of a case, in the setting that counts.
     """
 
     record: str
     of: str = ""
     status: str = ""
-    verdicts: tuple[Verdict, ...] = ()
+    verdict: VerdictClass = "AGREE"
+    judgements: tuple[GlancedJudgement, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Causes that held in the setting that counts, each once."""
+        found = self.comparisons or self.judgements
+        return causes_of(
+            tuple(e for one in found if one.setting == found[0].setting for e in one.evidence)
+        )
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether an engine disagrees in any setting without a cause."""
+        return any(c.unexplained for c in self.comparisons)
 
     @property
     def worst_digits(self) -> float:
         """Smallest LRE of a coefficient's numbers in the setting that counts; inf without any."""
-        first = self.verdicts[0].setting if self.verdicts else ""
+        first = self.comparisons[0].setting if self.comparisons else ""
         return min(
             (
-                c.digits
+                d.digits
                 for c in self.comparisons
-                if c.quantity in _COEFFICIENT and c.setting == first and not math.isnan(c.digits)
+                for d in c.differences
+                if c.setting == first and d.quantity in _COEFFICIENT and not math.isnan(d.digits)
             ),
             default=math.inf,
         )
@@ -76,9 +103,15 @@ def glance(line: bytes) -> Glance:
     """
     match _LINE.decode(line):
         case _Case() as seen:
-            return Glance("case", seen.id, "", seen.verdicts, seen.comparisons)
+            return Glance("case", seen.id, "", _verdict(seen), seen.judgements, seen.comparisons)
         case _Property() as seen:
             return Glance("property", seen.case, seen.status)
         case _Header():
             return Glance("header")
     return Glance("footer")
+
+
+def _verdict(seen: _Case) -> VerdictClass:
+    """Return what the case comes to, as ``CaseRecord.verdict``."""
+    found = seen.comparisons or seen.judgements
+    return graver(*(one.verdict for one in found if one.setting == found[0].setting))

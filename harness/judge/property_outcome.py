@@ -8,6 +8,7 @@ import msgspec
 
 from harness.base.json import Real
 from harness.engines.engine import Setting
+from harness.judge.evidence import Evidence
 from harness.judge.verdict import VerdictClass
 
 Status = Literal["holds", "fails", "unexplained", "not applicable"]
@@ -32,8 +33,12 @@ class PropertyOutcome(
         The engines to which the failure is laid; empty for none.
     causes : tuple of str
         Keys of known_differences.toml whose predicates held.
-    sentence, evidence
-        What was found, for a reader who knows no theory, and the numbers behind it.
+    sentence : str
+        What was found, for a reader who knows no theory.
+    evidence : tuple of Evidence
+        What was found for each cause.
+    notes : tuple of str
+        More lines to show.
     discrepancy : float
         How far it is from holding, in units of what is tolerated: above 1 it does not hold. NaN
         where it is not applicable.
@@ -52,6 +57,7 @@ class PropertyOutcome(
     engines: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
     sentence: str = ""
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
     discrepancy: Real = 0.0
     seconds: float = 0.0

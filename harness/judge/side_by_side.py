@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 
@@ -9,36 +10,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.json import Matrix
-from harness.engines.engine import Fit, RandomTerm, Setting
-from harness.judge.audit import Audit
-from harness.judge.comparison import Comparison
+from harness.engines.engine import Fit, RandomTerm
+from harness.judge.comparison import Difference
+from harness.judge.examination import Examined
+from harness.judge.judgement import Judgement
 from harness.judge.lre import lre
+from harness.judge.statements import rows_of
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
+from harness.referee.definitions import definition
 
 Array = NDArray[np.float64]
 
 
-def compare(
+def differences(
     design: Design,
-    left: Fit,
-    left_audit: Audit,
-    right: Fit,
-    right_audit: Audit,
+    one: Examined,
+    own: Judgement,
+    beside: Examined,
+    reference: Judgement,
     *,
     singular: bool,
-) -> tuple[Comparison, ...]:
+) -> tuple[Difference, ...]:
     """Compare a fit with that of the reference engine, in the same setting.
 
-    Standard errors are like for like on both sides: the referee's at each fit's own estimates. df,
-    t and p of the reference are what it printed, those of the other side the referee's, so that
-    lmerTest's numbers are checked and not assumed. ``singular`` says whether the optimum is.
-    Nothing is compared between fits with different random effects, and no fixed effect between fits
-    that code them differently: under one name they are not the same.
+    Numbers under one definition are compared as they are printed. Where the engines print a
+    quantity under different definitions, what the reference prints is set beside the referee's
+    value at the engine's own point, under the reference's definition. ``singular`` says whether the
+    optimum is. Nothing is compared between fits with different random effects, and no fixed effect
+    between fits that code them differently: under one name they are not the same.
     """
-    if random_effects(left) != random_effects(right):
+    if random_effects(one.fit) != random_effects(beside.fit):
         return ()
-    return tuple(_rows(design, left, left_audit, right, right_audit, singular=singular))
+    return tuple(_rows(design, one, own, beside, reference, singular=singular))
 
 
 def random_effects(fit: Fit) -> list[tuple[str, int]]:
@@ -46,31 +50,83 @@ def random_effects(fit: Fit) -> list[tuple[str, int]]:
     return [(term.group, len(term.names)) for term in fit.random]
 
 
+_FOLLOWS = {"se": (), "df": (), "statistic": ("se",), "p": ("se", "df", "statistic")}
+"""Numbers of a coefficient, and on which others each depends."""
+
+
+def like_for_like(one: Examined, own: Judgement, reference: Judgement) -> dict[str, list[float]]:
+    """Return an engine's numbers under the definitions of the reference, where they differ.
+
+    By quantity, a value for each coefficient, at the engine's own point; quantities that both
+    print under one definition are left out, and those that the reference does not print.
+    """
+    at = one.standpoint
+    if at is None:
+        return {}
+    rows = rows_of(one.fit)
+    out: dict[str, list[float]] = {}
+    for quantity, before in _FOLLOWS.items():
+        wanted, has = _definition_of(reference, quantity), _definition_of(own, quantity)
+        if not wanted or (wanted == has and not out.keys() & set(before)):
+            continue
+        under = definition(quantity, wanted)
+        values = None if under is None else under.value(at, rows, math.nan)
+        if values is None:
+            continue
+        out[quantity] = list(values)
+        if quantity != "p":
+            rows = tuple(
+                dataclasses.replace(row, **{quantity: v})
+                for row, v in zip(rows, values, strict=True)
+            )
+    return out
+
+
+def _definition_of(judgement: Judgement, quantity: str) -> str:
+    """Return the definition under which an engine states a quantity; empty where it does not."""
+    return next((s.definition for s in judgement.statements if s.quantity == quantity), "")
+
+
 def _rows(
-    design: Design, left: Fit, left_audit: Audit, right: Fit, right_audit: Audit, *, singular: bool
-) -> Iterator[Comparison]:
-    def row(quantity: str, item: str, a: float, b: float, size: float | None = None) -> Comparison:
+    design: Design,
+    one: Examined,
+    own: Judgement,
+    beside: Examined,
+    reference: Judgement,
+    *,
+    singular: bool,
+) -> Iterator[Difference]:
+    left, right = one.fit, beside.fit
+
+    def row(
+        quantity: str,
+        item: str,
+        a: float,
+        b: float,
+        size: float | None = None,
+        *,
+        referee: bool = False,
+    ) -> Difference:
         tolerance = load_tolerances()[quantity].at(left.setting, singular=singular)
-        return _comparison(left.setting, quantity, item, a, b, size, tolerance)
+        return _difference(quantity, item, a, b, size, tolerance, referee=referee)
 
     if left.loglik is not None and right.loglik is not None:
         yield row("loglik", "", left.loglik, right.loglik)
-    ours = {c.name: c for c in left_audit.coefficients}
-    printed = {c.name: c for c in right.coefficients}
-    for own in right_audit.coefficients if ours.keys() == printed.keys() else ():
-        mine, native = ours.get(own.name), printed[own.name]
-        if mine is None:
-            continue
+    printed = {c.name: i for i, c in enumerate(left.coefficients)}
+    same_names = printed.keys() == {c.name for c in right.coefficients}
+    fair = like_for_like(one, own, reference) if same_names else {}
+    for native, seen in zip(right.coefficients, beside.audit.coefficients, strict=False):
+        if not same_names:
+            break
+        at = printed[native.name]
+        mine = left.coefficients[at]
         # Without a standard error, as of a fit too far out to evaluate, the difference is a NaN.
-        yield row("estimate", own.name, mine.estimate, own.estimate, own.se)
-        for quantity, a, b in (
-            ("se", mine.se, native.se if native.se is not None else own.se),
-            ("df", mine.df, native.df),
-            ("statistic", mine.statistic, native.statistic),
-            ("p", mine.p, native.p),
-        ):
+        yield row("estimate", native.name, mine.estimate, native.estimate, seen.se)
+        for quantity in _FOLLOWS:
+            b = getattr(native, quantity)
+            a = fair[quantity][at] if quantity in fair else getattr(mine, quantity)
             if a is not None and b is not None:
-                yield row(quantity, own.name, a, b)
+                yield row(quantity, native.name, a, b, referee=quantity in fair)
     sigma2 = right.residual_variance
     for mine_term, own_term in zip(left.random, right.random, strict=False):
         for item, a, b, size in _covariances(mine_term, own_term, sigma2):
@@ -117,15 +173,16 @@ def _farthest(left: Array, right: Array) -> tuple[float, float]:
     return float(left[at]), float(right[at])
 
 
-def _comparison(
-    setting: Setting,
+def _difference(
     quantity: str,
     item: str,
     a: float,
     b: float,
     size: float | None,
     tolerance: float,
-) -> Comparison:
+    *,
+    referee: bool,
+) -> Difference:
     rule = load_tolerances()[quantity]
     match rule.unit:
         case "absolute":
@@ -138,12 +195,12 @@ def _comparison(
             difference = _log_ratio(a, b)
     if a == b:
         difference = 0.0
-    return Comparison(
-        setting=setting,
+    return Difference(
         quantity=quantity,
         item=item,
-        left=a,
-        right=b,
+        value=a,
+        reference=b,
+        referee=referee,
         difference=difference,
         unit=rule.unit,
         digits=lre(a, b),

@@ -1,13 +1,12 @@
-"""The classified outcome of comparing two audited fits."""
+"""Classes of verdicts, in the order in which they are tried."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from harness.base.json import Real
-from harness.engines.engine import Setting
 
 VerdictClass = Literal[
     "ENVIRONMENT",
@@ -15,60 +14,56 @@ VerdictClass = Literal[
     "FAILED",
     "DATA_MISMATCH",
     "DIFFERENT_MODEL",
-    "CODING",
     "WRONG_OPTIMUM",
+    "UNDETERMINED",
+    "FALSE_STATEMENT",
+    "UNEXPLAINED",
+    "CODING",
     "DEFINITION",
     "TOLERANCE",
     "AGREE",
-    "UNEXPLAINED",
+    "RIGHT",
 ]
-"""In the order in which they are tried."""
+"""Of one engine all but CODING to AGREE, of two engines all but RIGHT; the gravest first."""
+
+GRAVITY: dict[VerdictClass, int] = {
+    "RIGHT": 0,
+    "AGREE": 0,
+    "TOLERANCE": 1,
+    "DEFINITION": 2,
+    "CODING": 2,
+    "FALSE_STATEMENT": 3,
+    "WRONG_OPTIMUM": 3,
+    "DIFFERENT_MODEL": 3,
+    "UNEXPLAINED": 4,
+    "DATA_MISMATCH": 4,
+    "UNDETERMINED": 5,
+    "UNSUPPORTED": 5,
+    "FAILED": 5,
+    "ENVIRONMENT": 6,
+}
+"""How far a verdict is from agreement; a remedy that lowers it has helped."""
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a comparison came to.
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a judgement or a comparison came to, as data; a template makes a sentence of it.
 
     Attributes
     ----------
-    verdict : str
-        The class.
+    key : str
+        Of the template in findings.toml.
     engines : tuple of str
-        The engines that it lays the difference to; empty for none.
-    causes : tuple of str
-        Keys of known_differences.toml whose predicates held.
-    sentence : str
-        Who is right and why, for a reader who knows no theory.
-    evidence : tuple of str
-        The numbers behind it, a line each.
+        The engines that it speaks of.
+    numbers, texts : dict
+        What the template has under these names.
     """
 
-    setting: Setting
-    verdict: VerdictClass
+    key: str
     engines: tuple[str, ...] = ()
-    causes: tuple[str, ...] = ()
-    sentence: str = ""
-    evidence: tuple[str, ...] = ()
+    numbers: dict[str, Real] = {}
+    texts: dict[str, str] = {}
 
 
-def is_unexplained(verdict: Verdict) -> bool:
-    """Return whether a verdict is a disagreement without a cause.
-
-    A failure whose only cause is the engine's own error is not explained by it.
-    """
-    return verdict.verdict in ("UNEXPLAINED", "DATA_MISMATCH") or (
-        verdict.verdict == "FAILED" and set(verdict.causes) <= {"engine-error"}
-    )
-
-
-class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """Two quantities under one name: not a disagreement, but printed differently by definition.
-
-    ``cause`` is a key of known_differences.toml; ``left`` and ``right`` are what the two engines
-    print for ``item``; None where the second prints nothing of the kind.
-    """
-
-    cause: str
-    item: str
-    left: Real
-    right: Real | None
-    like_for_like: Real | None = None
+def graver(*verdicts: VerdictClass) -> VerdictClass:
+    """Return the gravest of some classes."""
+    return min(verdicts, key=get_args(VerdictClass).index)

@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.base.errors import BadInput
+from harness.model.expression_text import render_name
 from harness.model.formula import Binary, Call, Name, Node, Number, Unary
 from harness.model.model import Model, column_of
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Atom, Terms
-from harness.spelling.calls import render_name
 
 Array = NDArray[np.float64]
 

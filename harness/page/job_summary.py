@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from harness.judge.records import Header
+from harness.judge.sentence import sentences
 from harness.page.run_judgement import (
     Judged,
     Judgement,
@@ -70,8 +71,9 @@ def _unexpected(judged: tuple[Judged, ...]) -> str:
         where = f"`{outcome.case.replace('`', ' ')}`, {_text(outcome.property)}"
         lines.append(f"{'The worst: ' if len(group) > 1 else ''}{where}  ")
         lines[-1] += f"\n{_text(outcome.sentence)}"
-        if outcome.evidence:
-            lines.append("\n".join(f"- {_text(line)}" for line in outcome.evidence))
+        shown = (*sentences(outcome.evidence), *outcome.notes)
+        if shown:
+            lines.append("\n".join(f"- {_text(line)}" for line in shown))
         lines += [f"Saved as `{j.saved}`" for j in group if j.saved]
     if len(groups) > _MOST_FAILURES:
         lines.append(f"... and {len(groups) - _MOST_FAILURES} kinds of failure more.")

@@ -10,6 +10,7 @@ import re
 from xml.etree import ElementTree
 
 from harness.judge.records import Header
+from harness.judge.sentence import sentences
 from harness.page.run_judgement import Judged, Judgement, by_property, named
 
 # What XML 1.0 cannot hold even as a character reference (section 2.2 of the recommendation).
@@ -65,14 +66,24 @@ def _case(suite: ElementTree.Element, one: Judged) -> None:
     if one.standing == "unexpected":
         failure = ElementTree.SubElement(case, "failure", type=_clean(named(outcome)))
         failure.set("message", _clean(outcome.sentence))
-        lines = [outcome.sentence, *outcome.evidence, f"causes: {named(outcome)}"]
+        lines = [
+            outcome.sentence,
+            *sentences(outcome.evidence),
+            *outcome.notes,
+            f"causes: {named(outcome)}",
+        ]
         lines += [f"saved: {one.saved}"] if one.saved else []
         failure.text = _clean("\n".join(lines))
     elif one.standing == "expected":
         reason = "; ".join(one.reasons)
         skipped = ElementTree.SubElement(case, "skipped")
         skipped.set("message", _clean(f"expected to fail: {reason}"))
-        lines = [outcome.sentence, *outcome.evidence, f"causes: {named(outcome)}"]
+        lines = [
+            outcome.sentence,
+            *sentences(outcome.evidence),
+            *outcome.notes,
+            f"causes: {named(outcome)}",
+        ]
         skipped.text = _clean("\n".join(lines))
     elif one.standing == "not applicable":
         message = f"not applicable: {outcome.sentence}" if outcome.sentence else "not applicable"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,25 +14,11 @@ from harness.judge.causes.entries import load_known
 from harness.judge.property_outcome import PropertyOutcome, Status
 from harness.judge.records import CaseRecord, Header
 from harness.judge.verdict import VerdictClass
+from harness.page.appearance import VERDICTS
 from harness.page.record_stream import RecordStream
 
 FEWER_DIGITS = 1.0
 """Digits of agreement that must be lost or won to be told: less is rounding."""
-
-_RANKS: dict[VerdictClass, int] = {
-    "AGREE": 0,
-    "TOLERANCE": 1,
-    "CODING": 2,
-    "DEFINITION": 2,
-    "UNSUPPORTED": 3,
-    "WRONG_OPTIMUM": 4,
-    "DIFFERENT_MODEL": 5,
-    "FAILED": 6,
-    "DATA_MISMATCH": 7,
-    "ENVIRONMENT": 8,
-    "UNEXPLAINED": 9,
-}
-"""From the best to the worst; equal ranks are not better or worse than each other."""
 
 _STATUSES: dict[Status, int] = {"holds": 0, "not applicable": 0, "fails": 1, "unexplained": 2}
 
@@ -51,6 +37,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         case is compared), ``engine`` (which engines ran).
     where : str
         Id of the case.
+    engine : str
+        The engine that it is of; empty for what is of no one engine.
     what : str
         Setting, property or quantity.
     old, new : str
@@ -62,6 +50,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     direction: Direction
     where: str
+    engine: str = ""
     what: str
     old: str
     new: str
@@ -91,18 +80,26 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(change for change in self.changes if change.direction == "worse")
 
 
+_By = tuple[str, str, Setting]
+"""An engine, the reference beside which it stands (empty for none), and the setting."""
+
+
 class _Seen(msgspec.Struct, frozen=True):
-    """What of a case is compared."""
+    """What of a case is compared, engine by engine."""
 
     checksum: str
-    verdicts: dict[Setting, tuple[VerdictClass, tuple[str, ...], str]]
-    digits: dict[tuple[str, str], tuple[float, bool]]
+    verdicts: dict[_By, tuple[VerdictClass, tuple[str, ...], str]]
+    digits: dict[tuple[_By, str], tuple[float, bool]]
+
+
+_Checked = tuple[str, str, str]
+"""A property, the case and the engine."""
 
 
 class _Side(msgspec.Struct, frozen=True):
     header: Header
     cases: dict[str, _Seen]
-    properties: dict[tuple[str, str], PropertyOutcome]
+    properties: dict[_Checked, PropertyOutcome]
 
 
 def diff(old: Path, new: Path) -> Diff:
@@ -129,25 +126,31 @@ def diff(old: Path, new: Path) -> Diff:
 
 def _read(path: Path) -> _Side:
     cases: dict[str, _Seen] = {}
-    properties: dict[tuple[str, str], PropertyOutcome] = {}
+    properties: dict[_Checked, PropertyOutcome] = {}
     with RecordStream(path) as stream:
         for _, record in stream:
             if isinstance(record, CaseRecord):
                 cases[record.id] = _seen(record)
             else:
-                properties[record.property, record.case] = record
+                properties[record.property, record.case, record.engine] = record
     return _Side(stream.header, cases, properties)
 
 
 def _seen(case: CaseRecord) -> _Seen:
-    digits: dict[tuple[str, str], tuple[float, bool]] = {}
+    digits: dict[tuple[_By, str], tuple[float, bool]] = {}
+    verdicts: dict[_By, tuple[VerdictClass, tuple[str, ...], str]] = {}
     for c in case.comparisons:
-        key = (c.setting, c.quantity)
-        least, within = digits.get(key, (math.inf, True))
-        # A NaN has no digits; min would keep whichever came first.
-        own = -math.inf if math.isnan(c.digits) else c.digits
-        digits[key] = (min(least, own), within and c.within)
-    verdicts = {v.setting: (v.verdict, v.causes, v.sentence) for v in case.verdicts}
+        by = (c.engine, c.reference, c.setting)
+        verdicts[by] = (c.verdict, c.causes, c.sentence)
+        for d in c.differences:
+            least, within = digits.get((by, d.quantity), (math.inf, True))
+            # A NaN has no digits; min would keep whichever came first.
+            own = -math.inf if math.isnan(d.digits) else d.digits
+            digits[by, d.quantity] = (min(least, own), within and d.within)
+    for j in case.judgements:
+        # What is found of an engine that is compared is told of the comparison.
+        if case.comparison(j.engine, j.setting) is None:
+            verdicts[j.engine, "", j.setting] = (j.verdict, j.causes, j.sentence)
     return _Seen(case.data.checksum, verdicts, digits)
 
 
@@ -195,27 +198,37 @@ def _case(name: str, direction: Direction, *, old: str, new: str) -> Change:
 
 
 def _verdicts(name: str, old: _Seen, new: _Seen) -> Iterator[Change]:
-    for setting, (verdict, causes, sentence) in new.verdicts.items():
-        if setting not in old.verdicts:
+    for by, (verdict, causes, sentence) in new.verdicts.items():
+        if by not in old.verdicts:
             continue
-        was, had, _ = old.verdicts[setting]
+        engine, _, setting = by
+        was, had, _ = old.verdicts[by]
         if was != verdict:
             yield Change(
                 kind="verdict",
-                direction=_direction(_RANKS[was], _RANKS[verdict]),
+                direction=_direction(VERDICTS[was].rank, VERDICTS[verdict].rank),
                 where=name,
+                engine=engine,
                 what=setting,
                 old=was,
                 new=verdict,
                 sentence=sentence,
             )
-        for cause in [c for c in causes if c not in had]:
-            yield _cause(name, setting, cause, appeared=True, sentence=sentence)
-        for cause in [c for c in had if c not in causes]:
-            yield _cause(name, setting, cause, appeared=False, sentence=sentence)
+        yield from _causes(name, engine, setting, had, causes, sentence)
 
 
-def _cause(name: str, setting: str, cause: str, *, appeared: bool, sentence: str) -> Change:
+def _causes(
+    name: str, engine: str, what: str, old: Sequence[str], new: Sequence[str], sentence: str
+) -> Iterator[Change]:
+    for cause in [c for c in new if c not in old]:
+        yield _cause(name, engine, what, cause, appeared=True, sentence=sentence)
+    for cause in [c for c in old if c not in new]:
+        yield _cause(name, engine, what, cause, appeared=False, sentence=sentence)
+
+
+def _cause(
+    name: str, engine: str, what: str, cause: str, *, appeared: bool, sentence: str
+) -> Change:
     known = load_known().get(cause)
     # What the data or a definition bring along is no merit and no fault of a version.
     counts = known is None or known.kind == "defect"
@@ -224,7 +237,8 @@ def _cause(name: str, setting: str, cause: str, *, appeared: bool, sentence: str
         kind="cause",
         direction=direction,
         where=name,
-        what=setting,
+        engine=engine,
+        what=what,
         old="" if appeared else cause,
         new=cause if appeared else "",
         sentence=sentence if appeared else "",
@@ -243,11 +257,12 @@ def _digits(name: str, old: _Seen, new: _Seen) -> Iterator[Change]:
         direction: Direction = "other"
         if within != was_within:
             direction = "better" if within else "worse"
-        setting, quantity = key
+        (engine, _, setting), quantity = key
         yield Change(
             kind="digits",
             direction=direction,
             where=name,
+            engine=engine,
             what=f"{quantity}, {setting}",
             old=_written(had),
             new=_written(digits),
@@ -266,10 +281,10 @@ def _written(digits: float) -> str:
 
 
 def _properties(
-    old: dict[tuple[str, str], PropertyOutcome], new: dict[tuple[str, str], PropertyOutcome]
+    old: dict[_Checked, PropertyOutcome], new: dict[_Checked, PropertyOutcome]
 ) -> Iterator[Change]:
     for key in dict.fromkeys([*old, *new]):
-        name, case = key
+        name, case, engine = key
         if key not in new or key not in old:
             there = key in new
             # A whole case that is gone has been told as such.
@@ -277,6 +292,7 @@ def _properties(
                 kind="property",
                 direction="other" if there else "worse",
                 where=case,
+                engine=engine,
                 what=name,
                 old="" if there else old[key].status,
                 new=new[key].status if there else "",
@@ -288,16 +304,14 @@ def _properties(
                 kind="property",
                 direction=_direction(_STATUSES[was.status], _STATUSES[now.status]),
                 where=case,
+                engine=engine,
                 what=name,
                 old=was.status,
                 new=now.status,
                 sentence=now.sentence,
             )
             continue
-        for cause in [c for c in now.causes if c not in was.causes]:
-            yield _cause(case, name, cause, appeared=True, sentence=now.sentence)
-        for cause in [c for c in was.causes if c not in now.causes]:
-            yield _cause(case, name, cause, appeared=False, sentence=now.sentence)
+        yield from _causes(case, engine, name, was.causes, now.causes, now.sentence)
 
 
 def _direction(old: int, new: int) -> Direction:

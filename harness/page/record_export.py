@@ -7,7 +7,7 @@ file takes its name when it is whole.
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.errors import BadInput, EnvironmentProblem
+from harness.base.files import open_whole
 from harness.judge.records import CaseRecord
 from harness.page.record_stream import RecordStream
 from harness.page.record_tables import TABLES, Cell, FlatTable, Row
@@ -77,23 +78,9 @@ Writer = Callable[[Row], None]
 
 
 @contextmanager
-def _atomic(target: Path) -> Iterator[Path]:
-    """Give the name to write under; it becomes ``target`` only when nothing goes wrong."""
-    partial = target.with_name(target.name + ".partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield partial
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadInput(f"{target}: cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
 def _csv(target: Path, flat: FlatTable, _: str) -> Iterator[Writer]:
-    with _atomic(target) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with open_whole(target) as whole:
+        file = io.TextIOWrapper(whole, encoding="utf-8", newline="")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(column.name for column in flat.columns)
 
@@ -101,6 +88,7 @@ def _csv(target: Path, flat: FlatTable, _: str) -> Iterator[Writer]:
             writer.writerow(map(_text, row))
 
         yield write
+        file.detach()  # written out; it is closed where it was opened
 
 
 def _text(cell: Cell) -> Cell:
@@ -121,9 +109,9 @@ def _parquet(target: Path, flat: FlatTable, name: str) -> Iterator[Writer]:
         [arrow.field(c.name, kinds[c.kind], metadata={"about": c.about}) for c in flat.columns],
         metadata={"lmm-parity table": name},
     )
-    with _atomic(target) as partial:
+    with open_whole(target, seeks=True) as file:
         pending: list[Row] = []
-        with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
+        with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
 
             def flush() -> None:
                 columns = zip(*pending, strict=True)

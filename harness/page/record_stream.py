@@ -2,8 +2,8 @@
 
 Memory is that of the longest line, plus some twenty bytes for each record to see that none is there
 twice.
-Unlike :func:`harness.judge.records.read_records` it accepts an unfinished file and a last line
-that broke off in the middle, and says so.
+Unlike :func:`harness.campaign.record_file.read_records` it accepts an unfinished file, with records
+in the order of their arrival, and a last line that broke off in the middle, and says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from harness.base.errors import BadInput
 from harness.judge.property_outcome import PropertyOutcome
-from harness.judge.records import FORMAT, CaseRecord, Footer, Header, Record
+from harness.judge.records import FORMAT, CaseRecord, Footer, Header, Record, refusal
 
 
 @dataclass(frozen=True, order=True)
@@ -64,13 +64,10 @@ class RecordStream:
             first = self._file.readline()
             if not first:
                 raise BadInput(f"{path}: the file is empty; run `lmm-parity report` to make it")
+            _require_format(path, first)
             header = self._decode(first, 1)
             if not isinstance(header, Header):
                 raise BadInput(f"{path}: line 1 is not a header; this is not a record file")
-            if header.format != FORMAT:
-                raise BadInput(
-                    f"{path}: record format {header.format}; this program reads {FORMAT}"
-                )
         except BaseException:
             self._file.close()
             raise
@@ -126,7 +123,11 @@ class RecordStream:
         try:
             return self._decoder.decode(line)
         except msgspec.DecodeError as error:
-            raise BadInput(f"{self.path}: line {number} is not a whole record: {error}") from error
+            why = f"{self.path}: line {number} is not a whole record: {error}"
+            if isinstance(error, msgspec.ValidationError):
+                # It is JSON, and has not the fields of today.
+                why += "; run it again, or read it with the version that wrote it"
+            raise BadInput(why) from error
 
     def _require_once(self, keys: array[int]) -> None:
         ordered = np.sort(np.frombuffer(keys, dtype=np.int64))
@@ -166,6 +167,23 @@ def _key(record: CaseRecord | PropertyOutcome) -> tuple[str, ...]:
     if isinstance(record, PropertyOutcome):
         return (record.property, record.case, record.engine)
     return (record.id,)
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """What every version of a header has."""
+
+    record: str
+    format: int
+
+
+def _require_format(path: Path, line: bytes) -> None:
+    """Refuse a file of another format, whatever its header holds beside."""
+    try:
+        seen = msgspec.json.decode(line, type=_Format)
+    except msgspec.DecodeError:
+        return
+    if seen.record == "header" and seen.format != FORMAT:
+        raise BadInput(f"{path}: {refusal(seen.format)}")
 
 
 def _open(path: Path) -> BinaryIO:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.engines.engine import Coefficient, Failure, Fit
+from harness.judge.comparison import Comparison
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import CaseRecord, Header
-from harness.page.run_summary import main_verdict
+from harness.judge.sentence import sentences
+from harness.page.case_verdict import blamed, main_verdict, told
+from harness.page.number_table import printed
 
 Kind = Literal["text", "integer", "number", "flag"]
 Cell = str | int | float | bool | None
@@ -54,10 +57,14 @@ def _verdicts(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
         return
     data = record.data
     main = main_verdict(record)
-    for verdict in record.verdicts:
-        compared = [c for c in record.comparisons if c.setting == verdict.setting]
-        audits = [a for a in record.audits if a.setting == verdict.setting]
-        digits = [c.digits for c in compared]
+    for verdict in told(record):
+        compared = verdict.differences if isinstance(verdict, Comparison) else ()
+        audits = [
+            j.audit
+            for j in record.judgements
+            if j.audit is not None and j.setting == verdict.setting
+        ]
+        digits = [d.digits for d in compared]
         yield (
             *_of_case(record),
             record.formula,
@@ -66,40 +73,60 @@ def _verdicts(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
             data.rows_used,
             max(data.groups.values(), default=0),
             any(column.missing for column in data.columns),
+            verdict.engine,
+            verdict.reference if isinstance(verdict, Comparison) else None,
             verdict.setting,
             verdict is main,
             verdict.verdict,
-            SEPARATOR.join(verdict.engines),
+            SEPARATOR.join(blamed(verdict)),
             SEPARATOR.join(verdict.causes),
             verdict.sentence,
             any(a.certificate == "boundary optimum" for a in audits) if audits else None,
             len(compared),
-            sum(not c.within for c in compared),
+            sum(not d.within for d in compared),
             (math.nan if any(map(math.isnan, digits)) else min(digits)) if digits else None,
             record.best_loglik,
             record.seconds,
         )
 
 
-def _comparisons(header: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
+def _comparisons(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
     if not isinstance(record, CaseRecord):
         return
-    left = next((e for e in header.engines if e != header.reference), "")
-    for c in record.comparisons:
+    for one in record.comparisons:
+        for d in one.differences:
+            yield (
+                *_of_case(record),
+                one.engine,
+                one.reference,
+                one.setting,
+                d.quantity,
+                d.item,
+                printed(record, one, d),
+                d.reference,
+                d.value if d.referee else None,
+                d.difference,
+                d.unit,
+                d.digits,
+                d.tolerance,
+                d.within,
+            )
+
+
+def _judgements(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
+    if not isinstance(record, CaseRecord):
+        return
+    for j in record.judgements:
+        truths = [s.truth for s in j.statements]
         yield (
             *_of_case(record),
-            c.setting,
-            c.quantity,
-            c.item,
-            left,
-            header.reference,
-            c.left,
-            c.right,
-            c.difference,
-            c.unit,
-            c.digits,
-            c.tolerance,
-            c.within,
+            j.engine,
+            j.setting,
+            j.verdict,
+            SEPARATOR.join(j.causes),
+            j.sentence,
+            len(truths),
+            *(truths.count(t) for t in ("true", "other definition", "false")),
         )
 
 
@@ -161,7 +188,10 @@ def _coefficients(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[R
 def _audits(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
     if not isinstance(record, CaseRecord):
         return
-    for a in record.audits:
+    for j in record.judgements:
+        a = j.audit
+        if a is None:
+            continue
         item, distance = max(a.distances, key=lambda pair: pair[1], default=(None, None))
         yield (
             *_of_case(record),
@@ -197,7 +227,7 @@ def _properties(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row
         SEPARATOR.join(record.engines),
         SEPARATOR.join(record.causes),
         record.sentence,
-        SEPARATOR.join(record.evidence),
+        SEPARATOR.join((*sentences(record.evidence), *record.notes)),
         record.discrepancy,
         record.seconds,
     )
@@ -205,10 +235,11 @@ def _properties(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row
 
 _SETTING = Column("setting", "text", "default or tight")
 _ENGINE = Column("engine", "text", "name of the engine")
+_REFERENCE = Column("reference", "text", "engine that it is compared with")
 
 TABLES: dict[str, FlatTable] = {
     "verdicts": FlatTable(
-        "a case and a setting",
+        "an engine beside the reference, in a case and a setting; an engine alone, by itself",
         (
             *_CASE,
             Column("formula", "text", "the model in lme4's syntax"),
@@ -217,14 +248,16 @@ TABLES: dict[str, FlatTable] = {
             Column("rows_used", "integer", "rows without missing values"),
             Column("levels", "integer", "levels of the largest grouping factor; 0 for none"),
             Column("missing", "flag", "whether the data have missing values"),
+            _ENGINE,
+            _REFERENCE,
             _SETTING,
             Column("counts", "flag", "whether this is the verdict that counts for the case"),
             Column("verdict", "text", "verdict class"),
-            Column("engines", "text", "engines to which the difference is laid"),
+            Column("blamed", "text", "engines to which the difference is laid"),
             Column("causes", "text", "keys of known_differences.toml"),
             Column("sentence", "text", "who is right and why"),
             Column("singular", "flag", "whether the referee finds an optimum on the boundary"),
-            Column("compared", "integer", "numbers compared in this setting"),
+            Column("compared", "integer", "numbers compared"),
             Column("outside", "integer", "how many of them are outside their tolerances"),
             Column("least_digits", "number", "fewest digits of agreement among them (LRE)"),
             Column("best_loglik", "number", "log-likelihood of the best point known"),
@@ -236,13 +269,19 @@ TABLES: dict[str, FlatTable] = {
         "a number that two fits share",
         (
             *_CASE,
+            _ENGINE,
+            _REFERENCE,
             _SETTING,
             Column("quantity", "text", "row of the tolerance table"),
             Column("item", "text", "coefficient or variance component; empty for a scalar"),
-            Column("left_engine", "text", "the engine under test"),
-            Column("right_engine", "text", "the reference"),
-            Column("left", "number", "value of the engine under test"),
-            Column("right", "number", "value of the reference"),
+            Column("value", "number", "what the engine prints"),
+            Column("reference_value", "number", "what the reference prints"),
+            Column(
+                "referee_value",
+                "number",
+                "the referee's value at the engine's point under the reference's definition: what "
+                "is compared where the two define the number otherwise; null elsewhere",
+            ),
             Column("difference", "number", "size of the difference, in unit"),
             Column("unit", "text", "absolute, SE, relative or log10"),
             Column("digits", "number", "digits of agreement (LRE); inf when equal"),
@@ -250,6 +289,22 @@ TABLES: dict[str, FlatTable] = {
             Column("within", "flag", "whether the difference is tolerated"),
         ),
         _comparisons,
+    ),
+    "judgements": FlatTable(
+        "an engine judged by itself, in a case and a setting",
+        (
+            *_CASE,
+            _ENGINE,
+            _SETTING,
+            Column("verdict", "text", "verdict class; RIGHT when nothing is wrong"),
+            Column("causes", "text", "keys of known_differences.toml"),
+            Column("sentence", "text", "what it came to"),
+            Column("statements", "integer", "numbers that it states and the referee judged"),
+            Column("true", "integer", "how many are true as declared"),
+            Column("other_definition", "integer", "how many are true under another definition"),
+            Column("false", "integer", "how many are false"),
+        ),
+        _judgements,
     ),
     "fits": FlatTable(
         "a fit, or the failure in its place",

@@ -16,7 +16,15 @@ from typing import TypeVar
 from harness.engines.engine import Failure, Setting
 from harness.judge.property_outcome import PropertyOutcome, Status
 from harness.judge.records import CaseRecord
-from harness.judge.verdict import Verdict, VerdictClass, is_unexplained
+from harness.judge.verdict import VerdictClass, graver
+from harness.page.case_verdict import (
+    definitions,
+    main_blamed,
+    main_verdict,
+    severity,
+    told,
+    unexplained,
+)
 from harness.page.distribution import Digits, Worst
 from harness.page.record_stream import Place
 
@@ -28,21 +36,6 @@ REST = "all others"
 WORST, WORST_OF_EACH, FIRST, FAILING, SLOWEST = 120, 5, 10, 10, 10
 """Cases kept: the worst of all; of each cause, verdict and quantity; the first ones; failures of
 each property; slowest fits."""
-
-SEVERITY: dict[VerdictClass, int] = {
-    "UNEXPLAINED": 8,
-    "DATA_MISMATCH": 7,
-    "DIFFERENT_MODEL": 6,
-    "WRONG_OPTIMUM": 5,
-    "FAILED": 4,
-    "ENVIRONMENT": 3,
-    "DEFINITION": 2,
-    "CODING": 2,
-    "TOLERANCE": 2,
-    "UNSUPPORTED": 1,
-    "AGREE": 0,
-}
-"""How soon a reader wants to see a case with this verdict."""
 
 Blamed = tuple[VerdictClass, tuple[str, ...]]
 """A verdict class and the engines to which the difference is laid."""
@@ -108,7 +101,7 @@ class Summary:
     blamed : Counter
         Cases by main verdict and engines blamed.
     verdicts : dict
-        By setting, cases by verdict.
+        By setting, cases by the gravest verdict of their engines.
     unexplained, environment : int
         Cases whose main verdict makes the run fail, and those that an engine could not even try.
     certificates : dict
@@ -156,21 +149,23 @@ class Summary:
             self._add_property(record)
             return
         self.cases += 1
-        main = main_verdict(record)
-        self.blamed[main.verdict, main.engines] += 1
-        self.unexplained += is_unexplained(main)
-        self.environment += main.verdict == "ENVIRONMENT"
-        for verdict in record.verdicts or (main,):
-            self.verdicts[verdict.setting][verdict.verdict] += 1
+        main = main_verdict(record).verdict
+        self.blamed[main, main_blamed(record)] += 1
+        self.unexplained += unexplained(record)
+        self.environment += main == "ENVIRONMENT"
+        for setting in dict.fromkeys(one.setting for one in told(record)):
+            gravest = graver(*(one.verdict for one in told(record) if one.setting == setting))
+            self.verdicts[setting][gravest] += 1
         self._add_causes(record)
         self._add_fits(record, place)
-        singular = any(a.certificate == "boundary optimum" for a in record.audits)
+        audits = [j.audit for j in record.judgements if j.audit is not None]
+        singular = any(a.certificate == "boundary optimum" for a in audits)
         self.singular += singular
         self._add_shape(record, main, singular=singular)
         excess = self._add_digits(record)
         if place is not None:
             self._last = (record.id, place)
-            self._keep(record, main, excess, place)
+            self._keep(record, excess, place)
 
     def shown(self) -> tuple[Place, ...]:
         """Return the places of the cases worth showing one by one, the most wanted first.
@@ -183,19 +178,18 @@ class Summary:
         return tuple(dict.fromkeys((*in_turn, *self._worst, *self._first)))
 
     def _add_causes(self, record: CaseRecord) -> None:
-        for verdict in record.verdicts:
-            for cause in verdict.causes:
-                self.causes[cause].verdicts[verdict.verdict] += 1
-        for cause in {c for v in record.verdicts for c in v.causes}:
+        for one in told(record):
+            for cause in one.causes:
+                self.causes[cause].verdicts[one.verdict] += 1
+        for cause in {c for one in told(record) for c in one.causes}:
             self.causes[cause].cases += 1
-        for cause in {d.cause for d in record.definitions}:
+        for cause in {d.cause for d in definitions(record)}:
             self.causes[cause].definitions += 1
 
     def _add_fits(self, record: CaseRecord, place: Place | None) -> None:
-        audits = {(a.setting, a.engine): a for a in record.audits}
         for outcome in record.fits:
             key = (outcome.setting, outcome.engine)
-            audit = audits.get(key)
+            audit = record.audit(outcome.engine, outcome.setting)
             if isinstance(outcome, Failure):
                 found: str = outcome.reason
             else:
@@ -212,10 +206,10 @@ class Summary:
                 ):
                     self.untrue[(*key, claim)] += true is False
 
-    def _add_shape(self, record: CaseRecord, main: Verdict, *, singular: bool) -> None:
+    def _add_shape(self, record: CaseRecord, main: VerdictClass, *, singular: bool) -> None:
         shape = self.shapes[_bounded(record.group, self.shapes)]
         shape.cases += 1
-        shape.verdicts[main.verdict] += 1
+        shape.verdicts[main] += 1
         shape.singular += singular
         shape.missing += any(column.missing for column in record.data.columns)
         rows = record.data.rows_used
@@ -230,32 +224,30 @@ class Summary:
         excess: dict[str, float] = {}
         least: dict[tuple[Setting, str], float] = {}
         outside: set[tuple[Setting, str]] = set()
-        for c in record.comparisons:
-            key = (c.setting, c.quantity)
+        for setting, d in ((c.setting, d) for c in record.comparisons for d in c.differences):
+            key = (setting, d.quantity)
             # A NaN is fewer digits than any number, and farther off than any tolerance.
-            if math.isnan(c.digits) or not least.get(key, math.inf) <= c.digits:
+            if math.isnan(d.digits) or not least.get(key, math.inf) <= d.digits:
                 known = least.get(key, math.inf)
-                least[key] = known if math.isnan(known) else c.digits
-            if not c.within:
+                least[key] = known if math.isnan(known) else d.digits
+            if not d.within:
                 outside.add(key)
-            ratio = c.difference / c.tolerance if c.tolerance > 0 else math.inf
-            if not ratio <= excess.get(c.quantity, 0.0):
-                excess[c.quantity] = math.inf if math.isnan(ratio) else ratio
+            ratio = d.difference / d.tolerance if d.tolerance > 0 else math.inf
+            if not ratio <= excess.get(d.quantity, 0.0):
+                excess[d.quantity] = math.inf if math.isnan(ratio) else ratio
             else:
-                excess.setdefault(c.quantity, 0.0)
+                excess.setdefault(d.quantity, 0.0)
         for key, digits in least.items():
             self.digits[key].add(digits, outside=key in outside)
         return excess
 
-    def _keep(
-        self, record: CaseRecord, main: Verdict, excess: dict[str, float], place: Place
-    ) -> None:
+    def _keep(self, record: CaseRecord, excess: dict[str, float], place: Place) -> None:
         if len(self._first) < FIRST:
             self._first.append(place)
         most = max(excess.values(), default=0.0)
         self._worst.add((severity(record), most), place)
-        kinds = [("verdict", f"{v.setting} {v.verdict}") for v in record.verdicts or (main,)]
-        kinds += [("cause", cause) for v in record.verdicts for cause in v.causes]
+        kinds = [("verdict", f"{one.setting} {one.verdict}") for one in told(record)]
+        kinds += [("cause", cause) for one in told(record) for cause in one.causes]
         for kind in dict.fromkeys(kinds):
             self._worst_of[kind].add((most,), place)
         for quantity, ratio in excess.items():
@@ -286,21 +278,6 @@ def summarize(
     for place, record in records:
         summary.add(record, place)
     return summary
-
-
-def main_verdict(case: CaseRecord) -> Verdict:
-    """Return the verdict that counts: the default setting's, or the only one there is."""
-    for verdict in case.verdicts:
-        if verdict.setting == "default":
-            return verdict
-    if case.verdicts:
-        return case.verdicts[0]
-    return Verdict(setting="default", verdict="UNEXPLAINED", sentence="No verdict was recorded.")
-
-
-def severity(case: CaseRecord) -> int:
-    """Return how soon a reader wants to see a case: its worst verdict in any setting."""
-    return max(SEVERITY[v.verdict] for v in case.verdicts or (main_verdict(case),))
 
 
 def _power_of_two(number: int) -> int:

@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from harness.base.text import whose
 from harness.commands.installation import Check
 from harness.data.rungs import Rung
-from harness.engines.engine import Failure, Fit
+from harness.engines.engine import Failure, Fit, Setting
 from harness.judge.causes.entries import load_known
-from harness.judge.comparison import Comparison
+from harness.judge.comparison import Comparison, Difference
+from harness.judge.definition_notes import DefinitionNote
 from harness.judge.records import CaseRecord
+from harness.judge.sentence import sentence
 from harness.judge.verdict import VerdictClass
+from harness.page import appearance, words
+from harness.page.case_verdict import Told, examples, told
 from harness.page.excerpt import Excerpt
-from harness.page.html.words import headline_of, headline_of_properties
+from harness.page.number_table import NumberTable, number_table
+from harness.page.numbers import digits_of_agreement, number
+from harness.page.words import headline_of, headline_of_properties
 from harness.spelling.calls import lme4_formula
-
-_MARKS: dict[VerdictClass, tuple[str, str]] = {
-    "AGREE": ("=", "green"),
-    "TOLERANCE": ("~", "green"),
-    "DEFINITION": ("d", "cyan"),
-    "CODING": ("c", "cyan"),
-    "WRONG_OPTIMUM": ("!", "yellow"),
-    "DIFFERENT_MODEL": ("!", "yellow"),
-    "DATA_MISMATCH": ("!", "red"),
-    "UNSUPPORTED": ("-", "bright_black"),
-    "FAILED": ("x", "yellow"),
-    "ENVIRONMENT": ("x", "red"),
-    "UNEXPLAINED": ("?", "red"),
-}
-
-_LABELS = {
-    "loglik": "logLik",
-    "estimate": "estimate",
-    "se": "SE",
-    "df": "df (Satt.)",
-    "statistic": "t",
-    "p": "p",
-    "variance": "variance",
-    "residual_variance": "residual variance",
-    "random_effect": "random effects",
-    "fitted": "fitted",
-}
-
 
 MOST_LINES = 20
 """Cases of a large run that the terminal lists."""
@@ -61,8 +41,8 @@ def _console() -> Console:
 
 
 def _verdict_text(verdict: VerdictClass) -> Text:
-    mark, style = _MARKS[verdict]
-    return Text(f"{mark} {verdict.replace('_', ' ')}", style=style)
+    look = appearance.VERDICTS[verdict]
+    return Text(f"{look.sign} {look.label}", style=appearance.STYLES[look.family])
 
 
 def print_excerpt(excerpt: Excerpt, records: Path, page: Path) -> None:
@@ -71,19 +51,23 @@ def print_excerpt(excerpt: Excerpt, records: Path, page: Path) -> None:
     cases = excerpt.run.cases[:MOST_LINES] if excerpt.large else excerpt.run.cases
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("case", overflow="fold")
+    several = len(excerpt.run.header.engines) > 2
+    if several:
+        table.add_column("engine", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("cause", overflow="fold")
     table.add_column("digits", justify="right", no_wrap=True)
     table.add_column("tight", justify="right", no_wrap=True)
     for case in cases:
-        first = case.verdicts[0]
-        table.add_row(
-            Text(case.id),
-            _verdict_text(first.verdict),
-            ", ".join(first.causes),
-            _least_digits(case, "default"),
-            _least_digits(case, "tight"),
-        )
+        for place, one in enumerate(_lines(case, several=several)):
+            table.add_row(
+                Text("" if place else case.id),
+                *([Text(one.engine)] if several else []),
+                _verdict_text(one.verdict),
+                ", ".join(one.causes),
+                _least_digits(case, one.engine, "default"),
+                _least_digits(case, one.engine, "tight"),
+            )
     if cases:
         console.print(table)
         console.print(
@@ -102,20 +86,21 @@ def print_excerpt(excerpt: Excerpt, records: Path, page: Path) -> None:
     console.print(f"records  {records}", soft_wrap=True)
 
 
-def _least_digits(case: CaseRecord, setting: str) -> str:
+def _lines(case: CaseRecord, *, several: bool) -> tuple[Told, ...]:
+    """Return what is told of a case; of several engines the reference too, judged by itself."""
+    first = tuple(one for one in told(case) if one.setting == told(case)[0].setting)
+    alone = case.judgement(case.reference, first[0].setting) if several else None
+    return first if alone is None or alone in first else (*first, alone)
+
+
+def _least_digits(case: CaseRecord, engine: str, setting: Setting) -> str:
+    one = case.comparison(engine, setting)
     found = [
-        c.digits
-        for c in case.comparisons
-        if c.setting == setting and c.quantity in ("estimate", "se", "df", "p")
+        d.digits
+        for d in (one.differences if one is not None else ())
+        if d.quantity in ("estimate", "se", "df", "p")
     ]
-    return _digits(min(found)) if found and not any(map(math.isnan, found)) else ""
-
-
-def _digits(value: float) -> str:
-    if math.isnan(value):
-        return "nan"
-    # 15.95 digits is all that a double holds.
-    return "equal" if value > 15.9 else f"{max(value, 0.0):.1f}"
+    return digits_of_agreement(min(found)) if found and not any(map(math.isnan, found)) else ""
 
 
 def print_rungs(rungs: Sequence[Rung]) -> None:
@@ -144,9 +129,8 @@ def print_checks(checks: Sequence[Check]) -> None:
 
 
 def print_case(case: CaseRecord, versions: dict[str, str]) -> None:
-    """Print both fits of one case side by side, the verdict, and what differs by definition."""
+    """Print the fits of one case side by side, the verdicts, and what differs by definition."""
     console = _console()
-    left, right = case.fits[0], case.fits[1]
     groups = ", ".join(f"{n} {g}" for g, n in case.data.groups.items())
     dropped = case.data.rows - case.data.rows_used
     rows = f"{case.data.rows_used} rows" + (
@@ -160,90 +144,125 @@ def print_case(case: CaseRecord, versions: dict[str, str]) -> None:
         soft_wrap=True,
     )
     console.print()
-    rows_of = [c for c in case.comparisons if c.setting == "default"]
-    if rows_of:
-        console.print(_side_by_side(rows_of, left, right, versions))
-    else:
-        _print_alone(console, left)
-        _print_alone(console, right)
-    verdict = case.verdicts[0]
-    console.print(Text.assemble(_verdict_text(verdict.verdict), f"  {verdict.sentence}"))
+    first = [one for one in case.comparisons if one.setting == "default"]
+    for table in _side_by_side(console, case, first, versions):
+        console.print(table)
+    beside = {e for c in first if c.differences for e in (c.engine, c.reference)}
+    for fit in case.fits:
+        if fit.setting == "default" and fit.engine not in beside:
+            _print_alone(console, fit)
+    explained: set[str] = set()
+    for one in told(case):
+        if one.setting == "default":
+            _print_verdict(console, one, explained, named=len(case.engines) > 2)
     known = load_known()
-    for cause, evidence in zip(verdict.causes, verdict.evidence, strict=True):
-        console.print(Text(f"  cause    {cause}: {known[cause].title}. {evidence}"))
-        if known[cause].remedy:
-            console.print(Text(f"  remedy   {known[cause].remedy}"))
-    for definition in sorted({d.cause for d in case.definitions}):
-        example = next(d for d in case.definitions if d.cause == definition)
-        focus = [d for d in case.definitions if d.cause == definition and d.item == case.focus]
-        example = focus[0] if focus else example
+    for note in examples(case):
         text = (
-            f"  note     {known[definition].title}: {example.item} "
-            f"{_number(example.left)} there, "
-            f"{'nothing' if example.right is None else _number(example.right)} in R"
+            f"  note     {known[note.cause].title}: {_what(note)} {note.engine} "
+            f"{number(note.value)}, {case.reference} "
+            f"{'nothing' if note.reference is None else number(note.reference)}"
         )
-        if example.like_for_like is not None:
-            text += f", {_number(example.like_for_like)} like for like"
-        console.print(Text(f"{text} ({definition})"))
-    for fit in (left, right):
+        if note.like_for_like is not None:
+            text += f", referee at {whose(note.engine)} point {number(note.like_for_like)}"
+        console.print(Text(f"{text} ({note.cause})"))
+    for fit in case.fits:
         for message in fit.messages:
-            if message.kind != "note":
+            if fit.setting == "default" and message.kind != "note":
                 console.print(Text(f"  said     {fit.engine}: {' '.join(message.text.split())}"))
-    for note in case.notes:
-        console.print(Text(f"  note     {note}"))
+    for remark in case.notes:
+        console.print(Text(f"  note     {remark}"))
+
+
+def _what(note: DefinitionNote) -> str:
+    return note.item or words.QUANTITIES.get(note.quantity, note.quantity.upper())
+
+
+def _print_verdict(console: Console, one: Told, explained: set[str], *, named: bool) -> None:
+    """Print a verdict with its causes; what a cause is and its remedy, the first time only."""
+    who = Text(f"{one.engine}  " if named else "", style="bold")
+    console.print(Text.assemble(who, _verdict_text(one.verdict), f"  {one.sentence}"))
+    known = load_known()
+    for evidence in one.evidence:
+        cause = known[evidence.cause]
+        title = "" if evidence.cause in explained else f" {cause.title}."
+        console.print(Text(f"  cause    {evidence.cause}:{title} {sentence(evidence)}"))
+        if cause.remedy and evidence.cause not in explained:
+            console.print(Text(f"  remedy   {cause.remedy}"))
+        explained.add(evidence.cause)
 
 
 def _print_alone(console: Console, fit: Fit | Failure) -> None:
     if isinstance(fit, Failure):
         console.print(Text(f"{fit.engine}: no fit ({fit.reason}): {fit.text}"))
         return
-    shown = ", ".join(f"{c.name} {_number(c.estimate)}" for c in fit.coefficients)
-    loglik = "" if fit.loglik is None else f"logLik {_number(fit.loglik)}, "
+    shown = ", ".join(f"{c.name} {number(c.estimate)}" for c in fit.coefficients)
+    loglik = "" if fit.loglik is None else f"logLik {number(fit.loglik)}, "
     console.print(
-        Text(f"{fit.engine}: {loglik}{shown}, residual variance {_number(fit.residual_variance)}")
+        Text(f"{fit.engine}: {loglik}{shown}, residual variance {number(fit.residual_variance)}")
     )
 
 
 def _side_by_side(
-    rows: Sequence[Comparison], left: Fit | Failure, right: Fit | Failure, versions: dict[str, str]
-) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    console: Console, case: CaseRecord, comparisons: Sequence[Comparison], versions: dict[str, str]
+) -> Iterator[Table]:
+    """Yield the table of all engines; where it is too wide, one for each of them."""
+    numbers = number_table(case, comparisons)
+    if numbers is None:
+        return
+    whole = _table(numbers, versions)
+    if _width(console, whole) <= console.width:
+        yield whole
+        return
+    for one in numbers.comparisons:
+        alone = number_table(case, [one])
+        if alone is not None:
+            wide = _table(alone, versions)
+            fits = _width(console, wide) <= console.width
+            yield wide if fits else _table(alone, versions, narrow=True)
+
+
+def _width(console: Console, table: Table) -> int:
+    """Return how wide a table is that no line of is broken, however narrow the console."""
+    return Measurement.get(console, console.options.update(max_width=1000), table).maximum
+
+
+def _table(numbers: NumberTable, versions: dict[str, str], *, narrow: bool = False) -> Table:
+    """Lay out numbers; ``narrow`` puts versions on a line of their own, and columns closer."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0))
     table.add_column("")
     table.add_column("")
-    for fit in (left, right):
-        table.add_column(f"{fit.engine} {versions.get(fit.engine, '')}".strip(), justify="right")
-    table.add_column("difference", justify="right")
-    table.add_column("digits", justify="right")
-    table.add_column("")
+    for column in numbers.columns:
+        version = "" if column.referee else versions.get(column.engine, "")
+        lines = ("referee at", whose(column.engine), "point")
+        printed = ("\n" if narrow else " ").join((column.engine, version))
+        head = "\n".join(lines) if column.referee else printed
+        table.add_column(head.strip(), justify="right", no_wrap=True)
+    several = len(numbers.comparisons) > 1
+    for one in numbers.comparisons:
+        head = f"{one.engine}\ndiffers by" if several else "difference"
+        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column("digits", justify="right", no_wrap=True)
     shown = ""
-    for row in rows:
+    for row in numbers.rows:
         item = row.item if row.quantity not in ("random_effect", "fitted") else "largest"
         item = item if item != shown or row.quantity == "estimate" else ""
         shown = row.item
-        unit = {"SE": " SE", "log10": " log10"}.get(row.unit, "")
-        table.add_row(
-            Text(item),
-            _LABELS[row.quantity],
-            *_pair(row.left, row.right),
-            f"{row.difference:.1e}{unit}" if row.difference else "0",
-            _digits(row.digits),
-            Text("" if row.within else "!", style="bold red"),
-        )
+        cells: list[str | Text] = ["" if cell is None else cell.text for cell in row.numbers()]
+        for difference in row.differences:
+            cells += _difference(difference)
+        label = words.LONG.get(row.quantity) or words.QUANTITIES.get(row.quantity, row.quantity)
+        table.add_row(Text(item), label, *cells)
     return table
 
 
-def _pair(left: float, right: float) -> tuple[str, str]:
-    """Write two values with the same number of decimals, seven digits of the larger."""
-    size = max(abs(left), abs(right))
-    if not (math.isfinite(left) and math.isfinite(right)) or size >= 1e7 or 0.0 < size < 1e-4:
-        return _number(left), _number(right)
-    decimals = 6 if size < 1.0 else 6 - math.floor(math.log10(size))
-    return f"{left:.{decimals}f}", f"{right:.{decimals}f}"
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return str(value)
-    if value != 0.0 and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.3e}"
-    return f"{value:.7g}" if abs(value) >= 1.0 else f"{value:.6f}"
+def _difference(difference: Difference | None) -> list[str | Text]:
+    if difference is None:
+        return ["", ""]
+    unit = {"SE": " SE", "log10": " log10"}.get(difference.unit, "")
+    return [
+        f"{difference.difference:.1e}{unit}" if difference.difference else "0",
+        Text.assemble(
+            digits_of_agreement(difference.digits),
+            ("  " if difference.within else " !", "bold red"),
+        ),
+    ]

@@ -15,17 +15,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.model.design import Design
 from harness.model.model import Criterion
-from harness.referee.deviance import Point
+from harness.referee.deviance import Likelihood, Point
 from harness.referee.joint_hessian import JointInverse, joint_inverse
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
 from harness.referee.variance_errors import variance_errors
-
-Array = NDArray[np.float64]
 
 NOT_STATED = "not stated"
 """What an engine declares for a quantity that it does not print."""
@@ -33,42 +30,35 @@ NOT_STATED = "not stated"
 
 @dataclass(frozen=True)
 class Standpoint:
-    """Where a fit stands: the likelihood at its own variances, in its own coding.
+    """Where a fit stands: the likelihood at its own variances.
 
     Attributes
     ----------
+    design : Design
+        In the fit's own coding: a column for each of its coefficients.
     point : Point
         The fit's variances, relative to the residual variance.
     sigma : float
         Its residual standard deviation, in the units of the data.
-    contrasts : (k, p) array
-        Its coefficients as contrasts of the fixed effects of ``design``.
     """
 
     design: Design
     criterion: Criterion
     point: Point
     sigma: float
-    contrasts: Array
-
-    @property
-    def reml(self) -> bool:
-        """Whether the restricted likelihood is meant; it is for least squares."""
-        return self.criterion != "ML"
 
     @cached_property
     def tests(self) -> tuple[ContrastTest, ...]:
         """Every coefficient with gls SE, Satterthwaite df, t and p, at the GLS estimates."""
-        return contrast_tests(self.point, self.contrasts, sigma=self.sigma)
+        return contrast_tests(self.point, np.eye(self.design.x.shape[1]), sigma=self.sigma)
 
     @cached_property
     def joint(self) -> JointInverse | None:
         """The inverse joint Hessian; None where it does not exist or the data are too many."""
         if self.criterion == "OLS":
             return None
-        relative = [f @ f.T for f in self.point.likelihood.factors(self.point.theta)]
         try:
-            return joint_inverse(self.design, relative, self.sigma, reml=self.reml)
+            return joint_inverse(self.point, self.sigma)
         except (ValueError, np.linalg.LinAlgError):
             return None
 
@@ -78,29 +68,19 @@ class Standpoint:
         if self.criterion != "REML":
             return None
         try:
-            return kenward_roger(self.point, sigma=self.sigma).contrast_tests(self.contrasts)
+            adjusted = kenward_roger(self.point, sigma=self.sigma)
+            return adjusted.contrast_tests(np.eye(self.design.x.shape[1]))
         except (KenwardRogerUndefined, np.linalg.LinAlgError):
             return None
 
     @property
     def loglik(self) -> float:
-        """ML or REML log-likelihood with all its constants, in the fit's own coding.
-
-        Under REML another basis of the same columns, X T, has log|det T| less.
-        """
-        if self.criterion == "OLS":
-            from harness.referee.deviance import Likelihood
-
-            n, p = self.design.x.shape
-            ml = Likelihood(self.design, reml=False).at(self.point.theta)
-            return -0.5 * ml.deviance(self.sigma * math.sqrt((n - p) / n))
-        value = -0.5 * self.point.deviance(self.sigma)
-        if self.criterion != "REML" or np.array_equal(
-            self.contrasts, np.eye(self.design.x.shape[1])
-        ):
-            return value
-        size, log_det = np.linalg.slogdet(self.contrasts)
-        return value + float(log_det) if size else math.nan
+        """ML or REML log-likelihood with all its constants; ML for a linear model."""
+        if self.criterion != "OLS":
+            return -0.5 * self.point.deviance(self.sigma)
+        n, p = self.design.x.shape
+        ml = Likelihood(self.design, reml=False).at(self.point.theta)
+        return -0.5 * ml.deviance(self.sigma * math.sqrt((n - p) / n))
 
     @property
     def variance_parameters(self) -> int:
@@ -171,8 +151,7 @@ def _gls_se(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[flo
 def _joint_se(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...] | None:
     if at.joint is None:
         return None
-    fixed = at.joint.fixed
-    return tuple(_root(float(row @ fixed @ row)) for row in at.contrasts)
+    return at.joint.errors
 
 
 def _times(share: Callable[[int, int], float], criterion: Criterion) -> Callable[..., object]:
@@ -194,12 +173,12 @@ def _adjusted_se(
 
 
 def _no_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
-    return (math.inf,) * len(at.contrasts)
+    return tuple(math.inf for _ in range(at.design.x.shape[1]))
 
 
 def _residual_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
     n, p = at.design.x.shape
-    return (float(n - p),) * len(at.contrasts)
+    return tuple(float(n - p) for _ in range(p))
 
 
 def _satterthwaite_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
@@ -229,10 +208,8 @@ def _loglik(at: Standpoint, _rows: tuple[Row, ...], _stated: float) -> tuple[flo
 
 
 def _log_gram(at: Standpoint) -> float:
-    """log|X'X| in the fit's own coding: X L^-1 for contrasts L."""
-    size, own = np.linalg.slogdet(at.design.x.T @ at.design.x)
-    _, change = np.linalg.slogdet(at.contrasts)
-    return float(own - 2.0 * change) if size > 0.0 else math.nan
+    size, value = np.linalg.slogdet(at.design.x.T @ at.design.x)
+    return float(value) if size > 0.0 else math.nan
 
 
 def _off_by(constant: Callable[[Standpoint], float], sign: float) -> Callable[..., object]:

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.model.design import build_design
+from harness.model.expression_text import render_name
 from harness.model.formula import Binary, Name, Number
 from harness.model.model import Model, column_of
 from harness.model.table import FactorColumn, Table
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.deviance import Point
 from harness.referee.satterthwaite import contrast_tests, two_sided_p
-from harness.spelling.calls import render_name
 
 Array = NDArray[np.float64]
 

@@ -12,23 +12,32 @@ of the deviance, A_k = X'R M_k R X; by ML without the terms in C. statsmodels' M
 of it for its standard errors. Those of lme4 are sqrt diag(s2 C), to which they are equal where
 X'R M_k R r = 0, as on balanced data. At a boundary the result depends on the variables chosen:
 these are the elements of the covariance matrices and not of their factors.
+
+With S = Z'RZ, T = Z'RX, u = Z'R r per block and E_k the direction placed at its levels,
+
+    X'R M_k R r = T'E_k u,             r'R M_k R M_l R r = u'E_k S E_l u,
+    tr(R M_k R M_l) = tr(S E_k S E_l),
+
+so that nothing of the size of the data is formed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.design import Design
+from harness.referee.deviance import Point
 
 Array = NDArray[np.float64]
 
-ROWS = 1500
-"""Rows up to which it is computed: it works on dense n x n matrices."""
+FLAT = 1e-8
+"""Eigenvalues of the scaled Hessian below this share of the largest are flat directions."""
+
+LARGEST = 2e9
+"""Multiplications up to which it is computed: a second or two."""
 
 
 @dataclass(frozen=True)
@@ -41,89 +50,107 @@ class JointInverse:
         Block of the fixed effects, in the units of the data.
     variances : tuple of float
         Variance of each diagonal of Psi / s2, term after term; it may come out negative.
+    determined : bool
+        Whether no direction is flat: where one is, the inverse is rounding there.
     """
 
     fixed: Array
     variances: tuple[float, ...]
+    determined: bool
+
+    @property
+    def errors(self) -> tuple[float, ...]:
+        """Standard errors of the fixed effects; NaN where the inverse has a negative diagonal."""
+        return tuple(math.sqrt(v) if v > 0.0 else math.nan for v in map(float, np.diag(self.fixed)))
 
 
-def joint_errors(design: Design, relative: Sequence[Array], sigma: float, *, reml: bool) -> Array:
-    """Return the standard errors (p,), NaN where the inverse has a negative diagonal.
-
-    Parameters and errors are those of :func:`joint_inverse`.
-    """
-    variances = np.diag(joint_inverse(design, relative, sigma, reml=reml).fixed)
-    return np.asarray([math.sqrt(v) if v > 0.0 else math.nan for v in variances])
-
-
-def joint_inverse(
-    design: Design, relative: Sequence[Array], sigma: float, *, reml: bool
-) -> JointInverse:
+def joint_inverse(point: Point, sigma: float) -> JointInverse:
     """Invert the joint Hessian at variances that need not be the optimum.
 
     Parameters
     ----------
-    relative : sequence of (q, q) arrays
-        Psi / s2 of each random term.
     sigma : float
-        Residual standard deviation.
+        Residual standard deviation of the fit, in the units of the data.
 
     Raises
     ------
     ValueError
-        For more than ``ROWS`` rows.
+        Where that would take more than ``LARGEST`` multiplications.
     LinAlgError
         When the joint Hessian cannot be inverted.
     """
-    n, p = design.x.shape
-    if n > ROWS:
-        raise ValueError(f"more than {ROWS} rows")
-    x, to_data = np.linalg.qr(design.x)
-    h = np.eye(n)
-    derivatives: list[Array] = []
-    diagonals: list[tuple[int, float]] = []
-    for term, psi in zip(design.random, relative, strict=True):
-        same = term.codes[:, None] == term.codes[None, :]
-        # Effects of unit root mean square: the result does not depend on their units.
-        width = np.sqrt((term.z**2).mean(axis=0))
-        z = term.z / np.where(width > 0.0, width, 1.0)
-        h += same * (z @ (psi * np.outer(width, width)) @ z.T)
-        for i in range(z.shape[1]):
-            for j in range(i + 1):
-                if i == j:
-                    diagonals.append((len(derivatives), float(width[i])))
-                half = np.outer(z[:, i], z[:, j])
-                derivatives.append(same * (half if i == j else half + half.T))
-    inverse = np.linalg.inv(h)
-    m = n - p if reml else n
-    rx = inverse @ x
-    information = x.T @ rx
-    c = np.linalg.inv(information)
-    residual = design.y - x @ (c @ (rx.T @ design.y))
-    rr = inverse @ residual
-    q = float(residual @ rr)
-    k = len(derivatives)
-    products = [inverse @ d for d in derivatives]
-    along = np.array([d @ rr for d in derivatives])  # M_k R r
-    cross = np.array([rx.T @ a for a in along])
-    second = np.empty((k, k))
-    rmrx = [d @ rx for d in derivatives]  # M_k R X
-    each = [rx.T @ d for d in rmrx]
-    for a in range(k):
-        for b in range(a + 1):
-            value = 2.0 * float(along[a] @ inverse @ along[b]) / q
-            value -= float(rr @ along[a]) * float(rr @ along[b]) / q**2
-            value = m * value - float((products[a] * products[b].T).sum())
-            if reml:
-                value += 2.0 * float((c * (rmrx[a].T @ inverse @ rmrx[b])).sum())
-                value -= float(((c @ each[a]) * (c @ each[b]).T).sum())
-            second[a, b] = second[b, a] = value
+    likelihood = point.likelihood
+    basis, reml, m = likelihood.products.basis, likelihood.reml, likelihood.m
+    directions = _directions(point)
+    k, p, c = len(directions), likelihood.products.p, point.c
+    work = sum(k * len(part.s) * part.s.shape[1] ** 3 for part in point.solved)
+    if work > LARGEST:
+        raise ValueError(f"about {work:.1g} multiplications")
+    cross, along, bent = np.zeros((k, p)), np.zeros(k), np.zeros((k, k))
+    traces, first, second = np.zeros((k, k)), np.zeros((k, p, p)), np.zeros((k, k, p, p))
+    for part in point.solved:
+        blank: list[Array | None] = [None] * len(part.bucket.slots)
+        placed = np.array(
+            [part.bucket.scatter((*blank[:t], e, *blank[t + 1 :])) for t, _, e in directions]
+        )
+        s_e = part.s @ placed
+        traces += s_e.reshape(k, -1) @ s_e.swapaxes(2, 3).reshape(k, -1).T
+        e_u = np.einsum("rbij,bj->rbi", placed, part.u)
+        cross += np.einsum("bip,rbi->rp", part.t, e_u)
+        along += np.einsum("bi,rbi->r", part.u, e_u)
+        bent += np.einsum("rbi,bij,sbj->rs", e_u, part.s, e_u, optimize=True)
+        if reml:
+            e_t = placed @ part.t
+            first += np.einsum("bip,rbiq->rpq", part.t, e_t, optimize=True)
+            second += np.einsum("rbip,sbiq->rspq", e_t, part.s @ e_t, optimize=True)
+    q = point.rss
+    inner = m * (2.0 * bent / q - np.outer(along, along) / q**2) - traces
+    if reml:
+        c_first = c @ first
+        inner += 2.0 * np.einsum("pq,rsqp->rs", c, second)
+        inner -= np.einsum("rpq,sqp->rs", c_first, c_first)
+    information = np.linalg.inv(c)
     hessian = np.block(
-        [[2.0 * m * information / q, 2.0 * m * cross.T / q], [2.0 * m * cross / q, second]]
+        [[2.0 * m * information / q, 2.0 * m * cross.T / q], [2.0 * m * cross / q, inner]]
     )
     inverse = 2.0 * np.linalg.inv(hessian)
     # In the likelihood's own s2 = q / m; the fit's may be another.
-    back = np.linalg.inv(to_data)
-    fixed = back @ inverse[:p, :p] @ back.T * (sigma**2 / (q / m))
-    variances = tuple(float(inverse[p + i, p + i]) / w**4 if w > 0.0 else 0.0 for i, w in diagonals)
-    return JointInverse(fixed, variances)
+    back = basis.y_scale * basis.m
+    fixed = back @ inverse[:p, :p] @ back.T * (sigma / basis.y_scale) ** 2 / (q / m)
+    variances = tuple(
+        float(inverse[p + i, p + i]) * size for i, (_, size, _) in enumerate(directions) if size
+    )
+    sizes = np.concatenate([np.diag(hessian)[:p], np.diag(traces)])
+    return JointInverse(fixed, variances, _determined(hessian, sizes))
+
+
+def _determined(hessian: Array, sizes: Array) -> bool:
+    """Whether the smallest eigenvalue is above rounding, in variables of unit information.
+
+    ``sizes`` has for each variable the largest of the terms that its second derivative is made of:
+    where they cancel, what is left is rounding.
+    """
+    widths = np.sqrt(np.abs(sizes))
+    if not widths.min(initial=1.0) > 0.0:
+        return False
+    values = np.abs(np.linalg.eigvalsh(hessian / np.outer(widths, widths)))
+    return bool(values.min() > FLAT * values.max())
+
+
+def _directions(point: Point) -> list[tuple[int, float, Array]]:
+    """Term, factor and change of its inner covariance matrix, for each element of each Psi.
+
+    The element is in units in which its effects have unit size, for a well conditioned Hessian; the
+    factor takes the variance of a diagonal element back to the data, and is 0 for the others.
+    """
+    out = []
+    for t, effects in enumerate(point.likelihood.products.basis.effects):
+        width = np.linalg.norm(effects, axis=0)
+        unit = effects / width
+        for i in range(len(width)):
+            for j in range(i + 1):
+                half = np.outer(unit[:, i], unit[:, j])
+                diagonal = i == j
+                size = float(1.0 / width[i] ** 4) if diagonal else 0.0
+                out.append((t, size, half if diagonal else half + half.T))
+    return out

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 
-from harness.model.formula import Bar, Binary, Call, Name, Node, Number, Unary, names_in
+from harness.model.expression_text import render, render_name
+from harness.model.formula import Bar, Binary, Name, Node, Number, names_in
 from harness.model.model import Model, RandomTerm, column_of, split_bar
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Term, Terms
 
-_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, ":": 3, "^": 4}
 _SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*")
 _PYTHON_FUNCTIONS = {"I": "I", "abs": "abs"}
 
@@ -38,19 +38,17 @@ def lme4_formula(model: Model, names: Mapping[str, str] | None = None) -> str:
     def group_name(node: Name) -> str:
         return name(node) if names is not None else quote_name(node.name)
 
-    outcome = _render(model.formula.outcome, name, "^", lambda f: f)
+    outcome = render(model.formula.outcome, name, "^", lambda f: f)
     parts = (
-        []
-        if model.formula.fixed is None
-        else [_render(model.formula.fixed, name, "^", lambda f: f)]
+        [] if model.formula.fixed is None else [render(model.formula.fixed, name, "^", lambda f: f)]
     )
     parts += [_bar(bar, name, group_name) for bar in model.formula.bars]
     return f"{outcome} ~ {' + '.join(parts)}"
 
 
 def _bar(bar: Bar, name: Callable[[Name], str], group_name: Callable[[Name], str]) -> str:
-    effects = _render(bar.effects, name, "^", lambda f: f)
-    group = _render(bar.group, group_name, "^", lambda f: f, tight=True)
+    effects = render(bar.effects, name, "^", lambda f: f)
+    group = render(bar.group, group_name, "^", lambda f: f, tight=True)
     return f"({effects} {'||' if bar.double else '|'} {group})"
 
 
@@ -80,45 +78,6 @@ def _readable(bar: Bar) -> list[Bar]:
 
 def _product(factors: tuple[Node, ...]) -> Node:
     return reduce(partial(Binary, ":"), factors)
-
-
-def render_name(node: Node) -> str:
-    """Write an expression with the user's names, for labels: ``edu``, ``I(edu^2)``."""
-    return _render(node, lambda n: n.name, "^", lambda f: f)
-
-
-def _render(
-    node: Node,
-    name: Callable[[Name], str],
-    power: str,
-    function: Callable[[str], str],
-    *,
-    tight: bool = False,
-    level: int = 0,
-) -> str:
-    def inner(child: Node, at: int) -> str:
-        return _render(child, name, power, function, tight=tight, level=at)
-
-    match node:
-        case Name():
-            return name(node)
-        case Number(text=text):
-            return text
-        case Call(function=called, argument=argument):
-            return f"{function(called)}({inner(argument, 0)})"
-        case Unary(operator=operator, operand=operand):
-            text = f"{operator}{inner(operand, 3)}"
-            return f"({text})" if level > 1 else text
-        case Binary(operator=operator, left=left, right=right):
-            mine = _PRECEDENCE[operator]
-            # None may be regrouped: a*(b/c) has the term b:c and (a*b)/c has not.
-            text_left = inner(left, mine + (operator == "^"))
-            text_right = inner(right, mine + 1)
-            sign = power if operator == "^" else operator
-            space = "" if tight or operator in ("^", ":", "/") else " "
-            text = f"{text_left}{space}{sign}{space}{text_right}"
-            return f"({text})" if mine < level else text
-    raise AssertionError(node)
 
 
 def quote_name(name: str) -> str:
@@ -226,7 +185,7 @@ class NotExpressible(Exception):
 
 def python_formula(model: Model, name: Callable[[Name], str]) -> str:
     """Return outcome and fixed effects in patsy's syntax."""
-    outcome = _render(model.formula.outcome, name, "**", _python_function)
+    outcome = render(model.formula.outcome, name, "**", _python_function)
     return f"{outcome} ~ {_python_terms(model.fixed, name)}"
 
 
@@ -243,7 +202,7 @@ def _python_terms(terms: Terms, name: Callable[[Name], str]) -> str:
 
 def _python_term(term: Term, name: Callable[[Name], str]) -> str:
     # patsy reads arithmetic inside I() and functions as Python, so only ^ has to change.
-    return ":".join(_render(atom, name, "**", _python_function) for atom in term)
+    return ":".join(render(atom, name, "**", _python_function) for atom in term)
 
 
 def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpelling:

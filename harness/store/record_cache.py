@@ -62,19 +62,20 @@ class RecordCache:
     @classmethod
     def _made(cls, engines: OpenEngines, store: Store) -> RecordCache | None:
         parts = {"settings": " ".join(engines.settings)}
-        for role, engine in (("engine", engines.engine), ("reference", engines.reference)):
+        # The order counts, and the reference is the last.
+        for place, engine in enumerate(engines.engines):
             identity = engine.made_with if isinstance(engine, WatchedEngine) else {}
             if not identity:
                 return None
-            parts |= {f"{role} {name}": value for name, value in identity.items()}
-            parts[role] = engine.name
+            parts |= {f"engine {place} {name}": value for name, value in identity.items()}
+            parts[f"engine {place}"] = engine.name
         parts["sources"] = source_digest(*_SOURCES) or ""
         for path in sorted(Path(judge.__path__[0]).rglob("*.toml")):
             parts[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
         # The referee computes in this process, whatever the engines do elsewhere.
         parts |= {name: metadata.version(name) for name in ("numpy", "scipy")}
         parts |= {name: os.environ.get(name, "unset") for name in repeatable()}
-        return cls(store, fingerprint(parts), engines.engine.name)
+        return cls(store, fingerprint(parts), engines.engines[0].name)
 
     def get(self, rung: Rung) -> bytes | None:
         """Return the record of a case, under the id, title and group that it has now."""

@@ -17,7 +17,6 @@ import json
 import math
 import os
 import re
-import secrets
 import sys
 import time
 import zlib
@@ -26,6 +25,8 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+
+from harness.base.files import replace_file
 
 ENVIRONMENT_VARIABLE = "LMM_PARITY_CACHE"
 
@@ -288,15 +289,13 @@ class Store:
         return self.corrupt - before
 
     def _write(self, path: Path, data: bytes) -> bool:
-        temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}")
         problem: OSError
         for attempt in range(_ATTEMPTS):
             try:
                 if attempt:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     self._tag()
-                _create(temporary, data)
-                os.replace(temporary, path)
+                replace_file(path, data, prefix=_TEMPORARY, sync=False)
             except (FileNotFoundError, FileExistsError) as error:
                 # The folder is not made yet, or another process has just cleared the store; mkdir
                 # says "exists" of a folder that is removed while it looks whether it is one.
@@ -306,8 +305,6 @@ class Store:
                 break
             else:
                 return True
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         self._give_up(problem)
         return False
 
@@ -324,14 +321,6 @@ class Store:
         self.trouble = f"results cannot be stored in {self.root}: {error.strerror or error}"
         hint = " (lmm-parity cache clear makes room)" if error.errno == errno.ENOSPC else ""
         sys.stderr.write(f"lmm-parity: {self.trouble}{hint}; the run goes on without\n")
-
-
-def _create(path: Path, data: bytes) -> None:
-    # Unbuffered: what the disk refuses is then refused here and not when the file is closed.
-    with path.open("xb", buffering=0) as file:
-        written = 0
-        while written < len(data):
-            written += file.write(data[written:])
 
 
 def _stored(content: bytes, namespace: str, key: str) -> bytes:

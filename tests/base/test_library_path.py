@@ -21,7 +21,7 @@ if __name__ == "__main__":
     # Where R adds nothing, what another version of rpy2 may add stands in for it.
     changed = os.environ.setdefault("LD_LIBRARY_PATH", "/usr/lib/R/lib")
     assert library_path() is None, library_path()
-    setup = Setup("statsmodels", "referee", case_task, unfinished_case, records=1)
+    setup = Setup(("statsmodels", "referee"), "referee", case_task, unfinished_case)
     opened = warm_up(setup)
     variables = open(f"/proc/{opened.process}/environ", "rb").read().split(b"\\0")
     assert not [v for v in variables if v.startswith(b"LD_LIBRARY_PATH=")], variables

@@ -38,9 +38,9 @@ def small_rungs(*names):
     return Rungs(tuple(small_rung(name, seed) for seed, name in enumerate(names)), "small")
 
 
-def setup_of(engine="Good", function=case_task, **options):
-    options = {"reference": "referee", "timeout": 20.0} | options
-    return Setup(f"{HERE}:{engine}", function=function, unfinished=unfinished_case, **options)
+def setup_of(*engines, reference="referee", function=case_task, **options):
+    names = (*(f"{HERE}:{engine}" for engine in engines or ("Good",)), reference)
+    return Setup(names, reference, function, unfinished_case, **{"timeout": 20.0} | options)
 
 
 class Good(RefereeEngine):
@@ -54,6 +54,12 @@ class Good(RefereeEngine):
 
     def begin(self, case, setting):
         return lambda: self.fit(case, setting)
+
+
+class Better(Good):
+    """The referee under one more name."""
+
+    name = "better"
 
 
 def _fields(outcome):
@@ -167,7 +173,7 @@ def uneven_task(engines, task):
 
 
 (RECORD,) = unfinished_case(
-    Setup("good", "referee", case_task, unfinished_case),
+    Setup(("good", "referee"), "referee", case_task, unfinished_case),
     ("good", "referee"),
     type("T", (), {"id": "@id@"})(),
     "it is a stub",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.campaign.campaign_file import Campaign, run_to_file
-from harness.judge.records import read_records
+from harness.campaign.record_file import read_records
 from harness.page.record_equality import first_difference
 from tests.campaign.stubs import setup_of, small_rungs
 
@@ -32,7 +32,7 @@ HANG_SECONDS = 5.0
 
 def campaign(count):
     names = [f"case/{i}" for i in range(count)]
-    setup = setup_of(reference="lme4", timeout=HANG_SECONDS, records=1)
+    setup = setup_of(reference="lme4", timeout=HANG_SECONDS)
     return Campaign(small_rungs(*names), setup, jobs=2)
 
 

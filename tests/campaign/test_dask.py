@@ -8,7 +8,7 @@ import pytest
 from harness.base.errors import EnvironmentProblem
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.dask_executor import dask_place
-from harness.judge.records import read_records
+from harness.campaign.record_file import read_records
 from harness.page.record_equality import first_difference
 from tests.campaign.stubs import Numbered, setup_of, slow_task, small_rungs
 

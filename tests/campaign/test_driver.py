@@ -1,4 +1,4 @@
-"""The driver: the order of the source and the same results, whatever is done first and where."""
+"""The driver: every task once and the same results, whatever is done first and where."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,10 +10,10 @@ from harness.campaign import driver
 from harness.campaign.campaign_file import Campaign, run_to_file
 from harness.campaign.case_task import case_task, unfinished_case
 from harness.campaign.driver import run_campaign
+from harness.campaign.record_file import read_records
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Ladder, Shard
 from harness.campaign.workers import Refused, close_workers
-from harness.judge.records import read_records
 from harness.page.record_equality import first_difference
 from tests.campaign.stubs import (
     Numbered,
@@ -26,14 +26,24 @@ from tests.campaign.stubs import (
 NAMES = tuple(f"case/{i}" for i in range(8))
 
 
-def test_results_come_in_the_order_of_the_source_whatever_is_done_first():
-    order = []
-    setup = setup_of(function=uneven_task)
-    campaign = run_campaign(Numbered(6), setup, jobs=2, finished=lambda d: order.append(d.id))
-    assert [done.id for done in campaign] == [f"n/{i}" for i in range(6)]
-    assert order != sorted(order)
+def test_results_come_as_they_arrive_with_their_numbers_and_are_sorted_in_the_file(tmp_path):
+    source, setup = Numbered(6), setup_of(function=uneven_task)
+    found = [(number, done.id) for number, done in run_campaign(source, setup, jobs=2)]
+    assert found != sorted(found)
+    assert sorted(found) == [(i, f"n/{i}") for i in range(6)]
+    run_to_file(Campaign(source, setup, jobs=2), tmp_path / "all.jsonl")
+    assert [c.id for c in read_records(tmp_path / "all.jsonl").cases] == [
+        f"n/{i}" for i in range(6)
+    ]
 
 
+def test_what_is_done_already_is_left_out_and_the_rest_keeps_its_numbers():
+    setup = setup_of(function=quick_task)
+    found = run_campaign(Numbered(6), setup, jobs=1, done={0, 3, 4})
+    assert [(number, done.id) for number, done in found] == [(1, "n/1"), (2, "n/2"), (5, "n/5")]
+
+
+@pytest.mark.slow
 def test_results_are_the_same_for_any_number_of_workers(tmp_path):
     paths = []
     for jobs in (1, 2):
@@ -49,7 +59,7 @@ def test_results_are_the_same_for_any_number_of_workers(tmp_path):
 @pytest.mark.r
 def test_r_and_statsmodels_give_the_same_bits_in_any_worker(tmp_path):
     rungs = ("dyestuff", "tutorial/lmm-full/REML", "tutorial/lm-global")
-    setup = Setup("statsmodels", "lme4", case_task, unfinished_case)
+    setup = Setup(("statsmodels", "lme4"), "lme4", case_task, unfinished_case)
     paths = [tmp_path / f"{jobs}.jsonl" for jobs in (1, 2)]
     for jobs, path in enumerate(paths, 1):
         run_to_file(Campaign(Ladder(rungs), setup, jobs=jobs), path)
@@ -63,8 +73,8 @@ def test_a_difference_is_found(tmp_path):
     assert first_difference(*paths).startswith("line 2 of ")
 
 
-def test_only_a_window_of_tasks_is_begun(monkeypatch):
-    monkeypatch.setattr(driver, "WINDOW", 10)
+@pytest.mark.slow
+def test_nothing_waits_for_a_task_that_is_slow_and_no_more_are_begun_than_were_asked_for():
     given = []
 
     class Never:
@@ -81,10 +91,12 @@ def test_only_a_window_of_tasks_is_begun(monkeypatch):
     def stop():
         raise Stop
 
-    campaign = run_campaign(Numbered(100), setup_of(), executor=Never(), at_once=4, idle=stop)
+    campaign = run_campaign(Numbered(3000), setup_of(), executor=Never(), at_once=4, idle=stop)
+    for number in range(1, 3000):
+        assert next(campaign)[0] == number
+        assert len(given) - number <= 4
     with pytest.raises(Stop):
         next(campaign)
-    assert given == [f"n/{i}" for i in range(10)]
 
 
 class Elsewhere(ThreadPoolExecutor):
@@ -108,12 +120,15 @@ def elsewhere(error, times, count=4):
     setup = setup_of(function=quick_task)
     with Elsewhere(error, times) as executor:
         try:
-            done = list(
-                run_campaign(Numbered(count), setup, executor=executor, refused=said.append)
+            done = sorted(
+                (number, done.id)
+                for number, done in run_campaign(
+                    Numbered(count), setup, executor=executor, refused=said.append
+                )
             )
         finally:
             close_workers()
-    return [d.id for d in done], said
+    return [name for _, name in done], said
 
 
 def test_a_task_that_an_executor_loses_is_given_again():
@@ -150,8 +165,8 @@ def test_shards_have_every_task_once(count):
 def test_the_cache_gives_the_same_records_under_their_new_names(tmp_path):
     store = str(tmp_path / "store")
     setup = setup_of(store=store)
-    first = list(run_campaign(small_rungs("a", "b"), setup, jobs=1))
-    second = list(run_campaign(small_rungs("a", "c"), setup, jobs=1))
+    first = [done for _, done in run_campaign(small_rungs("a", "b"), setup, jobs=1)]
+    second = [done for _, done in run_campaign(small_rungs("a", "c"), setup, jobs=1)]
     assert second[0].lines == first[0].lines
     renamed = first[1].lines[0].replace(b'"id":"b","title":"b"', b'"id":"c","title":"c"')
     assert second[1].lines[0] == renamed

@@ -17,7 +17,7 @@ RUNGS = ("tutorial/lmm-full/REML", "sleepstudy/slope/ML", "pastes/REML", "tutori
 
 
 def records(rungs, *engines):
-    return list(run(Plan("", rungs, *engines)))
+    return list(run(Plan("", rungs, engines)))
 
 
 def test_two_runs_are_the_same_but_for_their_times(r):
@@ -78,9 +78,9 @@ def test_each_reason_of_failure_has_its_class_and_words(reason, verdict, words):
     (record,) = records(
         select(full_ladder(), ("dyestuff/REML",)), StatsmodelsEngine(), Stub(reason, "it did.")
     )
-    assert record.verdicts[0].verdict == verdict
-    assert record.verdicts[0].engines == ("lme4",)
-    assert record.verdicts[0].sentence.startswith(words)
+    assert record.comparisons[0].verdict == verdict
+    assert record.comparisons[0].blamed == ("lme4",)
+    assert record.comparisons[0].sentence.startswith(words)
     # The other engine's fit is there, audited, and found at the optimum.
     assert record.audit("statsmodels").certificate == "interior optimum"
 
@@ -94,12 +94,12 @@ def test_every_case_has_its_record_in_the_order_of_the_plan():
 def test_a_case_is_begun_when_its_turn_has_come():
     rungs = select(full_ladder(), ("tutorial", "dyestuff"))
     stub = Stub()
-    next(run(Plan("", rungs, stub, stub)))
+    next(run(Plan("", rungs, (stub, stub))))
     assert set(stub.begun) == {rungs[0].case.id}
 
 
 def test_without_fits_a_record_still_says_what_was_tried():
     (record,) = records(select(full_ladder(), ("pastes/ML",)), Stub(), Stub())
-    assert (record.audits, record.comparisons, record.printed) == ((), (), ())
+    assert (record.comparison("stub"), record.printed) == (None, ())
     assert record.spelling["lme4"].startswith("lmerTest::lmer(strength ~ 1 + (1 | batch/cask)")
     assert msgspec.json.decode(encode(record))["id"] == "pastes/ML"

@@ -46,6 +46,7 @@ def run(*arguments):
     return CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_stored_values_are_made_again(name):
     result = run(name, "--check")
@@ -60,6 +61,7 @@ def test_all_stored_values_are_made_again():
     assert len(result.output.splitlines()) == len(names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [True, False], ids=["REML", "ML"])
 @pytest.mark.parametrize("name", list(STRUCTURES))
 def test_routes_agree_on_every_structure(name, reml):
@@ -112,6 +114,7 @@ def test_a_start_that_is_not_near_an_optimum_is_refused():
         ball_route.solve_mixed(made, reml=True, theta=np.array([40.0, 30.0, 1e-3]))
 
 
+@pytest.mark.slow
 def test_a_start_that_is_merely_rough_gives_the_same_values():
     case = CASES["sleepstudy/slope/REML"]
     best = find_optimum(Likelihood(case.design, reml=True)).point.theta
@@ -154,6 +157,7 @@ def test_a_model_of_ones_own_is_certified(tmp_path):
     assert (made.loglik, made.df, made.random) == (stored.loglik, stored.df, stored.random)
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_noticed(tmp_path):
     name = "dyestuff2/ML"
     assert run(name, "--out", str(tmp_path)).exit_code == 0

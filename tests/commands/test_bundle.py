@@ -4,11 +4,10 @@ import contextlib
 import json
 import os
 import re
-import sys
+from functools import partial
 
 import pytest
 
-from harness import cli
 from harness.engines import registry
 from harness.engines.lme4 import Lme4Engine
 from harness.page.bundle import bundle_folder as bundles
@@ -20,22 +19,11 @@ FORMULA = "`my y` ~ dose + (1 | ward)"
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capfd):
+def run(tmp_path, monkeypatch, lmm_parity):
     """Return a function that runs ``main()`` with arguments in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d.csv").write_text(TABLE)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lmm-parity", "bundle", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return partial(lmm_parity, "bundle")
 
 
 @pytest.fixture

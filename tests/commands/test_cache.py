@@ -2,12 +2,11 @@
 
 import json
 import os
-import sys
 import time
+from functools import partial
 
 import pytest
 
-from harness import cli
 from harness.store.shelf import ENVIRONMENT_VARIABLE, Store
 
 KEYS = ["0f" * 32, "1e" * 32, "2d" * 32]
@@ -26,18 +25,8 @@ def store(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(monkeypatch, capfd):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lmm-parity", "cache", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+def run(lmm_parity):
+    return partial(lmm_parity, "cache")
 
 
 def test_info_shows_place_entries_and_versions(run, store):

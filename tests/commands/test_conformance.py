@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from harness import cli
+from harness.campaign.record_file import RecordWriter, read_records
 from harness.conformance.properties import PROPERTIES
-from harness.judge.records import RecordWriter, read_records
 from tests.page.judgements import HEADER, outcome
+
+pytestmark = pytest.mark.slow
 
 FAULTY = "harness.conformance.planted:n_for_n_minus_p"
 
@@ -28,21 +30,10 @@ def call(folder, *arguments):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, capfd):
+def here(tmp_path, monkeypatch, lmm_parity):
     """Return a function that runs the command in this process; it must not come to check."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lmm-parity", "conformance", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
+    return partial(lmm_parity, "conformance")
 
 
 SMALL = ("--reference", "referee", "--max-examples", 4, "--no-cache", "--jobs", 2)
@@ -93,7 +84,7 @@ def test_records_and_report_are_those_of_every_other_run(faulty):
 def test_the_parity_of_a_case_is_the_verdict_of_its_record(faulty):
     folder, _ = faulty
     run = read_records(folder / "out" / "conformance.jsonl")
-    verdicts = {case.id: case.verdicts[0].verdict for case in run.cases}
+    verdicts = {case.id: case.verdict for case in run.cases}
     outcomes = [o for o in run.properties if o.property == "parity"]
     assert outcomes
     assert all(o.verdict == verdicts[o.case] for o in outcomes)

@@ -1,30 +1,19 @@
 """``lmm-parity diff``: what it prints, and its exit codes."""
 
 import json
-import sys
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
-from harness import cli
-from harness.judge.records import RecordWriter
+from harness.campaign.record_file import RecordWriter
 from tests.page.judgements import HEADER, failing, outcome
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capfd):
+def call(tmp_path, monkeypatch, lmm_parity):
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lmm-parity", "diff", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        return code, *capfd.readouterr()
-
-    return run
+    return partial(lmm_parity, "diff")
 
 
 def write(path, *records, **changes):

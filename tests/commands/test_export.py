@@ -2,31 +2,20 @@
 
 import json
 import sys
+from functools import partial
 
 import pytest
 
-from harness import cli
 from harness.commands.export import TABLE_NAMES
 from harness.page.record_tables import TABLES
 from tests.page.html import many
 
 
 @pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
+def run(monkeypatch, tmp_path, lmm_parity):
     monkeypatch.chdir(tmp_path)
     many.write(tmp_path / "run.jsonl", 12, checks=5)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lmm-parity", "export", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return partial(lmm_parity, "export")
 
 
 def test_the_command_offers_the_tables_there_are():

@@ -162,11 +162,10 @@ def checks_until_r(session):
     return {check.name: check for check in doctor._r(session)}
 
 
-def test_the_doctor_speaks_json(r, monkeypatch, capfd):
+def test_the_doctor_speaks_json(r, monkeypatch, lmm_parity):
     import contextlib
-    import sys
 
-    from harness import cli, rbridge
+    from harness import rbridge
 
     @contextlib.contextmanager
     def session(**_):
@@ -175,12 +174,8 @@ def test_the_doctor_speaks_json(r, monkeypatch, capfd):
     monkeypatch.setattr(rbridge, "RSession", session)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(sys, "argv", ["lmm-parity", "doctor", "--json"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert not ended.value.code
-    out, err = capfd.readouterr()
-    assert err == ""
+    code, out, err = lmm_parity("doctor", "--json")
+    assert (code, err) == (0, "")
     lines = [json.loads(line) for line in out.splitlines()]
     assert all(set(line) == {"name", "ok", "found", "mend"} for line in lines)
     assert all(line["ok"] for line in lines)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
-from harness.judge.records import read_records
+from harness.campaign.record_file import read_records
 from harness.page.record_equality import first_difference
 
 ROWS = "".join(f"{(7 * i) % 5 + 0.1 * i:.1f},{i % 4},{'abc'[i % 3]}\n" for i in range(24))
@@ -19,21 +18,11 @@ ENGINES = ("--engine", "tests.campaign.stubs:Good", "--reference", "referee")
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capfd):
+def run(tmp_path, monkeypatch, lmm_parity):
     """Return a function that runs ``main()`` with arguments in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LMM_PARITY_CACHE", str(tmp_path / "cache"))
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lmm-parity", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        return (code, *capfd.readouterr())
-
-    return call
+    return lmm_parity
 
 
 @pytest.fixture
@@ -63,6 +52,7 @@ def folder(tmp_path):
         (["--ladder", "--jobs", "0"], "Invalid value for '--jobs'"),
         (["--ladder", "--engine", "lme4"], "'lme4' would be compared with itself"),
         (["--ladder", "--engine", "nosuch"], "no engine 'nosuch'"),
+        (["--ladder", *["--engine", "referee"] * 2], "--engine referee is there twice"),
         (["--ladder", "--reference", "referee", "--out", "/proc/x"], "/proc: cannot be written"),
     ],
 )
@@ -99,6 +89,7 @@ def test_a_list_of_cases_is_refused_naming_file_and_entry(run, folder, what):
     assert message.replace("`", "'") in err.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_a_folder_of_tables_is_run(run, folder):
     code, out, err = run("run", "--cases", folder, "--out", "o.jsonl", "--jobs", 1, *ENGINES)
     assert (code, err) == (0, "")
@@ -110,6 +101,22 @@ def test_a_folder_of_tables_is_run(run, folder):
     assert next(c for c in two.data.columns if c.name == "g").levels == ("c", "b", "a")
 
 
+def test_any_number_of_engines_is_run_and_the_reference_is_the_last(run, folder):
+    more = ("--engine", "referee", "--engine", "tests.campaign.stubs:Better")
+    arguments = ("run", "--cases", folder, "--out", "o.jsonl", "--jobs", 1, *ENGINES, *more)
+    code, _, err = run(*arguments)
+    assert (code, err) == (0, "")
+    header = read_records(Path("o.jsonl")).header
+    assert (header.engines, header.reference) == (("good", "better", "referee"), "referee")
+
+
+def test_engines_that_call_themselves_the_same_are_refused(run, folder):
+    twin = ("--engine", "harness.engines.referee_engine:RefereeEngine")
+    code, _, err = run("run", "--cases", folder, "--out", "o.jsonl", *ENGINES, *twin)
+    assert code == 2
+    assert err == "lmm-parity: engines that call themselves the same: good, referee, referee\n"
+
+
 def test_a_table_that_cannot_be_fitted_is_the_record_of_its_case(run, folder):
     (folder / "b.csv").write_text("y,x,g\n" + "3,1,a\n3,2,b\n" * 5)
     with (folder / "cases.toml").open("a") as file:
@@ -117,8 +124,8 @@ def test_a_table_that_cannot_be_fitted_is_the_record_of_its_case(run, folder):
     code, _, _ = run("run", "--cases", folder, "--out", "o.jsonl", "--jobs", 1, *ENGINES)
     assert code == 1
     *_, last = read_records(Path("o.jsonl")).cases
-    assert last.verdicts[0].verdict == "FAILED"
-    assert "the outcome 'y' is 3 in every row used" in last.verdicts[0].sentence
+    assert last.verdict == "FAILED"
+    assert "the outcome 'y' is 3 in every row used" in last.comparisons[0].sentence
 
 
 def test_events_are_json_lines_and_the_records_stay_in_their_file(run, folder):
@@ -141,7 +148,8 @@ def test_a_finished_or_unfinished_file_is_not_lost_by_mistake(run, folder):
     assert code == 0
     assert out.startswith("o.jsonl is finished: 2/2; 2 AGREE")
     Path("o.jsonl").rename("whole.jsonl")
-    Path("o.jsonl.partial").write_bytes(b"".join(lines[:2]))
+    begun = lines[0] + b'{"at":0,"more":0,' + lines[1][1:]
+    Path("o.jsonl.partial").write_bytes(begun)
     code, _, err = run(*arguments)
     assert code == 2
     assert "o.jsonl.partial: holds an unfinished run; go on with --resume, or remove it" in err
@@ -151,6 +159,7 @@ def test_a_finished_or_unfinished_file_is_not_lost_by_mistake(run, folder):
     assert first_difference(Path("o.jsonl"), Path("whole.jsonl")) == ""
 
 
+@pytest.mark.slow
 def test_shards_are_run_and_merged(run, folder):
     for i in (1, 2):
         run("run", "--cases", folder, "--shard", f"{i}/2", "--out", f"{i}.jsonl", "-j1", *ENGINES)
@@ -176,6 +185,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_how_to_go_on(tmp_path, number, code):
     script = tmp_path / "slow.py"

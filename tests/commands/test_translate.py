@@ -3,28 +3,16 @@
 import io
 import json
 import sys
+from functools import partial
 
 import pytest
 
-from harness import cli
-
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capfd):
+def run(tmp_path, monkeypatch, lmm_parity):
     """Return a function that runs ``main()`` with arguments in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lmm-parity", "translate", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+    return partial(lmm_parity, "translate")
 
 
 CALL = 'MixedLM.from_formula("y ~ x", df, groups="g", vc_formula={"b": "0+C(b)"})'

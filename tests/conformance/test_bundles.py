@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from harness.campaign.record_file import read_records
 from harness.conformance.suite import all_kept, suite_of, write_bundles
-from harness.judge.records import read_records
 from harness.page.bundle.bundle_folder import read_manifest
 from harness.page.bundle.bundle_numbers import printed_numbers
 
@@ -19,15 +19,16 @@ def kept(prefix):
 @pytest.mark.r
 @pytest.mark.slow
 def test_the_bundle_of_a_kept_failure_shows_it(tmp_path):
-    suite = suite_of("statsmodels", "lme4", examples=0, properties=("parity",))
+    suite = suite_of(("statsmodels",), "lme4", examples=0, properties=("parity",))
     (one,) = kept("parity-sm-score-sign")
     written = write_bundles(suite, [one], tmp_path)
     assert written == {one.name: tmp_path / one.name}
     folder = written[one.name]
     manifest = read_manifest(folder)
     (record,) = read_records(folder / "record.jsonl").cases
-    assert record.verdicts[0].verdict == "WRONG_OPTIMUM"
-    assert "sm-score-sign" in record.verdicts[0].causes
+    comparison = record.comparison("statsmodels")
+    assert comparison.verdict == "WRONG_OPTIMUM"
+    assert "sm-score-sign" in comparison.causes
     assert manifest.verdicts[0][1] == "WRONG_OPTIMUM"
     # Both scripts ran, and what they print is apart by what the record says.
     assert [entry.problem for entry in manifest.scripts] == ["", ""]
@@ -41,9 +42,9 @@ def test_the_bundle_of_a_kept_failure_shows_it(tmp_path):
 
 
 def test_only_statsmodels_against_lme4_has_scripts_to_write(tmp_path):
-    suite = suite_of("harness.conformance.planted:z_for_t", "referee", examples=0)
+    suite = suite_of(("harness.conformance.planted:z_for_t",), "referee", examples=0)
     assert write_bundles(suite, kept("parity"), tmp_path / "b") == {}
-    replayed = replace(suite_of("statsmodels", "lme4", examples=0), replay="packed.jsonl.gz")
+    replayed = replace(suite_of(("statsmodels",), "lme4", examples=0), replay="packed.jsonl.gz")
     assert write_bundles(replayed, kept("parity"), tmp_path / "b") == {}
     assert not (tmp_path / "b").exists()
 

@@ -34,6 +34,7 @@ def test_the_page_has_its_mistakes():
     assert len(MISTAKES) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, p in PROPERTIES.items() if not p.needs_reference])
 def test_the_engine_as_it_stands_has_every_property(name, cases):
     outcomes = [PROPERTIES[name].check(engine(CODE), case) for case in cases[:6]]

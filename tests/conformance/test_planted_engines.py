@@ -33,6 +33,7 @@ def shows(mistake, name, rung):
     return found and (not mistake.cause or mistake.cause in outcome.causes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_mistake_is_found_within_profile_pr_and_named(name, rungs):
     mistake = PLANTED[name]
@@ -40,6 +41,7 @@ def test_a_planted_mistake_is_found_within_profile_pr_and_named(name, rungs):
     assert any(shows(mistake, name, rung) for rung in rungs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTED)
 def test_the_engine_without_the_mistake_has_the_property(name, rungs):
     engine = Remembered(RefereeEngine())
@@ -49,6 +51,7 @@ def test_the_engine_without_the_mistake_has_the_property(name, rungs):
 
 
 # A table of twelve rows shows every mistake but that of a factor with a level for each coefficient.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_mistake_is_shown_by_a_table_of_twelve_rows(name):
     from harness.data.recipes.strategies import minimal

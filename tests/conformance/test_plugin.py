@@ -10,6 +10,8 @@ import pytest
 
 from harness.conformance.plugin import asks_for_suite
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FAULTY = "harness.conformance.planted:n_for_n_minus_p"
 

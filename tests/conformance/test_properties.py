@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from harness.conformance import model_twins, transformations
 from harness.conformance.fit_memory import Remembered
+from harness.conformance.planted import PLANTED, PlantedEngine
 from harness.conformance.properties import PROPERTIES
+from harness.conformance.question import Question
 from harness.data.recipes.shapes import build
 from harness.data.recipes.strategies import collect
 from harness.data.rungs import full_ladder
@@ -17,7 +19,10 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.causes.entries import load_known
-from harness.referee.joint_hessian import joint_errors
+from harness.judge.evidence import found
+from harness.judge.examination import point_of
+from harness.referee.deviance import Likelihood
+from harness.referee.joint_hessian import joint_inverse
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +218,7 @@ def test_zero_variance_is_made_exactly(rung, ladder):
     assert flat.sigma2 == pytest.approx(float(rss[0]) / flat.df, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_joint_errors_are_those_of_statsmodels():
     """Unbalanced data, where they differ from sqrt diag (X'V^-1 X)^-1; 1e-5 is its optimizer's."""
     compared = 0
@@ -226,14 +232,51 @@ def test_joint_errors_are_those_of_statsmodels():
             or "true-boundary" in engine.causes
         ):
             continue
-        relative = [np.array(t.covariance) / fit.residual_variance for t in fit.random]
-        errors = joint_errors(
-            case.design,
-            relative,
-            math.sqrt(fit.residual_variance),
-            reml=case.model.criterion == "REML",
-        )
+        point = point_of(Likelihood(case.design, reml=case.model.criterion == "REML"), fit)
+        errors = joint_inverse(point, math.sqrt(fit.residual_variance)).errors
         own = np.array([c.se for c in fit.coefficients])
         assert np.allclose(own, errors, rtol=1e-4)
         compared += 1
     assert compared >= 2
+
+
+def test_what_only_accompanies_a_fit_explains_no_failure(ladder):
+    question = Question("parity", RefereeEngine(), ladder["dyestuff/REML"])
+    context = found("true-boundary", "referee", ranks=("0",), gap=0.0)
+    fault = found("stopped-short", "referee")
+    assert question.fails("", (context,), discrepancy=2.0).status == "unexplained"
+    assert question.fails("", (context, fault), discrepancy=2.0).status == "fails"
+    claimed = found("singular-not-flagged", "referee", smallest=0.0)
+    assert question.fails("", (claimed,), discrepancy=2.0, claim=True).status == "fails"
+
+
+def test_a_false_number_is_a_failure_laid_to_the_engine_and_explained_by_no_definition(ladder):
+    """Standard errors that nothing gives, of an engine that also tests by the normal."""
+
+    def wrong_errors(_, fit):
+        rows = (replace(c, se=1.5 * c.se, statistic=None, p=None) for c in fit.coefficients)
+        return replace(fit, coefficients=tuple(replace(row, df=math.inf) for row in rows))
+
+    engine = PlantedEngine("wrong-errors", wrong_errors)
+    case = ladder["dyestuff/REML"]
+    agreement = PROPERTIES["referee.agreement"].check(engine, case)
+    assert (agreement.status, agreement.verdict) == ("unexplained", "FALSE_STATEMENT")
+    assert agreement.engines == ("wrong-errors",)
+    errors = PROPERTIES["honesty.standard-errors"].check(engine, case)
+    assert (errors.status, errors.verdict) == ("unexplained", "FALSE_STATEMENT")
+
+
+def test_an_engine_may_be_held_against_itself(ladder):
+    outcome = PROPERTIES["parity"].check(
+        RefereeEngine(), ladder["dyestuff/REML"], reference=RefereeEngine()
+    )
+    assert (outcome.status, outcome.verdict) == ("holds", "AGREE")
+
+
+def test_a_fault_comes_before_its_context(ladder):
+    """The optimum is singular: what the engine did wrong is the main cause all the same."""
+    engine = PLANTED["clipped-at-boundary"].make()
+    case = model_twins.without_variance(ladder["dyestuff/REML"]).case
+    outcome = PROPERTIES["referee.agreement"].check(engine, case)
+    assert (outcome.status, outcome.verdict) == ("fails", "WRONG_OPTIMUM")
+    assert outcome.causes[0] == "kept-off-boundary"

@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.judge.records import read_records
+from harness.campaign.record_file import read_records
+from harness.conformance.suite import run_suite, suite_of
 
 ROOT = Path(__file__).parents[2]
 EXPECTATIONS = ROOT / "fixtures" / "expectations" / "statsmodels.toml"
@@ -34,7 +36,7 @@ def test_the_pr_profile_brings_no_surprise(tmp_path):
     assert found.returncode == 0, found.stdout + found.stderr
     assert "nothing unexpected" in found.stdout
     run = read_records(tmp_path / "reports" / "conformance.jsonl")
-    assert not [c.id for c in run.cases if "UNEXPLAINED" in {v.verdict for v in c.verdicts}]
+    assert not [c.id for c in run.cases if "UNEXPLAINED" in {d.verdict for d in c.comparisons}]
     assert not [o.case for o in run.properties if o.status == "unexplained"]
 
 
@@ -43,6 +45,7 @@ def without_r(tmp_path):
     return {"PATH": str(Path(sys.executable).parent), "R_HOME": str(tmp_path / "no R")}
 
 
+@pytest.mark.slow
 def test_stored_results_stand_in_for_r(tmp_path):
     arguments = ("--property", "parity", "--max-examples", 3, "--expectations", EXPECTATIONS)
     found = conformance(tmp_path, "--replay", *arguments, "--no-keep", **without_r(tmp_path))
@@ -54,6 +57,7 @@ def test_stored_results_stand_in_for_r(tmp_path):
     assert not [o for o in drawn if o.verdict == "ENVIRONMENT"]
 
 
+@pytest.mark.slow
 def test_cases_that_are_not_stored_are_named(tmp_path):
     found = conformance(
         tmp_path,
@@ -83,3 +87,23 @@ def test_a_stored_result_that_r_no_longer_gives_is_reported(tmp_path):
     found = conformance(tmp_path, *arguments, "--verify-stored", "--stored", packed)
     assert found.returncode == 1, found.stdout + found.stderr
     assert "loglik" in found.stdout
+
+
+@pytest.mark.slow
+def test_every_engine_is_checked_against_the_reference_in_one_run(tmp_path):
+    names = ("harness.conformance.planted:z_for_t", "harness.conformance.planted:swapped_variances")
+    suite = suite_of(names, "referee", examples=3, properties=("parity", "honesty.tests"))
+    path = tmp_path / "two.jsonl"
+    run_suite(replace(suite, jobs=1), path, told=lambda _: None)
+    run = read_records(path)
+    assert run.header.engines == ("z-for-t", "swapped-variances", "referee")
+    for case in run.cases:
+        assert case.engines == run.header.engines
+        found = {(o.property, o.engine): o for o in run.properties if o.case == case.id}
+        assert len(found) == 4
+        for engine in case.engines[:-1]:
+            assert found["parity", engine].verdict == case.comparison(engine).verdict
+    tests = [o for o in run.properties if o.property == "honesty.tests" and o.status == "fails"]
+    assert {(o.engine, o.causes) for o in tests} == {("z-for-t", ("z-for-t",))}
+    wrong = [o for o in run.properties if o.property == "parity" and o.verdict == "WRONG_OPTIMUM"]
+    assert {o.engine for o in wrong} == {"swapped-variances"}

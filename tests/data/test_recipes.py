@@ -193,6 +193,7 @@ def test_a_level_may_occur_in_incomplete_rows_only():
     assert lost > 0
 
 
+@pytest.mark.slow
 def test_outcomes_and_predictors_are_short_decimals(thousand):
     for recipe in thousand[:200]:
         frame = build(recipe).data.frame
@@ -207,6 +208,7 @@ def test_outcomes_and_predictors_are_short_decimals(thousand):
             assert [float(f"{round(s)}e{power - recipe.digits}") for s in steps] == values.tolist()
 
 
+@pytest.mark.slow
 def test_the_table_is_the_one_that_the_data_frame_gives(thousand):
     """It is made of the drawn columns at once; a reader of the frame has to get the same."""
     for recipe in thousand:
@@ -335,6 +337,7 @@ def test_every_case_can_be_fitted(built):
         assert np.linalg.matrix_rank(columns) == design.x.shape[1] == recipe.fixed_columns
 
 
+@pytest.mark.slow
 def test_a_third_of_the_data_give_singular_fits(built):
     """The referee evaluates all of them, at a certified optimum."""
     found = [optimum(rung) for rung in built.values()]
@@ -343,6 +346,7 @@ def test_a_third_of_the_data_give_singular_fits(built):
     assert sum(best.optimality.singular for best in found) >= 0.3 * len(found)
 
 
+@pytest.mark.slow
 def test_the_outcome_is_never_fitted_exactly():
     """Coarse rounding would do that to one in ten of these; the likelihood has no maximum then."""
     for seed in range(100):
@@ -374,6 +378,7 @@ def test_a_list_of_recipes_depends_on_its_arguments_only(thousand):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bounds",
     [

@@ -16,6 +16,8 @@ from harness.model.case import Case
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 
+pytestmark = pytest.mark.slow
+
 QUIET = {"database": None, "deadline": None, "suppress_health_check": list(HealthCheck)}
 
 

@@ -5,8 +5,10 @@ from functools import cache
 import pytest
 
 from harness.diagnose.examples import example_rung, load_examples, run_script
-from harness.diagnose.pipeline import Opened, diagnose
+from harness.diagnose.pipeline import diagnose
+from harness.diagnose.user_engines import Opened, in_order
 from harness.engines.lme4 import Lme4Engine
+from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.rbridge import RSession
@@ -23,11 +25,17 @@ def r_all():
 def ready(r_all):
     """Return a function from engine names to engines that are open."""
 
+    here = {
+        "statsmodels": StatsmodelsEngine,
+        "referee": RefereeEngine,
+        "lme4": lambda: Lme4Engine(r_all),
+    }
+
     def of(engines=("statsmodels", "lme4")):
-        if "lme4" not in engines:
-            return Opened(engines, (StatsmodelsEngine(), RefereeEngine()), None)
-        first = StatsmodelsEngine() if "statsmodels" in engines else RefereeEngine()
-        return Opened(engines, (first, Lme4Engine(r_all)), r_all)
+        names = engines if len(engines) > 1 else (*engines, "referee")
+        running = in_order([here[name]() for name in names])
+        session = r_all if "lme4" in engines else None
+        return Opened(tuple(engines), running, session, evaluations=Evaluations())
 
     return of
 

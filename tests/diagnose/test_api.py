@@ -133,7 +133,11 @@ def test_rows_that_a_result_leaves_out_are_named(sleep):
             {},
             "a fitted model has its data and criterion: give nothing else but it",
         ),
-        ((3,), {"engines": ["spss"]}, "engines are statsmodels and lme4, not ['spss']"),
+        (
+            (3,),
+            {"engines": ["spss"]},
+            "no engine 'spss'; there are statsmodels, referee, lme4, or write module:attribute",
+        ),
         ((3,), {"alpha": 1.5}, "alpha must lie between 0 and 1, not 1.5"),
     ],
 )
@@ -143,6 +147,7 @@ def test_a_mistake_is_one_clear_line(arguments, named, message):
     assert str(raised.value) == message
 
 
+@pytest.mark.slow
 def test_the_package_can_be_called_in_whatever_order_it_is_imported():
     script = textwrap.dedent(
         """

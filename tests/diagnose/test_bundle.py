@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,11 @@ import pytest
 import statsmodels.formula.api as smf
 
 import harness
-from harness import cli
 from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.diagnose import anonymous as hiding
-from harness.diagnose import pipeline
+from harness.diagnose import user_engines
 from harness.diagnose.anonymous import hidden, kept_values
 from harness.diagnose.diagnosis import decode_diagnosis
 from harness.diagnose.pipeline import diagnose
@@ -44,7 +43,7 @@ def secret_frame():
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capfd, ready):
+def call(tmp_path, monkeypatch, ready, lmm_parity):
     """Return a function that runs ``diagnose`` in a folder of its own with the tests' R."""
     monkeypatch.chdir(tmp_path)
 
@@ -52,19 +51,8 @@ def call(tmp_path, monkeypatch, capfd, ready):
     def warm(engines=("statsmodels", "lme4"), **_):
         yield ready(tuple(engines))
 
-    monkeypatch.setattr(pipeline, "opened", warm)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lmm-parity", "diagnose", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
+    monkeypatch.setattr(user_engines, "opened", warm)
+    return partial(lmm_parity, "diagnose")
 
 
 def no_scripts(*_, **__):

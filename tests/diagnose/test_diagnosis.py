@@ -14,14 +14,14 @@ import pytest
 import statsmodels.formula.api as smf
 from rich.console import Console
 
-from harness import cli
 from harness.base.errors import BadInput, EnvironmentProblem
 from harness.base.json import encode
 from harness.base.resources import fixture
-from harness.diagnose import pipeline
+from harness.diagnose import user_engines
 from harness.diagnose.diagnosis import decode_diagnosis
 from harness.diagnose.examples import example_rung
-from harness.diagnose.pipeline import diagnose, opened
+from harness.diagnose.pipeline import diagnose
+from harness.diagnose.user_engines import opened
 from harness.page.diagnosis_terminal import print_diagnosis
 from harness.rbridge import REnvironment
 
@@ -126,6 +126,7 @@ def test_the_singular_term_is_described_in_the_users_columns(whole):
     assert [s.name for s in truly.shifts] == ["Intercept", "x"]
 
 
+@pytest.mark.slow
 def test_one_program_alone_is_judged_by_the_referee(ready):
     found = diagnose(example_rung("lme4-column-trap"), ready(("statsmodels",)), quick=True)
     assert found.agreement == "one engine"
@@ -137,7 +138,7 @@ def test_without_r_it_goes_on_and_says_so(monkeypatch):
     def no_r():
         raise REnvironment("R was not found")
 
-    monkeypatch.setattr(pipeline, "find_r", no_r)
+    monkeypatch.setattr(user_engines, "find_r", no_r)
     with opened() as ready:
         assert ready.engines == ("statsmodels",)
         assert "R was not found" in ready.absent
@@ -155,16 +156,12 @@ def test_without_r_it_goes_on_and_says_so(monkeypatch):
         (["absent.csv", "y ~ x + (1 | g)"], "no such file"),
         ([TABLE, "y ~ x + (1 | g)", "--factor", "k"], "not in the formula"),
         ([TABLE, "y ~ x + (1 | g)", "--alpha", "2"], "--alpha"),
-        ([TABLE, "y ~ x + (1 | g)", "--engine", "sas"], "--engine"),
+        ([TABLE, "y ~ x + (1 | g)", "--engine", "sas"], "no engine 'sas'"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(arguments, said, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["lmm-parity", "diagnose", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    out, err = capsys.readouterr()
-    assert ended.value.code == 2
-    assert out == ""
+def test_bad_input_is_one_line_and_exit_code_2(arguments, said, lmm_parity):
+    code, out, err = lmm_parity("diagnose", *arguments)
+    assert (code, out) == (2, "")
     assert said in err.splitlines()[0]
 
 

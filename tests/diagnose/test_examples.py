@@ -10,6 +10,7 @@ from harness.conformance.properties import PROPERTIES
 from harness.diagnose.examples import example_rung, load_elsewhere, load_examples
 from harness.diagnose.found_causes import load_causes
 from harness.judge.causes.entries import load_known
+from harness.judge.definition_notes import definition_notes
 
 pytestmark = pytest.mark.r
 
@@ -29,9 +30,15 @@ NAMES = [
 ]
 
 
+def notes_of(found):
+    """What is defined otherwise than the reference's, by engine."""
+    engines = [c.engine for c in found.case.comparisons if c.setting == "default"]
+    return [note for engine in engines for note in definition_notes(found.case, engine)]
+
+
 def named(found):
     """Causes of a diagnosis, those of definition included."""
-    return {cause.key for cause in found.causes} | {d.cause for d in found.case.definitions}
+    return {cause.key for cause in found.causes} | {note.cause for note in notes_of(found)}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +52,8 @@ def test_the_cause_is_named_and_a_remedy_that_was_run_helps(diagnosed, name):
         # Of a definition there is nothing to cure: both numbers are there to compare.
         (kind,) = {load_known()[cause].kind for cause in example.causes}
         assert kind == "definition"
-        assert any(d.left != d.right for d in found.case.definitions if d.cause in example.causes)
+        notes = [note for note in notes_of(found) if note.cause in example.causes]
+        assert any(note.value != note.reference for note in notes)
     # What is recommended was run: its numbers are those of a fit.
     for remedy in helped:
         assert remedy.after.loglik is not None or remedy.after.text

@@ -20,11 +20,14 @@ from harness.engines.lme4 import r_columns
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.case_record import case_record
+from harness.judge.judge import judge
 from harness.rbridge import RSession
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from harness.spelling.calls import lme4_formula
+
+pytestmark = pytest.mark.slow
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 
@@ -32,10 +35,8 @@ SLEEP = "Reaction ~ Days + (Days | Subject)"
 def bench_and_record(data, formula, criterion="REML"):
     frame = load_dataset(data) if isinstance(data, str) else Dataset("data", data, "simulated")
     rung = own_rung("case", frame, formula, criterion)
-    pair = StatsmodelsEngine(), RefereeEngine()
-    outcomes = [e.fit(rung.case, "default") for e in pair]
-    record = case_record(rung, outcomes, engines=("statsmodels", "referee"), settings=("default",))
-    return bench_of(rung), record
+    judged = judge(rung.case, (StatsmodelsEngine(), RefereeEngine()), ("default",))
+    return bench_of(rung, judged.examination), case_record(judged, rung)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from harness.diagnose.bench import bench_of
 from harness.diagnose.examples import load_examples
 from harness.diagnose.remedy_code import r_code
 from harness.diagnose.runs import Recipe
+from harness.judge.examination import examine
 
 pytestmark = pytest.mark.r
 
@@ -92,7 +93,7 @@ def test_a_start_for_several_terms_is_in_lme4s_order(formula, data):
     if "Half" in formula:
         frame = frame.assign(Half=np.where(frame["Days"] > 4, "b", "a"))
     rung = own_rung("several", Dataset(data, frame, ""), formula, "REML")
-    bench = bench_of(rung)
+    bench = bench_of(rung, examine(rung.case, ()))
     relative = tuple(psi + 1e-9 for psi in bench.relative)
     code = r_code(bench, Recipe("lme4", "bobyqa", start="referee's", relative=relative))
     first = code.index("start = c(") + len("start = ")

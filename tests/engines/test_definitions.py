@@ -16,7 +16,7 @@ from harness.judge.examination import examine
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 from harness.rbridge import RSession
-from harness.referee.joint_hessian import joint_errors
+from harness.referee.joint_hessian import joint_inverse
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -68,14 +68,13 @@ def assert_true(case, fit):
     assert set(declared) == QUANTITIES - (set() if mixed else {"variance", "variance_se"})
     n, p = case.design.x.shape
     sigma = math.sqrt(fit.residual_variance)
-    reml = case.model.criterion == "REML"
     assert declared["residual_variance"] == "m"
     assert declared["loglik"] == "full"
     assert abs(audit.loglik_error) < 1e-6
     errors = {"gls": [c.se for c in audit.coefficients]}
     if mixed:
-        relative = [np.array(t.covariance) / sigma**2 for t in fit.random]
-        errors["joint-hessian"] = joint_errors(case.design, relative, sigma, reml=reml)
+        (one,) = examine(case, [fit]).fits
+        errors["joint-hessian"] = joint_inverse(one.standpoint.point, sigma).errors
         joint, gls = np.array(errors["joint-hessian"]), np.array(errors["gls"])
         assert np.abs(joint / gls - 1.0).max() > 1e-3
     np.testing.assert_allclose([c.se for c in fit.coefficients], errors[declared["se"]], rtol=2e-5)

@@ -174,6 +174,7 @@ def test_type_three_tests_of_cake_are_those_of_r(oracle, method):
         assert found["F"].to_numpy() == pytest.approx(reply.numbers("f"), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_formulaic_models_know_their_terms_too():
     patsy = harness.satterthwaite(cake()).type3()
     before = options.formula_engine
@@ -299,6 +300,7 @@ def test_a_later_fit_of_the_same_model_does_not_change_the_tests():
     assert harness.kenward_roger(result).table.equals(before)
 
 
+@pytest.mark.slow
 def test_a_method_that_ignored_free_is_tested_as_what_it_fitted():
     full = harness.satterthwaite(sleep(re_formula="~Days"))
     ignored = sleep(re_formula="~Days", free=True, method="powell")
@@ -363,6 +365,7 @@ def test_models_built_from_arrays_have_everything_but_terms():
         inference.type3()
 
 
+@pytest.mark.slow
 def test_missing_rows_and_unsorted_groups_are_taken_as_statsmodels_takes_them():
     frame = data("sleepstudy").sample(frac=1, random_state=1)
     frame.loc[frame.index[::9], "Reaction"] = np.nan
@@ -377,6 +380,7 @@ def test_missing_rows_and_unsorted_groups_are_taken_as_statsmodels_takes_them():
     assert dropped.type3().to_numpy() == pytest.approx(whole.type3().to_numpy(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_point_is_the_results_own():
     """The referee's log-likelihood there is the result's, for every spelling of random effects."""
     for name, _, spelling, given in FITS:
@@ -386,6 +390,7 @@ def test_the_point_is_the_results_own():
         assert -0.5 * fit.point.deviance(fit.sigma) == pytest.approx(result.llf, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_components_of_several_effects_in_a_row_are_refused():
     frame = data("sleepstudy")
     result = mixed(
@@ -395,6 +400,7 @@ def test_components_of_several_effects_in_a_row_are_refused():
         harness.satterthwaite(result)
 
 
+@pytest.mark.slow
 def test_sparse_components_are_read():
     frame = data("Pastes")
     given = {"groups": "batch", "re_formula": "1", "vc_formula": {"cask": "0 + C(cask)"}}
@@ -405,6 +411,7 @@ def test_sparse_components_are_read():
     assert thin.table.to_numpy() == pytest.approx(dense.table.to_numpy(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_nothing_heavy():
     code = (
         "import sys, harness; assert 'numpy' not in sys.modules; dir(harness); "

@@ -97,6 +97,7 @@ def test_tight_fits_agree_with_lme4_term_by_term_and_level_by_level(r, text):
     assert ours.residuals == pytest.approx(theirs.residuals, abs=5e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", AGREEING)
 def test_the_covariance_is_in_the_order_of_the_design(text):
     """The referee, at the engine's Psi in the design's order, finds the engine's own likelihood."""
@@ -108,6 +109,7 @@ def test_the_covariance_is_in_the_order_of_the_design(text):
     assert -deviance / 2 == pytest.approx(fit.loglik, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", AGREEING)
 def test_fitted_values_are_x_beta_plus_the_random_effects(text):
     case = case_of(text)
@@ -119,6 +121,7 @@ def test_fitted_values_are_x_beta_plus_the_random_effects(text):
     assert fit.fitted == pytest.approx(fitted, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["default", "tight"])
 def test_a_fit_repeats_bit_for_bit(setting):
     case = case_of("y ~ x + (x | a) + (1 | a:b)")
@@ -128,6 +131,7 @@ def test_a_fit_repeats_bit_for_bit(setting):
     )
 
 
+@pytest.mark.slow
 def test_an_ml_fit_leaves_an_earlier_reml_fit_as_it_was():
     """MixedLM's fit() changes its model, and llf is read from the model."""
     reml, ml = case_of("y ~ x + (x | a)"), case_of("y ~ x + (x | a)", "ML")
@@ -155,6 +159,7 @@ def test_a_singular_fit_is_known_by_what_statsmodels_says_of_it():
     assert ENGINE.fit(clear, "default").singular is False
 
 
+@pytest.mark.slow
 def test_no_variance_between_batches_is_no_crash():
     for setting in ("default", "tight"):
         fit = ENGINE.fit(case_of("Yield ~ 1 + (1 | Batch)", frame=read("Dyestuff2")), setting)
@@ -218,6 +223,7 @@ def test_p_values_are_those_of_the_normal_distribution():
     assert {c.df for c in fit.coefficients} == {float("inf")}
 
 
+@pytest.mark.slow
 def test_columns_of_any_name_can_be_fitted():
     frame = FRAME.rename(columns={"y": "my y", "x": "C", "a": "I", "f": "Q"})
     renamed = ENGINE.fit(case_of("`my y` ~ C*Q + (C | I)", frame=frame), "default")
@@ -230,6 +236,7 @@ def test_versions_are_stated():
     assert {"statsmodels", "patsy", "numpy", "scipy", "pandas"} <= set(ENGINE.versions())
 
 
+@pytest.mark.slow
 def test_the_formula_engine_of_the_process_changes_nothing_and_is_left_as_it_was():
     import statsmodels.formula
 

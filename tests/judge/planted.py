@@ -8,6 +8,7 @@ from harness.data.rungs import Rung
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.case_record import case_record
+from harness.judge.judge import judge_outcomes
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 
@@ -27,9 +28,14 @@ def fits(rung, session):
 
 
 def judge(rung, outcomes):
-    return case_record(
-        rung, outcomes, engines=("statsmodels", "lme4"), settings=SETTINGS, seconds=0.0
+    judged = judge_outcomes(
+        rung.case,
+        outcomes,
+        engines=("statsmodels", "lme4"),
+        reference="lme4",
+        settings=SETTINGS,
     )
+    return case_record(judged, rung)
 
 
 def alter(outcomes, engine, change):

@@ -5,7 +5,7 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from harness.conformance.judged_pair import judge
+from harness.conformance.judged_pair import judge_pair
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.transformations import predictor_rescaled
 from harness.data.recipes.shapes import Recipe, build
@@ -16,8 +16,7 @@ from harness.judge.side_by_side import _log_ratio
 from harness.referee.deviance import Likelihood
 
 
-@pytest.fixture(scope="module")
-def case():
+def slope_only(seed):
     """A random slope of a predictor in millionths, without an intercept."""
     recipe = Recipe(
         shape="slope-only",
@@ -27,19 +26,26 @@ def case():
         effect=0.5,
         x_power=6,
         level_order="reversed",
-        seed=2,  # statsmodels ends at a zero variance with every OpenBLAS kernel tried
+        seed=seed,
     )
     return build(recipe).case
 
 
-def test_statsmodels_infinite_covariance_is_its_zero_one(case):
+@pytest.fixture(scope="module")
+def case():
+    return slope_only(3464524148)
+
+
+def test_statsmodels_infinite_covariance_is_its_zero_one():
     """statsmodels#10239 without a group-constant effect: estimates are those within groups."""
+    # With this seed its optimizer ends at a zero variance whichever kernel OpenBLAS takes.
+    case = slope_only(2)
     fit = StatsmodelsEngine().fit(case, "default")
     assert fit.random[0].covariance == ((0.0,),)
     assert all(c.estimate != 0.0 for c in fit.coefficients)
-    verdict = judge(case, fit, RefereeEngine().fit(case, "default")).verdict
-    assert (verdict.verdict, verdict.engines) == ("WRONG_OPTIMUM", ("statsmodels",))
-    assert verdict.causes[0] == "sm-zero-fe"
+    comparison = judge_pair(case, fit, RefereeEngine().fit(case, "default")).comparison
+    assert (comparison.verdict, comparison.blamed) == ("WRONG_OPTIMUM", ("statsmodels",))
+    assert comparison.causes[0] == "sm-zero-fe"
 
 
 def test_a_runaway_variance_is_held_against_the_likelihood_that_is_stated_for_it(case):
@@ -49,15 +55,16 @@ def test_a_runaway_variance_is_held_against_the_likelihood_that_is_stated_for_it
     runaway = replace(term, covariance=((1.0,),), factor=None)
     fit = replace(right, random=(runaway,), loglik=right.loglik - 20.0, converged=True)
     assert point_of(Likelihood(far.design, reml=True), fit) is None
-    audit = judge(far, fit, right).seen.left_audit
+    audit = judge_pair(far, fit, right).view.audit
     assert audit.certificate == "stopped short"
     assert audit.gap == pytest.approx(40.0, abs=1e-6)
     assert audit.converged_true is False
     # One that states no lower log-likelihood is not known to have stopped short.
     claims = replace(fit, loglik=right.loglik)
-    assert judge(far, claims, right).seen.left_audit.certificate == "outside the parameter space"
+    assert judge_pair(far, claims, right).view.audit.certificate == ("outside the parameter space")
 
 
+@pytest.mark.slow
 def test_a_slope_in_thousands_of_millions_is_checked_to_the_end():
     """Fits from which rounding leaves no information on a fixed effect have no standard errors."""
     recipe = Recipe(

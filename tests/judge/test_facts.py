@@ -10,20 +10,21 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from harness.data.datasets import load_dataset
+from harness.data.datasets import Dataset, load_dataset
 from harness.data.recipes.shapes import Recipe, build
+from harness.data.rungs import Rung
 from harness.engines.engine import Fit, RandomTerm
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.judge.case_record import case_record
 from harness.judge.causes.df_causes import lmertest_steps
 from harness.judge.causes.predicates import effects_rounded
 from harness.judge.causes.rounding import normal_equations
-from harness.judge.causes.view import Seen
-from harness.judge.decision import decide
-from harness.judge.definitions import definitions
-from harness.judge.examination import examine
-from harness.judge.side_by_side import compare
+from harness.judge.causes.view import Pair
+from harness.judge.definition_notes import definition_notes
+from harness.judge.judge import judge, judge_outcomes
+from harness.judge.sentence import sentence
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 
@@ -51,19 +52,16 @@ def six_groups_of_five(seed):
 
 
 def seen_of(case, left, right):
-    assert isinstance(left, Fit)
-    assert isinstance(right, Fit)
-    found = examine(case, [left, right])
-    a, b = found.audits
-    rows = ()
-    if len(left.random) == len(right.random):
-        rows = compare(case.design, left, a, right, b, singular=found.singular)
-    return Seen(case, left, right, a, b, rows)
+    return judged(case, left, right)[1]
 
 
 def judged(case, left, right):
-    seen = seen_of(case, left, right)
-    return decide(seen), seen
+    """The comparison, and what the predicates of two fits look at."""
+    found = judge_outcomes(case, [left, right])
+    (comparison,) = found.comparisons
+    setting = left.setting
+    views = (found.view(left.engine, setting), found.view(right.engine, setting))
+    return comparison, Pair(*views, comparison.differences)
 
 
 def test_statsmodels_stops_where_its_gradient_has_the_wrong_sign(r):
@@ -71,12 +69,12 @@ def test_statsmodels_stops_where_its_gradient_has_the_wrong_sign(r):
     left = StatsmodelsEngine().fit(case, "default")
     verdict, seen = judged(case, left, Lme4Engine(r).fit(case, "default"))
     assert verdict.verdict == "WRONG_OPTIMUM"
-    assert verdict.engines == ("statsmodels",)
+    assert verdict.blamed == ("statsmodels",)
     assert verdict.causes[:2] == ("sm-score-sign", "stopped-short")
     # It says converged=True at a point whose deviance is 0.1 above the best.
     assert left.converged is True
-    assert seen.left_audit.converged_true is False
-    assert seen.left_audit.gap > 0.05
+    assert seen.one.audit.converged_true is False
+    assert seen.one.audit.gap > 0.05
 
 
 def test_lme4_is_caught_in_the_column_trap(r):
@@ -85,11 +83,11 @@ def test_lme4_is_caught_in_the_column_trap(r):
         case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
     )
     assert verdict.verdict == "WRONG_OPTIMUM"
-    assert verdict.engines == ("lme4",)
+    assert verdict.blamed == ("lme4",)
     assert "lme4-column-trap" in verdict.causes
-    assert seen.right_audit.dual < -0.01
-    assert seen.right_audit.gap > 1.0
-    assert Lme4Engine(r).fit(case, "tight").loglik == pytest.approx(seen.left.loglik, abs=1e-6)
+    assert seen.reference.audit.dual < -0.01
+    assert seen.reference.audit.gap > 1.0
+    assert Lme4Engine(r).fit(case, "tight").loglik == pytest.approx(seen.one.fit.loglik, abs=1e-6)
 
 
 def test_lme4_calls_a_singular_fit_not_singular(r):
@@ -97,8 +95,8 @@ def test_lme4_calls_a_singular_fit_not_singular(r):
     right = Lme4Engine(r).fit(case, "default")
     verdict, seen = judged(case, RefereeEngine().fit(case, "default"), right)
     assert right.singular is False
-    assert seen.right_audit.certificate == "boundary optimum"
-    assert seen.right_audit.singular_true is False
+    assert seen.reference.audit.certificate == "boundary optimum"
+    assert seen.reference.audit.singular_true is False
     assert "singular-not-flagged" in verdict.causes
 
 
@@ -108,7 +106,7 @@ def test_the_default_tolerances_of_lme4_cost_digits_that_tight_ones_bring_back(r
     verdict, seen = judged(case, referee, Lme4Engine(r).fit(case, "default"))
     assert verdict.verdict == "TOLERANCE"
     assert verdict.causes[0] == "flat-optimum"
-    assert 1e-6 < seen.right_audit.gap < 2e-4
+    assert 1e-6 < seen.reference.audit.gap < 2e-4
     tight, _ = judged(case, RefereeEngine().fit(case, "tight"), Lme4Engine(r).fit(case, "tight"))
     assert tight.verdict == "AGREE"
 
@@ -124,7 +122,7 @@ def test_a_variance_between_groups_that_have_fixed_effects_is_not_determined(r, 
     verdict, seen = judged(case, left, Lme4Engine(r).fit(case, "default"))
     assert verdict.verdict == "TOLERANCE"
     assert verdict.causes == ("undetermined-variance",)
-    apart = np.array(seen.left_audit.theta) - np.array(seen.right_audit.theta)
+    apart = np.array(seen.one.audit.theta) - np.array(seen.reference.audit.theta)
     assert abs(apart).max() > 0.1
 
 
@@ -133,7 +131,7 @@ def test_statsmodels_ignores_free_with_powell(r):
     left = StatsmodelsEngine("powell").fit(case, "default")
     verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
     assert verdict.verdict == "DIFFERENT_MODEL"
-    assert verdict.engines == ("statsmodels",)
+    assert verdict.blamed == ("statsmodels",)
     assert verdict.causes == ("sm-free-ignored",)
 
 
@@ -147,9 +145,10 @@ def test_a_second_fit_of_one_statsmodels_model_changes_the_first_log_likelihood(
     assert abs(float(reml.llf) - alone.loglik) > 1.0
     left = msgspec.structs.replace(alone, loglik=float(reml.llf))
     verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
-    assert verdict.verdict == "DEFINITION"
-    assert verdict.engines == ("statsmodels",)
+    assert verdict.verdict == "FALSE_STATEMENT"
+    assert verdict.blamed == ("statsmodels",)
     assert verdict.causes == ("sm-mutated-model",)
+    assert not verdict.unexplained
 
 
 def test_crossed_factors_written_as_nested_are_recognised(r):
@@ -165,7 +164,7 @@ def test_crossed_factors_written_as_nested_are_recognised(r):
     verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
     assert verdict.verdict == "DIFFERENT_MODEL"
     assert verdict.causes == ("crossed-as-nested",)
-    assert verdict.engines == ("statsmodels",)
+    assert verdict.blamed == ("statsmodels",)
 
 
 def test_a_random_intercept_dropped_for_want_of_re_formula_is_recognised(r):
@@ -180,7 +179,7 @@ def test_a_random_intercept_dropped_for_want_of_re_formula_is_recognised(r):
     verdict, _ = judged(case, left, Lme4Engine(r).fit(case, "default"))
     assert verdict.verdict == "DIFFERENT_MODEL"
     assert verdict.causes == ("dropped-term",)
-    assert verdict.engines == ("statsmodels",)
+    assert verdict.blamed == ("statsmodels",)
 
 
 def as_if_it_were(case, result, variances, terms=None):
@@ -209,9 +208,9 @@ def test_lmertests_df_depend_on_the_units_of_the_outcome(r):
     right = Lme4Engine(r).fit(case, "tight")
     verdict, seen = judged(case, RefereeEngine().fit(case, "tight"), right)
     assert "lmertest-units" in verdict.causes
-    assert verdict.engines == ("lme4",)
+    assert verdict.blamed == ("lme4",)
     # 17 in milliseconds; FACTS: 6.37 at 1e-7. The referee's do not move.
-    assert seen.left_audit.coefficients[1].df == pytest.approx(17.0, abs=1e-4)
+    assert seen.one.audit.coefficients[1].df == pytest.approx(17.0, abs=1e-4)
     assert right.coefficients[1].df < 10.0
 
 
@@ -221,9 +220,9 @@ def test_lmertests_steps_are_too_large_with_years_for_a_predictor(r):
     verdict, seen = judged(
         case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
     )
-    assert verdict.verdict == "DEFINITION"
+    assert verdict.verdict == "FALSE_STATEMENT"
     assert verdict.causes[0] == "lmertest-steps"
-    printed, right = seen.right.coefficients[1].df, seen.right_audit.coefficients[1].df
+    printed, right = seen.reference.fit.coefficients[1].df, seen.reference.audit.coefficients[1].df
     assert printed / right > 1.5
     centred = case_of(frame.assign(x=frame.x - 2004), "y ~ x + (x | g)")
     again, _ = judged(
@@ -251,8 +250,8 @@ def test_df_that_no_steps_give_are_not_laid_to_lmertests_steps(r):
         case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
     )
     # Off by a factor of billions; the steps on the referee's deviance give other billions.
-    assert max(c.df for c in seen.right.coefficients) > 1e6
-    assert lmertest_steps(seen) is None
+    assert max(c.df for c in seen.reference.fit.coefficients) > 1e6
+    assert lmertest_steps(seen.reference) is None
     assert verdict.verdict == "TOLERANCE"
     assert verdict.causes[:2] == ("singular-df", "true-boundary")
 
@@ -265,16 +264,16 @@ def test_statsmodels_takes_a_nearly_zero_direction_of_its_covariance_for_infinit
     left = StatsmodelsEngine("bfgs", start=(start,)).fit(case, "default")
     verdict, seen = judged(case, left, Lme4Engine(r).fit(case, "default"))
     assert verdict.verdict == "WRONG_OPTIMUM"
-    assert verdict.engines == ("statsmodels",)
+    assert verdict.blamed == ("statsmodels",)
     assert verdict.causes[0] == "sm-zero-fe"
     # The variances are right, and the other one is far from zero.
-    assert seen.left_audit.certificate == "boundary optimum"
+    assert seen.one.audit.certificate == "boundary optimum"
     assert left.random[0].covariance[0][0] > 1e-3 * left.residual_variance
-    assert seen.left_audit.gls_distance > 0.01
+    assert seen.one.audit.gls_distance > 0.01
     # Where no direction is below the limit of 1e-10, the fixed effects are those of GLS.
     lifted = psi + 1e-6 * np.trace(psi) * np.eye(2)
     above = StatsmodelsEngine("bfgs", start=(lifted,)).fit(case, "default")
-    assert seen_of(case, above, seen.right).left_audit.gls_distance < 1e-6
+    assert seen_of(case, above, seen.reference.fit).one.audit.gls_distance < 1e-6
 
 
 def test_a_variance_of_zero_at_the_optimum_is_a_true_boundary(r):
@@ -301,15 +300,15 @@ def test_lme4_loses_digits_of_the_log_likelihood_with_a_predictor_far_from_zero(
     case = case_of(frame, "y ~ x + (1 | g/k)")
     left, right = RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
     seen = seen_of(case, left, right)
-    evidence = normal_equations(seen)
-    assert evidence is not None, seen.right_audit
-    assert seen.left_audit.loglik_error == pytest.approx(0.0, abs=1e-8)
+    evidence = normal_equations(seen.reference)
+    assert evidence is not None, seen.reference.audit
+    assert seen.one.audit.loglik_error == pytest.approx(0.0, abs=1e-8)
     centred = case_of(frame.assign(x=1e7 * (frame.x - 0.1)), "y ~ x + (1 | g/k)")
     again = seen_of(
         centred, RefereeEngine().fit(centred, "default"), Lme4Engine(r).fit(centred, "default")
     )
-    assert normal_equations(again) is None
-    assert abs(again.right_audit.loglik_error) < 1e-8
+    assert normal_equations(again.reference) is None
+    assert abs(again.reference.audit.loglik_error) < 1e-8
 
 
 def test_statsmodels_raises_where_its_optimizer_steps_onto_a_zero_variance(r):
@@ -326,9 +325,9 @@ def test_statsmodels_raises_where_its_optimizer_steps_onto_a_zero_variance(r):
     )
     case = build(recipe).case
     verdict = failed(case, r)
-    assert (verdict.verdict, verdict.engines) == ("FAILED", ("statsmodels",))
+    assert (verdict.verdict, verdict.blamed) == ("FAILED", ("statsmodels",))
     assert verdict.causes == ("sm-singular-covariance",)
-    assert "eigenvalue of cov_re is 0" in verdict.evidence[0]
+    assert "eigenvalue of cov_re is 0" in sentence(verdict.evidence[0])
 
 
 def test_lme4_fails_at_its_start_with_a_predictor_in_the_millions(r):
@@ -344,7 +343,7 @@ def test_lme4_fails_at_its_start_with_a_predictor_in_the_millions(r):
     )
     verdict = failed(build(recipe).case, r)
     assert verdict.verdict == "FAILED"
-    assert "lme4" in verdict.engines
+    assert "lme4" in verdict.blamed
     assert verdict.causes == ("beyond-precision",)
     scaled = build(msgspec.structs.replace(recipe, x_power=0)).case
     assert isinstance(Lme4Engine(r).fit(scaled, "default"), Fit)
@@ -379,28 +378,28 @@ def test_random_effects_that_an_inverse_of_the_covariance_has_rounded_are_named(
     off = msgspec.structs.replace(left, random=(term,))
     evidence = effects_rounded(seen_of(case, off, right))
     assert evidence is not None
-    assert evidence.startswith("statsmodels: random effects are off by")
+    assert sentence(evidence).startswith("statsmodels: random effects are off by")
 
 
 def failed(case, r):
     left = StatsmodelsEngine().fit(case, "default")
     right = Lme4Engine(r).fit(case, "default")
-    return decide(Seen(case, left, right, None, None, ()))
+    return judged(case, left, right)[0]
 
 
 def definitions_of(case, r):
-    left, right = StatsmodelsEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
-    seen = seen_of(case, left, right)
-    return {d.cause: d for d in definitions(left, seen.left_audit, right)}
+    found = judge(case, [StatsmodelsEngine(), Lme4Engine(r)], ("default",))
+    rung = Rung(case, "", "", "", Dataset("fact", pd.DataFrame(), ""))
+    return {d.cause: d for d in definition_notes(case_record(found, rung), "statsmodels")}
 
 
 def test_unbalanced_data_show_the_joint_hessian_in_statsmodels_standard_errors(r):
     # Litters of 2 to 18 pups.
     found = definitions_of(fixture_case("RatPupWeight", "weight ~ Lsize + (1 | Litter)"), r)
     joint = found["se-joint-hessian"]
-    assert abs(joint.left / joint.like_for_like - 1.0) > 1e-4
+    assert abs(joint.value / joint.like_for_like - 1.0) > 1e-4
     # lme4 prints the like-for-like one.
-    assert joint.right == pytest.approx(joint.like_for_like, rel=1e-3)
+    assert joint.reference == pytest.approx(joint.like_for_like, rel=1e-3)
 
 
 def test_balanced_data_do_not(r):
@@ -411,11 +410,11 @@ def test_balanced_data_do_not(r):
 def test_normal_p_values_and_the_variance_column_are_told_apart_from_disagreements(r):
     found = definitions_of(fixture_case("sleepstudy", "Reaction ~ Days + (Days | Subject)"), r)
     z = found["z-for-t"]
-    assert z.left < 1e-4 * z.right
-    assert z.like_for_like == pytest.approx(z.right, rel=1e-2)
+    assert z.value < 1e-4 * z.reference
+    assert z.like_for_like == pytest.approx(z.reference, rel=1e-2)
     column = found["variance-se-column"]
-    assert column.left < 0.1 * column.like_for_like
-    assert column.right is None
+    assert column.value < 0.1 * column.like_for_like
+    assert column.reference is None
 
 
 def test_the_variance_column_scales_with_the_wrong_power_of_the_units():
@@ -434,8 +433,12 @@ def test_the_variance_column_scales_with_the_wrong_power_of_the_units():
 
 
 def test_the_boundary_warning_of_statsmodels_is_absolute(r):
-    found = definitions_of(fixture_case("Sitka", "size ~ Time + (Time | tree)"), r)
-    assert found["absolute-boundary-warning"].left < 0.01
+    case = fixture_case("Sitka", "size ~ Time + (Time | tree)")
+    found = judge(case, [StatsmodelsEngine(), Lme4Engine(r)], ("default",))
+    (evidence,) = [
+        e for e in found.judgement("statsmodels").evidence if e.cause == "absolute-boundary-warning"
+    ]
+    assert evidence.numbers["smallest"] < 0.01
 
 
 def test_distances_from_the_best_point_are_in_its_standard_errors(r):
@@ -443,7 +446,7 @@ def test_distances_from_the_best_point_are_in_its_standard_errors(r):
     _, seen = judged(
         case, StatsmodelsEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
     )
-    near, far = dict(seen.left_audit.distances), dict(seen.right_audit.distances)
+    near, far = dict(seen.one.audit.distances), dict(seen.reference.audit.distances)
     assert set(near) == {"Intercept", "Time", "tree: Intercept", "tree: Time"}
     assert max(near.values()) < 1e-4
     # lme4 stops 14 units of log-likelihood short; balanced data, so the fixed effects are right.

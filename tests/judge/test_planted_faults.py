@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from tests.judge.planted import alter, both, coefficients, covariance, judge, term
+from harness.data.datasets import load_dataset
+from harness.judge.definition_notes import definition_notes
+from harness.judge.sentence import said as words_of
+from harness.judge.sentence import sentences
+from tests.judge.planted import (
+    alter,
+    both,
+    coefficients,
+    covariance,
+    fits,
+    judge,
+    rung_of,
+    term,
+)
 
 pytestmark = pytest.mark.r
 
@@ -30,17 +43,18 @@ def planted(slope, engine):
 
 def said(record):
     """Class, engines and causes in the default setting."""
-    verdict = record.verdicts[0]
-    return verdict.verdict, verdict.engines, verdict.causes
+    found = record.comparison("statsmodels")
+    return found.verdict, found.blamed, found.causes
 
 
 def outside(record, setting="default"):
-    return {c.quantity for c in record.comparisons if c.setting == setting and not c.within}
+    rows = record.comparison("statsmodels", setting).differences
+    return {d.quantity for d in rows if not d.within}
 
 
 def test_nothing_planted_nothing_found(slope):
     record = judge(*slope)
-    assert [said(record), record.verdicts[1].verdict] == [("AGREE", (), ()), "AGREE"]
+    assert [said(record), record.comparisons[1].verdict] == [("AGREE", (), ()), "AGREE"]
     assert outside(record) == set()
 
 
@@ -70,8 +84,11 @@ def test_wrong_variances_are_a_wrong_optimum_with_the_gap(planted, engine, chang
     assert audit.certificate == "stopped short"
     # 2e-4 is twice the default tolerance of the log-likelihood.
     assert audit.gap > 2e-4 > other.gap
-    assert f"{OTHER[engine]} is right" in record.verdicts[0].sentence
-    assert f"deviance {audit.gap:.2g} above the best point" in record.verdicts[0].evidence[-1]
+    assert f"{OTHER[engine]} is right" in record.comparisons[0].sentence
+    assert (
+        f"deviance {audit.gap:.2g} above the best point"
+        in sentences(record.comparisons[0].evidence)[-1]
+    )
 
 
 def test_a_residual_variance_by_the_wrong_divisor_is_a_wrong_optimum(planted, engine):
@@ -98,10 +115,10 @@ def test_two_wrong_fits_are_both_named_with_their_gaps(slope):
     rung, outcomes = slope
     for engine in ENGINES:
         outcomes = alter(outcomes, engine, covariance(lambda psi: 1.3 * psi))
-    verdict = judge(rung, outcomes).verdicts[0]
-    assert (verdict.verdict, verdict.engines) == ("WRONG_OPTIMUM", ENGINES)
+    verdict = judge(rung, outcomes).comparisons[0]
+    assert (verdict.verdict, verdict.blamed) == ("WRONG_OPTIMUM", ENGINES)
     assert verdict.sentence.startswith("Neither engine is at the optimum")
-    assert all(f"{engine}: deviance" in verdict.evidence[0] for engine in ENGINES)
+    assert all(f"{engine}: deviance" in " ".join(sentences(verdict.evidence)) for engine in ENGINES)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +132,7 @@ def test_what_is_no_covariance_matrix_is_outside_the_parameter_space(planted, en
     audit = record.audit(engine)
     assert audit.certificate == "outside the parameter space"
     assert (audit.gap, audit.converged_true) == (math.inf, False)
-    assert "no valid covariance matrix" in record.verdicts[0].sentence
+    assert "no valid covariance matrix" in record.comparisons[0].sentence
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
@@ -139,13 +156,14 @@ def test_a_log_likelihood_that_is_not_that_of_the_estimates_is_laid_to_its_engin
     planted, engine, error, named
 ):
     """The first two are the constants that implementations leave out of REML."""
-    record = planted(lambda fit: replace(fit, loglik=fit.loglik + error))
+    record = planted(lambda fit: replace(fit, loglik=fit.loglik + error, aic=None, bic=None))
     if named:
         assert said(record) == ("DEFINITION", (engine,), ("criterion-constant",))
-        assert record.verdicts[0].evidence[0].endswith(named)
+        assert sentences(record.comparisons[0].evidence)[0].endswith(named)
     else:
-        assert said(record) == ("UNEXPLAINED", (engine,), ())
-    assert "log-likelihood" in record.verdicts[0].sentence
+        assert said(record) == ("FALSE_STATEMENT", (engine,), ())
+        assert record.comparisons[0].unexplained
+    assert "log" in record.comparisons[0].sentence
     assert outside(record) == {"loglik"}
 
 
@@ -154,7 +172,7 @@ def test_a_constant_that_both_engines_leave_out_is_found_by_the_referee(slope):
     shifted = [replace(fit, loglik=fit.loglik + 1.0) for fit in outcomes]
     record = judge(rung, shifted)
     assert outside(record) == set()
-    assert said(record)[:2] == ("UNEXPLAINED", ENGINES)
+    assert said(record)[:2] == ("FALSE_STATEMENT", ENGINES)
 
 
 def test_an_estimate_a_hundredth_of_its_se_away_is_caught(planted, engine):
@@ -163,14 +181,17 @@ def test_an_estimate_a_hundredth_of_its_se_away_is_caught(planted, engine):
     # statsmodels' own SE is the like-for-like one here to 1e-6: the data are balanced.
     assert record.audit(engine).gls_distance == pytest.approx(0.01, rel=1e-4)
     assert "estimate" in outside(record)
-    assert "0.01 SE from the GLS" in record.verdicts[0].sentence
+    assert "0.01 SE from the GLS" in record.comparisons[0].sentence
 
 
 def test_an_estimate_half_a_thousandth_of_its_se_away_passes_default_and_not_tight(planted, engine):
-    record = planted(coefficients(estimate=lambda c: c.estimate + 5e-4 * c.se))
+    nothing = lambda c: None  # noqa: E731
+    record = planted(
+        coefficients(estimate=lambda c: c.estimate + 5e-4 * c.se, statistic=nothing, p=nothing)
+    )
     assert "estimate" not in outside(record)
     assert "estimate" in outside(record, "tight")
-    assert record.verdicts[1].verdict == "UNEXPLAINED"
+    assert record.comparisons[1].verdict == "UNEXPLAINED"
 
 
 def test_a_nan_estimate_is_nowhere_near_gls(planted, engine):
@@ -195,7 +216,7 @@ def test_one_fitted_value_in_180_is_caught(planted):
 def test_another_number_of_rows_is_a_data_mismatch(planted, engine):
     record = planted(lambda fit: replace(fit, n_obs=179))
     assert said(record) == ("DATA_MISMATCH", (engine,), ("rows-left-out",))
-    assert f"{engine} 179" in record.verdicts[0].sentence
+    assert f"{engine} 179" in record.comparisons[0].sentence
 
 
 def test_another_checksum_is_a_data_mismatch(planted, engine):
@@ -224,7 +245,7 @@ def test_a_missing_coefficient_is_another_model(planted, engine):
 def test_other_random_effects_are_another_model(planted, engine, change):
     record = planted(change)
     assert said(record) == ("DIFFERENT_MODEL", (engine,), ())
-    assert record.comparisons == ()
+    assert record.comparisons[0].differences == ()
 
 
 def rename(fit):
@@ -235,7 +256,7 @@ def rename(fit):
 def test_another_basis_of_the_same_space_is_coding(planted, engine):
     record = planted(rename)
     assert said(record) == ("CODING", (engine,), ("reml-coding",))
-    assert "Days, centred" in record.verdicts[0].evidence[0]
+    assert "Days, centred" in sentences(record.comparisons[0].evidence)[0]
 
 
 def test_other_columns_are_coding_only_if_they_span_the_same_space(planted, engine):
@@ -244,23 +265,75 @@ def test_other_columns_are_coding_only_if_they_span_the_same_space(planted, engi
     assert said(record) == ("DIFFERENT_MODEL", (engine,), ())
 
 
-def test_statsmodels_own_se_is_a_definition_and_no_difference(slope):
-    rung, outcomes = slope
-    record = judge(rung, alter(outcomes, "statsmodels", coefficients(se=lambda c: 1.1 * c.se)))
-    assert said(record) == ("AGREE", (), ())
+def test_a_standard_error_under_another_definition_than_the_references_is_no_difference(r):
+    """Litters of 2 to 18 pups: the joint Hessian's standard errors are others."""
+    rung = rung_of(load_dataset("RatPupWeight").frame, "weight ~ Lsize + (1 | Litter)")
+    record = judge(rung, fits(rung, r))
+    assert said(record)[:2] == ("AGREE", ())
     assert outside(record) == set()
-    joint = [d for d in record.definitions if d.cause == "se-joint-hessian"]
-    assert [d.item for d in joint] == ["Intercept", "Days"]
+    stated = record.judgement("statsmodels").statement("se", "Lsize")
+    assert (stated.definition, stated.truth) == ("joint-hessian", "true")
+    notes = {n.item: n for n in definition_notes(record, "statsmodels") if n.quantity == "se"}
     # 1e-3 is the default tolerance of standard errors.
-    assert all(d.like_for_like == pytest.approx(d.right, rel=1e-3) for d in joint)
-    assert all(d.left == pytest.approx(1.1 * d.right, rel=1e-3) for d in joint)
+    assert notes["Lsize"].like_for_like == pytest.approx(notes["Lsize"].reference, rel=1e-3)
+    assert notes["Lsize"].value == stated.value
 
 
-def test_lme4s_own_se_is_compared(slope):
+def test_a_standard_error_is_held_to_the_definition_that_its_engine_declares(planted, engine):
+    record = planted(coefficients(se=lambda c: 1.1 * c.se))
+    assert said(record)[:2] == ("FALSE_STATEMENT", (engine,))
+    stated = record.judgement(engine).statement("se", "Days")
+    assert (stated.truth, stated.declared) == ("false", stated.definition)
+    assert stated.value == pytest.approx(1.1 * stated.right, rel=1e-3)
+    assert record.judgement(OTHER[engine]).verdict == "RIGHT"
+    # What the referee has at statsmodels' point is compared, not what statsmodels prints.
+    assert ("se" in outside(record)) == (engine == "lme4")
+
+
+def test_a_number_that_is_true_under_another_definition_than_the_declared_is_named(slope):
     rung, outcomes = slope
-    record = judge(rung, alter(outcomes, "lme4", coefficients(se=lambda c: 1.1 * c.se)))
-    assert said(record)[0] == "UNEXPLAINED"
-    assert outside(record) == {"se"}
+    n_minus_p = 178
+    record = judge(rung, alter(outcomes, "lme4", coefficients(df=lambda c: float(n_minus_p))))
+    stated = record.judgement("lme4").statement("df", "Days")
+    assert (stated.declared, stated.definition) == ("satterthwaite", "residual")
+    assert stated.truth == "other definition"
+    assert "residual-df" in record.judgement("lme4").causes
+
+
+@pytest.mark.parametrize(
+    ("rung", "share", "cause"),
+    [
+        ("sleepstudy/slope/ML", 180 / 178, "se-adjusted-sigma"),
+        ("sleepstudy/slope/REML", 178 / 180, "se-divided-by-n"),
+    ],
+)
+def test_standard_errors_times_a_function_of_n_and_p_are_named(fitted, rung, share, cause):
+    """nlme's standard errors under ML, and those of a residual variance divided by n."""
+    chosen, outcomes = fitted(rung)
+    others = coefficients(
+        se=lambda c: math.sqrt(share) * c.se, statistic=lambda c: None, p=lambda c: None
+    )
+    judgement = judge(chosen, alter(outcomes, "lme4", others)).judgement("lme4")
+    assert judgement.statement("se", "Days").truth == "other definition"
+    assert cause in judgement.causes
+    assert judgement.verdict == "RIGHT"
+
+
+def test_where_no_definition_is_declared_all_are_tried_and_the_one_that_fits_is_named(slope):
+    rung, outcomes = slope
+    silent = [replace(fit, definitions={}) for fit in outcomes]
+    record = judge(rung, silent)
+    found = {
+        engine: {s.quantity: s.definition for s in record.judgement(engine).statements}
+        for engine in ENGINES
+    }
+    assert {s.truth for j in record.judgements for s in j.statements} == {"true"}
+    # The data are balanced: the joint Hessian gives the same standard errors as GLS, to 1e-6.
+    assert found["lme4"]["se"] == "gls"
+    assert (found["statsmodels"]["df"], found["lme4"]["df"]) == ("none", "satterthwaite")
+    assert found["statsmodels"]["variance_se"] == "packed-hessian"
+    assert found["statsmodels"]["variance"] == "scaled"
+    assert found["statsmodels"]["aic"] == "nan-under-reml"
 
 
 @pytest.mark.parametrize("column", ["df", "p"])
@@ -269,7 +342,8 @@ def test_lmertests_numbers_are_checked_and_no_cause_is_assumed(slope, column):
     rung, outcomes = slope
     change = coefficients(**{column: lambda c: 0.5 * getattr(c, column)})
     record = judge(rung, alter(outcomes, "lme4", change))
-    assert said(record) == ("UNEXPLAINED", (), ())
+    assert said(record) == ("FALSE_STATEMENT", ("lme4",), ())
+    assert record.comparisons[0].unexplained
     assert outside(record) == {column}
 
 
@@ -278,10 +352,10 @@ def test_zeroed_fixed_effects_are_statsmodels_10239(fitted):
     rung, outcomes = fitted("dyestuff2/REML")
     zero = both(coefficients(estimate=lambda c: 0.0), covariance(lambda psi: 1e-12 * psi))
     record = judge(rung, alter(outcomes, "statsmodels", zero))
-    verdict = record.verdicts[0]
-    assert (verdict.verdict, verdict.engines) == ("WRONG_OPTIMUM", ("statsmodels",))
+    verdict = record.comparisons[0]
+    assert (verdict.verdict, verdict.blamed) == ("WRONG_OPTIMUM", ("statsmodels",))
     assert verdict.causes[0] == "sm-zero-fe"
-    assert verdict.evidence[0].startswith("Intercept exactly 0, ")
+    assert words_of(verdict.evidence[0]).startswith("Intercept exactly 0, ")
 
 
 def test_zeroed_fixed_effects_at_a_variance_that_is_not_zero_have_no_known_cause(slope):
@@ -301,7 +375,7 @@ def test_a_convergence_flag_is_held_against_the_certificate(planted, engine):
         both(covariance(lambda psi: 1.3 * psi), lambda fit: replace(fit, converged=False))
     )
     assert honest.audit(engine).converged_true is True
-    assert honest.verdicts[0].evidence[0].endswith("and says so")
+    assert sentences(honest.comparisons[0].evidence)[0].endswith("and says so")
 
 
 @pytest.mark.parametrize("flag", [True, False, None])
@@ -310,13 +384,7 @@ def test_a_singularity_flag_is_held_against_the_certificate(planted, engine, fla
     assert record.audit(engine).singular_true == (None if flag is None else not flag)
 
 
-def test_a_boundary_warning_at_a_clear_variance_is_a_definition(slope):
-    rung, outcomes = slope
-    record = judge(rung, alter(outcomes, "lme4", lambda fit: replace(fit, singular=True)))
-    assert "absolute-boundary-warning" in {d.cause for d in record.definitions}
-
-
 def test_without_a_log_likelihood_the_rest_is_compared(planted):
     record = planted(lambda fit: replace(fit, loglik=None))
     assert said(record) == ("AGREE", (), ())
-    assert "loglik" not in {c.quantity for c in record.comparisons}
+    assert "loglik" not in {d.quantity for d in record.comparisons[0].differences}

@@ -7,26 +7,21 @@ import pytest
 
 from harness.base.errors import BadInput
 from harness.base.json import encode
+from harness.campaign.record_file import RecordWriter, read_records
 from harness.campaign.serial import Plan, header_of, run
 from harness.data.rungs import full_ladder, select
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge import case_record
-from harness.judge.records import (
-    FORMAT,
-    CaseRecord,
-    Footer,
-    Header,
-    RecordWriter,
-    json_schema,
-    read_records,
-)
+from harness.judge.records import FORMAT, CaseRecord, Footer, Header, json_schema
 
 pytestmark = pytest.mark.r
 
 
 def plan(session, *wanted):
-    return Plan("A title", select(full_ladder(), wanted), StatsmodelsEngine(), Lme4Engine(session))
+    return Plan(
+        "A title", select(full_ladder(), wanted), (StatsmodelsEngine(), Lme4Engine(session))
+    )
 
 
 def write_run(plan, path):
@@ -181,7 +176,10 @@ def test_garbage_is_refused_with_its_line(file, lines, garbage):
 def test_another_format_is_refused(file, lines):
     newer = lines[0].replace(b'"format":%d' % FORMAT, b'"format":99')
     assert newer != lines[0]
-    assert refusal(file([newer, *lines[1:]])) == (f"record format 99; this program reads {FORMAT}")
+    assert refusal(file([newer, *lines[1:]])) == (
+        f"record format 99; this program reads {FORMAT}: run it again, or read it with the version "
+        "that wrote it"
+    )
 
 
 def test_the_schema_names_every_field_of_every_line(lines):
@@ -217,7 +215,9 @@ def test_big_cases_are_embedded_without_their_rows(r, tmp_path, monkeypatch):
         assert len(batches.levels) == len(batches.effects) == 10
         assert (casks.levels, casks.effects) == ((), None)
     # What is compared is compared before it is left out.
-    assert {"random_effect", "fitted"} <= {c.quantity for c in case.comparisons}
+    assert {"random_effect", "fitted"} <= {
+        d.quantity for c in case.comparisons for d in c.differences
+    }
 
 
 def test_the_limit_is_far_above_the_tutorials_data():

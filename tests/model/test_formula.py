@@ -271,6 +271,7 @@ _BARS = st.tuples(
 ).map(lambda t: f"(1 + {t[0]} {t[1]} {t[2]})")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(_ARITHMETIC, _TERMS, st.lists(_BARS, max_size=2))
 def test_what_is_written_for_r_reads_back_as_the_same_formula(outcome, fixed, bars):
@@ -279,6 +280,7 @@ def test_what_is_written_for_r_reads_back_as_the_same_formula(outcome, fixed, ba
     assert (again.outcome, again.fixed, again.bars) == (first.outcome, first.fixed, first.bars)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text(alphabet="yx~+-*/:^()|` 01.ICg,%$'é", max_size=25))
 def test_any_text_parses_or_is_refused_in_words(text):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.install
+
 CHECKOUT = Path(__file__).parents[2]
 STAMP = CHECKOUT / ".venv" / ".lmm-parity"
 

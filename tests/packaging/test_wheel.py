@@ -12,7 +12,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.install, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,7 @@ def test_r_code_and_fixtures_are_inside(wheel):
         assert {f"harness/_data/{path}" for path in wanted} <= set(names)
     assert any(n.startswith("harness/_data/r_scripts/") and n.endswith(".R") for n in names)
     assert "harness/_data/fixtures/datasets.toml" in names
+    assert "harness/py.typed" in names
 
 
 def test_nothing_else_is_inside(wheel):

@@ -32,16 +32,16 @@ def outcome(name="parity", case="gen/slope/1/REML", status="holds", **fields):
 
 def failing(name="parity", case="gen/slope/1/REML", causes=("sm-score-sign",), **fields):
     status = "fails" if causes else "unexplained"
-    fields = {"sentence": "lme4 is right.", "evidence": ("gap 0.2",), "discrepancy": 9.0} | fields
+    fields = {"sentence": "lme4 is right.", "notes": ("gap 0.2",), "discrepancy": 9.0} | fields
     return outcome(name, case, status, causes=causes, **fields)
 
 
 def judgement(unexpected=1, expected=1, holds=1, stale=(), strict=False, **fields):
-    found = [Judged(outcome(case=f"holds/{i}"), "holds") for i in range(holds)]
-    found += [
+    judged = [Judged(outcome(case=f"holds/{i}"), "holds") for i in range(holds)]
+    judged += [
         Judged(failing(case=f"expected/{i}"), "expected", ("it is known",)) for i in range(expected)
     ]
-    found += [
+    judged += [
         Judged(failing(case=f"unexpected/{i}", **fields), "unexpected") for i in range(unexpected)
     ]
-    return Judgement(tuple(found), stale=stale, strict=strict)
+    return Judgement(tuple(judged), stale=stale, strict=strict)

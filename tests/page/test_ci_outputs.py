@@ -39,7 +39,7 @@ def test_the_summary_escapes_what_markdown_would_take_for_something_else():
 def test_the_summary_is_below_githubs_limit_however_much_failed():
     many = [
         Judged(
-            failing(f"p{i}", causes=(), sentence="é" * 5000, evidence=("ü" * 20000,) * 3),
+            failing(f"p{i}", causes=(), sentence="é" * 5000, notes=("ü" * 20000,) * 3),
             "unexpected",
         )
         for i in range(60)

@@ -6,11 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from harness.base.errors import BadInput
+from harness.campaign.record_file import RecordWriter
 from harness.campaign.serial import Plan, run
 from harness.data.rungs import full_ladder, select
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.judge.records import RecordWriter
+from harness.judge.evidence import found as found_cause
 from harness.page.record_diff import diff
 from tests.page.judgements import HEADER, failing, outcome
 
@@ -18,11 +19,9 @@ from tests.page.judgements import HEADER, failing, outcome
 @pytest.fixture(scope="module")
 def case():
     rungs = select(full_ladder(), ["dyestuff"])[:1]
-    (record,) = run(Plan("x", rungs, StatsmodelsEngine(), RefereeEngine()))
-    assert record.verdicts[0].verdict in ("AGREE", "TOLERANCE")
-    return replace(
-        record, verdicts=tuple(replace(v, verdict="AGREE", causes=()) for v in record.verdicts)
-    )
+    (record,) = run(Plan("x", rungs, (StatsmodelsEngine(), RefereeEngine())))
+    assert record.verdict in ("AGREE", "TOLERANCE")
+    return verdict(record, "AGREE")
 
 
 @pytest.fixture
@@ -43,8 +42,10 @@ def compare(tmp_path):
 
 
 def verdict(case, kind, *causes):
+    evidence = tuple(found_cause(cause) for cause in causes)
     return replace(
-        case, verdicts=tuple(replace(v, verdict=kind, causes=causes) for v in case.verdicts)
+        case,
+        comparisons=tuple(replace(c, verdict=kind, evidence=evidence) for c in case.comparisons),
     )
 
 
@@ -86,7 +87,14 @@ def test_a_feature_of_the_data_that_appears_is_no_regression(compare, case):
 
 def changed_digits(case, digits, *, within):
     return replace(
-        case, comparisons=tuple(replace(c, digits=digits, within=within) for c in case.comparisons)
+        case,
+        comparisons=tuple(
+            replace(
+                c,
+                differences=tuple(replace(d, digits=digits, within=within) for d in c.differences),
+            )
+            for c in case.comparisons
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.errors import BadInput, EnvironmentProblem
-from harness.judge.records import RecordWriter, read_records
+from harness.campaign.record_file import RecordWriter, read_records
 from harness.page import record_export as module
 from harness.page.record_export import export, table_in_words
 from harness.page.record_tables import TABLES
@@ -48,34 +48,41 @@ def same(text, value):
 def test_comparisons_have_every_number_to_the_last_bit(path, run, tmp_path):
     done = export(path, tmp_path / "c.csv", "comparisons")
     rows = read_csv(tmp_path / "c.csv")
-    wanted = [(case, c) for case in run.cases for c in case.comparisons]
+    wanted = [
+        (case, one, d) for case in run.cases for one in case.comparisons for d in one.differences
+    ]
     assert done.rows == len(rows) == len(wanted)
-    for row, (case, c) in zip(rows, wanted, strict=True):
+    for row, (case, one, c) in zip(rows, wanted, strict=True):
         assert (row["case"], row["setting"], row["quantity"], row["item"], row["unit"]) == (
             case.id,
-            c.setting,
+            one.setting,
             c.quantity,
             c.item,
             c.unit,
         )
-        for name in ("left", "right", "difference", "digits", "tolerance"):
+        for name in ("difference", "digits", "tolerance"):
             assert same(row[name], getattr(c, name))
+        assert same(row["reference_value"], c.reference)
+        assert same(row["referee_value"], c.value if c.referee else None)
+        assert c.referee or same(row["value"], c.value)
         assert row["within"] == str(c.within).lower()
-        assert (row["left_engine"], row["right_engine"]) == (sample.LEFT, sample.RIGHT)
+        assert (row["engine"], row["reference"]) == (sample.ENGINE, sample.REFERENCE)
+    # What is printed is not what is compared where the two define it otherwise.
+    assert {"inf"} <= {row["value"] for row in rows if row["quantity"] == "df"}
     assert {"nan", "inf"} <= {row["digits"] for row in rows}
 
 
 def test_verdicts_have_a_row_for_each_case_and_setting(path, run, tmp_path):
     export(path, tmp_path / "v.csv", "verdicts")
     rows = read_csv(tmp_path / "v.csv")
-    wanted = [(case, v) for case in run.cases for v in case.verdicts]
+    wanted = [(case, v) for case in run.cases for v in case.comparisons]
     for row, (case, v) in zip(rows, wanted, strict=True):
         assert (row["case"], row["verdict"]) == (case.id, v.verdict)
         assert row["causes"] == "; ".join(v.causes)
         assert row["counts"] == str(v.setting == "default").lower()
-        assert int(row["outside"]) == sum(
-            not c.within for c in case.comparisons if c.setting == v.setting
-        )
+        assert int(row["outside"]) == sum(not d.within for d in v.differences)
+        assert (row["engine"], row["reference"]) == (sample.ENGINE, sample.REFERENCE)
+        assert row["blamed"] == "; ".join(v.blamed)
         assert row["rows_used"] == str(case.data.rows_used)
         assert row["missing"] == "true"
     least = {r["case"]: r["least_digits"] for r in rows if r["setting"] == "default"}
@@ -92,9 +99,9 @@ def test_fits_tell_a_failure_from_a_fit_and_not_reported_from_nan(path, run, tmp
         ("unsupported", "", ""),
         ("crash", "", ""),
     }
-    assert all(r["aic"] == "" for r in rows if r["engine"] == sample.LEFT and not r["reason"])
-    assert {r["bic"] for r in rows if r["engine"] == sample.RIGHT} == {"1764.4"}
-    assert "nan" in {r["bic"] for r in rows if r["engine"] == sample.LEFT}
+    assert all(r["aic"] == "" for r in rows if r["engine"] == sample.ENGINE and not r["reason"])
+    assert {r["bic"] for r in rows if r["engine"] == sample.REFERENCE} == {"1764.4"}
+    assert "nan" in {r["bic"] for r in rows if r["engine"] == sample.ENGINE}
     assert {"The MLE may be on the boundary."} == {r["warnings"] for r in rows} - {""}
 
 
@@ -103,14 +110,21 @@ def test_coefficients_stand_beside_their_like_for_like_values(path, run, tmp_pat
     rows = read_csv(tmp_path / "k.csv")
     row = next(r for r in rows if r["case"] == "sleepstudy/REML" and r["name"] == "x")
     case = next(c for c in run.cases if c.id == "sleepstudy/REML")
-    like = next(c for c in case.audit(sample.LEFT).coefficients if c.name == "x")
-    assert (row["engine"], row["df"], row["p"]) == (sample.LEFT, "inf", "1.3e-11")
+    like = next(c for c in case.audit(sample.ENGINE).coefficients if c.name == "x")
+    assert (row["engine"], row["df"], row["p"]) == (sample.ENGINE, "inf", "1.3e-11")
     assert same(row["like_for_like_df"], like.df)
     assert same(row["like_for_like_p"], like.p)
 
 
 def test_audits_and_properties_have_a_row_each(path, run, tmp_path):
-    assert export(path, tmp_path / "a.csv", "audits").rows == sum(len(c.audits) for c in run.cases)
+    judgements = [j for c in run.cases for j in c.judgements]
+    audited = sum(j.audit is not None for j in judgements)
+    assert export(path, tmp_path / "a.csv", "audits").rows == audited
+    assert export(path, tmp_path / "j.csv", "judgements").rows == len(judgements) > audited
+    stated = read_csv(tmp_path / "j.csv")
+    assert [int(r["true"]) for r in stated] == [
+        sum(s.truth == "true" for s in j.statements) for j in judgements
+    ]
     done = export(path, tmp_path / "p.csv", "properties")
     rows = read_csv(tmp_path / "p.csv")
     assert (done.rows, done.cases, done.properties) == (30, len(run.cases), 30)

@@ -52,7 +52,7 @@ def test_a_property_is_a_suite_and_a_case_a_test_case():
 
 
 def test_odd_characters_are_escaped_and_survive():
-    odd = failing(f"p {NASTY}", f"c {NASTY}", sentence=NASTY, evidence=(NASTY, "line\nbreak"))
+    odd = failing(f"p {NASTY}", f"c {NASTY}", sentence=NASTY, notes=(NASTY, "line\nbreak"))
     root = parsed(Judgement((Judged(odd, "unexpected", saved=NASTY),)))
     failure = root.find(".//failure")
     wanted = 'a<b> & "c" ]]> | `d` \\x00\\x1b \\ud800 \\ufffe Größe 温度'

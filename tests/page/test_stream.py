@@ -6,7 +6,8 @@ import pytest
 
 from harness.base.errors import BadInput
 from harness.base.json import encode
-from harness.judge.records import CaseRecord, read_records
+from harness.campaign.record_file import read_records
+from harness.judge.records import CaseRecord
 from harness.page.record_stream import RecordStream
 from harness.page.run_summary import summarize
 from tests.page.html import many
@@ -111,12 +112,27 @@ def test_a_file_that_is_none_is_refused(tmp_path, file):
     assert refusal(path).startswith("the file is empty")
     path.write_bytes(lines(file)[1])
     assert refusal(path).startswith("line 1 is not a header")
-    path.write_bytes(lines(file)[0].replace(b'"format":2', b'"format":99'))
+    path.write_bytes(lines(file)[0].replace(b'"format":3', b'"format":99'))
     assert refusal(path).startswith("record format 99")
 
 
+def test_an_older_record_is_refused_in_a_line_that_says_what_to_do(tmp_path, file):
+    path = tmp_path / "older.jsonl"
+    head, case = lines(file)[:2]
+    old = b'"format":2'
+    # An older header may lack fields of today's: its format is what counts.
+    path.write_bytes(head.replace(b'"format":3', old).replace(b'"reference":', b'"beside":'))
+    assert refusal(path).startswith("record format 2; this program reads 3: run it again")
+    path.write_bytes(head + case.replace(b'"judgements":', b'"verdicts":'))
+    said = refusal(path)
+    assert said.startswith("line 2 is not a whole record: ")
+    assert "\n" not in said
+    assert said.endswith("run it again, or read it with the version that wrote it")
+
+
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_cases(tmp_path):
-    sizes, peaks = (500, 2000), []
+    sizes, peaks = (500, 4000), []
     for cases in sizes:
         path = many.write(tmp_path / f"{cases}.jsonl", cases)
         tracemalloc.start()

@@ -7,11 +7,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.judge.records import read_records
+from harness.campaign.record_file import read_records
 from harness.page import run_summary as summary_module
+from harness.page.case_verdict import definitions, main_verdict
 from harness.page.distribution import Digits, Worst
 from harness.page.record_stream import RecordStream
-from harness.page.run_summary import REST, Summary, main_verdict, summarize
+from harness.page.run_summary import REST, Summary, summarize
 from tests.page.html import many, sample
 
 CASES, CHECKS = 1200, 300
@@ -36,13 +37,15 @@ def summary(path):
 def test_verdicts_causes_and_shapes_are_counted_as_they_are_in_the_records(run, summary):
     main = [main_verdict(c) for c in run.cases]
     assert summary.cases == CASES
-    assert summary.blamed == Counter((v.verdict, v.engines) for v in main)
+    assert summary.blamed == Counter((v.verdict, v.blamed) for v in main)
     assert summary.verdicts["default"] == Counter(v.verdict for v in main)
-    assert summary.verdicts["tight"] == Counter(c.verdicts[1].verdict for c in run.cases)
+    assert summary.verdicts["tight"] == Counter(c.comparisons[1].verdict for c in run.cases)
     assert {k: c.cases for k, c in summary.causes.items() if c.cases} == Counter(
-        cause for c in run.cases for cause in {x for v in c.verdicts for x in v.causes}
+        cause for c in run.cases for cause in {x for v in c.comparisons for x in v.causes}
     )
-    assert summary.causes["z-for-t"].definitions == sum(bool(c.definitions) for c in run.cases)
+    assert summary.causes["z-for-t"].definitions == sum(
+        any(n.cause == "z-for-t" for n in definitions(c)) for c in run.cases
+    )
     assert {k: s.cases for k, s in summary.shapes.items()} == Counter(c.group for c in run.cases)
     for name, shape in summary.shapes.items():
         own = [c for c in run.cases if c.group == name]
@@ -53,17 +56,17 @@ def test_verdicts_causes_and_shapes_are_counted_as_they_are_in_the_records(run, 
 
 
 def test_fits_are_counted_by_what_the_referee_finds(run, summary):
-    for engine in (sample.LEFT, sample.RIGHT):
+    for engine in (sample.ENGINE, sample.REFERENCE):
         found = Counter()
         for case in run.cases:
             audit, fit = case.audit(engine), case.fit(engine)
             found[audit.certificate if audit else fit.reason] += 1
         assert summary.certificates["default", engine] == found
     untrue = sum(
-        c.audit(sample.LEFT) is not None and c.audit(sample.LEFT).converged_true is False
+        c.audit(sample.ENGINE) is not None and c.audit(sample.ENGINE).converged_true is False
         for c in run.cases
     )
-    assert summary.untrue["default", sample.LEFT, "converged"] == untrue > 0
+    assert summary.untrue["default", sample.ENGINE, "converged"] == untrue > 0
     assert summary.singular == sum(many.which(k) == 1 for k in range(CASES))
 
 
@@ -74,7 +77,10 @@ def test_digits_are_distributed_as_numpy_says(run, summary):
             for case in run.cases
             if (
                 own := [
-                    c for c in case.comparisons if (c.setting, c.quantity) == (setting, quantity)
+                    d
+                    for c in case.comparisons
+                    for d in c.differences
+                    if (c.setting, d.quantity) == (setting, quantity)
                 ]
             )
         ]
@@ -107,13 +113,13 @@ def test_every_cause_and_verdict_is_among_the_cases_shown_and_so_is_every_unexpl
     with RecordStream(path) as stream:
         shown = [stream.read(place) for place in summary.shown()]
     assert len({c.id for c in shown}) == len(shown) < 200
-    assert {v.verdict for c in shown for v in c.verdicts} == set(summary.verdicts["default"])
-    named = {cause for c in shown for v in c.verdicts for cause in v.causes}
+    assert {v.verdict for c in shown for v in c.comparisons} == set(summary.verdicts["default"])
+    named = {cause for c in shown for v in c.comparisons for cause in v.causes}
     assert named == {k for k, c in summary.causes.items() if c.cases}
-    unexplained = {c.id for c in run.cases if c.verdicts[0].verdict == "UNEXPLAINED"}
+    unexplained = {c.id for c in run.cases if c.verdict == "UNEXPLAINED"}
     assert unexplained <= {c.id for c in shown}
     # However few are shown, a case of each kind is among them.
-    first = {c.verdicts[0].verdict for c in shown[:20]}
+    first = {c.verdict for c in shown[:20]}
     assert first == set(summary.verdicts["default"])
 
 

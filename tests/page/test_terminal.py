@@ -1,36 +1,7 @@
 """What the terminal shows."""
 
-import math
-
-import pytest
-
 from harness.commands.installation import Check
-from harness.page.terminal import _digits, _number, print_checks, print_rungs
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (10.4672859, "10.46729"),
-        (0.0012345678, "0.001235"),
-        (3.26e-6, "3.260e-06"),
-        (-871.81413, "-871.8141"),
-        (0.0, "0.000000"),
-        (1e8, "1.000e+08"),
-        (math.nan, "nan"),
-        (math.inf, "inf"),
-    ],
-)
-def test_numbers_are_short_and_none_is_rounded_to_nothing(value, text):
-    assert _number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(math.inf, "equal"), (15.95, "equal"), (8.04, "8.0"), (-1.3, "0.0"), (math.nan, "nan")],
-)
-def test_digits_of_agreement(value, text):
-    assert _digits(value) == text
+from harness.page.terminal import print_checks, print_rungs
 
 
 def test_every_failed_check_is_followed_by_what_mends_it(capsys):

@@ -101,6 +101,7 @@ def test_gradient_and_hessian_are_the_derivatives(name, reml):
 SIGNS = list(itertools.product([-1, 0, 1], repeat=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signs", SIGNS, ids=str)
 def test_derivatives_hold_at_every_sign_pattern_of_theta(signs):
     """statsmodels' gradient turns wrong where a diagonal is negative."""
@@ -192,6 +193,7 @@ def shifted(made, *, y=(1.0, 0.0), x=(1.0, 0.0)):
     return Design(y[0] * made.y + y[1], columns, made.x_names, tuple(random), made.rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -391,6 +393,7 @@ def test_a_small_variance_beside_a_large_one_is_not_zero():
     np.testing.assert_allclose(lower, factor, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_many_crossed_levels_are_reduced_in_seconds_whether_refined_or_not():
     """Measured 0.04 s. Refining a block of 900 columns and 20,000 rows took 107 s."""
     rng = np.random.default_rng(0)

@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data.datasets import Dataset
-from harness.data.rungs import Rung
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
-from harness.judge.case_record import case_record
+from harness.judge.judge import judge
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 from harness.referee.deviance import Likelihood
@@ -82,6 +80,7 @@ def df_at_optimum(made, contrasts):
     return np.array([row.df for row in contrast_tests(best.point, contrasts)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("singular", [False, True])
 @pytest.mark.parametrize("change", list(SHIFTS))
 @pytest.mark.parametrize("name", list(MODELS))
@@ -119,13 +118,9 @@ def test_df_do_not_depend_on_the_order_of_terms(name):
 
 def verdict(r, made, data):
     """Verdict on lme4 beside the referee: an engine's own limits of unit show as causes."""
-    rung = Rung(made, "", "", "x", Dataset("invariance", data, "simulated"))
     engines = (RefereeEngine(), Lme4Engine(r))
-    outcomes = [e.fit(made, "tight") for e in engines]
-    record = case_record(
-        rung, outcomes, engines=("referee", "lme4"), settings=("tight",), seconds=0.0
-    )
-    return record.verdicts[0]
+    (comparison,) = judge(made, engines, ("tight",)).comparisons
+    return comparison
 
 
 @pytest.mark.r
@@ -151,10 +146,10 @@ def test_verdicts_do_not_depend_on_units_or_origins_but_where_lme4_itself_does(r
     """The referee is never blamed, nothing is unexplained, and a changed verdict is lme4's own."""
     data = moved(frame(), SHIFTS[change])
     found = verdict(r, case(MODELS[name], data), data)
-    assert "referee" not in found.engines
+    assert "referee" not in found.blamed
     assert found.verdict != "UNEXPLAINED"
     numerical = {"lmertest-units", "lmertest-steps", "lmertest-rounding"}
     if change not in FAR:
         assert found.verdict == "AGREE" or numerical & set(found.causes), found
     elif found.verdict == "WRONG_OPTIMUM":
-        assert found.engines == ("lme4",)
+        assert found.blamed == ("lme4",)

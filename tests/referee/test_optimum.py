@@ -172,6 +172,7 @@ def test_the_optimum_follows_units_and_origins(change):
     assert moved.optimality.ranks == base.optimality.ranks
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10**6),

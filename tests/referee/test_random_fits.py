@@ -15,6 +15,7 @@ from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.case_record import case_record
+from harness.judge.judge import judge_outcomes
 from harness.referee.deviance import Likelihood
 from harness.referee.lmertest_recipe import CUT_OFF, recipe_df, rounding_of_lme4
 from harness.referee.satterthwaite import contrast_tests
@@ -70,14 +71,13 @@ class Studied:
     natives: tuple[Native, ...]
 
     def audit(self, engine, setting):
-        found = [a for a in self.record.audits if (a.engine, a.setting) == (engine, setting)]
-        return found[0] if found else None
+        return self.record.audit(engine, setting)
 
     def fit(self, engine, setting):
         return next(f for f in self.record.fits if (f.engine, f.setting) == (engine, setting))
 
     def verdict(self, setting):
-        return next(v for v in self.record.verdicts if v.setting == setting)
+        return self.record.comparison("statsmodels", setting)
 
 
 @pytest.fixture(
@@ -105,9 +105,14 @@ def _studied(rung, session, lme4, statsmodels):
             theta[lme4_order(design)] = session.last.numbers("theta")
             sigma = float(session.last.numbers("sigma")[0])
             natives.append(Native(design, likelihood, outcomes[-1], theta, sigma))
-    record = case_record(
-        rung, outcomes, engines=("statsmodels", "lme4"), settings=SETTINGS, seconds=0.0
+    judged = judge_outcomes(
+        rung.case,
+        outcomes,
+        engines=("statsmodels", "lme4"),
+        reference="lme4",
+        settings=SETTINGS,
     )
+    record = case_record(judged, rung)
     return Studied(record, tuple(natives))
 
 
@@ -183,7 +188,12 @@ def test_df_are_lmertests_or_numerical_differentiation_is_at_work(study, record_
 
 
 def test_no_engine_is_below_the_referees_best_deviance(study):
-    gaps = [a.gap for s in study for a in s.record.audits if not np.isnan(a.gap)]
+    gaps = [
+        a.gap
+        for s in study
+        for j in s.record.judgements
+        if (a := j.audit) is not None and not np.isnan(a.gap)
+    ]
     assert min(gaps) >= -1e-8
 
 
@@ -200,7 +210,7 @@ def test_tight_fits_are_at_the_optimum_or_the_verdict_names_who_is_not(study, re
         }
         assert (verdict.verdict == "WRONG_OPTIMUM") == bool(astray)
         if astray:
-            assert astray <= set(verdict.engines)
+            assert astray <= set(verdict.blamed)
             assert verdict.causes
         short.update(astray)
     record_property("short", dict(short))

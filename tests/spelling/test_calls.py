@@ -163,6 +163,7 @@ def run_python(call, data):
     return eval(compile(last, "call", "eval"), names)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("text", EXECUTED)
 def test_the_python_call_gives_the_engines_log_likelihood(text):

@@ -168,6 +168,7 @@ def test_an_argument_that_cannot_be_written_down_makes_an_engine_unknown():
     assert engine_identity(StatsmodelsEngine(start=[np.eye(2)])) is None
 
 
+@pytest.mark.slow
 def test_a_class_typed_in_has_no_identity():
     code = (
         "from harness.store.identity import engine_identity\n"

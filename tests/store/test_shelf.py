@@ -120,6 +120,7 @@ def python(code, *arguments, **options):
     return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], **options)
 
 
+@pytest.mark.slow
 def test_two_writers_of_one_key_never_show_half_an_entry(store):
     # One key has one content in use; two that differ in length show whether they ever mix.
     writers = [python(WRITER, store.root, KEY, "a", 7), python(WRITER, store.root, KEY, "bc", 9999)]
@@ -135,6 +136,7 @@ def test_two_writers_of_one_key_never_show_half_an_entry(store):
     assert store.info().unfinished == 0
 
 
+@pytest.mark.slow
 def test_clearing_while_another_writes_harms_neither(store):
     ended = threading.Event()
     kept = []

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from harness.base.errors import BadInput
+from harness.base.files import write_file
 from harness.base.json import decode, encode
 from harness.data.datasets import Dataset
 from harness.data.recipes.recipe_data import draw_columns, frame_of
@@ -343,9 +344,7 @@ def _focus(recipe: Recipe, table: Table) -> str:
 
 def write_recipes(recipes: Iterable[Recipe], path: Path) -> None:
     """Write recipes as JSON lines; the file has its name only when it is whole."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(b"".join(encode(recipe.stated()) + b"\n" for recipe in recipes))
-    partial.replace(path)
+    write_file(path, b"".join(encode(recipe.stated()) + b"\n" for recipe in recipes))
 
 
 def read_recipes(path: Path) -> tuple[Recipe, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engines.engine import Fit
 from harness.judge.causes.same_point import df_off
-from harness.judge.causes.view import Seen, ranks_in_words
+from harness.judge.causes.view import View
+from harness.judge.evidence import Evidence, found, with_more
 from harness.referee.deviance import Likelihood
 from harness.referee.lmertest_recipe import recipe_df, rounding_of_lme4
 
@@ -19,87 +21,92 @@ _DRAWS = 5
 """Random roundings tried; the largest spread is compared, with a factor of as much again."""
 
 
-def _worst(seen: Seen) -> tuple[str, float, float] | None:
-    """Name, printed and analytic df of the coefficient that is farthest off at lme4's own point."""
-    if not isinstance(seen.right, Fit) or seen.right_audit is None:
-        return None
-    off = df_off(seen.right, seen.right_audit)
-    if not off:
-        return None
-    name = max(off, key=lambda key: abs(off[key][0] / off[key][1] - 1.0))
-    return (name, *off[name])
+def _worst(view: View, cause: str) -> Evidence | None:
+    """Return printed and analytic df of the coefficient farthest off at the fit's own point."""
+    for fit, audit in view.judged():
+        off = df_off(fit, audit)
+        if off:
+            name = max(off, key=lambda key: abs(off[key][0] / off[key][1] - 1.0))
+            printed, analytic = off[name]
+            return found(
+                cause, fit.engine, quantity="df", item=name, printed=printed, analytic=analytic
+            )
+    return None
 
 
-def _at_its_own(worst: tuple[str, float, float]) -> str:
-    name, printed, analytic = worst
-    return f"df of {name} at lme4's own estimates: lmerTest {printed:.6g}, analytic {analytic:.6g}"
+def _of_lmertest(
+    predicate: Callable[[View], Evidence | None],
+) -> Callable[[View], Evidence | None]:
+    """Ask a predicate of lmerTest's fits only."""
+
+    @wraps(predicate)
+    def ask(view: View) -> Evidence | None:
+        fit = view.fit
+        return None if fit is None or fit.fitter != "lmerTest::lmer" else predicate(view)
+
+    return ask
 
 
-def singular_df(seen: Seen) -> str | None:
+def singular_df(view: View) -> Evidence | None:
     """At lme4's own singular point the numerical and the analytic df differ."""
-    worst = _worst(seen)
-    if worst is None or seen.right_audit is None or seen.right_audit.dual is None:
+    worst = _worst(view, "singular-df")
+    if worst is None or view.audit is None or view.audit.dual is None:
         return None
-    return f"{_at_its_own(worst)}; {ranks_in_words(seen.right_audit)}"
+    return with_more(worst, ranks=tuple(map(str, view.audit.ranks)))
 
 
-def lmertest_units(seen: Seen) -> str | None:
+@_of_lmertest
+def lmertest_units(view: View) -> Evidence | None:
     """At lme4's own full-rank point lmerTest's df are off, and an absolute limit is met."""
-    worst = _worst(seen)
-    if worst is None or seen.right_audit is None or seen.right_audit.dual is not None:
+    worst = _worst(view, "lmertest-units")
+    if worst is None or view.audit is None or view.audit.dual is not None:
         return None
-    limit = _absolute_limit(seen)
-    return None if limit is None else f"{_at_its_own(worst)}; {limit}"
+    limit = _absolute_limit(view)
+    return None if limit is None else with_more(worst, **limit)
 
 
-def lmertest_steps(seen: Seen) -> str | None:
+@_of_lmertest
+def lmertest_steps(view: View) -> Evidence | None:
     """Numerical derivatives of the referee's own deviance, taken as lmerTest does, give its df."""
-    worst = _worst(seen)
+    worst = _worst(view, "lmertest-steps")
     if worst is None:
         return None
-    off, left, _ = _against_recipe(seen)
+    off, left, _ = _against_recipe(view)
     # A hundredth of how far they are off, and of lmerTest's own value where that is many times off.
     if not left <= max(1e-6, 0.01 * min(off, 1.0)):
         return None
-    return (
-        f"{_at_its_own(worst)}; its steps on the referee's deviance give lmerTest's, to {left:.1g}"
-    )
+    return with_more(worst, left=left)
 
 
-def lmertest_rounding(seen: Seen) -> str | None:
+@_of_lmertest
+def lmertest_rounding(view: View) -> Evidence | None:
     """Hold when what lme4's arithmetic rounds makes numerical df as uncertain as they are off."""
-    worst = _worst(seen)
+    worst = _worst(view, "lmertest-rounding")
     if worst is None:
         return None
-    _, left, recipe = _against_recipe(seen)
-    likelihood, theta, sigma, _ = _native(seen)
-    deviance, variance, _ = rounding_of_lme4(seen.case.design, theta, sigma)
+    _, left, recipe = _against_recipe(view)
+    likelihood, theta, sigma, _ = _native(view)
+    deviance, variance, _ = rounding_of_lme4(view.case.design, theta, sigma)
     spread = max(
         _apart(recipe_df(likelihood, theta, sigma, noise=(deviance, variance), seed=seed), recipe)
         for seed in range(_DRAWS)
     )
     if not left <= _DRAWS * spread:
         return None
-    return (
-        f"{_at_its_own(worst)}; rounding of lme4's deviance by {deviance:.1g} moves numerical df "
-        f"by {spread:.1g}, relative"
-    )
+    return with_more(worst, deviance=deviance, spread=spread)
 
 
-def _native(seen: Seen) -> tuple[Likelihood, Array, float, Array]:
-    assert isinstance(seen.right, Fit)
-    assert seen.right_audit is not None
-    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
-    df = np.array([math.nan if c.df is None else c.df for c in seen.right.coefficients])
-    sigma = math.sqrt(seen.right.residual_variance)
-    return likelihood, np.array(seen.right_audit.theta), sigma, df
+def _native(view: View) -> tuple[Likelihood, Array, float, Array]:
+    ((fit, audit),) = view.judged()
+    df = np.array([math.nan if c.df is None else c.df for c in fit.coefficients])
+    return view.likelihood, np.array(audit.theta), math.sqrt(fit.residual_variance), df
 
 
-def _against_recipe(seen: Seen) -> tuple[float, float, Array]:
+def _against_recipe(view: View) -> tuple[float, float, Array]:
     """Compare printed df with the analytic and with the recipe's, relative; and the recipe's."""
-    likelihood, theta, sigma, printed = _native(seen)
-    assert seen.right_audit is not None
-    analytic = np.array([c.df for c in seen.right_audit.coefficients], dtype=np.float64)
+    likelihood, theta, sigma, printed = _native(view)
+    assert view.audit is not None
+    analytic = np.array([c.df for c in view.audit.coefficients], dtype=np.float64)
     recipe = recipe_df(likelihood, theta, sigma)
     return _apart(printed, analytic), _apart(printed, recipe), recipe
 
@@ -115,15 +122,15 @@ _EIGENVALUE_LIMIT = 1e-8
 """lmerTest leaves out directions in which the Hessian is flatter than this."""
 
 
-def _absolute_limit(seen: Seen) -> str | None:
-    likelihood, theta, sigma, _ = _native(seen)
+def _absolute_limit(view: View) -> dict[str, float] | None:
+    likelihood, theta, sigma, _ = _native(view)
     if sigma < _STEP_LIMIT:
-        return f"residual SD {sigma:.2g}, below the step of its numerical derivatives"
+        return {"residual_sd": sigma}
     size = np.abs(theta)
     small = size[(size > 0.0) & (size < _STEP_LIMIT)]
     if small.size:
-        return f"theta {small.min():.2g}, below the step of its numerical derivatives"
+        return {"theta": float(small.min())}
     flattest = float(np.linalg.eigvalsh(likelihood.at(theta).hessian(sigma))[0])
     if flattest < _EIGENVALUE_LIMIT:
-        return f"eigenvalue {flattest:.2g} of the Hessian, below its cut-off of 1e-8"
+        return {"eigenvalue": flattest}
     return None

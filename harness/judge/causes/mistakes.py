@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from harness.base.errors import BadInput
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
-from harness.judge.causes.view import Seen, misstated
+from harness.judge.causes.view import View
+from harness.judge.evidence import Evidence, found
 from harness.judge.examination import point_of
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
@@ -28,14 +29,10 @@ from harness.referee.optimum import find_optimum
 Array = NDArray[np.float64]
 
 
-def _wrong(seen: Seen) -> Iterator[tuple[Fit, Audit]]:
-    for fit, audit in seen.pairs():
+def _wrong(view: View) -> Iterator[tuple[Fit, Audit]]:
+    for fit, audit in view.judged():
         if audit.certificate in ("stopped short", "false boundary"):
             yield fit, audit
-
-
-def _likelihood(seen: Seen) -> Likelihood:
-    return Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
 
 
 def _rights(
@@ -59,39 +56,46 @@ def _covariances(fit: Fit) -> list[Array]:
     return [np.array(term.covariance, dtype=np.float64) for term in fit.random]
 
 
-def wrong_divisor(seen: Seen) -> str | None:
+def wrong_divisor(view: View) -> Evidence | None:
     """Hold when a residual variance, or all variances, are by n where the criterion has n - p."""
-    n, p = seen.case.design.x.shape
-    if seen.case.model.criterion != "REML":
+    n, p = view.case.design.x.shape
+    if view.case.model.criterion != "REML":
         return None
-    for fit, audit in _wrong(seen):
-        likelihood = _likelihood(seen)
+    for fit, audit in _wrong(view):
+        likelihood = view.likelihood
         right = fit.residual_variance * n / (n - p)
         everything = [c * n / (n - p) for c in _covariances(fit)]
-        for what, covariances in (
-            ("its residual variance is", _covariances(fit)),
-            ("its variances are", everything),
+        for alone, covariances in (
+            (True, _covariances(fit)),
+            (False, everything),
         ):
             left = _rights(likelihood, audit, covariances, right)
             if left is not None:
-                return (
-                    f"{fit.engine}: {what} (n - p) / n = {n - p}/{n} of what they should be; by "
-                    f"that the deviance comes from {audit.gap:.2g} to {max(left, 0.0):.2g} above "
-                    "the best point"
+                return found(
+                    "wrong-divisor",
+                    fit.engine,
+                    residual_alone=alone,
+                    rows=n,
+                    freedom=n - p,
+                    gap=audit.gap,
+                    left=max(left, 0.0),
                 )
     return None
 
 
-def swapped_variances(seen: Seen) -> str | None:
+def swapped_variances(view: View) -> Evidence | None:
     """Hold when two variances, of a term or of two terms, are in each other's place."""
-    for fit, audit in _wrong(seen):
-        likelihood = _likelihood(seen)
+    for fit, audit in _wrong(view):
+        likelihood = view.likelihood
         for what, covariances in _swaps(fit):
             left = _rights(likelihood, audit, covariances, fit.residual_variance)
             if left is not None:
-                return (
-                    f"{fit.engine}: with {what} exchanged the deviance comes from {audit.gap:.2g} "
-                    f"to {max(left, 0.0):.2g} above the best point"
+                return found(
+                    "swapped-variances",
+                    fit.engine,
+                    what=what,
+                    gap=audit.gap,
+                    left=max(left, 0.0),
                 )
         if len(fit.random) == 1 and len(fit.random[0].names) == 1:
             own = fit.random[0].covariance[0][0]
@@ -99,10 +103,12 @@ def swapped_variances(seen: Seen) -> str | None:
                 residual = np.full((1, 1), fit.residual_variance)
                 left = _rights(likelihood, audit, [residual], own)
                 if left is not None:
-                    return (
-                        f"{fit.engine}: with the variances of {fit.random[0].group} and of the "
-                        f"residuals exchanged the deviance comes from {audit.gap:.2g} to "
-                        f"{max(left, 0.0):.2g} above the best point"
+                    return found(
+                        "swapped-variances",
+                        fit.engine,
+                        what=f"the variances of {fit.random[0].group} and of the residuals",
+                        gap=audit.gap,
+                        left=max(left, 0.0),
                     )
     return None
 
@@ -125,10 +131,10 @@ def _swaps(fit: Fit) -> Iterator[tuple[str, list[Array]]]:
             yield f"the variances of {' and '.join(names)}", changed
 
 
-def covariance_sign(seen: Seen) -> str | None:
+def covariance_sign(view: View) -> Evidence | None:
     """Hold when the covariances of an effect with the others have the wrong sign."""
-    for fit, audit in _wrong(seen):
-        likelihood = _likelihood(seen)
+    for fit, audit in _wrong(view):
+        likelihood = view.likelihood
         for t, term in enumerate(fit.random):
             if len(term.names) < 2:
                 continue
@@ -138,18 +144,21 @@ def covariance_sign(seen: Seen) -> str | None:
                 changed[t] = changed[t] * np.outer(signs, signs)
                 left = _rights(likelihood, audit, changed, fit.residual_variance)
                 if left is not None:
-                    return (
-                        f"{fit.engine}: with the opposite sign of the covariances of {name} for "
-                        f"{term.group} the deviance comes from {audit.gap:.2g} to "
-                        f"{max(left, 0.0):.2g} above the best point"
+                    return found(
+                        "covariance-sign",
+                        fit.engine,
+                        item=name,
+                        group=term.group,
+                        gap=audit.gap,
+                        left=max(left, 0.0),
                     )
     return None
 
 
-def kept_off_boundary(seen: Seen) -> str | None:
+def kept_off_boundary(view: View) -> Evidence | None:
     """Hold when a variance is above zero, and the fit is right with it at zero."""
-    for fit, audit in _wrong(seen):
-        likelihood = _likelihood(seen)
+    for fit, audit in _wrong(view):
+        likelihood = view.likelihood
         own = _covariances(fit)
         for t, term in enumerate(fit.random):
             values, vectors = np.linalg.eigh(own[t])
@@ -162,10 +171,13 @@ def kept_off_boundary(seen: Seen) -> str | None:
                 left = _rights(likelihood, audit, changed, sigma2)
                 if left is not None:
                     smallest = float(values[rank]) / fit.residual_variance
-                    return (
-                        f"{fit.engine}: a variance for {term.group} of {smallest:.2g} of the "
-                        f"residual variance; at zero the deviance comes from {audit.gap:.2g} to "
-                        f"{max(left, 0.0):.2g} above the best point"
+                    return found(
+                        "kept-off-boundary",
+                        fit.engine,
+                        group=term.group,
+                        smallest=smallest,
+                        gap=audit.gap,
+                        left=max(left, 0.0),
                     )
     return None
 
@@ -178,39 +190,42 @@ def _profiled(likelihood: Likelihood, covariances: Sequence[Array], sigma2: floa
     return float((point.sigma * point.likelihood.products.basis.y_scale) ** 2)
 
 
-def other_criterion(seen: Seen) -> str | None:
+def other_criterion(view: View) -> Evidence | None:
     """Hold when a fit is at the optimum of ML where REML was asked for, or the other way round."""
-    asked = seen.case.model.criterion
+    asked = view.case.model.criterion
     other = "ML" if asked == "REML" else "REML"
-    likelihood = Likelihood(seen.case.design, reml=other == "REML")
-    for fit, audit in _wrong(seen):
+    likelihood = Likelihood(view.case.design, reml=other == "REML")
+    for fit, audit in _wrong(view):
         point = point_of(likelihood, fit)
         if point is None:
             continue
         value = point.deviance(math.sqrt(fit.residual_variance))
         allowed = min(2.0 * load_tolerances()["loglik"].default, 0.01 * audit.gap)
         # Where the other engine's point lies lower, it need not be searched for the lowest.
-        others = [a.theta for _, a in seen.pairs() if a.theta]
+        others = [theta for theta in view.thetas if theta != audit.theta]
         if any(value - likelihood.at(list(theta)).deviance() > allowed for theta in others):
             continue
         best = find_optimum(likelihood, [point.theta])
         gap = value - best.deviance
         if gap <= allowed:
-            return (
-                f"{fit.engine}: {max(gap, 0.0):.2g} above the best {other} deviance and "
-                f"{audit.gap:.2g} above the best by {asked}"
+            return found(
+                "other-criterion",
+                fit.engine,
+                gap=max(gap, 0.0),
+                gap_asked=audit.gap,
+                asked=asked,
+                other=other,
             )
     return None
 
 
-def other_reference_level(seen: Seen) -> str | None:
+def other_reference_level(view: View) -> Evidence | None:
     """Hold when fixed effects are those of the design with another reference level of a factor."""
-    case = seen.case
-    for fit, audit in seen.pairs():
+    case = view.case
+    for fit, audit in view.judged():
         if not audit.gls_distance > 1e-3 or not audit.theta:
             continue
-        likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
-        beta = likelihood.at(list(audit.theta)).beta
+        beta = view.likelihood.at(list(audit.theta)).beta
         own = np.array([c.estimate for c in fit.coefficients])
         se = np.array([c.se for c in audit.coefficients], dtype=np.float64)
         for column in case.table.columns:
@@ -225,9 +240,11 @@ def other_reference_level(seen: Seen) -> str | None:
                     continue
                 coded = np.linalg.lstsq(x, case.design.x @ beta, rcond=None)[0]
                 if float(np.abs((own - coded) / se).max()) <= 1e-3:
-                    return (
-                        f"{fit.engine}: its fixed effects are those with "
-                        f"{column.levels[level]!r} as the first level of {column.name}"
+                    return found(
+                        "other-reference-level",
+                        fit.engine,
+                        item=column.name,
+                        level=column.levels[level],
                     )
     return None
 
@@ -263,38 +280,9 @@ def _with_reference(case: Case, column: FactorColumn, level: int) -> Array | Non
         return None
 
 
-def criterion_constant(seen: Seen) -> str | None:
-    """Hold when a stated log-likelihood lacks, or has twice, one of the criterion's constants."""
-    design = seen.case.design
-    n, p = design.x.shape
-    pi = math.log(2.0 * math.pi)
-    size, log_gram = np.linalg.slogdet(design.x.T @ design.x)
-    m = n - p if seen.case.model.criterion == "REML" else n
-    constants = {"m/2 log 2 pi": 0.5 * m * pi}
-    if seen.case.model.criterion == "REML":
-        constants["p/2 log 2 pi"] = 0.5 * p * pi
-        if size > 0.0:
-            constants["1/2 log|X'X|"] = 0.5 * float(log_gram)
-            constants["p/2 log 2 pi and 1/2 log|X'X|"] = 0.5 * (p * pi + float(log_gram))
-            constants["p/2 log 2 pi less 1/2 log|X'X|"] = 0.5 * (p * pi - float(log_gram))
-    allowed = load_tolerances()["loglik"].default
-    for fit, audit in seen.pairs():
-        error = audit.loglik_error
-        if error is None or not misstated(audit):
-            continue
-        for name, value in constants.items():
-            if abs(value) > allowed and abs(abs(error) - abs(value)) <= 0.01 * allowed:
-                return (
-                    f"{fit.engine}: log-likelihood off by {error:.6g}, which is "
-                    f"{'plus' if error * value > 0.0 else 'minus'} {name}"
-                )
-    return None
-
-
-def rows_left_out(seen: Seen) -> str | None:
+def rows_left_out(view: View) -> Evidence | None:
     """Hold when a fit used fewer rows than are complete."""
-    rows = len(seen.case.design.y)
-    for fit in (seen.left, seen.right):
-        if isinstance(fit, Fit) and fit.n_obs < rows:
-            return f"{fit.engine}: {fit.n_obs} of {rows} complete rows"
+    rows = len(view.case.design.y)
+    if view.fit is not None and view.fit.n_obs < rows:
+        return found("rows-left-out", view.engine, used=view.fit.n_obs, rows=rows)
     return None

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
-from harness.judge.causes.view import Seen
+from harness.judge.causes.view import View
+from harness.judge.evidence import Evidence, found
 from harness.referee.crossproducts import aliased_columns
 
 
-def aliased(seen: Seen) -> str | None:
+def aliased(view: View) -> Evidence | None:
     """X lacks column rank."""
-    gone = aliased_columns(seen.case.design.x)
+    gone = aliased_columns(view.case.design.x)
     if not gone:
         return None
-    return "combinations of other columns: " + ", ".join(seen.case.design.x_names[j] for j in gone)
+    names = tuple(view.case.design.x_names[j] for j in gone)
+    return found("aliased-columns", columns=names)
 
 
-def one_row_per_group(seen: Seen) -> str | None:
+def one_row_per_group(view: View) -> Evidence | None:
     """Every group of some term has one row."""
-    n = len(seen.case.design.y)
-    for term in seen.case.design.random:
+    n = len(view.case.design.y)
+    for term in view.case.design.random:
         if len(term.levels) >= n:
-            return f"{term.group}: {len(term.levels)} groups in {n} rows"
+            return found("one-row-per-group", item=term.group, groups=len(term.levels), rows=n)
     return None
 
 
-def too_many_effects(seen: Seen) -> str | None:
+def too_many_effects(view: View) -> Evidence | None:
     """Hold when a term has no fewer random effects than there are rows."""
-    n = len(seen.case.design.y)
-    for term in seen.case.design.random:
+    n = len(view.case.design.y)
+    for term in view.case.design.random:
         count = len(term.levels) * len(term.names)
         if len(term.levels) < n <= count:
-            return f"{term.group}: {len(term.levels)} levels x {len(term.names)} effects, {n} rows"
+            return found(
+                "too-many-effects",
+                item=term.group,
+                levels=len(term.levels),
+                effects=len(term.names),
+                rows=n,
+            )
     return None
 
 
-def singular_covariance(seen: Seen) -> str | None:
+def singular_covariance(view: View) -> Evidence | None:
     """Hold when statsmodels raised at a covariance that it could not invert."""
-    for failure in seen.failures():
+    for failure in view.failures():
         if "singular-covariance" in failure.probes:
-            return f"{failure.engine}: {failure.probes['singular-covariance']}"
+            probe = str(failure.probes["singular-covariance"])
+            return found("sm-singular-covariance", failure.engine, probe=probe)
     return None
 
 
-def engine_error(seen: Seen) -> str | None:
+def engine_error(view: View) -> Evidence | None:
     """Hold when an engine gave no fit."""
-    for failure in seen.failures():
+    for failure in view.failures():
         if failure.reason != "unsupported":
-            return f"{failure.engine}: {failure.text}"
+            return found("engine-error", failure.engine, message=failure.text)
     return None

@@ -10,22 +10,29 @@ import numpy as np
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
-from harness.judge.causes.view import Seen, misstated
+from harness.judge.causes.view import View, misstated
+from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design, RandomDesign
+from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 
 
-def constraint_ignored(seen: Seen) -> str | None:
+def constraint_ignored(view: View) -> Evidence | None:
     """Hold when statsmodels left its ``free=`` mask aside."""
-    for fit, _ in seen.pairs():
+    for fit, _ in view.judged():
         if "free-ignored" in fit.probes:
-            return f"{fit.engine}, {fit.settings[0]}: {fit.probes['free-ignored']}"
+            return found(
+                "sm-free-ignored",
+                fit.engine,
+                setting=fit.settings[0],
+                probe=str(fit.probes["free-ignored"]),
+            )
     return None
 
 
-def _misstated(seen: Seen) -> Iterator[tuple[Fit, Audit]]:
-    yield from ((fit, audit) for fit, audit in seen.pairs() if misstated(audit))
+def _misstated(view: View) -> Iterator[tuple[Fit, Audit]]:
+    yield from ((fit, audit) for fit, audit in view.judged() if misstated(audit))
 
 
 def _loglik_of(design: Design, fit: Fit, *, reml: bool, keep: list[int]) -> float | None:
@@ -45,46 +52,54 @@ def _states(fit: Fit, value: float | None) -> bool:
     return abs(fit.loglik - value) <= load_tolerances()["loglik"].default
 
 
-def mutated_model(seen: Seen) -> str | None:
+def mutated_model(view: View) -> Evidence | None:
     """Hold when a stated log-likelihood is that of the other criterion at the same theta.
 
     MixedLM profiles sigma out, by the divisor of the criterion that its model has now.
     """
-    model = seen.case.model
-    for fit, audit in _misstated(seen):
+    model = view.case.model
+    for fit, audit in _misstated(view):
         reml = model.criterion != "REML"
         try:
-            other = -0.5 * Likelihood(seen.case.design, reml=reml).at(audit.theta).deviance()
+            other = -0.5 * Likelihood(view.case.design, reml=reml).at(audit.theta).deviance()
         except (ValueError, np.linalg.LinAlgError):
             continue
         if _states(fit, other):
-            return (
-                f"{fit.engine} states {fit.loglik:.6f}, the {'REML' if reml else 'ML'} value "
-                f"at its estimates; by {model.criterion} it is {audit.loglik:.6f}"
+            assert fit.loglik is not None
+            return found(
+                "sm-mutated-model",
+                fit.engine,
+                stated=fit.loglik,
+                own=audit.loglik,
+                asked=model.criterion,
+                other="REML" if reml else "ML",
             )
     return None
 
 
-def ill_conditioned_loglik(seen: Seen) -> str | None:
+def ill_conditioned_loglik(view: View) -> Evidence | None:
     """Hold when statsmodels' log-likelihood is off by what inverting its cov_re rounds."""
-    for fit, audit in _misstated(seen):
+    for fit, audit in _misstated(view):
         if fit.engine != "statsmodels" or audit.loglik_error is None:
             continue
         condition = max(
             (float(np.linalg.cond(np.array(term.covariance))) for term in fit.random), default=1.0
         )
         if abs(audit.loglik_error) <= 100.0 * float(np.finfo(float).eps) * condition:
-            return (
-                f"{fit.engine}: log-likelihood off by {audit.loglik_error:.2g}, "
-                f"condition of cov_re {condition:.1g}"
+            return found(
+                "sm-llf-conditioning",
+                fit.engine,
+                quantity="loglik",
+                off=audit.loglik_error,
+                condition=condition,
             )
     return None
 
 
-def crossed_as_nested(seen: Seen) -> str | None:
+def crossed_as_nested(view: View) -> Evidence | None:
     """Hold when the log-likelihood is that of a crossed factor read as nested in another."""
-    design, reml = seen.case.design, seen.case.model.criterion == "REML"
-    for fit, _ in _misstated(seen):
+    design, reml = view.case.design, view.case.model.criterion == "REML"
+    for fit, _ in _misstated(view):
         keep = list(range(len(design.random)))
         if len(fit.random) != len(keep):
             continue
@@ -97,17 +112,17 @@ def crossed_as_nested(seen: Seen) -> str | None:
                 other = replace(design, random=tuple(nested))
                 if _states(fit, _loglik_of(other, fit, reml=reml, keep=keep)):
                     a, b = design.random[outer].group, design.random[inner].group
-                    return (
-                        f"{fit.engine}: its log-likelihood {fit.loglik:.6f} is that of "
-                        f"(1 | {a}) + (1 | {a}:{b}), not of {b} crossed with {a}"
+                    assert fit.loglik is not None
+                    return found(
+                        "crossed-as-nested", fit.engine, stated=fit.loglik, outer=a, inner=b
                     )
     return None
 
 
-def dropped_term(seen: Seen) -> str | None:
+def dropped_term(view: View) -> Evidence | None:
     """Hold when the log-likelihood is that of the model without one of its random terms."""
-    design, reml = seen.case.design, seen.case.model.criterion == "REML"
-    for fit, _ in _misstated(seen):
+    design, reml = view.case.design, view.case.model.criterion == "REML"
+    for fit, _ in _misstated(view):
         for gone, term in enumerate(design.random):
             rest = tuple(t for i, t in enumerate(design.random) if i != gone)
             # The fit may show the term, with a variance that its likelihood does not use, or not.
@@ -117,10 +132,8 @@ def dropped_term(seen: Seen) -> str | None:
                 continue
             other = replace(design, random=rest)
             if _states(fit, _loglik_of(other, fit, reml=reml, keep=keep)):
-                return (
-                    f"{fit.engine}: its log-likelihood {fit.loglik:.6f} is that of the model "
-                    f"without the term for {term.group}"
-                )
+                assert fit.loglik is not None
+                return found("dropped-term", fit.engine, stated=fit.loglik, group=term.group)
     return None
 
 
@@ -134,17 +147,28 @@ def _within(inner: RandomDesign, outer: RandomDesign) -> RandomDesign:
     )
 
 
-def same_space(seen: Seen) -> str | None:
-    """Hold when the fits have in common what does not depend on a basis of the fixed effects."""
-    left, right = seen.left, seen.right
-    if not isinstance(left, Fit) or not isinstance(right, Fit):
+def coding(view: View) -> Evidence | None:
+    """Hold when a fit has its own basis of the case's fixed effects: the fitted values tell.
+
+    They do not depend on the basis, and are compared with the referee's at the fit's own variances.
+    """
+    if not view.judged() or view.audit is None:
         return None
-    if len(left.fitted) != len(right.fitted) or not left.fitted:
+    fit, design = view.judged()[0][0], view.case.design
+    if len(fit.fitted) != len(design.y) or len(view.audit.theta) != len(view.likelihood.layout):
         return None
-    sigma = math.sqrt(right.residual_variance)
-    apart = float(np.abs(np.array(left.fitted) - np.array(right.fitted)).max()) / sigma
-    spread = abs(left.residual_variance / right.residual_variance - 1.0)
-    table = load_tolerances()
-    if not (apart <= table["fitted"].default and spread <= table["residual_variance"].default):
+    if len(fit.coefficients) != design.x.shape[1]:
         return None
-    return f"fitted values within {apart:.2g} residual SD"
+    point = view.likelihood.at(list(view.audit.theta))
+    right = design.x @ point.beta
+    for term, modes in zip(design.random, conditional_modes(point), strict=True):
+        right = right + (term.z * modes[term.codes]).sum(axis=1)
+    apart = float(np.abs(np.array(fit.fitted) - right).max()) / math.sqrt(fit.residual_variance)
+    if not apart <= load_tolerances()["fitted"].default:
+        return None
+    return found(
+        "reml-coding",
+        fit.engine,
+        columns=tuple(c.name for c in fit.coefficients),
+        apart=apart,
+    )

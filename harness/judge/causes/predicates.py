@@ -1,8 +1,7 @@
 """Predicates for the named causes of known_differences.toml.
 
-Each takes what is known of a comparison and returns the evidence, a line with numbers, when its
-cause holds. The order of ``EXPLAINING`` and ``ACCOMPANYING`` is the order in which they are
-reported.
+Each looks at one engine's outcome, or at two fits, and returns the evidence when its cause holds.
+The order of ``EXPLAINING`` and ``ACCOMPANYING`` is the order in which they are reported.
 """
 
 from __future__ import annotations
@@ -12,13 +11,11 @@ from collections.abc import Callable
 import numpy as np
 
 from harness.judge.causes.claims import (
+    absolute_boundary_warning,
     absolute_singularity,
     false_alarm,
     false_convergence,
     false_singular,
-    joint_hessian,
-    normal_tests,
-    residual_df,
 )
 from harness.judge.causes.df_causes import (
     lmertest_rounding,
@@ -29,7 +26,6 @@ from harness.judge.causes.df_causes import (
 from harness.judge.causes.invariance import order_dependent_stop, unit_dependent_stop
 from harness.judge.causes.mistakes import (
     covariance_sign,
-    criterion_constant,
     kept_off_boundary,
     other_criterion,
     other_reference_level,
@@ -58,7 +54,7 @@ from harness.judge.causes.same_point import (
     true_to_itself,
     undetermined,
 )
-from harness.judge.causes.view import Seen, ranks_in_words
+from harness.judge.causes.view import Pair, View
 from harness.judge.causes.wrong_optimum import (
     column_trap,
     false_boundary,
@@ -67,68 +63,90 @@ from harness.judge.causes.wrong_optimum import (
     stopped_short,
     zeroed_fixed_effects,
 )
+from harness.judge.evidence import Evidence, found, with_more
 
-Predicate = Callable[[Seen], str | None]
+Predicate = Callable[[View], Evidence | None]
+"""Looks at one engine's outcome."""
+
+PairPredicate = Callable[[Pair], Evidence | None]
+"""Looks at two fits."""
 
 
-def singular_not_flagged(seen: Seen) -> str | None:
+def singular_not_flagged(view: View) -> Evidence | None:
     """Hold when the optimum is singular and an engine that is at it says it is not."""
-    for fit, audit in seen.pairs():
+    for fit, audit in view.judged():
         if audit.certificate == "boundary optimum" and fit.singular is False:
             smallest = min(float(np.linalg.eigvalsh(np.array(t.covariance))[0]) for t in fit.random)
-            return (
-                f"{fit.engine} says the fit is not singular; the best point is, and "
-                f"the fit's smallest variance is {smallest / fit.residual_variance:.2g} of the "
-                "residual variance"
+            return found(
+                "singular-not-flagged", fit.engine, smallest=smallest / fit.residual_variance
             )
     return None
 
 
-def flat_optimum(seen: Seen) -> str | None:
+def flat_optimum(pair: Pair) -> Evidence | None:
     """Both fits are at the optimum, and differ as points of equal deviance may, or agree tight."""
-    if undetermined(seen) is not None:
+    if undetermined(pair) is not None:
         return None
-    near = as_near_as_their_gaps(seen)
+    near = as_near_as_their_gaps(pair)
     if near is not None:
         return near
-    audits = [audit for _, audit in seen.pairs()]
+    audits = [audit for _, audit in pair.judged()]
     optimal = ("interior optimum", "boundary optimum")
-    if len(audits) != 2 or not all(a.certificate in optimal for a in audits) or not seen.tight:
+    if len(audits) != 2 or not all(a.certificate in optimal for a in audits) or not pair.tight:
         return None
-    gaps = " and ".join(f"{a.engine} {max(a.gap, 0.0):.2g}" for a in audits)
-    return f"deviance above the best point: {gaps}; within tolerance when run tight"
+    one, two = audits
+    return found(
+        "flat-optimum",
+        one=one.engine,
+        two=two.engine,
+        gap_one=max(one.gap, 0.0),
+        gap_two=max(two.gap, 0.0),
+        tight=True,
+    )
 
 
-def equations_rounded(seen: Seen) -> str | None:
+def equations_rounded(pair: Pair) -> Evidence | None:
     """Hold when two fits at one point differ by what lme4's normal equations round."""
-    near, rounded = points_near(seen), normal_equations(seen)
-    return None if near is None or rounded is None else f"{rounded}; {near}"
+    near = points_near(pair)
+    return None if near is None else _nearby(pair, normal_equations, near)
 
 
-def effects_rounded(seen: Seen) -> str | None:
+def effects_rounded(pair: Pair) -> Evidence | None:
     """Hold when two fits at one point differ by what statsmodels' inverse of cov_re rounds."""
-    others = [(fit, audit) for fit, audit in seen.pairs() if fit.engine != "statsmodels"]
-    if not all(true_to_itself(seen, fit, audit) for fit, audit in others):
+    others = [v for v in pair.views if v.engine != "statsmodels"]
+    if not all(true_to_itself(v, *one) for v in others for one in v.judged()):
         return None
-    near, rounded = points_near(seen), inverted_covariance(seen)
-    return None if near is None or rounded is None else f"{rounded}; {near}"
+    near = points_near(pair)
+    return None if near is None else _nearby(pair, inverted_covariance, near)
 
 
-def true_boundary(seen: Seen) -> str | None:
-    """Hold when the best point is singular."""
-    for _, audit in seen.pairs():
-        if audit.certificate == "boundary optimum":
-            dual = f", dual eigenvalue {audit.dual:.2g}" if audit.dual is not None else ""
-            return f"{audit.engine}: {ranks_in_words(audit)}, gap {max(audit.gap, 0.0):.2g}{dual}"
+def _nearby(pair: Pair, predicate: Predicate, near: dict[str, float | str]) -> Evidence | None:
+    """Add to what one of two engines rounds how near the two points are."""
+    for view in pair.views:
+        rounded = predicate(view)
+        if rounded is not None:
+            return with_more(rounded, **near)
     return None
 
 
-def random_effects_refused(seen: Seen) -> str | None:
+def true_boundary(view: View) -> Evidence | None:
+    """Hold when the best point is singular."""
+    for fit, audit in view.judged():
+        if audit.certificate == "boundary optimum":
+            dual: dict[str, float] = {} if audit.dual is None else {"dual": audit.dual}
+            ranks = tuple(map(str, audit.ranks))
+            return with_more(
+                found("true-boundary", fit.engine, ranks=ranks, gap=max(audit.gap, 0.0)), **dual
+            )
+    return None
+
+
+def random_effects_refused(view: View) -> Evidence | None:
     """Statsmodels gave variances but no random effects."""
-    for fit, _ in seen.pairs():
+    for fit, _ in view.judged():
         for message in fit.messages:
             if message.kind == "error" and message.text.startswith("random_effects:"):
-                return f"{fit.engine}: {message.text}"
+                return found("re-refused", fit.engine, message=message.text)
     return None
 
 
@@ -176,7 +194,6 @@ STATEMENTS: dict[str, Predicate] = {
     "sm-infinite-llf": infinite_loglik,
     "sm-llf-conditioning": ill_conditioned_loglik,
     "lme4-normal-equations": normal_equations,
-    "criterion-constant": criterion_constant,
 }
 """Why a stated log-likelihood is not that of the fit's own estimates."""
 
@@ -186,9 +203,9 @@ NUMERICAL_DF: dict[str, Predicate] = {
     "singular-df": singular_df,
     "lmertest-rounding": lmertest_rounding,
 }
-"""Why lmerTest's df are not those of its own point; the first that holds is named."""
+"""Why an engine's df are not those of its own point; the first that holds is named."""
 
-EXPLAINING: dict[str, Predicate] = {
+EXPLAINING: dict[str, PairPredicate] = {
     "undetermined-variance": undetermined,
     "flat-optimum": flat_optimum,
     "lme4-normal-equations": equations_rounded,
@@ -200,6 +217,7 @@ ACCOMPANYING: dict[str, Predicate] = {
     "true-boundary": true_boundary,
     "singular-not-flagged": singular_not_flagged,
     "re-refused": random_effects_refused,
+    "absolute-boundary-warning": absolute_boundary_warning,
 }
 """What a reader should know whatever the verdict."""
 
@@ -216,18 +234,7 @@ SINGULARITY_CLAIMS: dict[str, Predicate] = {
 }
 """What is wrong with what an engine says of a singular fit."""
 
-STATED_ERRORS: dict[str, Predicate] = {
-    "se-joint-hessian": joint_hessian,
-}
-"""Why stated standard errors are not sqrt diag (X'V^-1 X)^-1."""
-
-STATED_TESTS: dict[str, Predicate] = {
-    "z-for-t": normal_tests,
-    "residual-df": residual_df,
-}
-"""Why stated df and p values are not Satterthwaite's."""
-
-MOVED: dict[str, Callable[[Seen, Seen], str | None]] = {
+MOVED: dict[str, Callable[[View, View], Evidence | None]] = {
     "unit-dependent-stop": unit_dependent_stop,
     "order-dependent-stop": order_dependent_stop,
 }

@@ -10,7 +10,8 @@ import numpy as np
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.same_point import modes_at, modes_off
-from harness.judge.causes.view import Seen
+from harness.judge.causes.view import View
+from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
 from harness.referee.crossproducts import aliased_columns
@@ -27,13 +28,13 @@ _ARITHMETIC = ("Downdated VtV is not positive definite", "LinAlgError")
 """How lme4 and statsmodels fail when a matrix has no digits left."""
 
 
-def beyond_precision(seen: Seen) -> str | None:
+def beyond_precision(view: View) -> Evidence | None:
     """Hold when an engine failed, and the equations at the start of the engines have no digits.
 
     Both start where the relative covariance is the identity, whatever the units of the predictor.
     """
-    failed = [f.engine for f in seen.failures() if any(said in f.text for said in _ARITHMETIC)]
-    design = seen.case.design
+    failed = any(said in f.text for f in view.failures() for said in _ARITHMETIC)
+    design = view.case.design
     # Dependent columns have no digits in any units: that is another cause.
     if not failed or _effects(design) > _COLUMNS or aliased_columns(design.x):
         return None
@@ -42,27 +43,24 @@ def beyond_precision(seen: Seen) -> str | None:
     condition = relative / float(np.finfo(float).eps)
     if relative < 0.1:
         return None
-    return (
-        f"{' and '.join(failed)}: at the start, where the relative covariance is the identity, the "
-        f"normal equations have condition number {condition:.1g}"
-    )
+    return found("beyond-precision", view.engine, condition=condition)
 
 
 def _effects(design: Design) -> int:
     return sum(len(term.levels) * term.z.shape[1] for term in design.random)
 
 
-def normal_equations(seen: Seen) -> str | None:
+def normal_equations(view: View) -> Evidence | None:
     """Hold when lme4's log-likelihood, fixed effects or SE are off by what its equations round.
 
     It solves normal equations in the columns as they are. With a predictor whose spread is tiny
     beside its distance from zero their condition number eats the digits: of log |X'V^-1 X| in the
     REML criterion, of the coefficients and of their standard errors.
     """
-    design = seen.case.design
+    design = view.case.design
     if _effects(design) > _COLUMNS:
         return None
-    for fit, audit in seen.pairs():
+    for fit, audit in view.judged():
         if fit.engine != "lme4" or audit.loglik_error is None or not audit.theta:
             continue
         off = _Off(abs(audit.loglik_error), audit.gls_distance, _errors_off(fit, audit))
@@ -73,33 +71,41 @@ def normal_equations(seen: Seen) -> str | None:
         )
         model = _Off(deviance / 2.0, relative * outcome, relative)
         if off.within(model):
-            return (
-                f"{fit.engine}: log-likelihood off by {off.loglik:.2g}, fixed effects by "
-                f"{off.estimate:.2g} SE, SE by {off.se:.2g} of it; its normal equations, of "
-                f"condition {relative / np.finfo(float).eps:.1g}, round these by "
-                f"{model.loglik:.1g}, {model.estimate:.1g} and {model.se:.1g}"
+            return found(
+                "lme4-normal-equations",
+                fit.engine,
+                loglik=off.loglik,
+                estimate=off.estimate,
+                se=off.se,
+                condition=float(relative / np.finfo(float).eps),
+                loglik_rounded=model.loglik,
+                estimate_rounded=model.estimate,
+                se_rounded=model.se,
             )
     return None
 
 
-def inverted_covariance(seen: Seen) -> str | None:
+def inverted_covariance(view: View) -> Evidence | None:
     """Hold when statsmodels' random effects are off by what inverting its cov_re rounds."""
-    for fit, audit in seen.pairs():
+    for fit, audit in view.judged():
         if fit.engine != "statsmodels" or not audit.theta:
             continue
-        modes = modes_at(seen, audit)
-        off = modes_off(seen, fit, modes)
+        modes = modes_at(view, audit)
+        off = modes_off(view, fit, modes)
         size = max(
             float(np.abs(m * np.sqrt((term.z**2).mean(axis=0))).max())
-            for term, m in zip(seen.case.design.random, modes, strict=True)
+            for term, m in zip(view.case.design.random, modes, strict=True)
         )
         condition = max(float(np.linalg.cond(np.array(t.covariance))) for t in fit.random)
         rounding = _FACTOR * float(np.finfo(float).eps) * condition * size
         if 1e-6 * size < off <= rounding:
             sigma = math.sqrt(fit.residual_variance)
-            return (
-                f"{fit.engine}: random effects are off by {off / sigma:.2g} residual SD from those "
-                f"at its own variances; condition of cov_re {condition:.1g}"
+            return found(
+                "sm-llf-conditioning",
+                fit.engine,
+                quantity="random_effect",
+                off=off / sigma,
+                condition=condition,
             )
     return None
 

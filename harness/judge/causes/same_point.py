@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from harness.engines.engine import Coefficient, Fit, RandomTerm
 from harness.judge.audit import Audit
-from harness.judge.causes.view import Seen
+from harness.judge.causes.view import Pair, View
+from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
 from harness.referee.conditional_modes import conditional_modes
-from harness.referee.deviance import Likelihood
 from harness.referee.satterthwaite import two_sided_p
 
 _LEVEL = 1e-9
@@ -50,7 +50,7 @@ def _tolerance(quantity: str, fit: Fit, audit: Audit) -> float:
     return load_tolerances()[quantity].at(fit.setting, singular=singular)
 
 
-def true_to_itself(seen: Seen, fit: Fit, audit: Audit) -> bool:
+def true_to_itself(view: View, fit: Fit, audit: Audit) -> bool:
     """Whether SE, random effects and fitted values are what the fit's own variances give.
 
     Printed SE are compared where they are defined like the referee's (lme4); df are another matter,
@@ -65,26 +65,25 @@ def true_to_itself(seen: Seen, fit: Fit, audit: Audit) -> bool:
             if not _p_follows(native):
                 return False
     limit = _tolerance("random_effect", fit, audit) * math.sqrt(fit.residual_variance)
-    modes = modes_at(seen, audit)
-    if not modes_off(seen, fit, modes) <= limit:
+    modes = modes_at(view, audit)
+    if not modes_off(view, fit, modes) <= limit:
         return False
-    design = seen.case.design
+    design = view.case.design
     fitted = design.x @ np.array([c.estimate for c in fit.coefficients])
     for term, right in zip(design.random, modes, strict=True):
         fitted = fitted + (term.z * right[term.codes]).sum(axis=1)
     return not fit.fitted or bool(np.abs(np.array(fit.fitted) - fitted).max() <= limit)
 
 
-def modes_at(seen: Seen, audit: Audit) -> list[NDArray[np.float64]]:
+def modes_at(view: View, audit: Audit) -> list[NDArray[np.float64]]:
     """Return the conditional modes at the fit's own variances, a k x q matrix for each term."""
-    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
-    return list(conditional_modes(likelihood.at(audit.theta)))
+    return list(conditional_modes(view.likelihood.at(audit.theta)))
 
 
-def modes_off(seen: Seen, fit: Fit, modes: Sequence[NDArray[np.float64]]) -> float:
+def modes_off(view: View, fit: Fit, modes: Sequence[NDArray[np.float64]]) -> float:
     """Return the largest error of a predicted random effect, in what it adds to a fitted value."""
     far = 0.0
-    for term, own, right in zip(seen.case.design.random, fit.random, modes, strict=True):
+    for term, own, right in zip(view.case.design.random, fit.random, modes, strict=True):
         if own.effects is not None:
             width = np.sqrt((term.z**2).mean(axis=0))
             far = max(far, float(np.abs((np.array(own.effects) - right) * width).max()))
@@ -100,24 +99,24 @@ def _p_follows(row: Coefficient) -> bool:
     return abs(row.statistic - t) <= 1e-9 * abs(t) and abs(row.p - p) <= 1e-9 * p
 
 
-def as_near_as_their_gaps(seen: Seen) -> str | None:
+def as_near_as_their_gaps(pair: Pair) -> Evidence | None:
     """Hold when all that differs follows from two points of equal deviance.
 
     At an interior optimum the variances have to be within the distance that the gaps allow; on the
     boundary the deviance is not quadratic, and the gaps themselves have to do.
     """
-    if not all(true_to_itself(seen, fit, audit) for fit, audit in seen.pairs()):
+    if not all(true_to_itself(v, *one) for v in pair.views for one in v.judged()):
         return None
-    near = points_near(seen)
-    return None if near is None else f"{near}; each engine's numbers are those of its point"
+    near = points_near(pair)
+    return None if near is None else with_more(found("flat-optimum"), **near)
 
 
-def points_near(seen: Seen) -> str | None:
-    """Hold when both fits are at the optimum, and their variances no farther apart than the gaps.
+def points_near(pair: Pair) -> dict[str, float | str] | None:
+    """Say how near two optimal points are, unless variances are farther apart than the gaps.
 
     What the engines print beside their variances does not count here.
     """
-    pairs = seen.pairs()
+    pairs = pair.judged()
     if len(pairs) != 2 or not all(
         audit.certificate in ("interior optimum", "boundary optimum") for _, audit in pairs
     ):
@@ -128,9 +127,14 @@ def points_near(seen: Seen) -> str | None:
     reach = SLACK * (
         math.sqrt(max(one.gap, 0.0) + rounding) + math.sqrt(max(two.gap, 0.0) + rounding)
     )
-    gaps = f"gaps {left.engine} {max(one.gap, 0.0):.2g} and {right.engine} {max(two.gap, 0.0):.2g}"
+    near: dict[str, float | str] = {
+        "one": left.engine,
+        "two": right.engine,
+        "gap_one": max(one.gap, 0.0),
+        "gap_two": max(two.gap, 0.0),
+    }
     if one.certificate == "boundary optimum":
-        return f"{gaps} in deviance, on the boundary"
+        return near
     farthest = max(
         (
             abs(a.covariance[i][i] - b.covariance[i][i]) / error
@@ -141,38 +145,34 @@ def points_near(seen: Seen) -> str | None:
     )
     if not farthest <= reach:
         return None
-    return (
-        f"{gaps} in deviance allow variances {reach:.2g} asymptotic SE apart, they are "
-        f"{farthest:.2g}"
-    )
+    return near | {"reach": reach, "farthest": farthest}
 
 
-def undetermined(seen: Seen) -> str | None:
+def undetermined(pair: Pair) -> Evidence | None:
     """Hold when the deviance does not change on the way from one fit to the other.
 
     The groups' means are then used up by fixed effects that vary between groups only: any variance
     between them is as good as any other.
     """
-    pairs = seen.pairs()
-    if len(pairs) != 2 or not all(true_to_itself(seen, fit, audit) for fit, audit in pairs):
+    pairs = pair.judged()
+    if len(pairs) != 2 or not all(
+        true_to_itself(v, *one) for v in pair.views for one in v.judged()
+    ):
         return None
     first, last = (np.array(audit.theta) for _, audit in pairs)
     if first.shape != last.shape or not np.abs(first - last).max(initial=0.0) > _APART:
         return None
-    likelihood = Likelihood(seen.case.design, reml=seen.case.model.criterion != "ML")
+    likelihood = pair.one.likelihood
     try:
         way = [likelihood.at(first + s * (last - first)).deviance() for s in np.linspace(0, 1, 9)]
     except np.linalg.LinAlgError:
         return None
     if not max(way) - min(way) <= _LEVEL:
         return None
-    ends = " and ".join(
+    ends = tuple(
         f"{fit.engine} " + ", ".join(f"{t:.3g}" for t in audit.theta) for fit, audit in pairs
     )
-    return (
-        f"relative SD of {ends}; at both and at seven points between them the deviance is the "
-        f"same, to {max(way) - min(way):.1g}"
-    )
+    return found("undetermined-variance", ends=ends, spread=float(max(way) - min(way)))
 
 
 def _diagonals(

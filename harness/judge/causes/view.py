@@ -2,49 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
+from harness.base.json import Vector
 from harness.engines.engine import Failure, Fit
 from harness.judge.audit import Audit
-from harness.judge.comparison import Comparison
+from harness.judge.comparison import Difference
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
+from harness.referee.deviance import Likelihood
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Everything a predicate may look at: two outcomes in one setting and what was made of them.
+class View:
+    """One engine's outcome, examined.
+
+    ``thetas`` are those of all audited fits of the case: points that are known already.
+    """
+
+    case: Case
+    outcome: Fit | Failure
+    audit: Audit | None
+    thetas: tuple[Vector, ...] = ()
+
+    @property
+    def engine(self) -> str:
+        """Return the engine's name."""
+        return self.outcome.engine
+
+    @property
+    def fit(self) -> Fit | None:
+        """Return the fit, or None where there is none."""
+        return self.outcome if isinstance(self.outcome, Fit) else None
+
+    def judged(self) -> list[tuple[Fit, Audit]]:
+        """Return the fit with its audit, where there is such: one or none."""
+        if isinstance(self.outcome, Fit) and self.audit is not None:
+            return [(self.outcome, self.audit)]
+        return []
+
+    def failures(self) -> list[Failure]:
+        """Return the outcome where it is no fit: one or none."""
+        return [self.outcome] if isinstance(self.outcome, Failure) else []
+
+    @cached_property
+    def likelihood(self) -> Likelihood:
+        """The case's likelihood by its own criterion."""
+        return Likelihood(self.case.design, reml=self.case.model.criterion != "ML")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two outcomes of one case in one setting, and what was made of them.
 
     ``tight`` says whether the same two engines agree in the tight setting; None when that is not
     known (it was not run, or this is it).
     """
 
-    case: Case
-    left: Fit | Failure
-    right: Fit | Failure
-    left_audit: Audit | None
-    right_audit: Audit | None
-    comparisons: tuple[Comparison, ...]
+    one: View
+    reference: View
+    differences: tuple[Difference, ...] = ()
     tight: bool | None = None
 
-    def pairs(self) -> list[tuple[Fit, Audit]]:
-        """Return the fits with their audits."""
-        out = []
-        for fit, audit in ((self.left, self.left_audit), (self.right, self.right_audit)):
-            if isinstance(fit, Fit) and audit is not None:
-                out.append((fit, audit))
-        return out
+    @property
+    def case(self) -> Case:
+        """Return the case of both."""
+        return self.one.case
+
+    @property
+    def views(self) -> tuple[View, View]:
+        """Return both views."""
+        return self.one, self.reference
+
+    def judged(self) -> list[tuple[Fit, Audit]]:
+        """Return the fits with their audits, none to two."""
+        return self.one.judged() + self.reference.judged()
 
     def failures(self) -> list[Failure]:
         """Return the outcomes that are no fits."""
-        return [o for o in (self.left, self.right) if isinstance(o, Failure)]
+        return self.one.failures() + self.reference.failures()
 
-    def outside(self, *quantities: str) -> list[Comparison]:
-        """Return comparisons beyond their tolerance, of some quantities or of all."""
+    def outside(self, *quantities: str) -> list[Difference]:
+        """Return the differences beyond their tolerance, of some quantities or of all."""
         return [
             c
-            for c in self.comparisons
+            for c in self.differences
             if not c.within and (not quantities or c.quantity in quantities)
         ]
 
@@ -56,13 +99,3 @@ def misstated(audit: Audit) -> bool:
     """
     error = audit.loglik_error
     return error is not None and not abs(error) <= load_tolerances()["loglik"].default
-
-
-def joined(lines: Iterable[str]) -> str | None:
-    """Join the evidence for several fits; None when there is none."""
-    return "; ".join(lines) or None
-
-
-def ranks_in_words(audit: Audit) -> str:
-    """``rank 1``, or ``ranks 1 and 0`` for several terms."""
-    return f"rank{'s' if len(audit.ranks) > 1 else ''} {' and '.join(map(str, audit.ranks))}"

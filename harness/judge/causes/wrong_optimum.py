@@ -9,68 +9,78 @@ from scipy.linalg import block_diag
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
-from harness.judge.causes.view import Seen, joined, ranks_in_words
+from harness.judge.causes.view import View
+from harness.judge.evidence import Evidence, found, with_more
 from harness.model.design import Design
 from harness.referee.optimality import NULL_VARIANCE
 
 
-def stopped_short(seen: Seen) -> str | None:
+def stopped_short(view: View) -> Evidence | None:
     """Hold when a fit stopped above the best deviance with no false boundary in its way."""
-    said = {True: ", and says it converged", False: ", and says so", None: ""}
-    return joined(
-        f"{fit.engine}: deviance {audit.gap:.2g} above the best point, largest scaled "
-        f"derivative {audit.gradient:.2g}{said[fit.converged]}"
-        for fit, audit in seen.pairs()
-        if audit.certificate == "stopped short"
-    )
-
-
-def false_boundary(seen: Seen) -> str | None:
-    """Hold when a fit sits on a boundary from which the likelihood rises."""
-    return joined(
-        f"{fit.engine}: dual eigenvalue {audit.dual:.2g} at {ranks_in_words(audit)}, deviance "
-        f"{audit.gap:.2g} above the best point"
-        for fit, audit in seen.pairs()
-        if audit.certificate == "false boundary"
-    )
-
-
-def score_sign(seen: Seen) -> str | None:
-    """Hold when a statsmodels fit stopped short where its own gradient has the wrong sign."""
-    for fit, audit in seen.pairs():
-        if audit.certificate in ("stopped short", "false boundary") and "score-sign" in fit.probes:
-            return f"{fit.engine}: {fit.probes['score-sign']}"
+    for fit, audit in view.judged():
+        if audit.certificate == "stopped short":
+            claim: dict[str, bool] = {} if fit.converged is None else {"converged": fit.converged}
+            return with_more(
+                found("stopped-short", fit.engine, gap=audit.gap, gradient=audit.gradient), **claim
+            )
     return None
 
 
-def column_trap(seen: Seen) -> str | None:
+def false_boundary(view: View) -> Evidence | None:
+    """Hold when a fit sits on a boundary from which the likelihood rises."""
+    for fit, audit in view.judged():
+        if audit.certificate == "false boundary":
+            assert audit.dual is not None
+            return found(
+                "false-boundary",
+                fit.engine,
+                dual=audit.dual,
+                gap=audit.gap,
+                ranks=tuple(map(str, audit.ranks)),
+            )
+    return None
+
+
+def score_sign(view: View) -> Evidence | None:
+    """Hold when a statsmodels fit stopped short where its own gradient has the wrong sign."""
+    for fit, audit in view.judged():
+        if audit.certificate in ("stopped short", "false boundary") and "score-sign" in fit.probes:
+            return found("sm-score-sign", fit.engine, probe=str(fit.probes["score-sign"]))
+    return None
+
+
+def column_trap(view: View) -> Evidence | None:
     """Hold when lme4 sits where the first column of a factor has a zero diagonal, falsely."""
-    for fit, audit in seen.pairs():
+    for fit, audit in view.judged():
         if fit.engine != "lme4" or audit.certificate != "false boundary":
             continue
         for term in fit.random:
             first = term.covariance[0][0] / fit.residual_variance
             others = [term.covariance[i][i] for i in range(1, len(term.names))]
             if first <= NULL_VARIANCE and any(v / fit.residual_variance > first for v in others):
-                return (
-                    f"{fit.engine}: the variance of {term.names[0]} for {term.group} is held at "
-                    f"{first:.2g} of the residual variance by theta_11 >= 0, while the deviance "
-                    f"falls along a direction with dual eigenvalue {audit.dual:.2g}"
+                assert audit.dual is not None
+                return found(
+                    "lme4-column-trap",
+                    fit.engine,
+                    item=term.names[0],
+                    group=term.group,
+                    held=first,
+                    dual=audit.dual,
                 )
     return None
 
 
-def zeroed_fixed_effects(seen: Seen) -> str | None:
+def zeroed_fixed_effects(view: View) -> Evidence | None:
     """statsmodels#10239: at a vanishing covariance its inverse is taken as zero.
 
     That is an infinite covariance: fixed effects are estimated within groups only, and what is
     constant there becomes exactly 0.0. Where a covariance vanishes in some directions only, its
     inverse is taken as zero in these.
     """
-    for fit, audit in seen.pairs():
+    for fit, audit in view.judged():
         if fit.engine != "statsmodels" or not audit.gls_distance > 1e-3:
             continue
-        part = _taken_for_infinite(seen.case.design, fit, audit)
+        part = _taken_for_infinite(view.case.design, fit, audit)
         if part is not None:
             return part
         largest = max(
@@ -79,13 +89,11 @@ def zeroed_fixed_effects(seen: Seen) -> str | None:
         )
         if largest >= NULL_VARIANCE:
             continue
-        away = f"{audit.gls_distance:.3g} SE from the GLS estimate"
-        null = f"largest variance {largest:.2g} of the residual variance"
-        zeros = [c.name for c in fit.coefficients if c.estimate == 0.0]
-        if zeros:
-            return f"{', '.join(zeros)} exactly 0, {away}; {null}"
-        if _within_groups(seen.case.design, fit):
-            return f"fixed effects as at an infinite covariance, {away}; {null}"
+        zeros = tuple(c.name for c in fit.coefficients if c.estimate == 0.0)
+        if zeros or _within_groups(view.case.design, fit):
+            return found(
+                "sm-zero-fe", fit.engine, zeros=zeros, away=audit.gls_distance, largest=largest
+            )
     return None
 
 
@@ -96,7 +104,7 @@ _DENSE = 10_000_000
 """Entries of a design of random effects up to which MixedLM's equations are written out."""
 
 
-def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> str | None:
+def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | None:
     """Hold when the fixed effects solve MixedLM's equations with its own inverse of cov_re.
 
     Only where the covariance vanishes in some directions, and not in all.
@@ -130,23 +138,21 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> str | None:
     cosines = (design.x.T @ weighted[:, -1])[told] / (sizes[:-1][told] * sizes[-1])
     if not float(np.abs(cosines).max()) <= 1e-6:
         return None
-    return (
-        f"{fit.engine}: fixed effects as where a variance of {max(float(values.min()), 0.0):.2g} "
-        f"of the residual variance is taken for infinite, {audit.gls_distance:.3g} SE from the GLS "
-        "estimate"
+    return found(
+        "sm-zero-fe",
+        fit.engine,
+        infinite=max(float(values.min()), 0.0),
+        away=audit.gls_distance,
     )
 
 
-def infinite_loglik(seen: Seen) -> str | None:
+def infinite_loglik(view: View) -> Evidence | None:
     """Hold when statsmodels states an infinite log-likelihood at a covariance of exactly zero."""
-    for fit, audit in seen.pairs():
+    for fit, audit in view.judged():
         if fit.engine != "statsmodels" or fit.loglik is None or not math.isinf(fit.loglik):
             continue
         if not any(np.any(np.array(term.covariance)) for term in fit.random):
-            return (
-                f"{fit.engine}: log-likelihood {fit.loglik:g} at a covariance of exactly zero, "
-                f"fixed effects {audit.gls_distance:.2g} SE from the GLS estimates there"
-            )
+            return found("sm-infinite-llf", fit.engine, stated=fit.loglik, away=audit.gls_distance)
     return None
 
 

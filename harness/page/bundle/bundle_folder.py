@@ -18,13 +18,15 @@ from pathlib import Path
 import msgspec
 
 from harness.base.errors import BadInput
+from harness.base.files import require_writable
 from harness.base.json import decode, encode
 from harness.base.numerics import repeatable
 from harness.campaign import provenance
+from harness.campaign.record_file import RecordWriter
 from harness.campaign.serial import Plan, header_of, run
 from harness.data.anonymisation import Key, anonymisations
 from harness.data.rungs import Rung
-from harness.judge.records import CaseRecord, Header, RecordWriter
+from harness.judge.records import CaseRecord, Header
 from harness.page.bundle.bundle_data import csv_text
 from harness.page.bundle.bundle_numbers import unlike_record
 from harness.page.bundle.bundle_scripts import (
@@ -35,6 +37,7 @@ from harness.page.bundle.bundle_scripts import (
     run_script,
 )
 from harness.page.bundle.issue_text import Shown, issue_text, issue_title
+from harness.page.case_verdict import told
 
 FORMAT = 1
 """Version of the manifest; a reader refuses what it does not know."""
@@ -226,7 +229,7 @@ def _write(
         criterion=record.criterion,
         data_checksum=case.table.checksum(),
         engines=header.engines,
-        verdicts=tuple((v.setting, v.verdict, v.causes) for v in record.verdicts),
+        verdicts=tuple((v.setting, v.verdict, v.causes) for v in told(record)),
         anonymised=strength,
         scripts=tuple(runs),
         files={path.name: checksum(path) for path in sorted(folder.iterdir())},
@@ -274,7 +277,7 @@ def anonymised(
 
 
 def _outcome(record: CaseRecord) -> tuple[tuple[str, str, frozenset[str]], ...]:
-    return tuple((v.setting, v.verdict, frozenset(v.causes)) for v in record.verdicts)
+    return tuple((v.setting, v.verdict, frozenset(v.causes)) for v in told(record))
 
 
 def _said(outcome: tuple[tuple[str, str, frozenset[str]], ...]) -> str:
@@ -316,6 +319,7 @@ def read_manifest(directory: Path) -> Manifest:
 def require_free(directory: Path, *, replacing: bool = False) -> None:
     """Refuse a folder that a bundle cannot be written to."""
     if not directory.exists():
+        require_writable(directory)
         return
     if not directory.is_dir():
         raise BadInput(f"{directory}: there is a file of that name")
@@ -329,7 +333,8 @@ def require_free(directory: Path, *, replacing: bool = False) -> None:
 @contextmanager
 def _whole(directory: Path, *, replacing: bool) -> Iterator[Path]:
     """Give a folder that takes its name when all is written, and leaves nothing when not."""
-    parent = directory.resolve().parent
+    directory = directory.resolve()  # behind a link, which stays one
+    parent = directory.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=parent))

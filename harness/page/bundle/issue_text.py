@@ -15,11 +15,12 @@ from jinja2 import Environment
 from harness.engines.engine import Failure, Fit
 from harness.judge.causes.entries import load_known
 from harness.judge.records import CaseRecord, Header
-from harness.judge.verdict import Verdict
+from harness.judge.sentence import sentences
 from harness.model.case import Case
 from harness.page.bundle.bundle_data import bundle_columns, csv_text, missing_mark
 from harness.page.bundle.bundle_scripts import Ran
 from harness.page.bundle.template_environment import environment
+from harness.page.case_verdict import Told, blamed, examples, main_verdict, told
 
 TABLE_ROWS = 40
 """Rows up to which the data are in the text itself."""
@@ -60,7 +61,7 @@ def issue_text(
     """
     lines = list(csv.reader(io.StringIO(csv_text(case.table), newline="")))
     whole = len(lines) - 1 <= TABLE_ROWS
-    first = record.verdicts[0]
+    first = main_verdict(record)
     call = record.spelling.get("statsmodels", "")
     expressible = not call.lstrip().startswith("# not expressible")
     return (
@@ -92,13 +93,14 @@ def issue_text(
             verdicts=[
                 {
                     "label": v.verdict.replace("_", " "),
+                    "engine": v.engine if len(record.engines) > 2 else "",
                     "setting": v.setting,
                     "sentence": _markdown(v.sentence),
                 }
-                for v in record.verdicts
+                for v in told(record)
             ],
             notes=record.notes,
-            causes=list(_causes(record.verdicts)),
+            causes=list(_causes(told(record))),
             definitions=list(_definitions(record)),
             versions=header.versions,
             blas=header.blas,
@@ -110,12 +112,12 @@ def issue_text(
 
 def issue_title(record: CaseRecord) -> str:
     """Return a title: who, what, on which model."""
-    first = record.verdicts[0]
+    first = main_verdict(record)
     known = load_known()
-    who = " and ".join(first.engines)
+    who = " and ".join(blamed(first))
     what = known[first.causes[0]].title if first.causes else first.verdict.replace("_", " ").lower()
     # A title that names the engine already needs it no second time.
-    lead = f"{who}: " if who and not any(e in what for e in first.engines) else ""
+    lead = f"{who}: " if who and not any(e in what for e in blamed(first)) else ""
     return f"{lead}{what} in {record.formula} ({record.criterion})"
 
 
@@ -168,7 +170,10 @@ def _number(value: float | None) -> str:
 
 
 def _audits(record: CaseRecord) -> Iterator[tuple[str, ...]]:
-    for audit in record.audits:
+    for judgement in record.judgements:
+        audit = judgement.audit
+        if audit is None:
+            continue
         yield (
             audit.engine,
             audit.setting,
@@ -184,11 +189,11 @@ def _audits(record: CaseRecord) -> Iterator[tuple[str, ...]]:
             yield (fit.engine, fit.setting, text, "", "", "", "")
 
 
-def _causes(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
+def _causes(verdicts: Sequence[Told]) -> Iterator[dict[str, Any]]:
     known = load_known()
     seen = set()
     for verdict in verdicts:
-        for key, evidence in zip(verdict.causes, verdict.evidence, strict=True):
+        for key in verdict.causes:
             if key not in seen:
                 seen.add(key)
                 about = known[key]
@@ -196,7 +201,9 @@ def _causes(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
                     "key": key,
                     "title": about.title,
                     "definition": _markdown(about.definition),
-                    "evidence": _markdown(evidence),
+                    "evidence": _markdown(
+                        "; ".join(sentences(e for e in verdict.evidence if e.cause == key))
+                    ),
                     "remedy": _markdown(about.remedy),
                     "upstream": [_issue_link(name) for name in about.upstream],
                 }
@@ -216,16 +223,16 @@ def _issue_link(name: str) -> str:
 def _definitions(record: CaseRecord) -> Iterator[str]:
     """One line per definition that differs, for the effect of interest where it has one."""
     known = load_known()
-    for key in dict.fromkeys(d.cause for d in record.definitions):
-        having = [d for d in record.definitions if d.cause == key]
-        example = next((d for d in having if d.item == record.focus), having[0])
-        right = "nothing" if example.right is None else f"{example.right:.6g}"
+    for note in examples(record):
+        beside = "nothing" if note.reference is None else f"{note.reference:.6g}"
         like = (
-            "" if example.like_for_like is None else f" ({example.like_for_like:.6g} like for like)"
+            ""
+            if note.like_for_like is None
+            else f" ({note.like_for_like:.6g} by the referee at its point)"
         )
         yield (
-            f"{known[key].title} (`{key}`): for {_cell(example.item)} {example.left:.6g} "
-            f"against {right}{like}."
+            f"{known[note.cause].title} (`{note.cause}`): for {_cell(note.item)} {note.engine} "
+            f"prints {note.value:.6g} against {record.reference}'s {beside}{like}."
         )
 
 

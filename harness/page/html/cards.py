@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from harness.engines.engine import Failure, Fit, Message
 from harness.judge.records import CaseRecord
-from harness.judge.verdict import Verdict
-from harness.page.html import words
+from harness.judge.sentence import sentences
+from harness.page import appearance
+from harness.page.case_verdict import Told, definitions, main_verdict, told
 from harness.page.html.case_table import Table, fixed_effects, reported, variances
+from harness.page.html.cause_section import Instance, instance
 from harness.page.html.certificates import Certificate, Finding, certificate, findings
 from harness.page.html.certified_section import ScoredTable, scored_table
 from harness.page.html.context import Badge, Context, Link, reason
-from harness.page.html.differences import DifferenceRow, differences
-from harness.page.html.format import number, printed_number
+from harness.page.html.differences import DifferenceTable, difference_tables
 from harness.page.html.pictures import case_figures
 from harness.page.html.printed_section import PrintedLine, printed_lines
 from harness.page.html.provenance_section import case_data
 from harness.page.html.svg import Figure
-from harness.page.run_summary import main_verdict
 
 OPENED, PICTURED = 5, 40
 """Cards of a large run that start open, and that have pictures."""
@@ -26,8 +26,12 @@ OPENED, PICTURED = 5, 40
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict with its sentence and the numbers behind it."""
+    """A verdict with its sentence and the numbers behind it.
 
+    ``engine`` is empty where only one is compared with the reference.
+    """
+
+    engine: str
     badge: Badge
     sentence: str
     evidence: tuple[str, ...]
@@ -55,6 +59,7 @@ class Card:
     criterion: str
     opened: bool
     badge: Badge
+    sentence: str
     judgements: tuple[Judgement, ...]
     words: str
     spelling: tuple[tuple[str, str], ...]
@@ -64,14 +69,12 @@ class Card:
     certificate: Certificate | None
     reported: Table | None
     scored: ScoredTable | None
-    differences: tuple[DifferenceRow, ...]
-    difference_settings: tuple[str, ...]
-    left_out: str
+    differences: tuple[DifferenceTable, ...]
     figures: tuple[Figure, ...]
     messages: tuple[EngineMessages, ...]
     silent: bool
     printed: tuple[PrintedLine, ...]
-    definitions: tuple[tuple[Link, str, str, str, str], ...]
+    definitions: tuple[tuple[Link, Instance], ...]
     notes: tuple[str, ...]
     data: tuple[tuple[str, str], ...]
     family: str
@@ -86,7 +89,6 @@ def card(case: CaseRecord, ctx: Context, place: int | None = None) -> Card:
     key = ctx.anchors[case.id]
     main = main_verdict(case)
     messages = _messages(case, ctx)
-    rows, left_out = differences(case, ctx)
     badge = ctx.badge(main)
     return Card(
         anchor=key,
@@ -94,10 +96,11 @@ def card(case: CaseRecord, ctx: Context, place: int | None = None) -> Card:
         id=case.id,
         formula=case.formula,
         criterion=case.criterion,
-        opened=any(v.verdict not in words.QUIET for v in case.verdicts or (main,))
+        opened=any(v.verdict not in appearance.QUIET for v in told(case))
         and (place is None or place < OPENED),
         badge=badge,
-        judgements=tuple(_judgement(case, v, ctx) for v in case.verdicts or (main,)),
+        sentence=_sentence(main),
+        judgements=_judgements(case, ctx),
         words=case.words,
         spelling=tuple(
             (e, case.spelling[e])
@@ -112,24 +115,13 @@ def card(case: CaseRecord, ctx: Context, place: int | None = None) -> Card:
         certificate=certificate(case, ctx),
         reported=reported(case, ctx),
         scored=scored_table(case, ctx),
-        differences=rows,
-        difference_settings=tuple(
-            s for s in ctx.settings if any(c.setting == s for c in case.comparisons)
-        ),
-        left_out=left_out,
+        differences=difference_tables(case, ctx),
         figures=case_figures(case, ctx, key) if place is None or place < PICTURED else (),
         messages=messages,
         silent=not messages and any(isinstance(f, Fit) for f in case.fits),
         printed=printed_lines(case, ctx),
         definitions=tuple(
-            (
-                ctx.cause(d.cause),
-                d.item,
-                number(d.left, 5),
-                printed_number(d.right),
-                number(d.like_for_like, 5),
-            )
-            for d in case.definitions
+            (ctx.cause(d.cause), instance(ctx.card_link(case), d)) for d in definitions(case)
         ),
         notes=case.notes,
         data=case_data(case),
@@ -137,11 +129,36 @@ def card(case: CaseRecord, ctx: Context, place: int | None = None) -> Card:
     )
 
 
-def _judgement(case: CaseRecord, verdict: Verdict, ctx: Context) -> Judgement:
-    sentence = verdict.sentence or f"{words.VERDICTS[verdict.verdict].plain.capitalize()}."
-    return Judgement(
-        ctx.badge(verdict), sentence, verdict.evidence, findings(case, ctx, verdict.setting)
-    )
+def _judgements(case: CaseRecord, ctx: Context) -> tuple[Judgement, ...]:
+    """Return every verdict; what the referee finds of the fits of a setting, with the first."""
+    several = len(ctx.engines) > 2
+    shown: list[Judgement] = []
+    settings: set[str] = set()
+    for one in _everything(case, several=several):
+        engine = one.engine if several else ""
+        first = one.setting not in settings
+        settings.add(one.setting)
+        here = findings(case, ctx, one.setting) if first else ()
+        shown.append(
+            Judgement(engine, ctx.badge(one), _sentence(one), sentences(one.evidence), here)
+        )
+    return tuple(shown)
+
+
+def _everything(case: CaseRecord, *, several: bool) -> list[Told]:
+    """Return what is told of a case; of several engines the reference too, judged by itself."""
+    found = list(told(case))
+    if several and case.comparisons:
+        for setting in case.settings:
+            alone = case.judgement(case.reference, setting)
+            last = max(i for i, one in enumerate(found) if one.setting == setting)
+            if alone is not None:
+                found.insert(last + 1, alone)
+    return found
+
+
+def _sentence(one: Told) -> str:
+    return one.sentence or f"{appearance.VERDICTS[one.verdict].plain.capitalize()}."
 
 
 def _messages(case: CaseRecord, ctx: Context) -> tuple[EngineMessages, ...]:

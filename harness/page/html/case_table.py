@@ -11,7 +11,7 @@ from markupsafe import Markup
 from harness.engines.engine import RandomTerm, Setting
 from harness.judge.records import CaseRecord
 from harness.page.html.context import Context
-from harness.page.html.format import (
+from harness.page.numbers import (
     ABSENT,
     DF_DIGITS,
     ESTIMATE_DIGITS,
@@ -95,7 +95,7 @@ def fixed_effects(case: CaseRecord, ctx: Context, setting: Setting) -> Table | N
     return Table(
         caption=f"Fixed effects, {setting} setting",
         heads=("estimate", "SE", "df", "t or z", "p", "SE", "df", "t", "p"),
-        over=(("", 1), ("as the engine prints it", 4), ("like for like", 4)),
+        over=(("", 1), ("as the engine prints it", 4), ("referee at its point", 4)),
         groups=tuple((name, tuple(rows)) for name, rows in groups.items()),
     )
 

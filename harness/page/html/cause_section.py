@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.judge.definition_notes import DefinitionNote
+from harness.page import words
+from harness.page.case_verdict import definitions, told
 from harness.page.excerpt import Excerpt
-from harness.page.html import words
 from harness.page.html.context import Context, Link
-from harness.page.html.format import count, number, printed_number
+from harness.page.numbers import count, number, printed_number
 from harness.page.run_summary import Summary
 
 
@@ -43,12 +45,13 @@ class Explanation(Protocol):
 
 @dataclass(frozen=True)
 class Instance:
-    """One place where a definition shows: what the two engines print, and like for like."""
+    """One place where a definition shows: what is printed, and the referee's value there."""
 
     case: Link
     item: str
-    left: str
-    right: str
+    engine: str
+    value: str
+    reference: str
     like_for_like: str
 
 
@@ -110,20 +113,11 @@ def causes(
     instances: dict[str, list[Instance]] = {}
     verdicts: dict[str, list[Link]] = {}
     for case in run.cases:
-        label = f"{ctx.titles[case.id]} ({case.criterion})"
-        link = Link(label, "#" + ctx.anchors[case.id])
-        for d in case.definitions:
-            instances.setdefault(d.cause, []).append(
-                Instance(
-                    link,
-                    d.item,
-                    number(d.left, 5),
-                    printed_number(d.right),
-                    number(d.like_for_like, 5),
-                )
-            )
-        for verdict in case.verdicts:
-            for key in verdict.causes:
+        link = ctx.card_link(case)
+        for note in definitions(case):
+            instances.setdefault(note.cause, []).append(instance(link, note))
+        for one in told(case):
+            for key in one.causes:
                 if link not in verdicts.setdefault(key, []):
                     verdicts[key].append(link)
     found = [
@@ -146,6 +140,18 @@ def causes(
     return (
         tuple(c for c in found if c.kind == "definition"),
         tuple(kind for kind in kinds if kind.causes),
+    )
+
+
+def instance(link: Link, note: DefinitionNote) -> Instance:
+    """Return a place where a definition shows."""
+    return Instance(
+        link,
+        note.item,
+        note.engine,
+        number(note.value, 5),
+        printed_number(note.reference),
+        number(note.like_for_like, 5),
     )
 
 

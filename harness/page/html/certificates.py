@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from harness.engines.engine import Fit, Setting
 from harness.judge.audit import Audit
 from harness.judge.records import CaseRecord
-from harness.page.html import words
+from harness.page import appearance
 from harness.page.html.context import Context
-from harness.page.html.format import ABSENT, number, short
+from harness.page.numbers import ABSENT, number, short
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def finding(case: CaseRecord, ctx: Context, engine: str, setting: Setting) -> Fi
         return None
     if audit is None:
         return Finding(engine, ctx.rank(engine), "not audited", "", "bar", "silent", ())
-    shown = words.CERTIFICATES[audit.certificate]
+    shown = appearance.CERTIFICATES[audit.certificate]
     short_of = shown.family == "differ" and math.isfinite(audit.gap)
     return Finding(
         engine=engine,
@@ -146,7 +146,7 @@ _NUMBERS: tuple[tuple[str, str, bool, Cell], ...] = (
         "the point is",
         "What the referee finds at the engine's own estimates.",
         False,
-        lambda _, a: (words.CERTIFICATES[a.certificate].label, False),
+        lambda _, a: (appearance.CERTIFICATES[a.certificate].label, False),
     ),
     (
         "gap in deviance",

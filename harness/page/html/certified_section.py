@@ -10,12 +10,15 @@ from decimal import Decimal, InvalidOperation
 
 from markupsafe import Markup
 
+from harness.base.text import listed
 from harness.engines.engine import Setting
 from harness.judge.certified_score import CertifiedQuantity, CertifiedScore
 from harness.judge.records import CaseRecord, Run
-from harness.page.html import words
+from harness.page import appearance
+from harness.page.case_verdict import main_verdict
 from harness.page.html.context import Context
-from harness.page.html.format import (
+from harness.page.html.heat import HeatCell, HeatMap, HeatRow, level
+from harness.page.numbers import (
     Number,
     common_prefix,
     digits_of_agreement,
@@ -23,8 +26,6 @@ from harness.page.html.format import (
     number,
     sortable,
 )
-from harness.page.html.heat import HeatCell, HeatMap, HeatRow, level
-from harness.page.run_summary import main_verdict
 
 QUANTITIES: dict[CertifiedQuantity, str] = {
     "loglik": "log-lik",
@@ -162,7 +163,7 @@ def who_is_closer(run: Run, ctx: Context) -> tuple[str, ...]:
         if counts[""]:
             parts.append(f"{counts['']} {'is' if counts[''] == 1 else 'are'} level")
         models = f"{len(cases)} model{'' if len(cases) == 1 else 's'}"
-        sentences.append(f"{setting.capitalize()} setting, {models}: {words.join(parts)}.")
+        sentences.append(f"{setting.capitalize()} setting, {models}: {listed(parts)}.")
     return tuple(sentences)
 
 
@@ -186,7 +187,7 @@ def _closer(case: CaseRecord, engines: Sequence[str], setting: Setting) -> str:
 def _least(case: CaseRecord, engine: str, setting: Setting, *, closer: bool) -> HeatCell:
     score = least_digits(_scores(case, engine, setting))
     audit = case.audit(engine, setting)
-    wrong = audit is not None and words.CERTIFICATES[audit.certificate].family == "differ"
+    wrong = audit is not None and appearance.CERTIFICATES[audit.certificate].family == "differ"
     return _cell(score, outside=wrong, closer=closer)
 
 

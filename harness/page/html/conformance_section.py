@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.judge.property_outcome import PropertyOutcome, Status
+from harness.judge.sentence import sentences
 from harness.page.html.context import Context, Link
-from harness.page.html.format import ABSENT, count, short
+from harness.page.numbers import ABSENT, count, short
 from harness.page.run_summary import PropertyCount, Summary
 
 STATUSES: dict[Status, tuple[str, str, str]] = {
@@ -121,7 +122,7 @@ def _failed(outcome: PropertyOutcome, ctx: Context) -> FailedProperty:
         icon=icon,
         causes=tuple(ctx.cause(key) for key in outcome.causes),
         sentence=outcome.sentence,
-        evidence=outcome.evidence,
+        evidence=(*sentences(outcome.evidence), *outcome.notes),
         discrepancy=short(outcome.discrepancy),
     )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from harness.base.text import listed
 from harness.engines.engine import Failure, Fit, Setting
 from harness.judge.records import CaseRecord, Run
-from harness.judge.verdict import Verdict
-from harness.page.html import words
+from harness.page import appearance, words
+from harness.page.case_verdict import Told, blamed
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,19 @@ class Context:
         """Return the link to a case's card, or None where it has none."""
         return Link(case, "#" + self.anchors[case]) if case in self.anchors else None
 
-    def badge(self, verdict: Verdict) -> Badge:
+    def card_link(self, case: CaseRecord) -> Link:
+        """Return the link to the card of a case that is shown."""
+        return Link(f"{self.titles[case.id]} ({case.criterion})", "#" + self.anchors[case.id])
+
+    def badge(self, verdict: Told) -> Badge:
         """Return a verdict as shown."""
-        shown = words.VERDICTS[verdict.verdict]
+        shown = appearance.VERDICTS[verdict.verdict]
         return Badge(
             label=shown.label,
             plain=shown.plain,
             family=shown.family,
             icon=shown.icon,
-            engines=words.join(verdict.engines) if verdict.engines else "",
+            engines=listed(blamed(verdict)),
             causes=tuple(self.cause(key) for key in verdict.causes),
             setting=verdict.setting,
         )

@@ -9,7 +9,7 @@ from harness.campaign.serial import Plan
 from harness.data.anonymisation import Key
 from harness.data.rungs import Rung
 from harness.diagnose.diagnosis import Diagnosis
-from harness.diagnose.pipeline import Opened
+from harness.diagnose.user_engines import Opened
 from harness.page.bundle.bundle_folder import Bundle, write_case
 from harness.page.html.diagnosis_page import NAME, render_diagnosis
 
@@ -42,13 +42,11 @@ def write_diagnosis_bundle(
     BadInput
         When the folder is taken or cannot be written, or the data cannot be written as CSV.
     """
-    engine, reference = with_engines.pair
     plan = Plan(
         f"Diagnosis of {found.case.data.name}",
         (rung,),
-        engine,
-        reference,
-        settings=tuple(v.setting for v in found.case.verdicts),
+        with_engines.running,
+        settings=found.case.settings,
         command=found.command,
     )
     return write_case(

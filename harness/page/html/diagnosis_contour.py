@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
+from harness.base.text import listed
 from harness.diagnose.diagnosis import Contour, Path
-from harness.page.html import axes, words
+from harness.page.html import axes
 from harness.page.html.axes import Array, Scale
-from harness.page.html.format import number as shown
-from harness.page.html.format import short
 from harness.page.html.svg import DASHES, LEFT, RIGHT, Figure, legend, point_key
+from harness.page.numbers import number as shown
+from harness.page.numbers import short
 
 WIDTH, HEIGHT, TOP, BOTTOM = 620.0, 440.0, 26.0, 40.0
 
@@ -113,7 +114,7 @@ def _caption(contour: Contour, known: Sequence[tuple[str, float, float, float]])
     ]
     return (
         f"{text}. {'; '.join(ways)}{'. ' if ways else ''}Lines: likelihood-ratio regions of "
-        f"{words.join([f'{percent} %' for percent, _ in LEVELS])}."
+        f"{listed([f'{percent} %' for percent, _ in LEVELS])}."
     )
 
 

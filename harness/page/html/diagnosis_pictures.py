@@ -10,16 +10,14 @@ from statistics import NormalDist
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from harness.base.possessive import whose
+from harness.base.text import listed, whose
 from harness.diagnose.diagnosis import Diagnosis, EffectIntervals, EngineEffects, Profile
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
-from harness.page.html import axes, words
+from harness.page.html import axes
 from harness.page.html.axes import Array, Scale
 from harness.page.html.diagnosis_contour import contour_figure
 from harness.page.html.fitted_picture import data_figure
-from harness.page.html.format import count, short
-from harness.page.html.format import number as shown
 from harness.page.html.residuals import residual_figure
 from harness.page.html.svg import (
     BOTTOM,
@@ -37,6 +35,8 @@ from harness.page.html.svg import (
     point_key,
     thin,
 )
+from harness.page.numbers import count, short
+from harness.page.numbers import number as shown
 
 HIGHEST = 10.0
 """Rise in deviance up to which a profile is drawn."""
@@ -210,12 +210,12 @@ def _effects_caption(
         + " exclude 0"
     )
     missing = [e.engine for e in known if not e.own]
-    told = f" ({words.join(missing)} gives none: those of its variances)" if missing else ""
+    told = f" ({listed(missing)} gives none: those of its variances)" if missing else ""
     if len(known) < 2:
         return f"{exclude[0].upper()}{exclude[1:]}{told}."
     gap = np.abs(values[0] - values[-1])
     far = float(np.nanmax(gap)) if np.isfinite(gap).any() else math.nan
-    return f"The effects of {words.join(names)} differ by at most {short(far)}; {exclude}{told}."
+    return f"The effects of {listed(names)} differ by at most {short(far)}; {exclude}{told}."
 
 
 def _of_rows(case: CaseRecord, engines: Sequence[str]) -> list[Figure | None]:
@@ -329,7 +329,7 @@ def quantile_figure(key: str, traces: Sequence[Trace]) -> Figure | None:
     )
     if len(traces) > 1:
         caption += (
-            f" {words.join([t.engine for t in traces])}: the same points, drawn once."
+            f" {listed([t.engine for t in traces])}: the same points, drawn once."
             if once
             else f" Dots: {traces[0].engine}; rings: {traces[-1].engine}."
         )

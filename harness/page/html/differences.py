@@ -1,45 +1,53 @@
-"""Differences like for like, each held against its tolerance."""
+"""Numbers of the engines side by side, and each difference held against its tolerance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from harness.engines.engine import Setting
-from harness.judge.comparison import Comparison
+from harness.judge.comparison import Difference
 from harness.judge.records import CaseRecord
-from harness.page.html import words
+from harness.page import words
 from harness.page.html.context import Context
-from harness.page.html.format import (
-    ESTIMATE_DIGITS,
-    count,
-    digits_of_agreement,
-    pair,
-    short,
-)
+from harness.page.number_table import NumberColumn, NumberRow, number_table
+from harness.page.numbers import count, digits_of_agreement, short
 
 MOST_ITEMS = 30
 """Items shown of one quantity in the table of differences; the worst come first."""
 
 
 @dataclass(frozen=True)
+class DifferenceTable:
+    """What the engines print in one setting, and how far each is from the reference.
+
+    ``engines`` are those that are compared, a block of differences each; ``left_out`` says which
+    rows are too many to show.
+    """
+
+    setting: Setting
+    columns: tuple[NumberColumn, ...]
+    engines: tuple[str, ...]
+    rows: tuple[DifferenceRow, ...]
+    left_out: str
+
+
+@dataclass(frozen=True)
 class DifferenceRow:
-    """A quantity in both fits, with the difference judged, per setting."""
+    """A quantity: a value for each column, a difference for each engine."""
 
     label: str
     item: str
-    sides: tuple[DifferenceCell | None, ...]
+    values: tuple[Markup | str, ...]
+    differences: tuple[DifferenceCell | None, ...]
 
 
 @dataclass(frozen=True)
 class DifferenceCell:
-    """Two values under one another, their difference, digits and whether that is tolerated."""
+    """A difference, its digits and whether that is tolerated."""
 
-    left: Markup
-    right: Markup
     difference: str
     unit: str
     digits: str
@@ -47,63 +55,70 @@ class DifferenceCell:
     within: bool
 
 
-def differences(case: CaseRecord, ctx: Context) -> tuple[tuple[DifferenceRow, ...], str]:
-    """Return every comparison of a case, and a line on those that are too many to show."""
-    settings = [s for s in ctx.settings if any(c.setting == s for c in case.comparisons)]
-    keys = list(dict.fromkeys((c.quantity, c.item) for c in case.comparisons))
-    order = {q: i for i, q in enumerate(words.QUANTITIES)}
-    keys.sort(key=lambda k: order.get(k[0], len(order)))
-    by_key: dict[tuple[str, str, str], Comparison] = {}
-    for c in case.comparisons:
-        by_key.setdefault((c.quantity, c.item, c.setting), c)
-    rows: list[DifferenceRow] = []
-    left_out: list[str] = []
-    for quantity in dict.fromkeys(k[0] for k in keys):
-        items = [k[1] for k in keys if k[0] == quantity]
-        if len(items) > MOST_ITEMS:
-            items.sort(key=lambda item: _badness(quantity, item, settings, by_key))
-            rest = items[MOST_ITEMS:]
-            outside = sum(
-                not held.within
-                for item in rest
-                for s in settings
-                if (held := by_key.get((quantity, item, s))) is not None
+def difference_tables(case: CaseRecord, ctx: Context) -> tuple[DifferenceTable, ...]:
+    """Return a table for each setting in which anything was compared."""
+    tables = []
+    for setting in ctx.settings:
+        found = number_table(case, [c for c in case.comparisons if c.setting == setting])
+        if found is None:
+            continue
+        rows, left_out = _shown(found.rows)
+        tables.append(
+            DifferenceTable(
+                setting,
+                found.columns,
+                tuple(c.engine for c in found.comparisons),
+                tuple(_row(row) for row in rows),
+                left_out,
             )
+        )
+    return tuple(tables)
+
+
+def _shown(rows: tuple[NumberRow, ...]) -> tuple[list[NumberRow], str]:
+    """Return the rows in the order of the quantities, and a line on those that are too many."""
+    order = {q: i for i, q in enumerate(words.QUANTITIES)}
+    shown: list[NumberRow] = []
+    left_out: list[str] = []
+    quantities = dict.fromkeys(row.quantity for row in rows)
+    for quantity in sorted(quantities, key=lambda q: order.get(q, len(order))):
+        here = [row for row in rows if row.quantity == quantity]
+        if len(here) > MOST_ITEMS:
+            here.sort(key=_badness)
+            rest = here[MOST_ITEMS:]
+            outside = sum(not d.within for row in rest for d in row.differences if d is not None)
             left_out.append(
                 f"{count(len(rest))} more of {words.QUANTITIES.get(quantity, quantity)}, "
                 + ("all within tolerance" if not outside else f"{outside} outside tolerance")
             )
-            items = items[:MOST_ITEMS]
-        for item in items:
-            sides = tuple(_difference(by_key.get((quantity, item, s))) for s in settings)
-            rows.append(DifferenceRow(words.QUANTITIES.get(quantity, quantity), item, sides))
-    return tuple(rows), "; ".join(left_out)
+        shown += here[:MOST_ITEMS]
+    return shown, "; ".join(left_out)
 
 
-def _badness(
-    quantity: str,
-    item: str,
-    settings: Sequence[Setting],
-    by_key: dict[tuple[str, str, str], Comparison],
-) -> tuple[bool, float]:
-    found = [c for s in settings if (c := by_key.get((quantity, item, s))) is not None]
-    digits = [-1.0 if math.isnan(c.digits) else c.digits for c in found]
-    return all(c.within for c in found), min(digits, default=99.0)
+def _badness(row: NumberRow) -> tuple[bool, float]:
+    found = [d for d in row.differences if d is not None]
+    digits = [-1.0 if math.isnan(d.digits) else d.digits for d in found]
+    return all(d.within for d in found), min(digits, default=99.0)
 
 
-def _difference(c: Comparison | None) -> DifferenceCell | None:
-    if c is None:
+def _row(row: NumberRow) -> DifferenceRow:
+    numbers = row.numbers(row.digits())
+    fraction = max((n.fraction for n in numbers if n is not None), default=0)
+    return DifferenceRow(
+        words.QUANTITIES.get(row.quantity, row.quantity),
+        row.item,
+        tuple("" if n is None else n.html(fraction) for n in numbers),
+        tuple(_cell(d) for d in row.differences),
+    )
+
+
+def _cell(d: Difference | None) -> DifferenceCell | None:
+    if d is None:
         return None
-    # Six digits more than the first that differs, so that a tight fit shows where it parts.
-    digits = ESTIMATE_DIGITS if not math.isfinite(c.digits) else min(15, max(7, int(c.digits) + 3))
-    left, right = pair([c.left, c.right], digits)
-    fraction = max(left.fraction, right.fraction)
     return DifferenceCell(
-        left=left.html(fraction),
-        right=right.html(fraction),
-        difference=short(c.difference),
-        unit={"SE": "SE", "log10": "in log10", "relative": "rel.", "absolute": "abs."}[c.unit],
-        digits=digits_of_agreement(c.digits),
-        tolerance=f"{c.tolerance:.0e}",
-        within=c.within,
+        difference=short(d.difference),
+        unit={"SE": "SE", "log10": "in log10", "relative": "rel.", "absolute": "abs."}[d.unit],
+        digits=digits_of_agreement(d.digits),
+        tolerance=f"{d.tolerance:.0e}",
+        within=d.within,
     )

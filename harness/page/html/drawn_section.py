@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.page.excerpt import Excerpt
-from harness.page.html.format import count, share
 from harness.page.html.summary_section import TallyRow, tally
+from harness.page.numbers import count, share
 from harness.page.run_summary import Summary
 
 GENERATED = ("profile", "drawn", "recipes")

@@ -8,7 +8,6 @@ import numpy as np
 
 from harness.page.html import axes
 from harness.page.html.axes import Array
-from harness.page.html.format import count, short
 from harness.page.html.svg import (
     BOTTOM,
     RIGHT,
@@ -20,6 +19,7 @@ from harness.page.html.svg import (
     point_key,
     thin,
 )
+from harness.page.numbers import count, short
 
 
 def random_effects_figure(

@@ -8,7 +8,6 @@ import numpy as np
 
 from harness.page.html import axes
 from harness.page.html.axes import Array
-from harness.page.html.format import count
 from harness.page.html.svg import (
     BOTTOM,
     HEIGHT,
@@ -30,6 +29,7 @@ from harness.page.html.svg import (
     thinning,
     weight,
 )
+from harness.page.numbers import count
 
 PANEL_GROUPS = 36
 MOST_LINES = 60

@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.judge.comparison import Comparison
+from harness.judge.comparison import Comparison, Difference
 from harness.judge.records import Run
-from harness.page.html import words
+from harness.page import words
+from harness.page.case_verdict import main_verdict
 from harness.page.html.context import Badge, Context
-from harness.page.html.format import (
+from harness.page.numbers import (
     digits_of_agreement,
     least_digits,
     number,
     short,
 )
-from harness.page.run_summary import main_verdict
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class HeatRow:
-    """One case in the heat map."""
+    """One case in the heat map; ``engine`` where more than one is compared with the reference."""
 
     anchor: str
     title: str
@@ -41,6 +41,7 @@ class HeatRow:
     badge: Badge
     cells: tuple[HeatCell, ...]
     group: str
+    engine: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,28 +54,37 @@ class HeatMap:
 
 
 def heat_map(run: Run, ctx: Context) -> HeatMap:
-    """Return the least digits of agreement by case, quantity and setting."""
-    present = {c.quantity for case in run.cases for c in case.comparisons}
+    """Return the least digits of agreement by case, engine, quantity and setting."""
+    present = {d.quantity for case in run.cases for c in case.comparisons for d in c.differences}
     known = [q for q in words.QUANTITIES if q in present]
     quantities = tuple(known + sorted(present - set(known)))
     settings = tuple(
-        s for s in ctx.settings if any(c.setting == s for k in run.cases for c in k.comparisons)
+        s
+        for s in ctx.settings
+        if any(c.setting == s and c.differences for k in run.cases for c in k.comparisons)
     )
+    several = len(ctx.engines) > 2
     rows = []
     for case in run.cases:
-        cells = tuple(
-            _heat_cell(
-                [c for c in case.comparisons if c.setting == setting and c.quantity == quantity]
+        # A case of which nothing is compared has a row too: an empty one.
+        for engine in dict.fromkeys(c.engine for c in case.comparisons) or ("",):
+            found = {s: case.comparison(engine, s) for s in settings}
+            cells = tuple(
+                _heat_cell(_of_quantity(found[setting], quantity))
+                for setting in settings
+                for quantity in quantities
             )
-            for setting in settings
-            for quantity in quantities
-        )
-        badge = ctx.badge(main_verdict(case))
-        rows.append(
-            HeatRow(
-                ctx.anchors[case.id], ctx.titles[case.id], case.criterion, badge, cells, case.group
+            rows.append(
+                HeatRow(
+                    ctx.anchors[case.id],
+                    ctx.titles[case.id],
+                    case.criterion,
+                    ctx.badge(case.comparison(engine, ctx.settings[0]) or main_verdict(case)),
+                    cells,
+                    case.group,
+                    engine if several else "",
+                )
             )
-        )
     return HeatMap(
         settings,
         tuple(words.SHORT.get(q, words.QUANTITIES.get(q, q)) for q in quantities),
@@ -82,17 +92,21 @@ def heat_map(run: Run, ctx: Context) -> HeatMap:
     )
 
 
-def _heat_cell(comparisons: Sequence[Comparison]) -> HeatCell:
+def _of_quantity(one: Comparison | None, quantity: str) -> list[Difference]:
+    return [d for d in one.differences if d.quantity == quantity] if one is not None else []
+
+
+def _heat_cell(differences: Sequence[Difference]) -> HeatCell:
     # What is outside its tolerance is what a reader looks for, even when another item has fewer
     # digits but is within (a variance next to zero, for one).
-    outside = [c for c in comparisons if not c.within]
-    worst = least_digits(outside or comparisons)
+    outside = [d for d in differences if not d.within]
+    worst = least_digits(outside or differences)
     if worst is None:
         return HeatCell("", "none", "")
     text = digits_of_agreement(worst.digits)
     item = f" of {worst.item}" if worst.item else ""
     hint = (
-        f"{worst.quantity}{item}: {number(worst.left)} and {number(worst.right)}; difference "
+        f"{worst.quantity}{item}: {number(worst.value)} and {number(worst.reference)}; difference "
         f"{short(worst.difference)} {worst.unit}, tolerance {short(worst.tolerance)}"
     )
     if outside:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.engines.engine import Coefficient, Failure, Fit, Setting
+from harness.engines.engine import Coefficient, Failure, Fit
+from harness.judge.comparison import Comparison, Difference
 from harness.judge.records import CaseRecord, Run
-from harness.page.html import words
+from harness.page import appearance, words
+from harness.page.case_verdict import main_verdict, told
 from harness.page.html.certificates import Finding, finding
 from harness.page.html.context import Badge, Context, reason
-from harness.page.html.format import (
+from harness.page.numbers import (
     DF_DIGITS,
     ESTIMATE_DIGITS,
     SE_DIGITS,
@@ -24,22 +26,39 @@ from harness.page.html.format import (
     pair_of_p,
     sortable,
 )
-from harness.page.run_summary import main_verdict
 
 # Quantities of the row's own coefficient: what the ladder's "digits" column is the least of.
 INFERENCE = ("loglik", "estimate", "se", "df", "statistic", "p")
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a comparison comes to, or the reference judged by itself; ``rows`` it speaks for."""
+
+    rows: int
+    badge: Badge
+    digits: str
+    digits_in: str
+    others: tuple[Badge, ...]
+    alone: bool = False
+
+
+@dataclass(frozen=True)
 class Line:
-    """One engine's line of a row: its numbers, or why it has none."""
+    """One engine's line of a row: its numbers, or why it has none.
+
+    ``referee`` has the numbers that the referee computes at the engine's point where the engine
+    defines them otherwise than the reference.
+    """
 
     engine: str
     rank: int
     cells: tuple[Markup, ...]
+    referee: tuple[Markup, ...]
     note: str = ""
     fitter: str = ""
     finding: Finding | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -54,21 +73,23 @@ class LadderRow:
     lines: tuple[Line, ...]
     printed: str
     matches: tuple[tuple[str, str], ...]
-    digits: str
     digits_sort: float
-    digits_in: str
     badge: Badge
-    others: tuple[Badge, ...]
     group: str
     search: str
+
+
+PRINTED, REFEREE = ("estimate", "se", "df", "p"), ("se", "df", "p")
+"""Numbers of the coefficient of interest: as printed, and those that have several definitions."""
+
+_Numbers = tuple[Number | None, ...]
 
 
 def ladder(run: Run, ctx: Context) -> tuple[LadderRow, ...]:
     """Return the ladder table, with every column lined up over all rows."""
     blocks = [_ladder_numbers(case, ctx) for case in run.cases]
-    filled = [cells for block in blocks for _, cells, _ in block if cells]
-    columns = [align(column) for column in zip(*filled, strict=True)]
-    aligned = iter(zip(*columns, strict=True))
+    aligned = iter(_aligned([numbers for block in blocks for _, numbers, _ in block if numbers]))
+    width = len(PRINTED)
     return tuple(
         _ladder_row(
             case,
@@ -77,26 +98,66 @@ def ladder(run: Run, ctx: Context) -> tuple[LadderRow, ...]:
                 Line(
                     engine,
                     ctx.rank(engine),
-                    tuple(next(aligned)) if cells else (),
+                    (cells := next(aligned) if numbers else ())[:width],
+                    cells[width:],
                     note,
                     _fitter(case, engine),
                     finding(case, ctx, engine, "default"),
+                    _outcome(case, ctx, engine),
                 )
-                for engine, cells, note in block
+                for engine, numbers, note in block
             ),
         )
         for case, block in zip(run.cases, blocks, strict=True)
     )
 
 
-def _ladder_row(case: CaseRecord, ctx: Context, lines: tuple[Line, ...]) -> LadderRow:
-    worst = least_digits(
-        c
-        for c in case.comparisons
-        if c.setting == "default"
-        and c.quantity in INFERENCE
-        and (c.quantity == "loglik" or not case.focus or c.item == case.focus)
+def _aligned(rows: list[_Numbers]) -> list[tuple[Markup, ...]]:
+    columns = []
+    for column in zip(*rows, strict=True):
+        there = iter(align(number for number in column if number is not None))
+        columns.append([Markup() if number is None else next(there) for number in column])
+    return list(zip(*columns, strict=True))
+
+
+def _outcome(case: CaseRecord, ctx: Context, engine: str) -> Outcome | None:
+    """Return the verdict beside an engine's line; one comparison speaks for both lines."""
+    several = len(ctx.engines) > 2
+    one = case.comparison(engine)
+    if one is None:
+        alone = case.judgement(engine) if several or not case.comparisons else None
+        return None if alone is None else Outcome(1, ctx.badge(alone), "", "", (), alone=True)
+    worst = _worst(case, one)
+    badge = ctx.badge(one)
+    return Outcome(
+        rows=1 if several else len(ctx.engines),
+        badge=badge,
+        digits=digits_of_agreement(worst.digits if worst else None),
+        digits_in=words.QUANTITIES.get(worst.quantity, worst.quantity)
+        if worst and not math.isinf(worst.digits)
+        else "",
+        # A verdict of another setting is worth a line only where it is not a milder one.
+        others=tuple(
+            ctx.badge(other)
+            for other in case.comparisons
+            if other.engine == engine
+            and appearance.VERDICTS[other.verdict].family not in ("agree", badge.family)
+        ),
     )
+
+
+def _worst(case: CaseRecord, one: Comparison) -> Difference | None:
+    return least_digits(
+        d
+        for d in one.differences
+        if d.quantity in INFERENCE
+        and (d.quantity == "loglik" or not case.focus or d.item == case.focus)
+    )
+
+
+def _ladder_row(case: CaseRecord, ctx: Context, lines: tuple[Line, ...]) -> LadderRow:
+    first = [one for one in case.comparisons if one.setting == "default"]
+    worst = least_digits(d for one in first if (d := _worst(case, one)) is not None)
     printed = [
         p
         for p in case.printed
@@ -118,28 +179,22 @@ def _ladder_row(case: CaseRecord, ctx: Context, lines: tuple[Line, ...]) -> Ladd
             (engine, "match" if any(p.matches for p in held if p.engine == engine) else "mismatch")
             for engine in dict.fromkeys(p.engine for p in held)
         ),
-        digits=digits_of_agreement(worst.digits if worst else None),
         digits_sort=sortable(worst.digits) if worst else 99.0,
-        digits_in=words.QUANTITIES.get(worst.quantity, worst.quantity)
-        if worst and not math.isinf(worst.digits)
-        else "",
         badge=badge,
-        # A verdict of another setting is worth a line only where it is not a milder one.
-        others=tuple(
-            ctx.badge(v)
-            for v in case.verdicts
-            if words.VERDICTS[v.verdict].family not in ("agree", badge.family)
-        ),
         group=case.group,
         search=" ".join(
-            [case.id, case.title, case.formula, case.criterion, badge.label, badge.engines]
-            + [cause.text for cause in badge.causes]
+            [case.id, case.title, case.formula, case.criterion]
+            + [text for one in told(case) for text in _words(ctx.badge(one))]
         ).lower(),
     )
 
 
-def _ladder_numbers(case: CaseRecord, ctx: Context) -> list[tuple[str, tuple[Number, ...], str]]:
-    """Return for each engine its four numbers, or none and a note that says why."""
+def _words(badge: Badge) -> list[str]:
+    return [badge.label, badge.engines, *(cause.text for cause in badge.causes)]
+
+
+def _ladder_numbers(case: CaseRecord, ctx: Context) -> list[tuple[str, _Numbers, str]]:
+    """Return for each engine its numbers, or none and a note that says why."""
     found: dict[str, Coefficient] = {}
     notes: dict[str, str] = {}
     for engine in ctx.engines:
@@ -147,41 +202,51 @@ def _ladder_numbers(case: CaseRecord, ctx: Context) -> list[tuple[str, tuple[Num
         if isinstance(outcome, Failure):
             notes[engine] = reason(outcome)
         elif outcome is not None:
-            source = coefficients(case, engine, "default")
-            row = next((c for c in source if c.name == _focus(case)), None)
+            row = next((c for c in outcome.coefficients if c.name == _focus(case)), None)
             if row is None:
                 notes[engine] = f"has no coefficient {_focus(case)!r}"
             else:
                 found[engine] = row
         else:
             notes[engine] = "not run"
-    columns = [
-        pair(_compared(case, ctx, "estimate", found), ESTIMATE_DIGITS),
-        pair(_compared(case, ctx, "se", found), SE_DIGITS),
-        pair(_compared(case, ctx, "df", found), DF_DIGITS),
-        pair_of_p(_compared(case, ctx, "p", found)),
-    ]
-    by_engine = {engine: tuple(column[i] for column in columns) for i, engine in enumerate(found)}
-    return [(e, by_engine.get(e, ()), notes.get(e, "")) for e in ctx.engines]
+    fair = {engine: _at_its_point(case, engine) for engine in found}
+    columns: list[dict[tuple[str, bool], Number]] = []
+    for quantity in PRINTED:
+        # Numbers of one definition are held against each other: digits that part are marked.
+        keys = [(engine, quantity in fair[engine]) for engine in found]
+        values = [
+            fair[engine][quantity] if referee else getattr(found[engine], quantity)
+            for engine, referee in keys
+        ]
+        shown = dict(zip(keys, _pair(quantity, values), strict=True))
+        for engine, referee in keys:
+            if referee:
+                shown[engine, False] = _pair(quantity, [getattr(found[engine], quantity)])[0]
+        columns.append(shown)
+    by_quantity = dict(zip(PRINTED, columns, strict=True))
+    numbers = {
+        engine: (
+            *(by_quantity[quantity][engine, False] for quantity in PRINTED),
+            *(by_quantity[quantity].get((engine, True)) for quantity in REFEREE),
+        )
+        for engine in found
+    }
+    return [(e, numbers.get(e, ()), notes.get(e, "")) for e in ctx.engines]
 
 
-def _compared(
-    case: CaseRecord, ctx: Context, quantity: str, found: dict[str, Coefficient]
-) -> list[float | None]:
-    """Return the values that the verdict rests on, else those of the referee."""
-    if tuple(found) == ctx.engines and len(found) == 2:
-        for c in case.comparisons:
-            if (c.setting, c.quantity, c.item) == ("default", quantity, _focus(case)):
-                return [c.left, c.right]
-    return [getattr(row, quantity) for row in found.values()]
+def _pair(quantity: str, values: list[float | None]) -> list[Number]:
+    digits = {"estimate": ESTIMATE_DIGITS, "se": SE_DIGITS, "df": DF_DIGITS}
+    return pair_of_p(values) if quantity == "p" else pair(values, digits[quantity])
 
 
-def coefficients(case: CaseRecord, engine: str, setting: Setting) -> tuple[Coefficient, ...]:
-    """Return like-for-like coefficients, or the engine's own where nothing was audited."""
-    audit, outcome = case.audit(engine, setting), case.fit(engine, setting)
-    if audit is not None:
-        return audit.coefficients
-    return outcome.coefficients if isinstance(outcome, Fit) else ()
+def _at_its_point(case: CaseRecord, engine: str) -> dict[str, float]:
+    """Return the referee's numbers where an engine defines its own otherwise than the reference."""
+    one = case.comparison(engine)
+    return {
+        d.quantity: d.value
+        for d in (one.differences if one is not None else ())
+        if d.referee and d.item == _focus(case)
+    }
 
 
 def _fitter(case: CaseRecord, engine: str) -> str:

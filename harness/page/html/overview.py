@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.engines.engine import Setting
+from harness.page import appearance, words
 from harness.page.distribution import Digits
 from harness.page.excerpt import Excerpt
-from harness.page.html import axes, words
+from harness.page.html import axes
 from harness.page.html.cause_section import Explanation
 from harness.page.html.context import Context, Link
-from harness.page.html.format import count, digits_of_agreement, seconds, share
+from harness.page.numbers import count, digits_of_agreement, seconds, share
 from harness.page.run_summary import Summary
 
 QUANTILES = (0.0, 0.01, 0.1, 0.5)
@@ -135,7 +136,7 @@ def overview(excerpt: Excerpt, ctx: Context, known: Mapping[str, Explanation]) -
 
 def _verdicts(summary: Summary, settings: tuple[Setting, ...]) -> tuple[VerdictLine, ...]:
     lines = []
-    for verdict, shown in words.VERDICTS.items():
+    for verdict, shown in appearance.VERDICTS.items():
         numbers = [summary.verdicts[s][verdict] for s in settings]
         if any(numbers):
             cells = tuple(
@@ -227,7 +228,7 @@ def _cells(
 
 
 _FINDINGS: dict[str, tuple[str, str, str]] = {
-    **{name: (w.label, w.family, w.icon) for name, w in words.CERTIFICATES.items()},
+    **{name: (w.label, w.family, w.icon) for name, w in appearance.CERTIFICATES.items()},
     "not audited": ("not audited", "silent", "bar"),
     **{name: (f"no fit: {text}", "silent", "cross") for name, text in words.REASONS.items()},
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,13 +14,14 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.base.errors import BadInput
+from harness.base.files import require_writable, write_file
 from harness.judge.causes.entries import load_known
 from harness.judge.records import Run
 from harness.judge.verdict import VerdictClass
+from harness.page import appearance, numbers, words
+from harness.page.case_verdict import severity
 from harness.page.excerpt import Excerpt, read_excerpt, whole
 from harness.page.html import cause_section as causes
-from harness.page.html import format, words
 from harness.page.html.cards import card
 from harness.page.html.cause_section import Explanation
 from harness.page.html.certified_section import certified_map, who_is_closer
@@ -34,7 +34,6 @@ from harness.page.html.overview import overview
 from harness.page.html.printed_section import printed_tables
 from harness.page.html.provenance_section import data_sets, provenance
 from harness.page.html.summary_section import tally, tally_of
-from harness.page.run_summary import severity
 
 PAGE_BYTES = 4_500_000
 """Size that the page of a large run stays under; cases that do not fit are left out.
@@ -86,7 +85,7 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
     for (verdict, _), number in summary.blamed.items():
         verdicts[verdict] += number
     differing = sum(
-        n for v, n in verdicts.items() if words.VERDICTS[v].family in ("differ", "unexplained")
+        n for v, n in verdicts.items() if appearance.VERDICTS[v].family in ("differ", "unexplained")
     )
     only_properties = not summary.cases and bool(summary.properties)
     return (
@@ -134,7 +133,7 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
 
 def write_report(run: Run, path: Path, *, known: Mapping[str, Explanation] | None = None) -> None:
     """Write the report of a run; ``path`` changes only when the whole page is written."""
-    _write(render(run, known=known), path)
+    write_file(path, render(run, known=known))
 
 
 def report_file(
@@ -166,19 +165,10 @@ def report_file(
         When ``source`` is not a record file or has no case that is wanted, or ``path`` cannot be
         written.
     """
+    require_writable(path)
     excerpt = read_excerpt(source, wanted)
-    _write(render_excerpt(excerpt, known=known), path)
+    write_file(path, render_excerpt(excerpt, known=known))
     return excerpt
-
-
-def _write(page: str, path: Path) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @cache
@@ -190,8 +180,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["count"] = format.count
-    environment.filters["seconds"] = format.seconds
+    environment.filters["count"] = numbers.count
+    environment.filters["seconds"] = numbers.seconds
     return environment
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from harness.judge.records import CaseRecord, Printed, Run
 from harness.page.html.context import Context, Link
-from harness.page.html.format import (
+from harness.page.numbers import (
     Number,
     align,
     number,

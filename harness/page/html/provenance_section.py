@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.base.text import listed
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord, Run
 from harness.page.excerpt import Excerpt
-from harness.page.html import axes, words
-from harness.page.html.format import count, seconds
+from harness.page.html import axes
+from harness.page.numbers import count, seconds
 
 
 def provenance(excerpt: Excerpt) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
@@ -92,7 +93,7 @@ def case_data(case: CaseRecord) -> tuple[tuple[str, str], ...]:
         facts.append(
             (
                 "received by",
-                words.join(list(received)) + (" unchanged" if same else ": not the same data"),
+                listed(list(received)) + (" unchanged" if same else ": not the same data"),
             )
         )
     return tuple(facts)

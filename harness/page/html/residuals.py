@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.page.html import axes, words
+from harness.base.text import listed
+from harness.page.html import axes
 from harness.page.html.axes import Scale
-from harness.page.html.format import short
 from harness.page.html.svg import (
     BOTTOM,
     HEIGHT,
@@ -28,6 +28,7 @@ from harness.page.html.svg import (
     thin,
     thinning,
 )
+from harness.page.numbers import short
 
 SAME_PICTURE = 0.4
 """Engines whose points are nearer than this many picture units are drawn once."""
@@ -100,7 +101,7 @@ def _furthest_apart(traces: Sequence[Trace], across: Scale, up: Scale) -> float:
 def _points_drawn(traces: Sequence[Trace]) -> str:
     if len(traces) == 1:
         return f"{traces[0].engine}."
-    rings = words.join([t.engine for t in traces[1:]])
+    rings = listed([t.engine for t in traces[1:]])
     return f"Dots: {traces[0].engine}; rings: {rings}. Largest difference {_largest(traces)}."
 
 
@@ -117,4 +118,4 @@ def _largest(traces: Sequence[Trace]) -> str:
 
 
 def _names(traces: Sequence[Trace]) -> str:
-    return words.join([t.engine for t in traces])
+    return listed([t.engine for t in traces])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import VerdictClass
-from harness.page.html import words
-from harness.page.run_summary import main_verdict
+from harness.page import appearance
+from harness.page.case_verdict import main_verdict
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def tally(counts: Mapping[VerdictClass, int]) -> tuple[TallyRow, ...]:
     """Return counts by verdict, as parts of a bar 100 units long."""
     total = sum(counts.values())
     start, rows = 0.0, []
-    for verdict, shown in words.VERDICTS.items():
+    for verdict, shown in appearance.VERDICTS.items():
         number = counts.get(verdict, 0)
         if not number:
             continue

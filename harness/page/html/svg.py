@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.page.html import axes
 from harness.page.html.axes import Array
-from harness.page.html.format import count
+from harness.page.numbers import count
 
 WIDTH, HEIGHT = 420.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 26.0, 40.0

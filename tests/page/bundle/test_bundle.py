@@ -16,6 +16,7 @@ import pytest
 
 from harness.base.errors import BadInput
 from harness.base.json import encode
+from harness.campaign.record_file import read_records
 from harness.campaign.serial import Plan, run
 from harness.data.datasets import Dataset
 from harness.data.rungs import Rung, full_ladder, select
@@ -23,7 +24,6 @@ from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.causes.entries import load_known
-from harness.judge.records import read_records
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 from harness.model.table import FactorColumn, NumericColumn, Table
@@ -50,6 +50,8 @@ from harness.page.bundle.rerun import rerun
 from harness.page.html.parity_report import render
 from harness.rbridge import REnvironment, rscript
 from harness.rbridge.rscript import run_rscript
+
+pytestmark = pytest.mark.slow
 
 ODD_FORMULA = (
     '`my "y" \\\\ 1` ~ C + `größe °`*`if` + `1st` + `日本` + (0 + C | `gr p\'`) '
@@ -93,7 +95,7 @@ LEVELS = {"größe °": ('q"t', "NA", "a,b", " lead", "never seen")}
 
 @pytest.fixture(scope="module")
 def plan(r):
-    return Plan("test", (), StatsmodelsEngine(), Lme4Engine(r), command="lmm-parity secret.csv")
+    return Plan("test", (), (StatsmodelsEngine(), Lme4Engine(r)), command="lmm-parity secret.csv")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,6 @@ def first_run(manifest: Manifest):
 
 
 @pytest.mark.r
-@pytest.mark.slow
 def test_scripts_print_the_records_numbers_whatever_names_and_labels_are(odd):
     _, made = odd
     assert all(isinstance(fit, Fit) for fit in made.record.fits)
@@ -123,7 +124,6 @@ def test_scripts_print_the_records_numbers_whatever_names_and_labels_are(odd):
 
 
 @pytest.mark.r
-@pytest.mark.slow
 def test_a_bundle_holds_what_it_says_and_its_record_gives_a_report(odd):
     rung, made = odd
     names = {path.name for path in made.directory.iterdir()}
@@ -143,7 +143,6 @@ def test_a_bundle_holds_what_it_says_and_its_record_gives_a_report(odd):
 
 
 @pytest.mark.r
-@pytest.mark.slow
 def test_running_it_again_says_whether_it_shows_the_same(odd, tmp_path, monkeypatch):
     _, made = odd
     folder = made.directory
@@ -235,7 +234,6 @@ def test_strings_of_r_are_ascii():
 
 
 @pytest.mark.r
-@pytest.mark.slow
 def test_a_model_that_statsmodels_cannot_be_given_has_a_note_for_a_script(plan, tmp_path):
     rng = np.random.default_rng(2)
     frame = pd.DataFrame(
@@ -281,17 +279,16 @@ def stopped_short(plan):
     frame["school"] = "St. " + frame.school.map("{:02d}".format)
     rung = rung_of("Punkte ~ income + (1 | school)", frame[["Punkte", "income", "school"]])
     record = next(run(replace(plan, rungs=(rung,))))
-    assert record.verdicts[0].verdict == "WRONG_OPTIMUM"
+    assert record.verdict == "WRONG_OPTIMUM"
     return rung, record
 
 
 @pytest.mark.r
-@pytest.mark.slow
 def test_an_anonymised_bundle_keeps_the_verdict_and_no_name(plan, stopped_short, tmp_path):
     rung, record = stopped_short
     made = write_bundle(tmp_path / "b", rung, record, plan, anonymise=True, seed=3)
-    kept = [(v.verdict, v.causes) for v in made.record.verdicts]
-    assert kept == [(v.verdict, v.causes) for v in record.verdicts]
+    kept = [(v.verdict, v.causes) for v in made.record.comparisons]
+    assert kept == [(v.verdict, v.causes) for v in record.comparisons]
     assert made.key.columns == {"Punkte": "y", "income": "x1", "school": "g1"}
     assert made.key.strength == made.manifest.anonymised
     text = "".join(p.read_text(encoding="utf-8") for p in made.directory.iterdir())
@@ -301,7 +298,7 @@ def test_an_anonymised_bundle_keeps_the_verdict_and_no_name(plan, stopped_short,
     assert not numbers & set(text.split())
     assert first_run(made.manifest) == {"reproduce.py": ("", ()), "reproduce.R": ("", ())}
     issue = (made.directory / "issue.md").read_text(encoding="utf-8")
-    for cause in made.record.verdicts[0].causes:
+    for cause in made.record.comparisons[0].causes:
         known = load_known()[cause]
         assert known.title in issue
         assert known.remedy.split("'")[0] in issue
@@ -313,7 +310,6 @@ def test_an_anonymised_bundle_keeps_the_verdict_and_no_name(plan, stopped_short,
 @pytest.mark.r
 def test_anonymising_falls_back_to_what_keeps_the_verdict(plan, stopped_short, monkeypatch):
     rung, record = stopped_short
-    moved = record.verdicts[0]
     other = replace_verdict(record, "AGREE")
     answers = iter([other] * 4 + [record])
     monkeypatch.setattr(bundles, "run", lambda plan: iter([next(answers)]))
@@ -321,7 +317,7 @@ def test_anonymising_falls_back_to_what_keeps_the_verdict(plan, stopped_short, m
     assert key.strength == "names and labels"
     assert key.values == {}
     assert again is record
-    assert moved.verdict == "WRONG_OPTIMUM"
+    assert record.verdict == "WRONG_OPTIMUM"
     monkeypatch.setattr(bundles, "run", lambda plan: iter([other]))
     with pytest.raises(BadInput, match="cannot be anonymised: the verdict was WRONG_OPTIMUM"):
         anonymised(rung, record, plan, seed=1)
@@ -330,8 +326,8 @@ def test_anonymising_falls_back_to_what_keeps_the_verdict(plan, stopped_short, m
 def replace_verdict(record, verdict):
     import msgspec
 
-    first = msgspec.structs.replace(record.verdicts[0], verdict=verdict, causes=())
-    return msgspec.structs.replace(record, verdicts=(first, *record.verdicts[1:]))
+    first = msgspec.structs.replace(record.comparisons[0], verdict=verdict, evidence=())
+    return msgspec.structs.replace(record, comparisons=(first, *record.comparisons[1:]))
 
 
 @pytest.mark.r
@@ -403,7 +399,7 @@ def test_titles_name_the_cause(stopped_short):
     _, record = stopped_short
     title = issue_title(record)
     assert "Punkte ~ income + (1 | school)" in title
-    assert load_known()[record.verdicts[0].causes[0]].title in title
+    assert load_known()[record.comparisons[0].causes[0]].title in title
     assert json.loads(encode(record))["id"] == "own"
 
 

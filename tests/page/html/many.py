@@ -24,12 +24,15 @@ def templates() -> list[CaseRecord]:
         return sample.case(NAME, verdict, groups=3, per_group=4, title=NAME, **options)
 
     agree = short("AGREE")
-    wrong = short("WRONG_OPTIMUM", apart=0.08, blamed=(sample.LEFT,), causes=("sm-score-sign",))
-    trap = short("WRONG_OPTIMUM", apart=0.3, blamed=(sample.RIGHT,), causes=("lme4-column-trap",))
+    wrong = short("WRONG_OPTIMUM", apart=0.08, blamed=(sample.ENGINE,), causes=("sm-score-sign",))
+    trap = short(
+        "WRONG_OPTIMUM", apart=0.3, blamed=(sample.REFERENCE,), causes=("lme4-column-trap",)
+    )
     unknown = short("UNEXPLAINED", apart=0.02, sentence="No cause was found.")
     late = short("TOLERANCE", apart=2e-5, causes=("no-such-cause",))
-    audits = tuple(msgspec.structs.replace(a, certificate="boundary optimum") for a in agree.audits)
-    singular = msgspec.structs.replace(agree, audits=audits)
+    singular = sample.with_audits(
+        agree, lambda a: msgspec.structs.replace(a, certificate="boundary optimum")
+    )
     crash = sample.failing(NAME, "FAILED", "crash", "signal 11", groups=3, per_group=4, title=NAME)
     return [agree, singular, late, wrong, trap, unknown, crash]
 
@@ -48,7 +51,7 @@ def write(path: Path, cases: int, *, finished: bool = True, checks: int = 0, **h
     parts = [
         encode(msgspec.structs.replace(t, group="THE-SHAPE")).decode().split(NAME) for t in made
     ]
-    counts = Counter(made[which(k)].verdicts[0].verdict for k in range(cases))
+    counts = Counter(made[which(k)].verdict for k in range(cases))
     facts = {"planned": cases, "title": "Drawn cases", "options": {"profile": "nightly"}, **head}
     header = sample.header(**facts)
     with path.open("w", encoding="utf-8") as file:
@@ -80,13 +83,13 @@ def check(number: int) -> PropertyOutcome:
         property=f"property-{number % 5}",
         case=f"drawn/{number // 5:06d}",
         group=SHAPES[number // 5 % len(SHAPES)],
-        engine=sample.LEFT,
-        reference=sample.RIGHT,
+        engine=sample.ENGINE,
+        reference=sample.REFERENCE,
         setting="default",
         status=status,
         causes=("sm-score-sign",) if status == "fails" else (),
-        engines=(sample.LEFT,) if broken else (),
+        engines=(sample.ENGINE,) if broken else (),
         sentence=f"Check {number} does not hold." if broken else "",
-        evidence=(f"gap {number}",) if broken else (),
+        notes=(f"gap {number}",) if broken else (),
         discrepancy=1.5 + number if broken else float("nan") if status != "holds" else 0.25,
     )

@@ -11,7 +11,7 @@ import sample
 from harness.judge.audit import Certificate
 from harness.judge.causes.entries import load_known
 from harness.judge.certified_score import CertifiedScore
-from harness.page.html import words
+from harness.page import appearance
 from harness.page.html.certificates import certificate, finding
 from harness.page.html.certified_section import (
     certified_map,
@@ -22,7 +22,7 @@ from harness.page.html.certified_section import (
 from harness.page.html.context import context
 from harness.page.html.parity_report import render
 
-LEFT, RIGHT = sample.LEFT, sample.RIGHT
+LEFT, RIGHT = sample.ENGINE, sample.REFERENCE
 
 
 def page(run, **options):
@@ -53,11 +53,11 @@ def audited(case, engine, *, converged=None, singular=None, **changes):
             else f
             for f in case.fits
         ),
-        audits=tuple(
-            msgspec.structs.replace(a, **changes)
-            if (a.engine, a.setting) == (engine, "default")
-            else a
-            for a in case.audits
+        judgements=tuple(
+            msgspec.structs.replace(j, audit=msgspec.structs.replace(j.audit, **changes))
+            if (j.engine, j.setting) == (engine, "default")
+            else j
+            for j in case.judgements
         ),
     )
 
@@ -82,10 +82,10 @@ def whole():
 
 def test_every_certificate_has_words_and_an_icon_of_its_own():
     kinds = Certificate.__args__
-    assert set(words.CERTIFICATES) == set(kinds)
-    assert len({words.CERTIFICATES[k].icon for k in kinds}) == len(kinds)
+    assert set(appearance.CERTIFICATES) == set(kinds)
+    assert len({appearance.CERTIFICATES[k].icon for k in kinds}) == len(kinds)
     symbols = set(re.findall(r'<symbol id="i-(\w+)"', page(sample.run([sample.case("a")]))))
-    assert {words.CERTIFICATES[k].icon for k in kinds} <= symbols
+    assert {appearance.CERTIFICATES[k].icon for k in kinds} <= symbols
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,11 @@ def test_an_untrue_statement_is_marked(stated, true, claims):
 
 
 def test_a_fit_that_was_not_audited_says_so_and_a_failure_says_nothing():
-    case = msgspec.structs.replace(sample.case("a"), audits=())
+    audited = sample.case("a")
+    case = msgspec.structs.replace(
+        audited,
+        judgements=tuple(msgspec.structs.replace(j, audit=None) for j in audited.judgements),
+    )
     assert ladder_row(page(sample.run([case])), "case-a").count("not audited") == 2
     failed = sample.failing("b", "FAILED", "crash", "signal 11")
     run = sample.run([failed])
@@ -272,7 +276,7 @@ def test_no_certified_values_no_table_and_no_map():
 
 def test_what_an_engine_does_not_print_is_none_in_the_card_and_on_the_page():
     shown = page(sample.run([sample.case("a")]))
-    pattern = r"g: \(Intercept\)</td><td class=\"n\">0.30000</td><td class=\"n\">none</td>"
+    pattern = r"g: \(Intercept\)</td>.*?<td class=\"n\">0.30000</td><td class=\"n\">none</td>"
     assert len(re.findall(pattern, shown)) == 2
 
 

@@ -6,18 +6,23 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
-from harness.base.errors import EnvironmentProblem
+from harness.base.errors import BadInput
 from harness.base.json import encode
 from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
 from harness.diagnose.diagnosis import Contour, Diagnosis, decode_diagnosis
-from harness.diagnose.pipeline import Opened, diagnose
+from harness.diagnose.pipeline import diagnose
+from harness.diagnose.user_engines import Opened
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.page.appearance import HELPED
 from harness.page.html import diagnosis_page as page_module
 from harness.page.html.diagnosis_contour import level_lines
 from harness.page.html.diagnosis_page import render_diagnosis, write_diagnosis
+
+pytestmark = pytest.mark.slow
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 800}
 
@@ -27,7 +32,7 @@ def of(frame: Dataset, formula: str, engines: tuple[str, ...] = ("statsmodels",)
     pair = StatsmodelsEngine(), RefereeEngine()
     return diagnose(
         own_rung("data.csv", frame, formula, "REML"),
-        Opened(engines, pair, None),
+        Opened(engines, pair),
         pictures=True,
         quick=True,
         command="lmm-parity diagnose data.csv 'y ~ x + (x | g)' --out there",
@@ -79,10 +84,10 @@ def test_every_remedy_stands_with_its_numbers_before_and_after(short):
     page = render_diagnosis(short)
     remedies = [r for c in short.causes for r in c.remedies]
     assert remedies
-    assert page.count('<div class="remedy">') == len(remedies)
+    assert page.count('<div class="inner-box">') == len(remedies)
     for remedy in remedies:
-        assert str(page_module.HELPED[remedy.helped].word) in page
-        assert text_of(str(page_module.Markup.escape(remedy.title))).strip() in text_of(page)
+        assert str(HELPED[remedy.helped].label) in page
+        assert text_of(str(Markup.escape(remedy.title))).strip() in text_of(page)
 
 
 def test_names_of_the_data_are_text_and_never_markup(short):
@@ -140,7 +145,7 @@ def test_nothing_half_written_is_left(short, tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_one_line(short, tmp_path):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(EnvironmentProblem, match="cannot be written"):
+    with pytest.raises(BadInput, match="cannot be written"):
         write_diagnosis(short, tmp_path / "taken")
 
 
@@ -148,7 +153,7 @@ def test_a_diagnosis_without_fit_runs_or_pictures_has_a_page(sleep):
     bare = msgspec.structs.replace(
         sleep, runs=(), profiles=(), contours=(), effects=(), causes=(), checks=(), conclusions=(),
         translations=(), conditioning=None, versions={}, command="", agreement="no fit",
-        case=msgspec.structs.replace(sleep.case, fits=(), audits=(), best_loglik=None),
+        case=msgspec.structs.replace(sleep.case, fits=(), judgements=(), best_loglik=None),
     )  # fmt: skip
     page = render_diagnosis(bare)
     assert "NO FIT" in page

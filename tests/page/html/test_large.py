@@ -11,13 +11,15 @@ from collections import Counter
 import pytest
 
 from harness.base.errors import BadInput
-from harness.judge.records import RecordWriter
+from harness.campaign.record_file import RecordWriter
 from harness.page import excerpt as excerpt_module
 from harness.page.excerpt import read_excerpt
 from harness.page.html import parity_report as build
 from harness.page.html.parity_report import PAGE_BYTES, render, render_excerpt, report_file
-from harness.page.html.words import times
+from harness.page.words import times
 from tests.page.html import many, sample
+
+pytestmark = pytest.mark.slow
 
 CASES, CHECKS = 3000, 600
 COUNTS = Counter(many.which(k) for k in range(CASES))
@@ -78,7 +80,7 @@ def test_what_is_rare_is_shown_and_the_gravest_comes_first(whole, shown):
     assert kinds[:3] == [5, 5, 5]
     assert kinds.count(5) == sum(many.which(k) == 5 for k in range(CASES))
     assert set(kinds) == set(range(7))
-    for table in ("ladder-table", 'class="heat"'):
+    for table in ('id="ladder-table"', 'class="heat"'):
         rows = whole.split(table)[1].split("</table>")[0]
         assert rows.count("data-case=") == len(shown)
 
@@ -138,7 +140,7 @@ def test_properties_are_a_table_and_failures_a_list_with_sentence_and_evidence(w
     broken = [c for c in checks if c.status == "unexplained"]
     for c in broken:
         assert c.sentence in failures
-        assert c.evidence[0] in failures
+        assert c.notes[0] in failures
     assert f"And {20 - len(broken)} less far from holding" in failures
     start = text_of(whole.split("<main")[1])
     assert "480 checks of 5 properties" not in start

@@ -1,6 +1,7 @@
 """The page says what the records say, whatever they hold."""
 
 import html
+import math
 import re
 
 import msgspec
@@ -9,9 +10,10 @@ import sample
 
 from harness.base.json import decode, encode
 from harness.engines.engine import Failure, Fit
+from harness.judge.judgement import Judgement
 from harness.judge.records import Run
+from harness.page import words
 from harness.page.excerpt import whole as excerpt_of
-from harness.page.html import words
 from harness.page.html.parity_report import render, write_report
 
 
@@ -113,6 +115,7 @@ def test_nothing_is_loaded_from_anywhere(whole):
     assert not re.search(r"\son\w+=|\sstyle=", whole), "the policy forbids inline handlers, styles"
 
 
+@pytest.mark.slow
 def test_equal_records_give_equal_pages(whole):
     again = sample.run(sample.everything())
     read = Run(
@@ -159,13 +162,13 @@ def test_the_printed_table_has_the_publications_numbers_and_says_what_holds(whol
 
 def test_a_definition_is_not_blamed_for_what_it_does_not_explain():
     case = sample.tutorial_case(sample.TABLE[4], 4)
-    audits = tuple(
-        msgspec.structs.replace(
+    case = sample.with_audits(
+        case,
+        lambda a: msgspec.structs.replace(
             a, coefficients=tuple(msgspec.structs.replace(c, p=0.3) for c in a.coefficients)
-        )
-        for a in case.audits
+        ),
     )
-    shown = text_of(page(sample.run([msgspec.structs.replace(case, audits=audits)])))
+    shown = text_of(page(sample.run([case])))
     assert "6 of 8 numbers round to the printed digits; 1 differ by definition; 1 differ" in shown
 
 
@@ -201,9 +204,8 @@ def only(case, engine):
     return msgspec.structs.replace(
         case,
         fits=tuple(f for f in case.fits if f.engine == engine),
-        audits=tuple(a for a in case.audits if a.engine == engine),
+        judgements=tuple(j for j in case.judgements if j.engine == engine),
         comparisons=(),
-        definitions=(),
     )
 
 
@@ -217,9 +219,14 @@ def test_cases_that_share_a_title_are_told_apart():
 def test_a_tight_setting_that_fails_opens_the_card_and_shows_in_the_row():
     case = sample.case("a")
     late = msgspec.structs.replace(
-        case.verdicts[1], verdict="WRONG_OPTIMUM", engines=("lme4",), causes=("sm-score-sign",)
+        case.comparisons[1],
+        verdict="WRONG_OPTIMUM",
+        blamed=("lme4",),
+        evidence=sample.evidence_of(("sm-score-sign",)),
     )
-    shown = page(sample.run([msgspec.structs.replace(case, verdicts=(case.verdicts[0], late))]))
+    shown = page(
+        sample.run([msgspec.structs.replace(case, comparisons=(case.comparisons[0], late))])
+    )
     row = shown.split('<tbody class="case"')[1].split("</tbody>")[0]
     assert "tight setting: WRONG OPTIMUM lme4" in " ".join(text_of(row).split())
     assert 'data-case="case-a" open>' in shown
@@ -233,12 +240,74 @@ def test_one_engine_is_enough():
 
 def test_three_engines_and_a_case_that_only_one_of_them_ran():
     case = sample.case("a")
-    third = [f for f in case.fits if f.engine == "lme4"]
-    more = tuple(msgspec.structs.replace(f, engine="glmmTMB") for f in third)
-    cases = [msgspec.structs.replace(case, fits=case.fits + more), only(sample.case("b"), "lme4")]
+    cases = [with_third(case, "glmmTMB"), only(sample.case("b"), "lme4")]
     shown = page(sample.run(cases, engines=("statsmodels", "glmmTMB", "lme4")))
     assert shown.count("glmmTMB</span>") > 3
     assert "not run" in shown
+
+
+def with_third(case, engine):
+    """Return a case in which another engine gives what the reference gives."""
+    fits = [f for f in case.fits if f.engine == case.reference]
+    alone = [j for j in case.judgements if j.engine == case.reference]
+    same = tuple(
+        msgspec.structs.replace(
+            c,
+            engine=engine,
+            verdict="AGREE",
+            blamed=(),
+            evidence=(),
+            differences=tuple(
+                msgspec.structs.replace(
+                    d,
+                    value=d.reference,
+                    difference=0.0,
+                    digits=math.inf,
+                    within=True,
+                    referee=False,
+                )
+                for d in c.differences
+            ),
+        )
+        for c in case.comparisons
+    )
+    return msgspec.structs.replace(
+        case,
+        fits=case.fits + tuple(msgspec.structs.replace(f, engine=engine) for f in fits),
+        judgements=case.judgements
+        + tuple(msgspec.structs.replace(j, engine=engine) for j in alone),
+        comparisons=tuple(
+            sorted(case.comparisons + same, key=lambda c: ("default", "tight").index(c.setting))
+        ),
+    )
+
+
+def test_every_engine_has_a_row_and_a_verdict_of_its_own():
+    wrong = sample.case(
+        "a", "WRONG_OPTIMUM", blamed=("statsmodels",), causes=("sm-score-sign",), apart=0.08
+    )
+    run = sample.run([with_third(wrong, "glmmTMB")], engines=("statsmodels", "glmmTMB", "lme4"))
+    shown = page(run)
+    ladder = shown.split('<tbody class="case"')[1].split("</tbody>")[0]
+    rows = [text_of(row) for row in ladder.split("<tr>")[1:]]
+    assert ["WRONG OPTIMUM" in rows[0], "AGREE" in rows[1], "RIGHT" in rows[2]] == [True] * 3
+    assert "by itself" in rows[2]
+    assert "1 model: 0 agree; 1 differs" in text_of(shown)
+    heat = shown.split('class="heat"')[1].split("</table>")[0]
+    rows = re.findall(r'data-case="[^"]+">(.*?)</tr>', heat, re.S)
+    assert [text_of(row).count("outside tolerance") > 0 for row in rows] == [True, False]
+
+
+def test_what_an_engine_prints_stands_under_its_name_and_the_referees_value_beside_it():
+    case = sample.case("a")
+    card = page(sample.run([case])).split('class="numbers differences"')[1].split("</table>")[0]
+    heads = [text_of(h).strip() for h in re.findall(r'<th scope="col"[^>]*>(.*?)</th>', card)]
+    assert heads[2:5] == ["statsmodels", "referee at statsmodels' point", "lme4"]
+    df = next(row for row in card.split("<tr>") if ">df<" in row)
+    cells = [text_of(c).strip() for c in re.findall(r"<td[^>]*>(.*?)</td>", df)]
+    assert cells[1] == "∞"
+    assert cells[2].startswith("17.0000")
+    assert cells[3].startswith("17.0000")
 
 
 def test_a_case_that_has_nothing_at_all():
@@ -249,9 +318,16 @@ def test_a_case_that_has_nothing_at_all():
             Failure(engine=e, setting="default", reason="environment", text="R is missing")
             for e in ("statsmodels", "lme4")
         ),
-        audits=(),
+        judgements=tuple(
+            Judgement(
+                engine=e,
+                setting="default",
+                verdict="ENVIRONMENT",
+                finding=sample.said("R is missing"),
+            )
+            for e in ("statsmodels", "lme4")
+        ),
         comparisons=(),
-        definitions=(),
         data=msgspec.structs.replace(case.data, x=(), y=(), group=(), group_levels=()),
         focus="",
         best_loglik=None,
@@ -276,7 +352,8 @@ def test_many_items_of_one_quantity_show_the_worst_and_count_the_rest():
         sample.one("default", "estimate", f"level{k}", 1.0 + 1e-9 * k, 1.0, 1e-6, "relative")
         for k in range(1, 200)
     )
-    shown = text_of(page(sample.run([msgspec.structs.replace(case, comparisons=more)])))
+    one = msgspec.structs.replace(case.comparisons[0], differences=more)
+    shown = text_of(page(sample.run([msgspec.structs.replace(case, comparisons=(one,))])))
     assert "169 more of estimate, all within tolerance" in shown
     assert "level199" in shown
 

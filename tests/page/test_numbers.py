@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from harness.page.html import format as fmt
+from harness.page import numbers as fmt
 
 
 @pytest.mark.parametrize(

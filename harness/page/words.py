@@ -1,68 +1,19 @@
-"""Verdicts, settings and quantities in words, and the sentence that sums up a run."""
+"""Quantities and failures in words, and the sentence that sums up a run."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from harness.judge.audit import Certificate
+from harness.base.text import listed
 from harness.judge.property_outcome import Status
 from harness.judge.verdict import VerdictClass
-from harness.page.html.format import count
+from harness.page import appearance
+from harness.page.appearance import Family
+from harness.page.numbers import count
 from harness.page.run_summary import Blamed, PropertyCount
-
-Family = Literal["agree", "differ", "silent", "unexplained"]
-
-
-@dataclass(frozen=True)
-class VerdictWords:
-    """How a verdict class is shown; each has an icon of its own, so colour is never alone."""
-
-    label: str
-    plain: str
-    family: Family
-    icon: str
-
-
-@dataclass(frozen=True)
-class CertificateWords:
-    """How the referee's finding is shown."""
-
-    label: str
-    family: Family
-    icon: str
-
-
-VERDICTS: dict[VerdictClass, VerdictWords] = {
-    "AGREE": VerdictWords("AGREE", "the same answer", "agree", "check"),
-    "TOLERANCE": VerdictWords("TOLERANCE", "the same once both stop later", "agree", "about"),
-    "DEFINITION": VerdictWords("DEFINITION", "the same fit, defined otherwise", "agree", "equals"),
-    "CODING": VerdictWords("CODING", "the same fit, coded otherwise", "agree", "swap"),
-    "WRONG_OPTIMUM": VerdictWords("WRONG OPTIMUM", "an engine stopped short", "differ", "warning"),
-    "DIFFERENT_MODEL": VerdictWords("DIFFERENT MODEL", "not the same model", "differ", "fork"),
-    "DATA_MISMATCH": VerdictWords("DATA MISMATCH", "not the same data", "differ", "fork"),
-    "UNEXPLAINED": VerdictWords("UNEXPLAINED", "no cause found", "unexplained", "question"),
-    "UNSUPPORTED": VerdictWords("UNSUPPORTED", "an engine cannot express it", "silent", "bar"),
-    "FAILED": VerdictWords("FAILED", "an engine gave no answer", "silent", "cross"),
-    "ENVIRONMENT": VerdictWords("ENVIRONMENT", "the engine did not run", "silent", "cross"),
-}
-"""In the order in which they are shown."""
-
-CERTIFICATES: dict[Certificate, CertificateWords] = {
-    "interior optimum": CertificateWords("interior optimum", "agree", "bowl"),
-    "boundary optimum": CertificateWords("boundary optimum (singular)", "agree", "edge"),
-    "closed form": CertificateWords("closed form", "agree", "closed"),
-    "stopped short": CertificateWords("stopped short", "differ", "slope"),
-    "false boundary": CertificateWords("false boundary", "differ", "wall"),
-    "outside the parameter space": CertificateWords("outside the model", "differ", "cross"),
-}
-"""What the referee calls a fit, in the words of the page."""
-
-QUIET: frozenset[VerdictClass] = frozenset({"AGREE", "TOLERANCE", "UNSUPPORTED"})
-"""Verdicts whose cards start closed."""
 
 QUANTITIES: dict[str, str] = {
     "loglik": "log-lik",
@@ -77,6 +28,13 @@ QUANTITIES: dict[str, str] = {
     "fitted": "fitted",
 }
 """Rows of the tolerance table, in the order in which they are shown."""
+
+LONG: dict[str, str] = {
+    "df": "df (Satt.)",
+    "residual_variance": "residual variance",
+    "random_effect": "random effects",
+}
+"""Heads of lines, where they differ from :data:`QUANTITIES`."""
 
 SHORT: dict[str, str] = {"estimate": "coef", "variance": "var", "random_effect": "BLUP"}
 """Heads of the heat map's narrow columns, where they differ from :data:`QUANTITIES`."""
@@ -107,7 +65,7 @@ def headline_of(blamed: Mapping[Blamed, int]) -> Headline:
     """Return the sentence at the top, for cases counted by main verdict and engines blamed."""
     counts: Counter[Family] = Counter()
     for (verdict, _), number in blamed.items():
-        counts[VERDICTS[verdict].family] += number
+        counts[appearance.VERDICTS[verdict].family] += number
     total = counts.total()
     if not total:
         return Headline("No model was compared.", "")
@@ -159,11 +117,6 @@ def times(number: int) -> str:
     return _TIMES[number] if number < len(_TIMES) else f"{count(number)} times"
 
 
-def join(parts: Sequence[str]) -> str:
-    """Return parts as a person lists them."""
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
 def anchor(prefix: str, name: str, taken: Iterable[str] = ()) -> str:
     """Return an id for a link, unique among ``taken``."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "x"
@@ -175,7 +128,7 @@ def anchor(prefix: str, name: str, taken: Iterable[str] = ()) -> str:
 
 
 def _of_family(blamed: Mapping[Blamed, int], family: Family) -> Counter[Blamed]:
-    return Counter({k: n for k, n in blamed.items() if VERDICTS[k[0]].family == family})
+    return Counter({k: n for k, n in blamed.items() if appearance.VERDICTS[k[0]].family == family})
 
 
 def _explained(differing: Counter[Blamed], unexplained: int) -> str:
@@ -194,7 +147,7 @@ def _reasons(differing: Counter[Blamed]) -> str:
     others: Counter[VerdictClass] = Counter()
     for (verdict, engines), number in differing.items():
         if verdict == "WRONG_OPTIMUM":
-            stopped[join(engines) if engines else "an engine"] += number
+            stopped[listed(engines) if engines else "an engine"] += number
         else:
             others[verdict] += number
     for place, (engine, number) in enumerate(stopped.most_common()):
@@ -215,7 +168,7 @@ def _not_compared(silent: Counter[Blamed]) -> str:
         "ENVIRONMENT": "could not be run for {}",
     }
     phrases = [
-        f"{join(engines) if engines else 'an engine'} {verbs[kind].format(count(number))}"
+        f"{listed(engines) if engines else 'an engine'} {verbs[kind].format(count(number))}"
         for (kind, engines), number in silent.items()
     ]
     return f"{count(silent.total())} could not be compared: {'; '.join(phrases)}."

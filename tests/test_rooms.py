@@ -1,0 +1,110 @@
+"""Rooms of the house: imports go down only, and a module's name says what it is."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import harness
+
+SOURCE = Path(harness.__file__).parent
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# Each room may import from those on the lines before it.
+FLOORS = [
+    "base",
+    "model",
+    "spelling",
+    "data",
+    "referee",
+    "rbridge",
+    "engines",
+    "judge",
+    "store",
+    "campaign",
+    "diagnose conformance certify",
+    "page",
+    "commands",
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
+
+UPWARD = {
+    # Which outcomes of properties fail is asked by the suite and shown by the pages.
+    ("conformance/expectations", "page.run_judgement"),
+    ("conformance/outcome_text", "page.run_judgement"),
+    ("conformance/pytest_suite", "page.run_judgement"),
+    ("conformance/search", "page.run_judgement"),
+    ("conformance/suite", "page.run_judgement"),
+    # The suite writes each failure as a bundle, and its records one by one.
+    ("conformance/regressions", "page.bundle.bundle_data"),
+    ("conformance/suite", "page.bundle.bundle_folder"),
+    ("conformance/suite", "page.record_stream"),
+    # A diagnosis that a notebook holds shows and writes itself.
+    ("diagnose/api", "page.bundle.bundle_folder"),
+    ("diagnose/api", "page.diagnosis_terminal"),
+    ("diagnose/api", "page.html.diagnosis_bundle"),
+    ("diagnose/api", "page.html.diagnosis_page"),
+    # A result that is not at its optimum is found by the tolerance of the judge.
+    ("engines/mixedlm_inference", "judge.tolerances"),
+    # The doctor's checks are printed like everything else.
+    ("page/terminal", "commands.installation"),
+    # What a record depends on is asked of the engines that are open.
+    ("store/record_cache", "campaign.open_engines"),
+}
+"""Imports that go up all the same, from a module to another, with the reason."""
+
+NOUNS = {"conditioning", "rounding", "row_mixing"}
+PARTICIPLES = {
+    # Modules that are still to be named: the planted engines are called by this name in commands.
+    "constrained",
+    "installed",
+    "planted",
+    "running",
+}
+
+
+def imported(path):
+    """Return what a module imports of the house, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno} imports from a relative place"
+            names = [node.module]
+            # ``from harness import judge`` names a room; ``from harness import __version__`` none.
+            if node.module == "harness":
+                names = [f"harness.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix("harness.") for name in names if name.startswith("harness."))
+
+
+def test_imports_between_rooms_go_down():
+    upward = set()
+    for path in MODULES:
+        room, *inside = path.relative_to(SOURCE).with_suffix("").parts
+        for target in imported(path) if inside else ():
+            other = target.partition(".")[0]
+            if other in FLOOR and other != room and FLOOR[other] >= FLOOR[room]:
+                upward.add(("/".join([room, *inside]), target))
+    assert upward == UPWARD
+
+
+def test_every_module_has_a_room():
+    rooms = {path.relative_to(SOURCE).parts[0] for path in MODULES}
+    assert rooms == set(FLOOR) | {"__init__.py", "__main__.py", "cli.py"}
+
+
+def test_no_two_modules_share_a_name():
+    # A command is named like what it does, in a room of its own.
+    places = [path for path in MODULES if path.parent.name != "commands"]
+    names = Counter(path.stem for path in places if not path.stem.startswith("__"))
+    assert {name for name, times in names.items() if times > 1} == set()
+
+
+def test_modules_are_named_by_nouns():
+    names = {path.stem for path in MODULES if path.stem.endswith(("ed", "ing"))}
+    assert names == NOUNS | PARTICIPLES
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (SOURCE / "py.typed").read_bytes() == b""
