@@ -101,9 +101,5 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
             case "FAILED":
                 return named <= {"engine-error"}
             case "FALSE_STATEMENT":
-                return named <= _ACCOMPANYING
+                return self.finding.key == "false-statement-unknown"
         return False
-
-
-_ACCOMPANYING = {"true-boundary", "singular-not-flagged", "re-refused"}
-"""Context: it never explains a difference."""

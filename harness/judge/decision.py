@@ -37,6 +37,9 @@ from harness.judge.verdict import Finding, VerdictClass, graver
 
 OPTIMAL = ("interior optimum", "boundary optimum", "closed form")
 
+UNKNOWN = "false-statement-unknown"
+"""Finding of a number that is false for no known reason."""
+
 GLS_DISTANCE = 1e-3
 """Standard errors that fixed effects may be from the GLS estimates at the fit's own variances."""
 
@@ -77,7 +80,7 @@ def decide(
     return (
         _other_data(view)
         or _other_model(view, statements, own_coding=own_coding)
-        or _wrong_optimum(view, statements, own_coding=own_coding)
+        or _wrong_optimum(view, statements)
         or _stated(view, statements, own_coding=own_coding)
     )
 
@@ -162,13 +165,11 @@ def _other_model(
     return None
 
 
-def _wrong_optimum(
-    view: View, statements: tuple[Statement, ...], *, own_coding: bool
-) -> Judgement | None:
+def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement | None:
     audit = view.audit
     if audit is None:
         return _judgement(view, "UNEXPLAINED", "not-examined")
-    if audit.certificate in OPTIMAL and (own_coding or audit.gls_distance <= GLS_DISTANCE):
+    if audit.certificate in OPTIMAL and audit.gls_distance <= GLS_DISTANCE:
         return None
     numbers = {view.engine: audit.gap / 2.0, "distance": audit.gls_distance}
     evidence = held(view, WRONG)
@@ -191,13 +192,18 @@ def _stated(view: View, statements: tuple[Statement, ...], *, own_coding: bool) 
         evidence = () if same is None else (same,)
     accompanying = held(view, ACCOMPANYING)
     false = [s for s in statements if s.truth == "false"]
+    # Each false number needs its own cause.
+    explained: set[str] = set()
     if any(s.quantity == "df" for s in false):
         why = first(view, NUMERICAL_DF)
         evidence += why
+        explained |= {"df"} if why else set()
         if "singular-df" in causes_of(why):
             statements, false = _not_determined(statements)
     if any(s.quantity == "loglik" for s in false):
-        evidence += held(view, STATEMENTS)
+        why = held(view, STATEMENTS)
+        evidence += why
+        explained |= {"loglik"} if why else set()
     evidence += tuple(
         e
         for s in statements
@@ -205,13 +211,14 @@ def _stated(view: View, statements: tuple[Statement, ...], *, own_coding: bool) 
     )
     evidence = _once(evidence)
     if false:
-        worst = max(false, key=_off)
+        unknown = [s for s in false if s.quantity not in explained]
+        worst = max(unknown or false, key=_off)
         numbers = {"value": worst.value, "truth": math.nan if worst.right is None else worst.right}
         texts = {"quantity": worst.quantity, "item": worst.item}
         return _judgement(
             view,
             "FALSE_STATEMENT",
-            "false-statement",
+            UNKNOWN if unknown else "false-statement",
             evidence + accompanying,
             statements,
             numbers=numbers,
@@ -350,12 +357,18 @@ def _named(evidence: Sequence[Evidence]) -> tuple[str, ...]:
 def _graver(pair: Pair, both: Sequence[Judgement], kind: VerdictClass) -> Comparison:
     grave = [j for j in both if j.verdict == kind]
     blamed = tuple(j.engine for j in grave)
+    grave.sort(key=lambda j: j.finding.key != UNKNOWN)
     lead = grave[0].finding
     numbers = {k: v for j in reversed(grave) for k, v in j.finding.numbers.items()}
     texts = dict(lead.texts)
     if kind in ("WRONG_OPTIMUM", "FALSE_STATEMENT"):
-        others = [j.engine for j in both if j.verdict == "RIGHT"]
-        texts["right"] = others[0] if others else ""
+        if kind == "FALSE_STATEMENT":
+            texts["stating"] = grave[0].engine
+        for j in both:
+            if j.verdict == "RIGHT":
+                texts["right"] = j.engine
+            elif j.verdict == "FALSE_STATEMENT":
+                texts["optimal"] = j.engine
         evidence = _united([*grave, *(j for j in both if j.verdict != kind)])
     elif kind == "FAILED":
         evidence = _united(grave)
@@ -377,9 +390,10 @@ def _apart(
     worst = max(outside, key=_excess)
     numbers = {"difference": worst.difference, "tight": float(bool(pair.tight))}
     texts = {"quantity": worst.quantity, "item": worst.item, "unit": worst.unit}
-    defined = {s.quantity for j in both for s in j.statements if s.truth == "other definition"} & {
-        d.quantity for d in outside
-    }
+    # The only number that is compared as stated whatever its definition.
+    constants = [s for j in both if (s := j.statement("loglik")) is not None]
+    defined = {"loglik"} if len({s.definition for s in constants}) > 1 else set()
+    defined &= {d.quantity for d in outside}
     # Each difference needs its own cause: df that nobody can rely on explain df and p only.
     loose = {"df", "p"} if "singular-df" in causes_of(evidence) else set()
     others = [d for d in outside if d.quantity not in defined | loose]
@@ -389,13 +403,20 @@ def _apart(
             pair, "UNEXPLAINED", "unexplained", evidence, numbers=numbers, texts=texts
         )
     if defined:
-        blamed = tuple(
-            j.engine
-            for j in both
-            if any(s.quantity in defined and s.truth == "other definition" for s in j.statements)
-        )
+        named = [
+            e
+            for view, s in zip(pair.views, constants, strict=True)
+            if (e := definition_evidence(view, s)) is not None
+        ]
+        known = {(e.cause, e.engine) for e in evidence}
         return _comparison(
-            pair, "DEFINITION", "definition", why + evidence, blamed, numbers=numbers, texts=texts
+            pair,
+            "DEFINITION",
+            "definition",
+            (*why, *(e for e in named if (e.cause, e.engine) not in known), *evidence),
+            tuple(e.engine for e in named),
+            numbers=numbers,
+            texts=texts,
         )
     key = "tolerance" if others else "no-df"
     return _comparison(pair, "TOLERANCE", key, why + evidence, numbers=numbers, texts=texts)

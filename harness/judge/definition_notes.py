@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engines.engine import Setting
+from harness.engines.engine import Failure, Fit, Setting
 from harness.judge.causes.entries import cause_of_definition
 from harness.judge.judgement import Judgement
 from harness.judge.records import CaseRecord
@@ -54,6 +54,12 @@ def definition_notes(
         if cause is None or (other is not None and other.definition == statement.definition):
             continue
         like = fair.get((statement.quantity, statement.item), _at_its_point(own, statement))
+        printed = None if other is None else other.value
+        if statement.quantity == "variance":
+            like, printed = (
+                _variance(record.fit(e, setting), statement.item)
+                for e in (engine, record.reference)
+            )
         if statement.quantity == "se" and like and abs(statement.value / like - 1.0) <= SHOWN:
             continue
         out.append(
@@ -63,11 +69,26 @@ def definition_notes(
                 statement.quantity,
                 statement.item,
                 statement.value,
-                None if other is None else other.value,
+                printed,
                 like,
             )
         )
     return tuple(out)
+
+
+def _variance(fit: Fit | Failure | None, item: str) -> float | None:
+    """Return a variance in squared units of the outcome; ``"Subject: Days"``."""
+    if not isinstance(fit, Fit):
+        return None
+    return next(
+        (
+            t.covariance[i][i]
+            for t in fit.random
+            for i, name in enumerate(t.names)
+            if f"{t.group}: {name}" == item
+        ),
+        None,
+    )
 
 
 def _at_its_point(own: Judgement, statement: Statement) -> float | None:

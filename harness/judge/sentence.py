@@ -109,7 +109,11 @@ def _findings() -> Environment:
 
 _BEYOND = {
     "beyond": "{{ quantity }}{% if item %} of {{ item }}{% endif %} differs by "
-    "{{ difference|sig }} ({{ unit }})"
+    "{{ difference|sig }} ({{ unit }})",
+    "untrue": "{% if right is defined %}{{ right }} is right. {% endif %}"
+    "{{ stating if stating is defined else engines[0] }} is at the optimum, yet states "
+    "{{ value|sig(6) }} for the {{ name(quantity) }}{% if item %} of {{ item }}{% endif %}; at its "
+    "own point it is {{ truth|sig(6) }}",
 }
 
 

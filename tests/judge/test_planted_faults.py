@@ -290,6 +290,51 @@ def test_a_standard_error_is_held_to_the_definition_that_its_engine_declares(pla
     assert ("se" in outside(record)) == (engine == "lme4")
 
 
+def test_a_false_number_is_not_explained_by_the_cause_of_another(r):
+    """lmerTest's df in small units are false for a named reason; a planted SE is not."""
+    frame = load_dataset("sleepstudy").frame.assign(y=lambda d: d["Reaction"] * 1e-7)
+    rung = rung_of(frame, "y ~ Days + (Days | Subject)")
+    outcomes = fits(rung, r)
+    known = judge(rung, outcomes).comparison("statsmodels")
+    assert (known.verdict, known.unexplained) == ("FALSE_STATEMENT", False)
+    wrong = coefficients(se=lambda c: 1.1 * c.se, statistic=lambda c: None, p=lambda c: None)
+    both_false = judge(rung, alter(outcomes, "lme4", wrong)).comparison("statsmodels")
+    assert "lmertest-units" in both_false.causes
+    assert both_false.unexplained
+    assert "standard error" in both_false.sentence
+    assert both_false.sentence.endswith("for no known reason.")
+
+
+def test_an_engine_at_the_optimum_with_a_false_number_is_not_called_short_of_it(slope):
+    rung, outcomes = slope
+    outcomes = alter(outcomes, "statsmodels", covariance(lambda psi: 1.3 * psi))
+    outcomes = alter(outcomes, "lme4", coefficients(df=lambda c: 0.5 * c.df))
+    found = judge(rung, outcomes).comparison("statsmodels")
+    assert (found.verdict, found.blamed) == ("WRONG_OPTIMUM", ("statsmodels",))
+    assert found.sentence.startswith("lme4 is at the optimum, though not every number")
+
+
+def test_a_constant_left_out_without_a_declaration_is_a_definition(planted, engine):
+    constant = math.log(2 * math.pi)  # p / 2 log 2 pi, p = 2
+    record = planted(
+        lambda fit: replace(fit, loglik=fit.loglik - constant, aic=None, bic=None, definitions={})
+    )
+    assert said(record) == ("DEFINITION", (engine,), ("criterion-constant",))
+    stated = record.judgement(engine).statement("loglik")
+    assert (stated.declared, stated.definition) == ("", "minus p/2 log 2 pi")
+    assert stated.truth == "true"
+
+
+def test_variances_in_params_stand_beside_those_of_the_reference(slope):
+    record = judge(*slope)
+    notes = {n.item: n for n in definition_notes(record, "statsmodels") if n.quantity == "variance"}
+    own, other = record.fit("statsmodels"), record.fit("lme4")
+    note = notes["Subject: Days"]
+    assert note.reference == other.random[0].covariance[1][1]
+    assert note.like_for_like == own.random[0].covariance[1][1]
+    assert note.value == pytest.approx(note.like_for_like / own.residual_variance, rel=1e-14)
+
+
 def test_a_number_that_is_true_under_another_definition_than_the_declared_is_named(slope):
     rung, outcomes = slope
     n_minus_p = 178
