@@ -28,38 +28,13 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 UPWARD = {
-    # Which outcomes of properties fail is asked by the suite and shown by the pages.
-    ("conformance/expectations", "page.run_judgement"),
-    ("conformance/outcome_text", "page.run_judgement"),
-    ("conformance/pytest_suite", "page.run_judgement"),
-    ("conformance/search", "page.run_judgement"),
-    ("conformance/suite", "page.run_judgement"),
-    # The suite writes each failure as a bundle, and its records one by one.
+    # The suite writes each failure as a bundle.
     ("conformance/regressions", "page.bundle.bundle_data"),
     ("conformance/suite", "page.bundle.bundle_folder"),
-    ("conformance/suite", "page.record_stream"),
-    # A diagnosis that a notebook holds shows and writes itself.
-    ("diagnose/api", "page.bundle.bundle_folder"),
-    ("diagnose/api", "page.diagnosis_terminal"),
-    ("diagnose/api", "page.html.diagnosis_bundle"),
-    ("diagnose/api", "page.html.diagnosis_page"),
-    # A result that is not at its optimum is found by the tolerance of the judge.
-    ("engines/mixedlm_inference", "judge.tolerances"),
-    # The doctor's checks are printed like everything else.
-    ("page/terminal", "commands.installation"),
-    # What a record depends on is asked of the engines that are open.
-    ("store/record_cache", "campaign.open_engines"),
 }
 """Imports that go up all the same, from a module to another, with the reason."""
 
 NOUNS = {"conditioning", "rounding", "row_mixing"}
-PARTICIPLES = {
-    # Modules that are still to be named: the planted engines are called by this name in commands.
-    "constrained",
-    "installed",
-    "planted",
-    "running",
-}
 
 
 def imported(path):
@@ -91,7 +66,7 @@ def test_imports_between_rooms_go_down():
 
 def test_every_module_has_a_room():
     rooms = {path.relative_to(SOURCE).parts[0] for path in MODULES}
-    assert rooms == set(FLOOR) | {"__init__.py", "__main__.py", "cli.py"}
+    assert rooms == set(FLOOR) | {"__init__.py", "__main__.py", "cli.py", "notebook.py"}
 
 
 def test_no_two_modules_share_a_name():
@@ -103,7 +78,7 @@ def test_no_two_modules_share_a_name():
 
 def test_modules_are_named_by_nouns():
     names = {path.stem for path in MODULES if path.stem.endswith(("ed", "ing"))}
-    assert names == NOUNS | PARTICIPLES
+    assert names == NOUNS
 
 
 def test_the_package_says_that_it_is_typed():

@@ -13,6 +13,7 @@ from harness.base.resources import fixture
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import cores, run_campaign
 from harness.campaign.open_engines import open_engines
+from harness.campaign.record_stream import RecordStream
 from harness.campaign.serial import Plan, run
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard
@@ -21,6 +22,7 @@ from harness.conformance.expectations import Expectation, judge
 from harness.conformance.profiles import PROFILES, Profile, new_seed, select
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.regressions import Kept, keep, kept_cases
+from harness.conformance.suite_result import OutcomeStanding, SuiteResult, by_kind
 from harness.conformance.tasks import (
     Checks,
     Failing,
@@ -36,8 +38,6 @@ from harness.engines.engine import Failure
 from harness.judge.glance import Glance
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import Header
-from harness.page.record_stream import RecordStream
-from harness.page.run_judgement import Judged, Judgement, by_kind
 from harness.store.pack import PackedStore
 
 MOST_KEPT = 10
@@ -230,7 +230,7 @@ class _Teller(Watcher):
 
 def judge_file(
     path: Path, expectations: tuple[Expectation, ...] = (), *, strict: bool = False
-) -> tuple[Judgement, Header]:
+) -> tuple[SuiteResult, Header]:
     """Judge the outcomes of a record file, of one run or of merged shards.
 
     Raises
@@ -263,8 +263,8 @@ def judge_file(
 
 
 def smallest_of_each_kind(
-    judgement: Judgement, recipes: Mapping[str, Recipe]
-) -> tuple[Judged, ...]:
+    judgement: SuiteResult, recipes: Mapping[str, Recipe]
+) -> tuple[OutcomeStanding, ...]:
     """Return an unexpected failure of each kind, of those on generated cases.
 
     The frequent kinds come first, :data:`MOST_KEPT` of them; of each, the case with the fewest
@@ -279,8 +279,8 @@ def smallest_of_each_kind(
 
 
 def keep_failures(
-    suite: Suite, judgement: Judgement, folder: Path, *, told: Callable[[str], None]
-) -> list[tuple[Judged, Kept]]:
+    suite: Suite, judgement: SuiteResult, folder: Path, *, told: Callable[[str], None]
+) -> list[tuple[OutcomeStanding, Kept]]:
     """Make one failure of each kind smaller and keep it, the frequent first; generated cases only.
 
     Parameters
@@ -331,7 +331,7 @@ def write_bundles(suite: Suite, kept: Sequence[Kept], folder: Path) -> dict[str,
     return found
 
 
-def with_saved(judgement: Judgement, saved: dict[tuple[str, str, str], str]) -> Judgement:
+def with_saved(judgement: SuiteResult, saved: dict[tuple[str, str, str], str]) -> SuiteResult:
     """Say of failures where they are kept; ``saved`` by engine, property and case."""
     return replace(
         judgement,

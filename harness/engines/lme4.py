@@ -15,7 +15,7 @@ from harness.model.case import Case
 from harness.model.table import NumericColumn, Table
 from harness.rbridge import REnvironment, RFailure, RSession
 from harness.rbridge.environment import rpy2_version
-from harness.rbridge.installed import r_identity
+from harness.rbridge.r_identity import r_identity
 from harness.spelling.calls import lme4_formula
 
 

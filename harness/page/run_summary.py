@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from harness.campaign.record_stream import Place
 from harness.engines.engine import Failure, Setting
 from harness.judge.property_outcome import PropertyOutcome, Status
 from harness.judge.records import CaseRecord
@@ -26,7 +27,6 @@ from harness.page.case_verdict import (
     unexplained,
 )
 from harness.page.distribution import Digits, Worst
-from harness.page.record_stream import Place
 
 SHAPES = 200
 """Headings (and properties) told apart; a run with more has the rest under :data:`REST`."""

@@ -42,7 +42,7 @@ def test_the_bundle_of_a_kept_failure_shows_it(tmp_path):
 
 
 def test_only_statsmodels_against_lme4_has_scripts_to_write(tmp_path):
-    suite = suite_of(("harness.conformance.planted:z_for_t",), "referee", examples=0)
+    suite = suite_of(("harness.conformance.planted_engines:z_for_t",), "referee", examples=0)
     assert write_bundles(suite, kept("parity"), tmp_path / "b") == {}
     replayed = replace(suite_of(("statsmodels",), "lme4", examples=0), replay="packed.jsonl.gz")
     assert write_bundles(replayed, kept("parity"), tmp_path / "b") == {}
