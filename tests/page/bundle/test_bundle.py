@@ -44,7 +44,8 @@ from harness.page.bundle.bundle_scripts import (
 from harness.page.bundle.issue_text import issue_title
 from harness.page.bundle.rerun import rerun
 from harness.page.html.parity_report import render
-from harness.rbridge import REnvironment, rscript
+from harness.rbridge import rscript
+from harness.rbridge.failures import REnvironment
 
 pytestmark = pytest.mark.slow
 
