@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands import options
-from harness.commands.running import run_and_report
+from harness.commands.execution import run_and_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

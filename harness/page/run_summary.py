@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from harness.campaign.record_stream import Place
 from harness.engines.engine import Failure, Setting
 from harness.judge.case_verdict import (
     case_verdict,
@@ -25,7 +26,6 @@ from harness.judge.records import CaseRecord
 from harness.judge.verdict import VerdictClass, graver
 from harness.page.appearance import severity
 from harness.page.distribution import Digits, Worst
-from harness.page.record_stream import Place
 
 SHAPES = 200
 """Headings (and properties) told apart; a run with more has the rest under :data:`REST`."""

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.base.text import whose
-from harness.commands.installation import Check
 from harness.data.rungs import Rung
+from harness.diagnose.installation import Check
 from harness.engines.engine import Failure, Fit, Setting
 from harness.judge.case_verdict import Told, examples, told
 from harness.judge.causes.entries import load_known

@@ -27,7 +27,7 @@ def test_two_runs_are_the_same_but_for_their_times(r):
 
 
 def test_a_new_r_process_gives_the_same_bits(r):
-    from harness.rbridge import RSession
+    from harness.rbridge.worker import RSession
 
     rungs = select(full_ladder(), ("dyestuff2/REML", "tutorial/lmm-full/REML"))
     with RSession(timeout=60) as fresh:

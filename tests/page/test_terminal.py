@@ -1,6 +1,6 @@
 """What the terminal shows."""
 
-from harness.commands.installation import Check
+from harness.diagnose.installation import Check
 from harness.page.terminal import print_checks, print_rungs
 
 
