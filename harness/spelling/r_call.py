@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from harness.base.errors import BadInput
 from harness.model.formula import FormulaError
 from harness.model.model import Criterion
-from harness.spelling.proc_mixed import is_proc_mixed, read_proc_mixed
 from harness.spelling.r_models import NLME, gls_formula, lme_formula, mmrm_formula
+from harness.spelling.sas_procedure import is_proc_mixed, read_proc_mixed
 from harness.spelling.trap import Trap, listed, rows_trap, search_trap
 
 
