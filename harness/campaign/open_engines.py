@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.base.errors import BadInput
 from harness.campaign.setup import Setup
-from harness.campaign.stage import StageLog
+from harness.campaign.worker_stage import StageLog
 from harness.engines.engine import Engine, Failure, Outcome, Setting
 from harness.engines.registry import open_engine
 from harness.model.case import Case
@@ -66,7 +66,7 @@ def open_engines(setup: Setup, memory: Any = None) -> Iterator[OpenEngines]:
     Parameters
     ----------
     memory : shared memory, optional
-        See :func:`harness.campaign.stage.shared_stage`.
+        See :func:`harness.campaign.worker_stage.shared_stage`.
 
     Raises
     ------
