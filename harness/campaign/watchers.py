@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from harness.base.heartbeat import SECONDS, heartbeat
 from harness.base.json import encode
 from harness.campaign.campaign_file import Watcher
 from harness.campaign.tally import Tally
@@ -14,7 +15,7 @@ from harness.campaign.worker_process import Done
 from harness.judge.glance import Glance
 from harness.judge.records import Header
 
-LOG_SECONDS = 60.0
+LOG_SECONDS = SECONDS
 """How often a line is written where there is no terminal."""
 
 REDRAW_SECONDS = 0.1
@@ -179,4 +180,11 @@ def watching(*, quiet: bool) -> Iterator[Counting]:
         yield Counting()
         return
     with bar() as (say, draw, terminal):
-        yield Spoken(say, draw, log=not terminal)
+        watcher = Spoken(say, draw, log=not terminal)
+
+        def beat(seconds: float) -> None:
+            if not (terminal or watcher.tally.planned):
+                say(f"starting the engines ({seconds:.0f} s)")
+
+        with heartbeat(beat):
+            yield watcher
