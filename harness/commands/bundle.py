@@ -156,7 +156,7 @@ def _summary(states: set[str]) -> str:
 
 
 def _print_made(made: Bundle, key_file: Path | None) -> None:
-    from harness.page.case_verdict import main_verdict
+    from harness.judge.case_verdict import main_verdict
 
     first = main_verdict(made.record)
     click.echo(f"{first.verdict.replace('_', ' ')}  {first.sentence}")

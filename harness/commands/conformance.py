@@ -286,13 +286,8 @@ def _told(done: Done) -> None:
 def _keep(suite: Suite, judgement: SuiteResult, out: Path, *, quiet: bool) -> SuiteResult:
     """Make failures smaller, keep them, write a bundle of each."""
     from harness.commands.progress import progress
-    from harness.conformance.suite import (
-        BUNDLED,
-        keep_failures,
-        shown_path,
-        with_saved,
-        write_bundles,
-    )
+    from harness.conformance.suite import keep_failures, shown_path, with_saved
+    from harness.page.bundle.failure_bundles import BUNDLED, write_bundles
 
     assert suite.regressions is not None
     with progress("Making failures smaller", 0, hidden=quiet) as advance:

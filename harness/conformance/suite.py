@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,9 +12,7 @@ from harness.base.json import decode
 from harness.base.resources import fixture
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import cores, run_campaign
-from harness.campaign.open_engines import open_engines
 from harness.campaign.record_stream import RecordStream
-from harness.campaign.serial import Plan, run
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard
 from harness.campaign.worker_process import Done
@@ -42,12 +40,6 @@ from harness.store.pack import PackedStore
 
 MOST_KEPT = 10
 """Failures of a run that are made smaller and kept, one of each kind: the rest are alike."""
-
-MOST_BUNDLES = 3
-"""Of these get a reproduction bundle, whose scripts take some ten seconds each to run."""
-
-BUNDLED = ("statsmodels", "lme4")
-"""The engine and the reference that a bundle has scripts for."""
 
 NOT_STORED = "no stored result"
 """How the failure of a fit begins that was to be replayed and is not stored."""
@@ -308,27 +300,6 @@ def keep_failures(
         found[number] = keep(folder, build(recipe), outcome, recipe)
         told(found[number].name)
     return [(judged, found[number]) for number, judged in enumerate(wanted)]
-
-
-def write_bundles(suite: Suite, kept: Sequence[Kept], folder: Path) -> dict[str, Path]:
-    """Write reproduction bundles of the first few kept failures; return them by name.
-
-    A bundle is scripts for two programs, so there is none of another engine's failures.
-    """
-    from harness.page.bundle.bundle_folder import write_bundle
-
-    engine, reference = BUNDLED
-    if suite.replay or engine not in suite.engines or suite.reference != reference:
-        return {}
-    found = {}
-    with open_engines(replace(suite, engines=(engine,)).setup()) as opened:
-        for one in kept[:MOST_BUNDLES]:
-            rung = one.rung()
-            plan = Plan(suite.title, [rung], opened.engines, command=suite.command)
-            (record,) = run(plan)
-            found[one.name] = folder / one.name
-            write_bundle(found[one.name], rung, record, plan, replacing=True)
-    return found
 
 
 def with_saved(judgement: SuiteResult, saved: dict[tuple[str, str, str], str]) -> SuiteResult:

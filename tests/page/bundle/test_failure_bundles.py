@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from harness.campaign.record_file import read_records
-from harness.conformance.suite import all_kept, suite_of, write_bundles
+from harness.conformance.suite import all_kept, suite_of
 from harness.page.bundle.bundle_folder import read_manifest
 from harness.page.bundle.bundle_numbers import printed_numbers
+from harness.page.bundle.failure_bundles import write_bundles
 
 
 def kept(prefix):
