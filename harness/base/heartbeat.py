@@ -12,13 +12,13 @@ SECONDS = 5.0
 
 
 @contextmanager
-def heartbeat(beat: Callable[[float], None], seconds: float = SECONDS) -> Iterator[None]:
-    """Call a function every few seconds, from a thread of its own, with the seconds since begin."""
+def heartbeat(beat: Callable[[float], None]) -> Iterator[None]:
+    """Call a function every :data:`SECONDS`, from a thread of its own, with those since begin."""
     ended = threading.Event()
     began = time.monotonic()
 
     def beats() -> None:
-        while not ended.wait(seconds):
+        while not ended.wait(SECONDS):
             beat(time.monotonic() - began)
 
     thread = threading.Thread(target=beats, name="heartbeat", daemon=True)

@@ -9,16 +9,14 @@ from typing import Any
 
 import click
 
-from harness.base.heartbeat import SECONDS, heartbeat
+from harness.base.heartbeat import heartbeat
 
 
 @contextmanager
-def progress(
-    what: str, total: int, *, hidden: bool, every: float = SECONDS
-) -> Iterator[Callable[[str], None]]:
+def progress(what: str, total: int, *, hidden: bool) -> Iterator[Callable[[str], None]]:
     """Show progress on stderr, and give a function to be told what is done now.
 
-    Work that ends within ``every`` seconds leaves no line in a log.
+    Work that ends within a few seconds leaves no line in a log.
 
     Parameters
     ----------
@@ -42,7 +40,7 @@ def progress(
 
         told = begun.append
 
-        with heartbeat(beat, every):
+        with heartbeat(beat):
             yield told
 
 
