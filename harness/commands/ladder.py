@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands import options
-from harness.commands.running import run_and_report
+from harness.commands.execution import run_and_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,8 @@ def ladder(
 ) -> None:
     """List the rungs or, with --data, run the tutorial's seven on your own table."""
     from harness.campaign.sources import Rungs
-    from harness.data.rungs import full_ladder, seven_rungs
+    from harness.data.ladder import full_ladder
+    from harness.data.seven_rungs import seven_rungs
 
     columns = {"--outcome": outcome, "--predictor": predictor, "--group": group}
     if data is None:
@@ -59,7 +60,11 @@ def ladder(
     assert outcome is not None
     assert predictor is not None
     assert group is not None
-    rungs = seven_rungs(options.own_dataset(data), outcome, predictor, group, prefix="ladder")
+    rungs, left_out = seven_rungs(
+        options.own_dataset(data), outcome, predictor, group, prefix="ladder"
+    )
+    for why in left_out if not quiet else ():
+        click.echo(f"left out: {why}", err=True)
     chosen = {"data": str(data), "outcome": outcome, "predictor": predictor, "group": group}
     run_and_report(
         Rungs(rungs, f"The tutorial's ladder on {data.name}", chosen),
