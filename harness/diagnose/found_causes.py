@@ -18,7 +18,6 @@ from harness.diagnose.answer import SAME
 from harness.diagnose.bench import Bench
 from harness.diagnose.cures import CURES, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
-from harness.diagnose.diagnosis_cost import LARGE_ROWS
 from harness.diagnose.incomplete_rows import incomplete_rows
 from harness.diagnose.nestings import NESTED_GAIN, in_words, nested_remedy, nestings
 from harness.diagnose.other_columns import centre, centre_far, centring, far_means, rescale

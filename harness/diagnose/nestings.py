@@ -11,8 +11,8 @@ from harness.base.text import listed, number
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.diagnosis import Check, Remedy
+from harness.diagnose.diagnosis_cost import LARGE_ROWS
 from harness.diagnose.remedies import Workshop, remodelled
-from harness.diagnose.size import LARGE_ROWS
 from harness.judge.records import CaseRecord
 
 NESTED_GAIN = 2.0
