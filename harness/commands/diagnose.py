@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @options.ml
 @options.factors
 @options.levels
+@options.reading
 @click.option(
     "--engine",
     "engines",
@@ -140,11 +141,10 @@ def diagnose(
 
 
 def _unexplained(found: Diagnosis) -> bool:
-    """Whether a difference, or a number that is false, has no cause."""
+    """Whether a difference, or a number that is false, has no cause in some setting."""
     return any(
         c.unexplained and c.verdict in ("UNEXPLAINED", "FALSE_STATEMENT")
         for c in found.case.comparisons
-        if c.setting == "default"
     )
 
 
