@@ -144,7 +144,6 @@ def _unexplained(found: Diagnosis) -> bool:
     return any(
         c.unexplained and c.verdict in ("UNEXPLAINED", "FALSE_STATEMENT")
         for c in found.case.comparisons
-        if c.setting == "default"
     )
 
 

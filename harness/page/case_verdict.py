@@ -40,10 +40,10 @@ def blamed(one: Told) -> tuple[str, ...]:
 
 
 def unexplained(case: CaseRecord) -> bool:
-    """Say whether an engine disagrees without a cause in the setting that counts."""
+    """Say whether an engine disagrees without a cause, in any setting."""
     return any(
         one.unexplained if isinstance(one, Comparison) else one.verdict == "UNEXPLAINED"
-        for one in _that_count(case)
+        for one in told(case)
     )
 
 
