@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
-from harness.referee.screening import screened
+from harness.referee.landscape import screened
 from harness.referee.variance_errors import variance_errors
 
 Array = NDArray[np.float64]
@@ -108,7 +108,7 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     Notes
     -----
     The built-in starts do not depend on those: the unit relative covariance, and what is left of
-    :func:`harness.referee.screening.screened`. That is a search, no proof: the certificate of what
+    :func:`harness.referee.landscape.screened`. That is a search, no proof: the certificate of what
     is found is of a local minimum.
     """
     if not likelihood.layout:
