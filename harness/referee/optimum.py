@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, Point
+from harness.referee.landscape import screened
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
-from harness.referee.landscape import screened
 from harness.referee.variance_errors import variance_errors
 
 Array = NDArray[np.float64]
