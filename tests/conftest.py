@@ -1,10 +1,13 @@
 """What several test folders share."""
 
+import os
 import sys
 
 import pytest
 
 from harness import cli
+from harness.base import heartbeat
+from harness.base.library_path import VARIABLE, library_path
 from harness.rbridge.worker import RSession
 
 
@@ -13,6 +16,14 @@ def own_cache(tmp_path_factory):
     """Keep what the tests store out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LMM_PARITY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_sign_of_life():
+    """Have commands say only what they have to say, also where the machine is slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heartbeat, "SECONDS", 1e6)
         yield
 
 
@@ -45,3 +56,14 @@ def lmm_parity(monkeypatch, capfd):
         return code, out, err
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def own_library_path():
+    """Undo what rpy2, loaded in this process, writes for the Python processes of later tests."""
+    yield
+    path = library_path()
+    if path is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = path

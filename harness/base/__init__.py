@@ -5,8 +5,11 @@ by :mod:`~harness.base.files` only, whole or not at all.
 """
 
 __all__ = [
+    "closable",
+    "deadline",
     "errors",
     "files",
+    "heartbeat",
     "json",
     "library_path",
     "memory",

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from harness.base.deadline import Deadline
 from harness.base.json import encode
-from harness.campaign.case_task import unfinished_case
+from harness.campaign.case_task import LEAST_SECONDS, unfinished_case
 from harness.campaign.open_engines import OpenEngines
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
@@ -43,7 +44,7 @@ another order, and an optimizer carries that into the digits that its stopping r
 
 
 @dataclass(frozen=True)
-class Check:
+class CaseCheck:
     """A case with the properties to check on it.
 
     Attributes
@@ -57,7 +58,7 @@ class Check:
     stored: str = ""
 
 
-def rung_of(check: Check) -> Rung:
+def rung_of(check: CaseCheck) -> Rung:
     """Build the rung."""
     return build(check.case) if isinstance(check.case, Recipe) else check.case.rung()
 
@@ -84,10 +85,10 @@ class Checks:
 
     def __iter__(self) -> Iterator[Task]:
         for kept in self.kept:
-            yield Task(f"kept/{kept.name}", rung_of, Check(kept, self.properties, self.stored))
+            yield Task(f"kept/{kept.name}", rung_of, CaseCheck(kept, self.properties, self.stored))
         for recipe in self.recipes:
             properties = turn(self.properties, self.each, recipe.id)
-            yield Task(recipe.id, rung_of, Check(recipe, properties, self.stored))
+            yield Task(recipe.id, rung_of, CaseCheck(recipe, properties, self.stored))
 
     def identity(self) -> dict[str, str]:
         """Return a digest of cases and properties."""
@@ -102,7 +103,7 @@ class Checks:
 
 def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
     """Fit a case, record it, and check the properties of every engine but the reference."""
-    wanted: Check = task.payload
+    wanted: CaseCheck = task.payload
     rung = task.rung()
     *tested, reference = (Remembered(engine, 256) for engine in engines.engines)
     started = time.perf_counter()
@@ -118,6 +119,7 @@ def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
         settings=engines.settings,
         not_examined="" if fault is None else f"it was stopped ({fault.text})",
         seconds=seconds,
+        deadline=Deadline(max(engines.timeout, LEAST_SECONDS)),
     )
     record = case_record(judged, rung)
     lines = [encode(record)]
@@ -145,7 +147,7 @@ def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
 
 def unfinished_check(setup: Setup, engines: tuple[str, ...], task: Task, why: str) -> list[bytes]:
     """Return the records of a case that could not be checked."""
-    wanted: Check = task.payload
+    wanted: CaseCheck = task.payload
     outcomes = [
         PropertyOutcome(
             property=name,
@@ -215,7 +217,7 @@ def failing_rung(failing: Failing) -> Rung:
 
 
 @dataclass(frozen=True)
-class Failures:
+class KeptFailures:
     """Failures to be made smaller, one after the other."""
 
     failing: tuple[Failing, ...]

@@ -17,4 +17,5 @@ __all__ = [
     "registry",
     "statsmodels",
     "warning_capture",
+    "within_limits",
 ]

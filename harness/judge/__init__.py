@@ -7,6 +7,7 @@ from it in :mod:`~harness.judge.sentence`, at the end.
 __all__ = [
     "audit",
     "case_record",
+    "case_verdict",
     "causes",
     "certified_score",
     "comparison",

@@ -8,7 +8,6 @@ __all__ = [
     "annotations",
     "badge",
     "bundle",
-    "case_verdict",
     "diagnosis_terminal",
     "html",
     "job_summary",
