@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from harness import diagnose
+
 if TYPE_CHECKING:
-    from harness import diagnose
-    from harness.engines.mixedlm_inference import (
+    from harness.judge.mixedlm_inference import (
         Inference,
         NotAtOptimumWarning,
         kenward_roger,
@@ -33,10 +34,8 @@ def __getattr__(name: str) -> Any:
 
     They also must not be loaded before the command line has fixed the environment of the BLAS.
     """
-    if name == "diagnose":
-        return importlib.import_module("harness.diagnose")  # a package that can be called
     if name in __all__:
-        from harness.engines import mixedlm_inference as inference
+        from harness.judge import mixedlm_inference as inference
         from harness.referee.kenward_roger import KenwardRogerUndefined
 
         globals().update(
@@ -49,3 +48,16 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Callable(ModuleType):
+    """A package that can be called: its name is also that of its one public function."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        from harness.notebook import diagnose
+
+        return diagnose(*arguments, **named)
+
+
+# Here and not in the room: what is shown of a diagnosis lies above it.
+diagnose.__class__ = _Callable

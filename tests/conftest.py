@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from harness import cli
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """Rooms of the house: imports go down only, and a module's name says what it is."""
 
 import ast
+import importlib
 from collections import Counter
 from pathlib import Path
 
@@ -26,72 +27,63 @@ FLOORS = [
     "commands",
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
-
-UPWARD = {
-    # Which outcomes of properties fail is asked by the suite and shown by the pages.
-    ("conformance/expectations", "page.run_judgement"),
-    ("conformance/outcome_text", "page.run_judgement"),
-    ("conformance/pytest_suite", "page.run_judgement"),
-    ("conformance/search", "page.run_judgement"),
-    ("conformance/suite", "page.run_judgement"),
-    # The suite writes each failure as a bundle, and its records one by one.
-    ("conformance/regressions", "page.bundle.bundle_data"),
-    ("conformance/suite", "page.bundle.bundle_folder"),
-    ("conformance/suite", "page.record_stream"),
-    # A diagnosis that a notebook holds shows and writes itself.
-    ("diagnose/api", "page.bundle.bundle_folder"),
-    ("diagnose/api", "page.diagnosis_terminal"),
-    ("diagnose/api", "page.html.diagnosis_bundle"),
-    ("diagnose/api", "page.html.diagnosis_page"),
-    # A result that is not at its optimum is found by the tolerance of the judge.
-    ("engines/mixedlm_inference", "judge.tolerances"),
-    # The doctor's checks are printed like everything else.
-    ("page/terminal", "commands.installation"),
-    # What a record depends on is asked of the engines that are open.
-    ("store/record_cache", "campaign.open_engines"),
-}
-"""Imports that go up all the same, from a module to another, with the reason."""
+TOP = len(FLOORS)
+"""Where the ways in lie: command line and notebook."""
 
 NOUNS = {"conditioning", "rounding", "row_mixing"}
-PARTICIPLES = {
-    # Modules that are still to be named: the planted engines are called by this name in commands.
-    "constrained",
-    "installed",
-    "planted",
-    "running",
-}
 
 
 def imported(path):
-    """Return what a module imports of the house, inside functions too."""
+    """Return the modules that a module imports of the house, inside functions too, as parts."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}:{node.lineno} imports from a relative place"
-            names = [node.module]
             # ``from harness import judge`` names a room; ``from harness import __version__`` none.
-            if node.module == "harness":
-                names = [f"harness.{alias.name}" for alias in node.names]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        yield from (name.removeprefix("harness.") for name in names if name.startswith("harness."))
+        for name in names:
+            first, *parts = name.split(".")
+            if first == "harness":
+                if not is_module(parts):
+                    parts.pop()
+                yield tuple(parts)
+
+
+def is_module(parts):
+    place = SOURCE.joinpath(*parts)
+    return place.is_dir() or place.with_suffix(".py").is_file()
 
 
 def test_imports_between_rooms_go_down():
     upward = set()
     for path in MODULES:
         room, *inside = path.relative_to(SOURCE).with_suffix("").parts
-        for target in imported(path) if inside else ():
-            other = target.partition(".")[0]
-            if other in FLOOR and other != room and FLOOR[other] >= FLOOR[room]:
-                upward.add(("/".join([room, *inside]), target))
-    assert upward == UPWARD
+        for other, *_ in filter(None, imported(path) if inside else ()):
+            if other != room and FLOOR.get(other, TOP) >= FLOOR[room]:
+                upward.add(("/".join([room, *inside]), other))
+    assert upward == set()
+
+
+def test_a_door_names_what_others_import_of_a_room_and_no_more():
+    used = {path.parent: set() for path in MODULES if path.name == "__init__.py"}
+    for path in MODULES:
+        for parts in imported(path):
+            for depth in range(1, len(parts)):
+                package = SOURCE.joinpath(*parts[:depth])
+                if not path.is_relative_to(package):
+                    used[package].add(parts[depth])
+    for package, names in used.items():
+        door = importlib.import_module(".".join(["harness", *package.relative_to(SOURCE).parts]))
+        if package != SOURCE:
+            assert set(getattr(door, "__all__", ())) == names, package.name
 
 
 def test_every_module_has_a_room():
     rooms = {path.relative_to(SOURCE).parts[0] for path in MODULES}
-    assert rooms == set(FLOOR) | {"__init__.py", "__main__.py", "cli.py"}
+    assert rooms == set(FLOOR) | {"__init__.py", "__main__.py", "cli.py", "notebook.py"}
 
 
 def test_no_two_modules_share_a_name():
@@ -103,7 +95,7 @@ def test_no_two_modules_share_a_name():
 
 def test_modules_are_named_by_nouns():
     names = {path.stem for path in MODULES if path.stem.endswith(("ed", "ing"))}
-    assert names == NOUNS | PARTICIPLES
+    assert names == NOUNS
 
 
 def test_the_package_says_that_it_is_typed():

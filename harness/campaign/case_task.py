@@ -6,6 +6,7 @@ import time
 
 from harness.base.json import encode
 from harness.campaign.open_engines import OpenEngines
+from harness.campaign.record_cache import RecordCache
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
 from harness.engines.engine import Failure
@@ -16,7 +17,6 @@ from harness.judge.judge import judge_outcomes
 from harness.judge.judgement import Judgement
 from harness.judge.records import CaseRecord, DataSummary
 from harness.judge.verdict import Finding
-from harness.store.record_cache import RecordCache
 
 
 def case_task(engines: OpenEngines, task: Task) -> list[bytes]:

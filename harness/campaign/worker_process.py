@@ -21,10 +21,10 @@ from harness.base.numerics import repeatable
 from harness.base.parents_death import send_at_parents_death
 from harness.campaign import provenance
 from harness.campaign.open_engines import OpenEngines, open_engines
+from harness.campaign.record_cache import RecordCache
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
 from harness.campaign.stage import Faults
-from harness.store.record_cache import RecordCache
 
 
 class Opened(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import click
 from harness.base.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_UNEXPLAINED, BadInput
 from harness.base.files import require_writable, write_file
 from harness.commands import options
-from harness.commands.running import open_engines
+from harness.commands.execution import open_engines
 
 if TYPE_CHECKING:
     from harness.data.anonymisation import Key
@@ -156,7 +156,7 @@ def _summary(states: set[str]) -> str:
 
 
 def _print_made(made: Bundle, key_file: Path | None) -> None:
-    from harness.page.case_verdict import main_verdict
+    from harness.judge.case_verdict import main_verdict
 
     first = main_verdict(made.record)
     click.echo(f"{first.verdict.replace('_', ' ')}  {first.sentence}")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from harness.campaign.worker_process import Done
     from harness.conformance.expectations import Expectation
     from harness.conformance.suite import Suite
+    from harness.conformance.suite_result import SuiteResult
     from harness.judge.records import Header
-    from harness.page.run_judgement import Judgement
 
 RECORDS, PAGE = "conformance.jsonl", "conformance.html"
 
@@ -143,7 +143,7 @@ def conformance(
     lmm-parity conformance --engine statsmodels --expectations expected.toml
     """
     from harness.campaign.sources import Shard
-    from harness.commands.running import require_engines
+    from harness.commands.execution import require_engines
     from harness.conformance.expectations import read_expectations
     from harness.conformance.suite import judge_file, packed_file, suite_of
 
@@ -224,7 +224,7 @@ def _run(
     keep: bool,
     resume: bool,
     quiet: bool,
-) -> tuple[Judgement, Header]:
+) -> tuple[SuiteResult, Header]:
     """Check, write records, keep failures, write the report."""
     import tempfile
 
@@ -283,16 +283,11 @@ def _told(done: Done) -> None:
             click.echo(f"    {record.property:<28} {record.status}{causes}")
 
 
-def _keep(suite: Suite, judgement: Judgement, out: Path, *, quiet: bool) -> Judgement:
+def _keep(suite: Suite, judgement: SuiteResult, out: Path, *, quiet: bool) -> SuiteResult:
     """Make failures smaller, keep them, write a bundle of each."""
     from harness.commands.progress import progress
-    from harness.conformance.suite import (
-        BUNDLED,
-        keep_failures,
-        shown_path,
-        with_saved,
-        write_bundles,
-    )
+    from harness.conformance.suite import keep_failures, shown_path, with_saved
+    from harness.page.bundle.failure_bundles import BUNDLED, write_bundles
 
     assert suite.regressions is not None
     with progress("Making failures smaller", 0, hidden=quiet) as advance:
@@ -319,7 +314,7 @@ def _pack(folder: Path, path: Path, reference: str) -> None:
 
 
 def _hand_out(
-    judgement: Judgement,
+    judgement: SuiteResult,
     header: Header,
     junit: Path | None,
     summary: Path | None,
@@ -346,7 +341,7 @@ def _hand_out(
 
 
 def _end(
-    judgement: Judgement, records: Path, page: Path | None, *, as_json: bool, quiet: bool
+    judgement: SuiteResult, records: Path, page: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
     from rich.console import Console
 

@@ -16,10 +16,10 @@ from harness.commands import options
 def doctor(as_json: bool, quiet: bool) -> None:
     """Check R, rpy2, packages and BLAS, and fit ten rows whose right answer is known."""
     from harness.base.json import encode
-    from harness.commands.installation import examine_environment
     from harness.commands.progress import progress
+    from harness.diagnose.installation import examine_environment
     from harness.page.terminal import print_checks
-    from harness.rbridge import RSession
+    from harness.rbridge.worker import RSession
 
     with RSession(timeout=60) as session:
         session.start()

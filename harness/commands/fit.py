@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.commands import options
-from harness.commands.running import exit_code, open_engines
+from harness.commands.execution import exit_code, open_engines
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands import options
-from harness.commands.running import run_and_report
+from harness.commands.execution import run_and_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,8 @@ def ladder(
 ) -> None:
     """List the rungs or, with --data, run the tutorial's seven on your own table."""
     from harness.campaign.sources import Rungs
-    from harness.data.rungs import full_ladder, seven_rungs
+    from harness.data.ladder import full_ladder
+    from harness.data.seven_rungs import seven_rungs
 
     columns = {"--outcome": outcome, "--predictor": predictor, "--group": group}
     if data is None:

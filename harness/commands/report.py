@@ -8,7 +8,7 @@ import click
 
 from harness.campaign.fork_server import start_server
 from harness.commands import options
-from harness.commands.running import render, run_and_report
+from harness.commands.execution import render, run_and_report
 
 
 @click.command()

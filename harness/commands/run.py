@@ -16,7 +16,7 @@ from harness.base.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem
 from harness.base.files import require_folder
 from harness.campaign.fork_server import start_server
 from harness.commands import options
-from harness.commands.running import case_setup, chosen_engines
+from harness.commands.execution import case_setup, chosen_engines
 
 if TYPE_CHECKING:
     from harness.campaign.campaign_file import Campaign

@@ -22,11 +22,11 @@ from typing import get_args
 import msgspec
 
 from harness.base.errors import BadInput
+from harness.conformance.suite_result import OutcomeStanding, Standing, SuiteResult, fails
 from harness.engines.engine import Setting
 from harness.judge.causes.entries import load_known
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.verdict import VerdictClass
-from harness.page.run_judgement import Judged, Judgement, Standing, fails
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,7 +187,7 @@ def judge(
     selected: Iterable[str] | None = None,
     whole: bool = True,
     notes: tuple[str, ...] = (),
-) -> Judgement:
+) -> SuiteResult:
     """Hold outcomes against expectations.
 
     Parameters
@@ -197,7 +197,7 @@ def judge(
     whole : bool
         False for a shard: what an entry waits for may be in another one, so none is stale.
     """
-    judged: list[Judged] = []
+    judged: list[OutcomeStanding] = []
     spoken_of: set[int] = set()
     used: set[int] = set()
     for outcome in outcomes:
@@ -210,14 +210,14 @@ def judge(
             standing = "unexpected" if covering is None else "expected"
             reasons = tuple(_reason(e) for e in covering or ())
             used |= {i for i, e in enumerate(expectations) if e.covers(outcome) is not None}
-        judged.append(Judged(outcome, standing, reasons))
+        judged.append(OutcomeStanding(outcome, standing, reasons))
     names = None if selected is None else tuple(selected)
     stale = [
         f"entry {i + 1} ({e.in_words()}): {_why_stale(spoken=i in spoken_of)}"
         for i, e in enumerate(expectations)
         if whole and not e.rare and i not in used and _asked_for(e, names)
     ]
-    return Judgement(tuple(judged), tuple(stale), notes, strict)
+    return SuiteResult(tuple(judged), tuple(stale), notes, strict)
 
 
 def _reason(expectation: Expectation) -> str:

@@ -9,13 +9,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from harness.data.rungs import Rung
-from harness.judge.property_outcome import PropertyOutcome
-from harness.judge.sentence import sentences
-from harness.model.table import FactorColumn, Table
-from harness.page.run_judgement import (
-    Judged,
-    Judgement,
+from harness.conformance.suite_result import (
+    OutcomeStanding,
+    SuiteResult,
     by_kind,
     by_property,
     kind,
@@ -24,6 +20,10 @@ from harness.page.run_judgement import (
     titled,
     why_expected,
 )
+from harness.data.rungs import Rung
+from harness.judge.property_outcome import PropertyOutcome
+from harness.judge.sentence import sentences
+from harness.model.table import FactorColumn, Table
 from harness.spelling.calls import lme4_formula
 
 MOST_ROWS = 30
@@ -69,7 +69,7 @@ def failure_text(outcome: PropertyOutcome, rung: Rung, saved: str = "") -> str:
     return "\n".join(lines)
 
 
-def print_judgement(console: Console, judgement: Judgement) -> None:
+def print_judgement(console: Console, judgement: SuiteResult) -> None:
     """Print a line per property, the unexpected failures, stale expectations and the sentence."""
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
     grid.add_column("property", overflow="fold")
@@ -99,7 +99,7 @@ def print_judgement(console: Console, judgement: Judgement) -> None:
     console.print(Text(judgement.headline, style=style), soft_wrap=True)
 
 
-def _print_unexpected(console: Console, judgement: Judgement) -> None:
+def _print_unexpected(console: Console, judgement: SuiteResult) -> None:
     groups = by_kind(judgement.of("unexpected"))
     for name, group in list(groups.items())[:_MOST_KINDS]:
         worst = group[0].outcome
@@ -116,7 +116,7 @@ def _print_unexpected(console: Console, judgement: Judgement) -> None:
         console.print(f"... and {len(groups) - _MOST_KINDS} kinds of failure more\n")
 
 
-def _print_expected(console: Console, judgement: Judgement) -> None:
+def _print_expected(console: Console, judgement: SuiteResult) -> None:
     for name, group in by_kind(judgement.of("expected")).items():
         why = why_expected(group)
         console.print(
@@ -129,7 +129,7 @@ def _number(count: int, style: str = "") -> Text:
     return Text(str(count) if count else "", style=style)
 
 
-def _causes(group: list[Judged]) -> str:
+def _causes(group: list[OutcomeStanding]) -> str:
     """Return the first cause of each failure, the most frequent ones first."""
     failing = [j.outcome for j in group if j.standing in ("expected", "unexpected")]
     found = Counter(kind(o).partition(",")[0] for o in failing)

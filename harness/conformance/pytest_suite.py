@@ -16,7 +16,7 @@ from harness.conformance.search import Running
 from harness.conformance.suite import Suite, all_kept, suite_of
 
 if TYPE_CHECKING:
-    from harness.page.run_judgement import Judgement
+    from harness.conformance.suite_result import SuiteResult
 
 _SUITE = pytest.StashKey[Suite]()
 _RUNNING = pytest.StashKey[Running]()
@@ -123,7 +123,7 @@ def conformance(pytestconfig: pytest.Config) -> Iterator[Running]:
         yield running
 
 
-def _judged(config: pytest.Config) -> Judgement:
+def _judged(config: pytest.Config) -> SuiteResult:
     suite, running = config.stash[_SUITE], config.stash[_RUNNING]
     return judge(
         running.outcomes,
@@ -155,7 +155,7 @@ def pytest_terminal_summary(
     running = config.stash.get(_RUNNING, None)
     if running is None or not running.done:
         return
-    from harness.page.run_judgement import by_kind, why_expected
+    from harness.conformance.suite_result import by_kind, why_expected
 
     judgement = _judged(config)
     terminalreporter.section("lmm-parity")

@@ -5,9 +5,7 @@ Each is a folder with ``case.toml`` and ``data.csv``. They are checked before an
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
 import tomllib
@@ -15,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 import harness
 from harness.base.errors import BadInput
@@ -23,14 +20,14 @@ from harness.base.files import write_file
 from harness.base.json import encode
 from harness.campaign import provenance
 from harness.data.datasets import Dataset
+from harness.data.exact_csv import csv_text, missing_mark, read_exact_csv
 from harness.data.recipes.shapes import Recipe
 from harness.data.rungs import Rung
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.sentence import sentences
 from harness.model.case import Case
 from harness.model.model import Criterion, parse_model
-from harness.model.table import MISSING_CODE, Column, FactorColumn, NumericColumn, Table
-from harness.page.bundle.bundle_data import csv_text, missing_mark
+from harness.model.table import FactorColumn
 from harness.spelling.calls import lme4_formula
 
 FILE, DATA = "case.toml", "data.csv"
@@ -86,7 +83,7 @@ class Kept:
         """
         about = _about(self.folder / FILE)
         model = parse_model(about.model.formula, about.model.criterion)
-        table = _table(self.folder / DATA, about.data)
+        table = read_exact_csv(self.folder / DATA, about.data.levels, about.data.missing)
         wanted = {name.name for name in model.names()}
         lacking = sorted(wanted - set(table.names))
         if lacking:
@@ -179,38 +176,3 @@ def _about(path: Path) -> _File:
         raise BadInput(f"{path}: not TOML in UTF-8: {error}") from None
     except msgspec.ValidationError as error:
         raise BadInput(f"{path}: {error}") from None
-
-
-def _table(path: Path, about: _Data) -> Table:
-    """Read the CSV as it was written: labels as they are, numbers to the nearest double."""
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: not UTF-8") from None
-    header, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
-    if not rows or any(len(row) != len(header) for row in rows):
-        raise BadInput(f"{path}: not a table: every row needs as many fields as the header")
-    columns: list[Column] = []
-    for at, name in enumerate(header):
-        fields = [row[at] for row in rows]
-        try:
-            if name in about.levels:
-                columns.append(_factor(name, fields, about))
-            else:
-                numbers = [np.nan if f == about.missing else float(f) for f in fields]
-                columns.append(NumericColumn(name, np.array(numbers, dtype=np.float64)))
-        except (KeyError, ValueError) as error:
-            raise BadInput(f"{path}: column {name!r}: {error}") from None
-    return Table(tuple(columns))
-
-
-def _factor(name: str, fields: list[str], about: _Data) -> FactorColumn:
-    index = {level: code for code, level in enumerate(about.levels[name])}
-    index[about.missing] = index.get(about.missing, MISSING_CODE)
-    unknown = next((f for f in fields if f not in index), None)
-    if unknown is not None:
-        raise ValueError(f"{unknown!r} is none of its levels")
-    codes = np.array([index[f] for f in fields], dtype=np.int32)
-    return FactorColumn(name, codes, about.levels[name])

@@ -24,12 +24,12 @@ from harness.conformance.fit_memory import Remembered
 from harness.conformance.outcome_text import failure_text
 from harness.conformance.regressions import Kept, keep
 from harness.conformance.suite import Suite, shown_path
+from harness.conformance.suite_result import fails
 from harness.conformance.tasks import outcome_of
 from harness.data.recipes.shapes import Recipe, build
 from harness.data.recipes.strategies import recipes
 from harness.data.rungs import Rung
 from harness.judge.property_outcome import PropertyOutcome
-from harness.page.run_judgement import fails
 
 _REMEMBERED = 4096
 """Fits that are kept in memory: every property draws the same cases at first."""

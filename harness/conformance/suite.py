@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,8 +12,7 @@ from harness.base.json import decode
 from harness.base.resources import fixture
 from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import cores, run_campaign
-from harness.campaign.open_engines import open_engines
-from harness.campaign.serial import Plan, run
+from harness.campaign.record_stream import RecordStream
 from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard
 from harness.campaign.worker_process import Done
@@ -21,6 +20,7 @@ from harness.conformance.expectations import Expectation, judge
 from harness.conformance.profiles import PROFILES, Profile, new_seed, select
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.regressions import Kept, keep, kept_cases
+from harness.conformance.suite_result import OutcomeStanding, SuiteResult, by_kind
 from harness.conformance.tasks import (
     Checks,
     Failing,
@@ -36,18 +36,10 @@ from harness.engines.engine import Failure
 from harness.judge.glance import Glance
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import Header
-from harness.page.record_stream import RecordStream
-from harness.page.run_judgement import Judged, Judgement, by_kind
 from harness.store.pack import PackedStore
 
 MOST_KEPT = 10
 """Failures of a run that are made smaller and kept, one of each kind: the rest are alike."""
-
-MOST_BUNDLES = 3
-"""Of these get a reproduction bundle, whose scripts take some ten seconds each to run."""
-
-BUNDLED = ("statsmodels", "lme4")
-"""The engine and the reference that a bundle has scripts for."""
 
 NOT_STORED = "no stored result"
 """How the failure of a fit begins that was to be replayed and is not stored."""
@@ -230,7 +222,7 @@ class _Teller(Watcher):
 
 def judge_file(
     path: Path, expectations: tuple[Expectation, ...] = (), *, strict: bool = False
-) -> tuple[Judgement, Header]:
+) -> tuple[SuiteResult, Header]:
     """Judge the outcomes of a record file, of one run or of merged shards.
 
     Raises
@@ -263,8 +255,8 @@ def judge_file(
 
 
 def smallest_of_each_kind(
-    judgement: Judgement, recipes: Mapping[str, Recipe]
-) -> tuple[Judged, ...]:
+    judgement: SuiteResult, recipes: Mapping[str, Recipe]
+) -> tuple[OutcomeStanding, ...]:
     """Return an unexpected failure of each kind, of those on generated cases.
 
     The frequent kinds come first, :data:`MOST_KEPT` of them; of each, the case with the fewest
@@ -279,8 +271,8 @@ def smallest_of_each_kind(
 
 
 def keep_failures(
-    suite: Suite, judgement: Judgement, folder: Path, *, told: Callable[[str], None]
-) -> list[tuple[Judged, Kept]]:
+    suite: Suite, judgement: SuiteResult, folder: Path, *, told: Callable[[str], None]
+) -> list[tuple[OutcomeStanding, Kept]]:
     """Make one failure of each kind smaller and keep it, the frequent first; generated cases only.
 
     Parameters
@@ -310,28 +302,7 @@ def keep_failures(
     return [(judged, found[number]) for number, judged in enumerate(wanted)]
 
 
-def write_bundles(suite: Suite, kept: Sequence[Kept], folder: Path) -> dict[str, Path]:
-    """Write reproduction bundles of the first few kept failures; return them by name.
-
-    A bundle is scripts for two programs, so there is none of another engine's failures.
-    """
-    from harness.page.bundle.bundle_folder import write_bundle
-
-    engine, reference = BUNDLED
-    if suite.replay or engine not in suite.engines or suite.reference != reference:
-        return {}
-    found = {}
-    with open_engines(replace(suite, engines=(engine,)).setup()) as opened:
-        for one in kept[:MOST_BUNDLES]:
-            rung = one.rung()
-            plan = Plan(suite.title, [rung], opened.engines, command=suite.command)
-            (record,) = run(plan)
-            found[one.name] = folder / one.name
-            write_bundle(found[one.name], rung, record, plan, replacing=True)
-    return found
-
-
-def with_saved(judgement: Judgement, saved: dict[tuple[str, str, str], str]) -> Judgement:
+def with_saved(judgement: SuiteResult, saved: dict[tuple[str, str, str], str]) -> SuiteResult:
     """Say of failures where they are kept; ``saved`` by engine, property and case."""
     return replace(
         judgement,

@@ -11,9 +11,9 @@ from harness.base.text import count, listed, number, whose
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
 from harness.diagnose.messages import OPTIMAL
-from harness.diagnose.united_verdict import case_verdict, least_digits
 from harness.engines.engine import Failure, Fit
 from harness.judge.audit import Audit
+from harness.judge.case_verdict import case_verdict, least_digits
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import finding_sentence
 from harness.judge.verdict import Finding

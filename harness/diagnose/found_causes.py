@@ -26,8 +26,8 @@ from harness.diagnose.remedies import (
     remodelled,
 )
 from harness.diagnose.size import LARGE_ROWS
-from harness.diagnose.united_verdict import case_verdict
 from harness.engines.engine import Fit
+from harness.judge.case_verdict import case_verdict
 from harness.judge.causes.entries import KnownDifference, load_known
 from harness.judge.causes.predicates import ACCOMPANYING, WRONG
 from harness.judge.evidence import Evidence, causes_of

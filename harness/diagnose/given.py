@@ -30,7 +30,7 @@ from harness.model.column_match import match_columns
 from harness.model.design import Design, RandomDesign
 from harness.model.model import Criterion
 from harness.model.term_match import match_terms
-from harness.rbridge import Reply
+from harness.rbridge.worker import Reply
 from harness.spelling.calls import lme4_formula, quote_name
 from harness.spelling.mixedlm_call import MixedLMCall
 from harness.spelling.translation import NotInLme4, model_of_call

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.diagnose.constrained import Held, Minimum, Ordered, lowest, ordered
+from harness.diagnose.constraint import Held, Minimum, Ordered, lowest, ordered
 from harness.model.design import Design
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.diagnose.bench import Bench
-from harness.diagnose.constrained import Minimum
+from harness.diagnose.constraint import Minimum
 from harness.diagnose.diagnosis import Profile
 from harness.diagnose.parameter import Parameter, Profiler, parameters
 from harness.engines.engine import Fit

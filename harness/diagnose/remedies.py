@@ -31,10 +31,10 @@ from harness.diagnose.optima import Optima
 from harness.diagnose.remedy_code import python_code, r_code, stacked
 from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
-from harness.diagnose.united_verdict import CaseVerdict, case_verdict, least_digits, misled
 from harness.diagnose.user_engines import Opened
 from harness.engines.engine import Fit, Outcome
 from harness.judge.case_record import case_record
+from harness.judge.case_verdict import CaseVerdict, case_verdict, least_digits, misled
 from harness.judge.causes.predicates import NUMERICAL_DF
 from harness.judge.judge import Judged, judge_outcomes
 from harness.judge.records import CaseRecord

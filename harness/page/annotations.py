@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.page.run_judgement import Judgement, by_kind, titled
+from harness.conformance.suite_result import SuiteResult, by_kind, titled
 
 MOST = 10
 """GitHub shows ten of a kind for a step and drops the rest."""
 
 
-def annotation_lines(judgement: Judgement) -> tuple[str, ...]:
+def annotation_lines(judgement: SuiteResult) -> tuple[str, ...]:
     """Return at most :data:`MOST` workflow commands, one for each kind of unexpected failure."""
     lines = []
     for name, group in by_kind(judgement.of("unexpected")).items():

@@ -11,6 +11,8 @@ from typing import Literal
 
 from harness.diagnose.diagnosis import Agreement, Level
 from harness.judge.audit import Certificate
+from harness.judge.case_verdict import told
+from harness.judge.records import CaseRecord
 from harness.judge.verdict import VerdictClass
 
 Family = Literal["agree", "differ", "silent", "unexplained"]
@@ -106,6 +108,12 @@ VERDICTS: dict[VerdictClass, VerdictLook] = {
 
 QUIET: frozenset[VerdictClass] = frozenset({"RIGHT", "AGREE", "TOLERANCE", "UNSUPPORTED"})
 """Verdicts whose cards start closed."""
+
+
+def severity(case: CaseRecord) -> int:
+    """Return how soon a reader wants to see a case: its worst verdict in any setting."""
+    return max(VERDICTS[one.verdict].interest for one in told(case))
+
 
 CERTIFICATES: dict[Certificate, Look] = {
     "interior optimum": Look("interior optimum", "agree", "bowl"),

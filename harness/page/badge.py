@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from harness.page.run_judgement import Judgement
+from harness.conformance.suite_result import SuiteResult
 
 
-def badge(judgement: Judgement, engine: str, reference: str) -> str:
+def badge(judgement: SuiteResult, engine: str, reference: str) -> str:
     """Return the JSON that ``https://img.shields.io/endpoint?url=`` reads.
 
     Notes

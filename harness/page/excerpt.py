@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from harness.base.errors import BadInput
+from harness.campaign.record_stream import Place, RecordStream
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import CaseRecord, Run
-from harness.page.record_stream import Place, RecordStream
 from harness.page.run_summary import Summary
 
 LARGE_CASES = 400

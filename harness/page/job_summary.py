@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from harness.judge.records import Header
-from harness.judge.sentence import sentences
-from harness.page.run_judgement import (
-    Judged,
-    Judgement,
+from harness.conformance.suite_result import (
+    OutcomeStanding,
+    SuiteResult,
     by_kind,
     by_property,
     times,
     titled,
     why_expected,
 )
+from harness.judge.records import Header
+from harness.judge.sentence import sentences
 
 LIMIT = 1024 * 1024
 """Bytes; GitHub refuses a larger summary."""
@@ -25,7 +25,7 @@ _MOST_LINES = 200
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
 
 
-def job_summary(judgement: Judgement, header: Header) -> str:
+def job_summary(judgement: SuiteResult, header: Header) -> str:
     """Return the summary: the sentence, a table by property, what failed, what was expected."""
     mark = "✅" if judgement.passed else "❌"
     versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
@@ -45,7 +45,7 @@ def job_summary(judgement: Judgement, header: Header) -> str:
     return "\n\n".join([*parts[:3], "The rest is too long for this page; see the report."]) + "\n"
 
 
-def _properties(judgement: Judgement) -> str:
+def _properties(judgement: SuiteResult) -> str:
     head = ("property", "holds", "fails as expected", "fails", "not applicable")
     rows = [
         (
@@ -60,7 +60,7 @@ def _properties(judgement: Judgement) -> str:
     return _table(head, rows, right=4) if rows else ""
 
 
-def _unexpected(judged: tuple[Judged, ...]) -> str:
+def _unexpected(judged: tuple[OutcomeStanding, ...]) -> str:
     if not judged:
         return ""
     lines = ["### Unexpected failures"]
@@ -80,14 +80,14 @@ def _unexpected(judged: tuple[Judged, ...]) -> str:
     return "\n\n".join(lines)
 
 
-def _stale(judgement: Judgement) -> str:
+def _stale(judgement: SuiteResult) -> str:
     if not judgement.stale:
         return ""
     lines = "\n".join(f"- {_text(line)}" for line in judgement.stale[:_MOST_LINES])
     return f"### Stale expectations\n\n{lines}"
 
 
-def _expected(judged: tuple[Judged, ...]) -> str:
+def _expected(judged: tuple[OutcomeStanding, ...]) -> str:
     if not judged:
         return ""
     rows = [

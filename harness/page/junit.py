@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+from harness.conformance.suite_result import OutcomeStanding, SuiteResult, by_property, named
 from harness.judge.records import Header
 from harness.judge.sentence import sentences
-from harness.page.run_judgement import Judged, Judgement, by_property, named
 
 # What XML 1.0 cannot hold even as a character reference (section 2.2 of the recommendation).
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_xml(judgement: Judgement, header: Header) -> bytes:
+def junit_xml(judgement: SuiteResult, header: Header) -> bytes:
     """Return the XML of a suite.
 
     A failure that is expected, and a property that does not apply, are ``skipped`` with their
@@ -42,7 +42,7 @@ def junit_xml(judgement: Judgement, header: Header) -> bytes:
 
 
 def _suite(
-    root: ElementTree.Element, name: str, group: list[Judged], header: Header
+    root: ElementTree.Element, name: str, group: list[OutcomeStanding], header: Header
 ) -> ElementTree.Element:
     suite = ElementTree.SubElement(root, "testsuite", name=_clean(name))
     suite.set("timestamp", header.created.partition("+")[0])
@@ -60,7 +60,7 @@ def _suite(
     return suite
 
 
-def _case(suite: ElementTree.Element, one: Judged) -> None:
+def _case(suite: ElementTree.Element, one: OutcomeStanding) -> None:
     outcome = one.outcome
     case = _testcase(suite, outcome.case, f"lmm-parity.{outcome.property}", outcome.seconds)
     if one.standing == "unexpected":
@@ -90,7 +90,9 @@ def _case(suite: ElementTree.Element, one: Judged) -> None:
         ElementTree.SubElement(case, "skipped", message=_clean(message))
 
 
-def _stale(root: ElementTree.Element, judgement: Judgement, header: Header) -> ElementTree.Element:
+def _stale(
+    root: ElementTree.Element, judgement: SuiteResult, header: Header
+) -> ElementTree.Element:
     suite = _own_suite(root, "expectations", header, len(judgement.stale))
     for line in judgement.stale:
         case = _testcase(suite, line, "lmm-parity.expectations", 0.0)
@@ -104,7 +106,7 @@ def _stale(root: ElementTree.Element, judgement: Judgement, header: Header) -> E
 
 
 def _nothing(
-    root: ElementTree.Element, judgement: Judgement, header: Header
+    root: ElementTree.Element, judgement: SuiteResult, header: Header
 ) -> ElementTree.Element:
     """Without it a file in which nothing ran would be green."""
     suite = _own_suite(root, "suite", header, 1)

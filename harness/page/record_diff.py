@@ -9,13 +9,13 @@ from typing import Literal
 
 import msgspec
 
+from harness.campaign.record_stream import RecordStream
 from harness.engines.engine import Setting
 from harness.judge.causes.entries import load_known
 from harness.judge.property_outcome import PropertyOutcome, Status
 from harness.judge.records import CaseRecord, Header
 from harness.judge.verdict import VerdictClass
 from harness.page.appearance import VERDICTS
-from harness.page.record_stream import RecordStream
 
 FEWER_DIGITS = 1.0
 """Digits of agreement that must be lost or won to be told: less is rounding."""

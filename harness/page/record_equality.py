@@ -8,9 +8,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from harness.base.json import encode
+from harness.campaign.record_stream import RecordStream
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import CaseRecord
-from harness.page.record_stream import RecordStream
 
 
 def timeless(record: CaseRecord | PropertyOutcome) -> bytes:

@@ -16,8 +16,8 @@ from typing import Any
 
 from harness.base.errors import BadInput, EnvironmentProblem
 from harness.base.files import open_whole
+from harness.campaign.record_stream import RecordStream
 from harness.judge.records import CaseRecord
-from harness.page.record_stream import RecordStream
 from harness.page.record_tables import TABLES, Cell, FlatTable, Row
 
 ROW_GROUP = 20_000

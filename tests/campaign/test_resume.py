@@ -19,13 +19,13 @@ from harness.campaign.campaign_file import Campaign, Watcher, run_to_file
 from harness.campaign.driver import start_workers
 from harness.campaign.journal import Journal
 from harness.campaign.record_file import RecordWriter, read_records
+from harness.campaign.record_stream import RecordStream
 from harness.campaign.resume import header_in
 from harness.campaign.shards import merge
 from harness.campaign.sources import Shard
 from harness.judge.glance import glance
 from harness.judge.records import Header
 from harness.page.record_equality import first_difference
-from harness.page.record_stream import RecordStream
 from tests.campaign.stubs import Numbered, held_task, quick_task, setup_of, slow_task
 
 COUNT = 12

@@ -15,7 +15,7 @@ from tests.page.judgements import HEADER, outcome
 
 pytestmark = pytest.mark.slow
 
-FAULTY = "harness.conformance.planted:n_for_n_minus_p"
+FAULTY = "harness.conformance.planted_engines:n_for_n_minus_p"
 
 
 def call(folder, *arguments):
@@ -67,7 +67,7 @@ def test_the_first_line_says_what_is_checked_and_from_which_seed(faulty):
     _, found = faulty
     first = found.stderr.splitlines()[0]
     assert first.startswith(
-        "harness.conformance.planted:n_for_n_minus_p with referee, profile pr: 3 properties"
+        "harness.conformance.planted_engines:n_for_n_minus_p with referee, profile pr: 3 properties"
     )
     assert first.endswith("seed 4")
 

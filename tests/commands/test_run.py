@@ -172,9 +172,9 @@ def test_shards_are_run_and_merged(run, folder):
 SLOW = """
 import sys
 from harness import cli
-from harness.commands import running
+from harness.commands import execution
 from tests.campaign.stubs import slow_task
-real = running.case_setup
+real = execution.case_setup
 def slow(*arguments, **options):
     import dataclasses
     return dataclasses.replace(real(*arguments, **options), function=slow_task)

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from harness.conformance import planted
+from harness.conformance import planted_engines
 from harness.conformance.fit_memory import Remembered
-from harness.conformance.planted import PLANTED
+from harness.conformance.planted_engines import PLANTED
 from harness.conformance.profiles import PROFILES
 from harness.conformance.properties import PROPERTIES
 from harness.data.recipes.shapes import build
@@ -63,7 +63,7 @@ def test_a_mistake_is_shown_by_a_table_of_twelve_rows(name):
 
 
 def test_a_planted_engine_can_be_run_by_its_place():
-    with open_engine("harness.conformance.planted:swapped_variances") as engine:
+    with open_engine("harness.conformance.planted_engines:swapped_variances") as engine:
         assert engine.name == "swapped-variances"
 
 
@@ -71,7 +71,7 @@ def test_a_mistake_changes_nothing_else(rungs):
     """Without what was altered the fit is the right one: the cause is the mistake's."""
     case = rungs[0].case
     right = RefereeEngine().fit(case, "default")
-    wrong = planted.z_for_t().fit(case, "default")
+    wrong = planted_engines.z_for_t().fit(case, "default")
     assert replace(wrong, coefficients=(), engine="", seconds=0.0) == replace(
         right, coefficients=(), engine="", seconds=0.0
     )

@@ -13,7 +13,7 @@ from harness.conformance.plugin import asks_for_suite
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-FAULTY = "harness.conformance.planted:n_for_n_minus_p"
+FAULTY = "harness.conformance.planted_engines:n_for_n_minus_p"
 
 
 def run(folder, *arguments):
@@ -55,8 +55,8 @@ def test_there_is_an_item_for_each_property(faulty):
 def test_the_header_says_versions_profile_and_seed(faulty):
     _, found = faulty
     assert re.search(
-        r"^lmm-parity: harness.conformance.planted:n_for_n_minus_p with referee, profile pr, "
-        r"6 examples of each property, seed 4$",
+        r"^lmm-parity: harness.conformance.planted_engines:n_for_n_minus_p with referee, "
+        r"profile pr, 6 examples of each property, seed 4$",
         found.stdout,
         re.MULTILINE,
     )

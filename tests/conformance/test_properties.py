@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from harness.conformance import model_twins, transformations
 from harness.conformance.fit_memory import Remembered
-from harness.conformance.planted import PLANTED, PlantedEngine
+from harness.conformance.planted_engines import PLANTED, PlantedEngine
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.question import Question
+from harness.data.ladder import full_ladder
 from harness.data.recipes.shapes import build
 from harness.data.recipes.strategies import collect
-from harness.data.rungs import full_ladder
 from harness.engines.engine import Failure
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine

@@ -91,7 +91,10 @@ def test_a_stored_result_that_r_no_longer_gives_is_reported(tmp_path):
 
 @pytest.mark.slow
 def test_every_engine_is_checked_against_the_reference_in_one_run(tmp_path):
-    names = ("harness.conformance.planted:z_for_t", "harness.conformance.planted:swapped_variances")
+    names = (
+        "harness.conformance.planted_engines:z_for_t",
+        "harness.conformance.planted_engines:swapped_variances",
+    )
     suite = suite_of(names, "referee", examples=3, properties=("parity", "honesty.tests"))
     path = tmp_path / "two.jsonl"
     run_suite(replace(suite, jobs=1), path, told=lambda _: None)

@@ -13,6 +13,7 @@ import statsmodels.formula.api as smf
 import harness
 from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
+from harness.data.exact_csv import number_text
 from harness.data.own_table import own_rung
 from harness.diagnose import anonymous as hiding
 from harness.diagnose import user_engines
@@ -20,7 +21,6 @@ from harness.diagnose.anonymous import hidden, kept_values
 from harness.diagnose.diagnosis import decode_diagnosis
 from harness.diagnose.pipeline import diagnose
 from harness.page.bundle import bundle_folder as bundles
-from harness.page.bundle.bundle_data import number_text
 from harness.page.bundle.bundle_numbers import printed_numbers
 from harness.page.bundle.bundle_scripts import Ran
 

@@ -23,7 +23,7 @@ from harness.diagnose.examples import example_rung
 from harness.diagnose.pipeline import diagnose
 from harness.diagnose.user_engines import opened
 from harness.page.diagnosis_terminal import print_diagnosis
-from harness.rbridge import REnvironment
+from harness.rbridge.failures import REnvironment
 
 TABLE = str(fixture("diagnoses", "six-groups-44.csv"))
 

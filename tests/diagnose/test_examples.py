@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.base.resources import fixture
-from harness.conformance.planted import PLANTED
+from harness.conformance.planted_engines import PLANTED
 from harness.conformance.properties import PROPERTIES
 from harness.diagnose.examples import example_rung, load_elsewhere, load_examples
 from harness.diagnose.found_causes import load_causes

@@ -21,7 +21,7 @@ from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.case_record import case_record
 from harness.judge.judge import judge
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum

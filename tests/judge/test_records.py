@@ -9,7 +9,8 @@ from harness.base.errors import BadInput
 from harness.base.json import encode
 from harness.campaign.record_file import RecordWriter, read_records
 from harness.campaign.serial import Plan, header_of, run
-from harness.data.rungs import full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import select
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge import case_record

@@ -1,8 +1,8 @@
 """Judgements made up for the tests of what CI systems are given."""
 
+from harness.conformance.suite_result import OutcomeStanding, SuiteResult
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import FORMAT, Header
-from harness.page.run_judgement import Judged, Judgement
 
 NASTY = 'a<b> & "c" ]]> | `d` \x00\x1b \ud800 \ufffe Größe 温度'
 
@@ -37,11 +37,13 @@ def failing(name="parity", case="gen/slope/1/REML", causes=("sm-score-sign",), *
 
 
 def judgement(unexpected=1, expected=1, holds=1, stale=(), strict=False, **fields):
-    judged = [Judged(outcome(case=f"holds/{i}"), "holds") for i in range(holds)]
+    judged = [OutcomeStanding(outcome(case=f"holds/{i}"), "holds") for i in range(holds)]
     judged += [
-        Judged(failing(case=f"expected/{i}"), "expected", ("it is known",)) for i in range(expected)
+        OutcomeStanding(failing(case=f"expected/{i}"), "expected", ("it is known",))
+        for i in range(expected)
     ]
     judged += [
-        Judged(failing(case=f"unexpected/{i}", **fields), "unexpected") for i in range(unexpected)
+        OutcomeStanding(failing(case=f"unexpected/{i}", **fields), "unexpected")
+        for i in range(unexpected)
     ]
-    return Judgement(tuple(judged), stale=stale, strict=strict)
+    return SuiteResult(tuple(judged), stale=stale, strict=strict)

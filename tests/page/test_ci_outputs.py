@@ -5,10 +5,10 @@ import re
 
 import pytest
 
+from harness.conformance.suite_result import OutcomeStanding, SuiteResult
 from harness.page.annotations import annotation_lines
 from harness.page.badge import badge
 from harness.page.job_summary import LIMIT, job_summary
-from harness.page.run_judgement import Judged, Judgement
 from tests.page.judgements import HEADER, NASTY, failing, judgement
 
 
@@ -32,39 +32,39 @@ def test_the_summary_of_a_run_without_surprises_passes():
 
 def test_the_summary_escapes_what_markdown_would_take_for_something_else():
     odd = failing(case="a`b|c", sentence="<script>x</script> a|b `c` *d*\n# e")
-    text = summary(Judgement((Judged(odd, "unexpected"),)))
+    text = summary(SuiteResult((OutcomeStanding(odd, "unexpected"),)))
     assert "\\<script\\>x\\</script\\> a\\|b \\`c\\` \\*d\\* \\# e" in text
 
 
 def test_the_summary_is_below_githubs_limit_however_much_failed():
     many = [
-        Judged(
+        OutcomeStanding(
             failing(f"p{i}", causes=(), sentence="é" * 5000, notes=("ü" * 20000,) * 3),
             "unexpected",
         )
         for i in range(60)
     ]
-    text = summary(Judgement(tuple(many)))
+    text = summary(SuiteResult(tuple(many)))
     assert len(text.encode()) <= LIMIT
     assert "too long" in text
     assert "60 fail unexpectedly" in text
 
 
 def test_there_are_at_most_ten_annotations_one_for_each_kind_of_failure():
-    alike = [Judged(failing(case=str(i)), "unexpected") for i in range(30)]
-    (line,) = annotation_lines(Judgement(tuple(alike)))
+    alike = [OutcomeStanding(failing(case=str(i)), "unexpected") for i in range(30)]
+    (line,) = annotation_lines(SuiteResult(tuple(alike)))
     assert line.startswith("::error title=sm-score-sign%3A statsmodels' gradient")
     assert "::parity of " in line
     assert line.endswith("(and 29 more)")
-    kinds = [Judged(failing(f"p{i}", causes=()), "unexpected") for i in range(30)]
-    lines = annotation_lines(Judgement(tuple(kinds)))
+    kinds = [OutcomeStanding(failing(f"p{i}", causes=()), "unexpected") for i in range(30)]
+    lines = annotation_lines(SuiteResult(tuple(kinds)))
     assert len(lines) == 10
     assert "21 more" in lines[-1]
 
 
 def test_an_annotation_is_one_line_whatever_it_says():
     odd = failing(sentence="50 %\r\nof it::x", case=NASTY)
-    (line,) = annotation_lines(Judgement((Judged(odd, "unexpected"),)))
+    (line,) = annotation_lines(SuiteResult((OutcomeStanding(odd, "unexpected"),)))
     assert "\n" not in line
     assert "50 %25%0D%0Aof it::x" in line
 
@@ -77,7 +77,7 @@ def test_stale_expectations_are_annotated(strict, kind):
 
 
 def test_nothing_checked_is_an_error():
-    (line,) = annotation_lines(Judgement(()))
+    (line,) = annotation_lines(SuiteResult(()))
     assert line.startswith("::error title=nothing was checked::")
 
 
@@ -85,7 +85,7 @@ BADGES = {
     "1 of 3 checks fail": ("red", judgement()),
     "2 of 3 hold, 1 known": ("green", judgement(unexpected=0, holds=2)),
     "2 checks hold": ("brightgreen", judgement(unexpected=0, expected=0, holds=2)),
-    "nothing checked": ("lightgrey", Judgement(())),
+    "nothing checked": ("lightgrey", SuiteResult(())),
     "1 stale expectations": (
         "orange",
         judgement(unexpected=0, stale=("entry 1",), strict=True),
@@ -107,5 +107,5 @@ def test_the_badge_is_what_shields_reads(message):
 
 
 def test_the_summary_names_what_was_saved():
-    saved = Judged(failing(), "unexpected", saved="fixtures/regressions/1")
-    assert re.search("Saved as `fixtures/regressions/1`", summary(Judgement((saved,))))
+    saved = OutcomeStanding(failing(), "unexpected", saved="fixtures/regressions/1")
+    assert re.search("Saved as `fixtures/regressions/1`", summary(SuiteResult((saved,))))

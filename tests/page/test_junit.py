@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.conformance.suite_result import OutcomeStanding, SuiteResult
 from harness.page.junit import junit_xml
-from harness.page.run_judgement import Judged, Judgement
 from tests.page.judgements import HEADER, NASTY, failing, judgement, outcome
 
 # What the schema of Jenkins' xUnit plugin (junit-10.xsd) allows: children, attributes, required.
@@ -46,14 +46,14 @@ def test_counts_are_those_of_the_test_cases():
 
 def test_a_property_is_a_suite_and_a_case_a_test_case():
     held = [outcome("b", "x"), outcome("a", "x"), outcome("b", "y")]
-    root = parsed(Judgement(tuple(Judged(o, "holds") for o in held)))
+    root = parsed(SuiteResult(tuple(OutcomeStanding(o, "holds") for o in held)))
     assert [suite.get("name") for suite in root] == ["b", "a"]
     assert [case.get("name") for case in root[0].findall("testcase")] == ["x", "y"]
 
 
 def test_odd_characters_are_escaped_and_survive():
     odd = failing(f"p {NASTY}", f"c {NASTY}", sentence=NASTY, notes=(NASTY, "line\nbreak"))
-    root = parsed(Judgement((Judged(odd, "unexpected", saved=NASTY),)))
+    root = parsed(SuiteResult((OutcomeStanding(odd, "unexpected", saved=NASTY),)))
     failure = root.find(".//failure")
     wanted = 'a<b> & "c" ]]> | `d` \\x00\\x1b \\ud800 \\ufffe Größe 温度'
     assert failure.get("message") == wanted
@@ -77,6 +77,6 @@ def test_a_stale_expectation_fails_where_they_are_strict(strict, failures):
 
 
 def test_a_run_in_which_nothing_was_checked_is_a_failure():
-    nothing = Judgement((Judged(outcome(status="not applicable"), "not applicable"),))
-    for empty in (nothing, Judgement(())):
+    nothing = SuiteResult((OutcomeStanding(outcome(status="not applicable"), "not applicable"),))
+    for empty in (nothing, SuiteResult(())):
         assert parsed(empty).get("failures") == "1"

@@ -1,6 +1,6 @@
 """What the terminal shows."""
 
-from harness.commands.installation import Check
+from harness.diagnose.installation import Check
 from harness.page.terminal import print_checks, print_rungs
 
 
@@ -26,7 +26,7 @@ def test_what_looks_like_markup_is_shown_as_it_is(capsys):
 
 
 def test_rungs_are_listed_under_their_headings_in_order(capsys):
-    from harness.data.rungs import full_ladder
+    from harness.data.ladder import full_ladder
 
     rungs = full_ladder()
     print_rungs(rungs)

@@ -9,7 +9,7 @@ import statsmodels.formula.api as smf
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from harness.base.errors import BadInput
-from harness.data.rungs import full_ladder
+from harness.data.ladder import full_ladder
 from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.judge.causes.entries import load_known

@@ -16,10 +16,11 @@ from jinja2 import Environment
 import harness
 from harness.base.numerics import repeatable
 from harness.base.resources import r_script
+from harness.data.exact_csv import missing_mark
 from harness.model.case import Case
 from harness.model.formula import Name
 from harness.model.model import column_of
-from harness.page.bundle.bundle_data import BundleColumn, bundle_columns, missing_mark
+from harness.page.bundle.bundle_columns import BundleColumn, bundle_columns
 from harness.page.bundle.template_environment import environment
 from harness.rbridge.failures import REnvironment
 from harness.rbridge.rscript import run_rscript

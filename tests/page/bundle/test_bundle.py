@@ -1,12 +1,7 @@
 """A reproduction bundle: its scripts run anywhere and print what the record says."""
 
-import csv
-import io
 import json
-import math
-import random
 import re
-import struct
 import subprocess
 from dataclasses import replace
 
@@ -19,17 +14,19 @@ from harness.base.json import encode
 from harness.campaign.record_file import read_records
 from harness.campaign.serial import Plan, run
 from harness.data.datasets import Dataset
-from harness.data.rungs import Rung, full_ladder, select
+from harness.data.exact_csv import number_text
+from harness.data.ladder import full_ladder
+from harness.data.rungs import Rung, select
 from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.causes.entries import load_known
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.model.table import FactorColumn, NumericColumn, Table
+from harness.model.table import NumericColumn, Table
 from harness.page.bundle import bundle_folder as bundles
 from harness.page.bundle import rerun as bundle_rerun
-from harness.page.bundle.bundle_data import bundle_columns, csv_text, missing_mark, number_text
+from harness.page.bundle.bundle_columns import bundle_columns
 from harness.page.bundle.bundle_folder import (
     Manifest,
     anonymised,
@@ -48,8 +45,8 @@ from harness.page.bundle.bundle_scripts import (
 from harness.page.bundle.issue_text import issue_title
 from harness.page.bundle.rerun import rerun
 from harness.page.html.parity_report import render
-from harness.rbridge import REnvironment, rscript
-from harness.rbridge.rscript import run_rscript
+from harness.rbridge import rscript
+from harness.rbridge.failures import REnvironment
 
 pytestmark = pytest.mark.slow
 
@@ -167,57 +164,6 @@ def test_running_it_again_says_whether_it_shows_the_same(odd, tmp_path, monkeypa
     (folder / "data.csv").write_text("y\n1\n")
     with pytest.raises(BadInput, match="not as it was"):
         rerun(folder)
-
-
-def numbers_for_csv():
-    chance = random.Random(1)
-    # The shortest decimals of the first three are read by R as the double beside them.
-    values = [-36040.932879477194, 0.00015964491973604009, 122.522012857, 0.1, -0.0, 5e-324, 1e300]
-    for i in range(6000):
-        values.append(chance.gauss(0, 1) * 10 ** chance.randint(-5, 8))
-        values.append(round(chance.gauss(0, 100), i % 16))
-        values.append(struct.unpack("d", struct.pack("Q", chance.getrandbits(64)))[0])
-    return [v for v in values if math.isfinite(v)]
-
-
-@pytest.mark.r
-def test_numbers_are_read_back_bit_for_bit_in_both_languages(tmp_path):
-    values = numbers_for_csv()
-    texts = [number_text(v) for v in values]
-    same = [
-        struct.pack("d", float(t)) == struct.pack("d", v)
-        for t, v in zip(texts, values, strict=True)
-    ]
-    assert all(same)
-    (tmp_path / "v.csv").write_text(
-        "text,hex\n" + "".join(f"{t},{v.hex()}\n" for t, v in zip(texts, values, strict=True))
-    )
-    script = tmp_path / "v.R"
-    script.write_text(
-        'd <- read.csv("v.csv", colClasses = "character")\n'
-        "a <- as.numeric(d$text); b <- as.numeric(d$hex)\n"
-        "cat(nrow(d), sum(a != b | 1 / a != 1 / b))\n"
-    )
-    done = run_rscript(script, timeout=60)
-    assert done.stdout == f"{len(values)} 0", done.stderr
-    # Short ones stay short.
-    assert texts[3:5] == ["0.1", "-0"]
-    assert number_text(249.56) == "249.56"
-
-
-def test_missing_values_are_told_from_labels():
-    column = FactorColumn("g", np.array([0, 1, -1], dtype=np.int32), ("", "NA"))
-    table = Table((NumericColumn("y", np.array([1.0, np.nan, 3.0])), column))
-    assert missing_mark(table) == "missing"
-    rows = list(csv.reader(io.StringIO(csv_text(table))))
-    assert rows == [["y", "g"], ["1", ""], ["missing", "NA"], ["3", "missing"]]
-
-
-def test_line_breaks_in_labels_are_refused():
-    column = FactorColumn("g", np.array([0, 1], dtype=np.int32), ("a\nb", "c"))
-    table = Table((NumericColumn("y", np.array([1.0, 2.0])), column))
-    with pytest.raises(BadInput, match=r"a label of 'g' holds a line break.*'a\\nb'"):
-        csv_text(table)
 
 
 def test_names_that_are_plain_in_both_languages_are_kept():

@@ -9,7 +9,7 @@ import pytest
 from harness.engines.lme4 import Lme4Engine
 from harness.rbridge.environment import RInstallation, find_r, worker_environment
 from harness.rbridge.failures import REnvironment
-from harness.rbridge.installed import REQUIRED, library_folders, r_identity
+from harness.rbridge.r_identity import REQUIRED, library_folders, r_identity
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_package_put_before_another_is_seen(tmp_path, monkeypatch):
 @pytest.mark.r
 def test_a_package_that_is_not_found_leaves_the_answer_to_r(home, monkeypatch):
     monkeypatch.setattr(
-        "harness.rbridge.installed.library_folders", lambda *_: (home.home / "library",)
+        "harness.rbridge.r_identity.library_folders", lambda *_: (home.home / "library",)
     )
     assert r_identity() == {}
 

@@ -7,8 +7,8 @@ import pytest
 from harness.base.errors import BadInput
 from harness.base.json import encode
 from harness.campaign.record_file import read_records
+from harness.campaign.record_stream import RecordStream
 from harness.judge.records import CaseRecord
-from harness.page.record_stream import RecordStream
 from harness.page.run_summary import summarize
 from tests.page.html import many
 
@@ -86,7 +86,7 @@ def test_a_record_that_is_there_twice_is_refused_with_its_line(file):
 
 
 def test_ids_with_the_same_hash_are_not_taken_for_one(file, monkeypatch):
-    monkeypatch.setattr("harness.page.record_stream.hash", len, raising=False)
+    monkeypatch.setattr("harness.campaign.record_stream.hash", len, raising=False)
     with RecordStream(file) as stream:
         assert sum(1 for _ in stream) == 55
 

@@ -2,7 +2,7 @@
 
 Each is the referee's engine with one thing in its answer altered, everything else being right. Run
 the suite on one as on any other: ``lmm-parity conformance --engine
-harness.conformance.planted:swapped_variances``.
+harness.conformance.planted_engines:swapped_variances``.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from harness.commands import installation as doctor
+from harness.diagnose import installation as doctor
 from harness.engines.engine import Failure
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.rbridge import RError
+from harness.rbridge.failures import RError
 
 pytestmark = pytest.mark.r
 

@@ -18,7 +18,7 @@ Standing = Literal["holds", "expected", "unexpected", "not applicable"]
 
 
 @dataclass(frozen=True)
-class Judged:
+class OutcomeStanding:
     """An outcome held against what was expected of it.
 
     Attributes
@@ -36,7 +36,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class SuiteResult:
     """A suite's outcomes, and what is wrong with its expectations.
 
     Attributes
@@ -49,12 +49,12 @@ class Judgement:
         Whether stale expectations count as failures.
     """
 
-    judged: tuple[Judged, ...]
+    judged: tuple[OutcomeStanding, ...]
     stale: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     strict: bool = False
 
-    def of(self, standing: Standing) -> tuple[Judged, ...]:
+    def of(self, standing: Standing) -> tuple[OutcomeStanding, ...]:
         """Return the outcomes with one standing."""
         return tuple(j for j in self.judged if j.standing == standing)
 
@@ -90,20 +90,20 @@ def fails(outcome: PropertyOutcome) -> bool:
     return outcome.status in ("fails", "unexplained")
 
 
-def by_property(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
+def by_property(judged: Iterable[OutcomeStanding]) -> dict[str, list[OutcomeStanding]]:
     """Group outcomes by property, in the order in which properties first appear."""
-    found: dict[str, list[Judged]] = {}
+    found: dict[str, list[OutcomeStanding]] = {}
     for one in judged:
         found.setdefault(one.outcome.property, []).append(one)
     return found
 
 
-def by_kind(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
+def by_kind(judged: Iterable[OutcomeStanding]) -> dict[str, list[OutcomeStanding]]:
     """Group failures by their main cause, those without one by property.
 
     The most frequent kind comes first, and in each the worst.
     """
-    found: dict[str, list[Judged]] = {}
+    found: dict[str, list[OutcomeStanding]] = {}
     for one in judged:
         found.setdefault(kind(one.outcome), []).append(one)
     for group in found.values():
@@ -122,12 +122,12 @@ def titled(name: str) -> str:
     return name if known is None else f"{name}: {known.title}"
 
 
-def why_expected(group: Iterable[Judged]) -> str:
+def why_expected(group: Iterable[OutcomeStanding]) -> str:
     """Return why failures of one kind are expected."""
     return "; ".join(dict.fromkeys(j.reasons[0] for j in group if j.reasons))
 
 
-def times(group: Iterable[Judged]) -> str:
+def times(group: Iterable[OutcomeStanding]) -> str:
     """Return how often each property failed: ``"parity 3, referee.agreement 2"``."""
     counts = Counter(j.outcome.property for j in group)
     return ", ".join(f"{name} {count}" for name, count in counts.most_common())

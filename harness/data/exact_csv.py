@@ -1,67 +1,20 @@
-"""The data of a reproduction bundle: a CSV that R and Python read alike, bit for bit."""
+"""A table as a CSV that R and Python read alike, bit for bit, and read back from one."""
 
 from __future__ import annotations
 
 import csv
 import io
-import keyword
 import math
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
 
 from harness.base.errors import BadInput
-from harness.model.table import MISSING_CODE, FactorColumn, NumericColumn, Table
-from harness.spelling.calls import HIDING, quote_name
+from harness.model.table import MISSING_CODE, Column, FactorColumn, NumericColumn, Table
 
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_OURS = re.compile(r"[vr]\d+")
 _MISSING = ("", "NA", "missing", "no value")
-
-
-@dataclass(frozen=True)
-class BundleColumn:
-    """A column of ``data.csv``.
-
-    Attributes
-    ----------
-    name : str
-        Its name in the file: the user's.
-    short : str
-        Its name in the scripts: the same where that is a plain name in both languages.
-    levels : tuple of str or None
-        The levels of a factor; None for a numeric column.
-    """
-
-    name: str
-    short: str
-    levels: tuple[str, ...] | None
-
-
-def bundle_columns(table: Table) -> tuple[BundleColumn, ...]:
-    """Return the columns of a table with the names that the scripts give them.
-
-    A name means itself to Python, patsy and R when it is made of ASCII letters, digits and ``_``
-    and is no word of theirs; any other becomes ``v1``, ``v2``, ... by its place.
-    """
-    return tuple(
-        BundleColumn(
-            c.name,
-            c.name if _is_plain(c.name) else f"v{i}",
-            c.levels if isinstance(c, FactorColumn) else None,
-        )
-        for i, c in enumerate(table.columns, 1)
-    )
-
-
-def _is_plain(name: str) -> bool:
-    return (
-        _PLAIN.fullmatch(name) is not None
-        and not _OURS.fullmatch(name)
-        and not keyword.iskeyword(name)
-        and name not in HIDING
-        and quote_name(name) == name
-    )
 
 
 def missing_mark(table: Table) -> str:
@@ -116,3 +69,51 @@ def number_text(value: float) -> str:
     error = abs(Fraction(text) - Fraction(value))
     # 2^-11 of the spacing is what extended precision leaves; this is far more.
     return text if error <= Fraction(spacing) * Fraction(49, 100) else f"{value:.17g}"
+
+
+def read_exact_csv(path: Path, levels: Mapping[str, Sequence[str]], missing: str) -> Table:
+    """Read a table as :func:`csv_text` wrote it: labels as they are, numbers to the nearest double.
+
+    Parameters
+    ----------
+    levels : mapping
+        The levels of each factor; other columns are numbers.
+    missing : str
+        The text that stands for a missing value.
+
+    Raises
+    ------
+    BadInput
+        When the file cannot be read or a field is neither a number nor one of the levels.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not UTF-8") from None
+    header, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+    if not rows or any(len(row) != len(header) for row in rows):
+        raise BadInput(f"{path}: not a table: every row needs as many fields as the header")
+    columns: list[Column] = []
+    for at, name in enumerate(header):
+        fields = [row[at] for row in rows]
+        try:
+            if name in levels:
+                columns.append(_factor(name, fields, levels[name], missing))
+            else:
+                numbers = [np.nan if f == missing else float(f) for f in fields]
+                columns.append(NumericColumn(name, np.array(numbers, dtype=np.float64)))
+        except (KeyError, ValueError) as error:
+            raise BadInput(f"{path}: column {name!r}: {error}") from None
+    return Table(tuple(columns))
+
+
+def _factor(name: str, fields: list[str], levels: Sequence[str], missing: str) -> FactorColumn:
+    index = {level: code for code, level in enumerate(levels)}
+    index[missing] = index.get(missing, MISSING_CODE)
+    unknown = next((f for f in fields if f not in index), None)
+    if unknown is not None:
+        raise ValueError(f"{unknown!r} is none of its levels")
+    codes = np.array([index[f] for f in fields], dtype=np.int32)
+    return FactorColumn(name, codes, tuple(levels))

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from harness.campaign.record_file import read_records
-from harness.conformance.suite import all_kept, suite_of, write_bundles
+from harness.conformance.suite import all_kept, suite_of
 from harness.page.bundle.bundle_folder import read_manifest
 from harness.page.bundle.bundle_numbers import printed_numbers
+from harness.page.bundle.failure_bundles import write_bundles
 
 
 def kept(prefix):
@@ -42,7 +43,7 @@ def test_the_bundle_of_a_kept_failure_shows_it(tmp_path):
 
 
 def test_only_statsmodels_against_lme4_has_scripts_to_write(tmp_path):
-    suite = suite_of(("harness.conformance.planted:z_for_t",), "referee", examples=0)
+    suite = suite_of(("harness.conformance.planted_engines:z_for_t",), "referee", examples=0)
     assert write_bundles(suite, kept("parity"), tmp_path / "b") == {}
     replayed = replace(suite_of(("statsmodels",), "lme4", examples=0), replay="packed.jsonl.gz")
     assert write_bundles(replayed, kept("parity"), tmp_path / "b") == {}
