@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from harness.base.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem
+from harness.base.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem, Stop
 from harness.base.files import require_folder
 from harness.campaign.fork_server import start_server
 from harness.commands import options
@@ -217,7 +217,7 @@ def _run(campaign: Campaign, out: Path, watcher: Counting, *, resume: bool) -> i
     return tally.exit_code
 
 
-class _Terminated(BaseException):
+class _Terminated(Stop):
     """SIGTERM, which a batch system sends some time before SIGKILL."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from harness.engines.engine import Engine, Fit, Outcome, OwnModel, Setting
+from harness.engines.guard import guarded
 from harness.judge.causes.view import Pair, View
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.decision import compare, decide
@@ -105,7 +106,7 @@ def judge(
         See :func:`harness.judge.examination.examine`.
     """
     started = time.perf_counter()
-    begun = [engine.begin(case, setting) for setting in settings for engine in engines]
+    begun = [guarded(engine, case, setting) for setting in settings for engine in engines]
     outcomes = [wait() for wait in begun]
     return judge_outcomes(
         case,
