@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -96,6 +97,17 @@ def test_no_two_modules_share_a_name():
 def test_modules_are_named_by_nouns():
     names = {path.stem for path in MODULES if path.stem.endswith(("ed", "ing"))}
     assert names == NOUNS
+
+
+def test_the_map_for_contributors_names_what_is_there():
+    # A path is from the checkout, or beside what the line has named before.
+    checkout = SOURCE.parent
+    for line in (checkout / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines():
+        beside = [checkout]
+        for name in re.findall(r"`([\w./]+(?:\.(?:py|toml|R|md)|/))`", line):
+            places = [folder / name for folder in beside if (folder / name).exists()]
+            assert places, f"{name} in: {line}"
+            beside.append(places[0] if places[0].is_dir() else places[0].parent)
 
 
 def test_the_package_says_that_it_is_typed():

@@ -6,8 +6,11 @@ by :mod:`~harness.base.files` only, whole or not at all.
 
 __all__ = [
     "child_python",
+    "closable",
+    "deadline",
     "errors",
     "files",
+    "heartbeat",
     "json",
     "library_path",
     "memory",

@@ -28,7 +28,6 @@ from harness.base.errors import EnvironmentProblem, HarnessError
 from harness.campaign.fork_server import start_server
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
-from harness.campaign.stage import Fault, Stage, read_stage, shared_stage
 from harness.campaign.worker_process import (
     Done,
     Opened,
@@ -36,6 +35,7 @@ from harness.campaign.worker_process import (
     initialize,
     open_worker,
 )
+from harness.campaign.worker_stage import Fault, Stage, read_stage, shared_stage
 from harness.engines.engine import Reason
 from harness.rbridge.worker import START_SECONDS
 

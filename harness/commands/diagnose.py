@@ -102,9 +102,9 @@ def diagnose(
     pictures = out is not None or bundle is not None
     with opened(wanted, timeout=timeout) as ready:
         # Imported while R starts: it takes as long.
+        from harness.diagnose.diagnosis_cost import refuse_or_size
         from harness.diagnose.pipeline import diagnose as run
         from harness.diagnose.pipeline import steps
-        from harness.diagnose.size import refuse_or_size
 
         for check in refuse_or_size(rung.case).checks:
             if not (quiet or as_json):

@@ -60,7 +60,11 @@ def ladder(
     assert outcome is not None
     assert predictor is not None
     assert group is not None
-    rungs = seven_rungs(options.own_dataset(data), outcome, predictor, group, prefix="ladder")
+    rungs, left_out = seven_rungs(
+        options.own_dataset(data), outcome, predictor, group, prefix="ladder"
+    )
+    for why in left_out if not quiet else ():
+        click.echo(f"left out: {why}", err=True)
     chosen = {"data": str(data), "outcome": outcome, "predictor": predictor, "group": group}
     run_and_report(
         Rungs(rungs, f"The tutorial's ladder on {data.name}", chosen),

@@ -22,7 +22,14 @@ timeout = click.option(
     type=click.FloatRange(min=1),
     default=120.0,
     show_default=True,
-    help="Seconds an R fit may take.",
+    help="Seconds that a fit may take, in any engine, and the referee with a case.",
+)
+whole_timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=600.0,
+    show_default=True,
+    help="Seconds that all may take: what would take longer is left out, what does is stopped.",
 )
 engine = click.option(
     "--engine",

@@ -28,7 +28,7 @@ def tutorial_ladder() -> tuple[Rung, ...]:
     """Return the tutorial's rungs on its own data, with the numbers it prints."""
     tutorial = ladder_file().tutorial
     data = load_dataset(tutorial.data)
-    rungs = seven_rungs(data, tutorial.outcome, tutorial.predictor, tutorial.group)
+    rungs = seven_rungs(data, tutorial.outcome, tutorial.predictor, tutorial.group).rungs
     return tuple(_printed(rung) for rung in rungs)
 
 

@@ -8,10 +8,10 @@
 __all__ = [
     "anonymous",
     "diagnosis",
+    "diagnosis_cost",
     "given",
     "installation",
     "intended_model",
     "pipeline",
-    "size",
     "user_engines",
 ]

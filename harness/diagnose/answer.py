@@ -188,7 +188,11 @@ def _without_fit(
     others: list[str],
     stops: Sequence[Check],
 ) -> str:
-    what = {"unsupported": "cannot express this model", "refused": "refuses these data"}
+    what = {
+        "unsupported": "cannot express this model",
+        "left-out": "was left out, for its size",
+        "refused": "refuses these data",
+    }
     said = listed([f"{e} {what.get(f.reason, 'gives no answer')}" for e, f in failed.items()])
     first = next(iter(failed.values()))
     why = _sentence(stops[0].sentence if stops else _one_line(first.text))

@@ -18,6 +18,7 @@ from harness.diagnose.answer import SAME
 from harness.diagnose.bench import Bench
 from harness.diagnose.cures import CURES, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
+from harness.diagnose.diagnosis_cost import LARGE_ROWS
 from harness.diagnose.incomplete_rows import incomplete_rows
 from harness.diagnose.other_columns import centre, centre_far, centring, far_means, rescale
 from harness.diagnose.remedies import (
@@ -25,7 +26,6 @@ from harness.diagnose.remedies import (
     other_routes,
     remodelled,
 )
-from harness.diagnose.size import LARGE_ROWS
 from harness.engines.engine import Fit
 from harness.judge.case_verdict import case_verdict
 from harness.judge.causes.entries import KnownDifference, load_known

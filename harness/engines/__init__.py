@@ -18,4 +18,5 @@ __all__ = [
     "registry",
     "statsmodels",
     "warning_capture",
+    "within_limits",
 ]

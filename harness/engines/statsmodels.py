@@ -21,6 +21,7 @@ from statsmodels.regression.mixed_linear_model import MixedLMParams
 from harness.base.errors import STOPS
 from harness.engines.engine import Coefficient, Failure, Fit, Message, Outcome, Setting
 from harness.engines.guard import failure_of
+from harness.engines.mixedlm_cost import mixedlm_cost
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.mixedlm_probes import (
     recorded_points,
@@ -34,6 +35,7 @@ from harness.model.case import Case
 from harness.model.column_match import match_columns
 from harness.model.formula import Name
 from harness.model.model import column_of
+from harness.referee.cost import Cost
 from harness.spelling.calls import (
     MixedLMSpelling,
     NotExpressible,
@@ -98,6 +100,10 @@ class StatsmodelsEngine:
         except NotExpressible as reason:
             return str(reason)
         return None
+
+    def cost(self, case: Case) -> Cost:
+        """Estimate what a fit takes."""
+        return Cost(0.0, 0.0) if case.model.criterion == "OLS" else mixedlm_cost(case)
 
     def fit(self, case: Case, setting: Setting) -> Outcome:
         """Fit a case; whatever goes wrong comes back as a Failure."""

@@ -99,7 +99,7 @@ VERDICTS: dict[VerdictClass, VerdictLook] = {
         "UNDETERMINED", "the data do not determine it", "silent", "about", "-", 1, 3
     ),
     "UNSUPPORTED": _verdict(
-        "UNSUPPORTED", "an engine cannot express it", "silent", "bar", "-", 1, 3
+        "UNSUPPORTED", "an engine cannot express it, or was left out", "silent", "bar", "-", 1, 3
     ),
     "FAILED": _verdict("FAILED", "an engine gave no answer", "silent", "cross", "x", 4, 6),
     "ENVIRONMENT": _verdict("ENVIRONMENT", "the engine did not run", "silent", "cross", "x", 3, 8),

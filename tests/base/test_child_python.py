@@ -35,13 +35,13 @@ COMMANDS = {
     "run": ["run", "--rung", "dyestuff/REML", "--out", "run.jsonl", "--no-cache", "--jobs", "1"],
     "export": ["export", "run.jsonl", "--to", "values.csv"],
     "diff": ["diff", "run.jsonl", "run.jsonl"],
-    "merge": ["merge", "run.jsonl", "--out", "merged.jsonl"],
+    "merge": ["merge", "run.jsonl", "run.jsonl", "--out", "merged.jsonl"],
     "fit": ["fit", "t.csv", MODEL],
     "diagnose": ["diagnose", "t.csv", MODEL, "--quick"],
     "translate": ["translate", MODEL],
     "bundle": ["bundle", "make", "t.csv", MODEL, "--out", "bundle"],
     "doctor": ["doctor"],
-    "certify": ["certify", "dyestuff/REML", "--route", "henderson"],
+    "certify": ["certify", "dyestuff/REML"],
     "cache": ["cache", "info"],
     "conformance": ["conformance", "--max-examples", "1", "--no-keep", "--jobs", "1"],
     "schema": ["schema"],
@@ -75,7 +75,7 @@ def start(command, folder):
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1) or "not a shard" in done.stderr, done.stderr
     marks = folder / "marks"
     return marks.read_text().split() if marks.exists() else []
 
