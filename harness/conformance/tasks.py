@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from harness.base.deadline import Deadline
+from harness.base.errors import STOPS
 from harness.base.json import encode
 from harness.campaign.case_task import LEAST_SECONDS, unfinished_case
 from harness.campaign.open_engines import OpenEngines
@@ -171,7 +172,9 @@ def _checked(question: Question, name: str) -> PropertyOutcome:
         return PROPERTIES[name].check(
             question.engine, question.case, reference=question.reference, group=question.group
         )
-    except Exception as error:  # an engine may return anything; one check must not cost the rest
+    except STOPS:
+        raise
+    except BaseException as error:  # an engine may return anything; one must not cost the rest
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return _not_checked(question, text)
 

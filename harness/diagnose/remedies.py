@@ -33,6 +33,7 @@ from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe, RRuns, run_statsmodels
 from harness.diagnose.user_engines import Opened
 from harness.engines.engine import Fit, Outcome
+from harness.engines.guard import guarded
 from harness.judge.case_record import case_record
 from harness.judge.case_verdict import CaseVerdict, case_verdict, least_digits, misled
 from harness.judge.causes.predicates import NUMERICAL_DF
@@ -121,7 +122,7 @@ def judged_anew(rung: Rung, opened: Opened, optima: Optima) -> Judged:
     That may have been found without these fits: where one lies above it, it is searched for again.
     """
     started = time.perf_counter()
-    begun = [engine.begin(rung.case, "default") for engine in opened.running]
+    begun = [guarded(engine, rung.case, "default") for engine in opened.running]
     judge = partial(
         judge_outcomes,
         rung.case,

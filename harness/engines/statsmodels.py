@@ -18,7 +18,9 @@ import statsmodels.formula.api as smf
 from numpy.typing import NDArray
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
+from harness.base.errors import STOPS
 from harness.engines.engine import Coefficient, Failure, Fit, Message, Outcome, Setting
+from harness.engines.guard import failure_of
 from harness.engines.mixedlm_cost import mixedlm_cost
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.mixedlm_probes import (
@@ -125,12 +127,11 @@ class StatsmodelsEngine:
                         seconds=ran.seconds,
                     )
                     fit = msgspec.structs.replace(fit, probes=ran.probes | fit.probes)
-        except Exception as error:  # an engine may raise anything; it is a result, not a crash
-            return Failure(
-                engine=self.name,
-                setting=setting,
-                reason="error",
-                text=f"{type(error).__name__}: {error}",
+        except STOPS:
+            raise
+        except BaseException as error:  # it may raise anything; that is a result
+            return msgspec.structs.replace(
+                failure_of(self.name, setting, error),
                 messages=tuple(messages),
                 probes=singular_covariance_probe(error),
                 seconds=time.perf_counter() - started,

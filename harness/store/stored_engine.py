@@ -18,7 +18,7 @@ import msgspec
 
 from harness.base.json import decode, encode
 from harness.engines.engine import Engine, Failure, Fit, Outcome, Setting
-from harness.engines.engine_wrapper import EngineWrapper
+from harness.engines.engine_wrapper import EngineWrapper, bare
 from harness.model.case import Case
 from harness.spelling.calls import lme4_formula
 from harness.store.identity import (
@@ -200,7 +200,7 @@ class StoredEngine(EngineWrapper):
         return outcome
 
     def _own_namespace(self) -> str:
-        identity = engine_identity(self.wrapped)
+        identity = engine_identity(bare(self.wrapped))
         if identity is None:
             self._note(f"fits of {self.name} are not stored: what they depend on is not known")
             return ""
@@ -257,8 +257,8 @@ class StoredEngine(EngineWrapper):
         assert isinstance(self._store, Store)
         description = {
             "engine": self.name,
-            "module": type(self.wrapped).__module__,
-            "listed": list(listed_sources(self.wrapped)),
+            "module": type(bare(self.wrapped)).__module__,
+            "listed": list(listed_sources(bare(self.wrapped))),
             "sources": self._identity.get("sources", ""),
             "versions": self.wrapped.versions(),
             "identity": self._identity,
