@@ -26,7 +26,7 @@ from harness.engines.lme4 import r_columns  # noqa: E402
 from harness.model.case import Case  # noqa: E402
 from harness.model.design import Design, RandomDesign, build_design  # noqa: E402
 from harness.model.model import bind, parse_model  # noqa: E402
-from harness.rbridge import RSession  # noqa: E402
+from harness.rbridge.worker import RSession  # noqa: E402
 from harness.referee.deviance import Likelihood  # noqa: E402
 from harness.referee.kenward_roger import kenward_roger  # noqa: E402
 from harness.referee.optimum import find_optimum  # noqa: E402

@@ -14,7 +14,7 @@ from benchmarks.degrees_of_freedom import FORMULA, seconds_each, simulated
 from harness.engines.lme4 import r_columns
 from harness.model.design import build_design
 from harness.model.model import bind, parse_model
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from harness.referee.satterthwaite import contrast_tests

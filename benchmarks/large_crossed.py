@@ -22,7 +22,7 @@ pin()
 import numpy as np  # noqa: E402  the threads of its BLAS are fixed above
 
 from harness.model.design import Design, RandomDesign  # noqa: E402
-from harness.rbridge import RSession  # noqa: E402
+from harness.rbridge.worker import RSession  # noqa: E402
 from harness.referee.cost import cost  # noqa: E402
 from harness.referee.deviance import Likelihood  # noqa: E402
 from harness.referee.satterthwaite import contrast_tests  # noqa: E402

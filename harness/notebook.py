@@ -265,7 +265,7 @@ def _rung(
 def _given(model: Any, formula: str, data: pd.DataFrame | None) -> Given:
     from harness.diagnose.given import of_r
     from harness.diagnose.intended_model import as_asked, as_meant
-    from harness.rbridge import RFailure
+    from harness.rbridge.failures import RFailure
     from harness.rbridge.foreign import is_r_object, take_apart
 
     if is_r_object(model):

@@ -1,1 +1,20 @@
-"""What everything rests on: errors, JSON, files, processes. It imports nothing of the house."""
+"""What everything rests on: errors, JSON, files, processes, text. It imports nothing of the house.
+
+An error says in one line what is wrong and what to do, and carries the exit code. Files are written
+by :mod:`~harness.base.files` only, whole or not at all.
+"""
+
+__all__ = [
+    "closable",
+    "deadline",
+    "errors",
+    "files",
+    "heartbeat",
+    "json",
+    "library_path",
+    "memory",
+    "numerics",
+    "parents_death",
+    "resources",
+    "text",
+]

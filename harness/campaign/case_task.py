@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from harness.base.deadline import Deadline
 from harness.base.json import encode
 from harness.campaign.open_engines import OpenEngines
 from harness.campaign.record_cache import RecordCache
@@ -17,6 +18,9 @@ from harness.judge.judge import judge_outcomes
 from harness.judge.judgement import Judgement
 from harness.judge.records import CaseRecord, DataSummary
 from harness.judge.verdict import Finding
+
+LEAST_SECONDS = 5.0
+"""What the referee may take of a case, however short the limit is."""
 
 
 def case_task(engines: OpenEngines, task: Task) -> list[bytes]:
@@ -39,10 +43,11 @@ def case_task(engines: OpenEngines, task: Task) -> list[bytes]:
         settings=engines.settings,
         not_examined="" if fault is None else f"it was stopped ({fault.text})",
         seconds=seconds,
+        deadline=Deadline(max(engines.timeout, LEAST_SECONDS)),
     )
     record = case_record(judged, rung)
     line = encode(record)
-    if cache is not None and fault is None:
+    if cache is not None and not judged.examination.left_out:
         cache.put(rung, record, line)
     return [line]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from typing import Any
 
 from harness.base.errors import BadInput
 from harness.campaign.setup import Setup
-from harness.campaign.stage import StageLog
+from harness.campaign.worker_stage import StageLog
 from harness.engines.engine import Engine, Failure, Outcome, Setting
 from harness.engines.registry import open_engine
+from harness.engines.within_limits import left_out
 from harness.model.case import Case
 from harness.rbridge.worker import START_SECONDS
+from harness.referee.cost import Cost
 from harness.store.pack import PackedStore
 from harness.store.shelf import Store
 from harness.store.stored_engine import StoredEngine
@@ -36,6 +39,8 @@ class OpenEngines:
         The default setting first.
     store : Store or None
         For what a task function wants to keep besides.
+    timeout : float
+        Seconds that a fit may take, and the referee with a case.
     log : StageLog
         ``log.step(name)`` says what the harness does, and starts its clock anew.
     kept : dict
@@ -46,6 +51,7 @@ class OpenEngines:
     settings: tuple[Setting, ...]
     store: Store | None
     log: StageLog
+    timeout: float
     kept: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -66,7 +72,7 @@ def open_engines(setup: Setup, memory: Any = None) -> Iterator[OpenEngines]:
     Parameters
     ----------
     memory : shared memory, optional
-        See :func:`harness.campaign.stage.shared_stage`.
+        See :func:`harness.campaign.worker_stage.shared_stage`.
 
     Raises
     ------
@@ -78,10 +84,10 @@ def open_engines(setup: Setup, memory: Any = None) -> Iterator[OpenEngines]:
     with ExitStack() as stack:
         # The reference first: where it is R, it starts while the others are opened.
         engines = tuple(
-            WatchedEngine(stack.enter_context(_opened(name, setup)), store, log, setup.timeout)
+            WatchedEngine(stack.enter_context(_opened(name, setup)), store, log, setup)
             for name in reversed(setup.engines)
         )[::-1]
-        opened = OpenEngines(engines, setup.settings, store, log)
+        opened = OpenEngines(engines, setup.settings, store, log, setup.timeout)
         if len(set(opened.names)) < len(engines):
             raise BadInput(f"engines that call themselves the same: {', '.join(opened.names)}")
         yield opened
@@ -111,7 +117,7 @@ class WatchedEngine:
         What decides the numbers of the engine, where there is a store; empty when not known.
     """
 
-    def __init__(self, engine: Engine, store: Store | None, log: StageLog, timeout: float) -> None:
+    def __init__(self, engine: Engine, store: Store | None, log: StageLog, setup: Setup) -> None:
         self.name = engine.name
         self.wrapped = engine
         stored = None if store is None else StoredEngine(engine, store, "cache")
@@ -120,7 +126,9 @@ class WatchedEngine:
         self._log = log
         self._elsewhere = elsewhere = bool(getattr(engine, "elsewhere", False))
         # R may have to be started first, and the fit is tried twice.
-        self._limit = START_SECONDS + 3.0 * timeout if elsewhere else timeout
+        self._limit = START_SECONDS + 3.0 * setup.timeout if elsewhere else setup.timeout
+        memory = math.inf if setup.memory_mb is None else setup.memory_mb * 2.0**20
+        self._most = Cost(setup.timeout, memory)
 
     def versions(self) -> dict[str, str]:
         """Versions of everything the numbers depend on, by component."""
@@ -133,6 +141,9 @@ class WatchedEngine:
     def fit(self, case: Case, setting: Setting) -> Outcome:
         """Fit the case and wait for the result."""
         number = self._log.next_fit()
+        failure = left_out(self.wrapped, case, setting, self._most)
+        if failure is not None:
+            return failure
         fault = self._log.fault(number)
         if fault is not None:
             return Failure(engine=self.name, setting=setting, reason=fault.reason, text=fault.text)

@@ -9,12 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import harness
+from harness.base.deadline import NEVER, Deadline
 from harness.campaign import provenance
 from harness.data.rungs import Rung
 from harness.engines.engine import Engine, Setting
 from harness.judge.case_record import case_record
 from harness.judge.judge import judge
 from harness.judge.records import FORMAT, CaseRecord, Header
+from harness.model.case import Case
+
+LARGE_ROWS = 20_000
+"""Above this an engine is run in its default setting only, where there is one case."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,15 @@ class Plan:
         return self.engines[-1].name
 
 
-def run(plan: Plan) -> Iterator[CaseRecord]:
+def settings_of(case: Case) -> tuple[Setting, ...]:
+    """Return the settings to run: the tight one takes several fits, too many of a large case."""
+    return ("default",) if len(case.design.y) > LARGE_ROWS else ("default", "tight")
+
+
+def run(plan: Plan, deadline: Deadline = NEVER) -> Iterator[CaseRecord]:
     """Fit, audit and compare every rung, in order; R works on a case while Python does."""
     for rung in plan.rungs:
-        yield case_record(judge(rung.case, plan.engines, plan.settings), rung)
+        yield case_record(judge(rung.case, plan.engines, plan.settings, deadline=deadline), rung)
 
 
 def header_of(plan: Plan) -> Header:

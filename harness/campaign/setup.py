@@ -33,7 +33,7 @@ class Setup:
     function, unfinished : functions of a module
         What is done with a task, and what is recorded of one that could not be done.
     timeout : float
-        Seconds a fit may take.
+        Seconds that a fit may take, and the referee with a case.
     memory_mb : int or None
         Megabytes that a fit may allocate.
     store : str or None

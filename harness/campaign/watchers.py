@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from harness.base import heartbeat
 from harness.base.json import encode
 from harness.campaign.campaign_file import Watcher
 from harness.campaign.tally import Tally
 from harness.campaign.worker_process import Done
 from harness.judge.glance import Glance
 from harness.judge.records import Header
-
-LOG_SECONDS = 60.0
-"""How often a line is written where there is no terminal."""
 
 REDRAW_SECONDS = 0.1
 
@@ -85,7 +83,7 @@ class Spoken(Counting):
         if now - self._drawn >= REDRAW_SECONDS:
             self._drawn = now
             self._draw(self.tally.done, self.tally.planned, self.tally.line().partition("; ")[2])
-        if self._log and now - self._logged >= LOG_SECONDS:
+        if self._log and now - self._logged >= heartbeat.SECONDS:
             self._logged = now
             self._say(self.tally.line())
 
@@ -179,4 +177,11 @@ def watching(*, quiet: bool) -> Iterator[Counting]:
         yield Counting()
         return
     with bar() as (say, draw, terminal):
-        yield Spoken(say, draw, log=not terminal)
+        watcher = Spoken(say, draw, log=not terminal)
+
+        def beat(seconds: float) -> None:
+            if not (terminal or watcher.tally.planned):
+                say(f"starting the engines ({seconds:.0f} s)")
+
+        with heartbeat.heartbeat(beat):
+            yield watcher

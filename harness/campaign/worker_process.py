@@ -24,7 +24,7 @@ from harness.campaign.open_engines import OpenEngines, open_engines
 from harness.campaign.record_cache import RecordCache
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
-from harness.campaign.stage import Faults
+from harness.campaign.worker_stage import Faults
 
 
 class Opened(msgspec.Struct, frozen=True):

@@ -27,7 +27,6 @@ from harness.base.errors import EnvironmentProblem, HarnessError
 from harness.campaign.fork_server import start_server
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
-from harness.campaign.stage import Fault, Stage, read_stage, shared_stage
 from harness.campaign.worker_process import (
     Done,
     Opened,
@@ -35,6 +34,7 @@ from harness.campaign.worker_process import (
     initialize,
     open_worker,
 )
+from harness.campaign.worker_stage import Fault, Stage, read_stage, shared_stage
 from harness.engines.engine import Reason
 from harness.rbridge.worker import START_SECONDS
 

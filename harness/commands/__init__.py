@@ -1,1 +1,1 @@
-"""The commands of ``lmm-parity``, one module each."""
+"""The commands of ``lmm-parity``, one module each, and what they share."""

@@ -34,6 +34,7 @@ def bundle() -> None:
 @options.ml
 @options.factors
 @options.levels
+@options.reading
 @options.engine
 @options.reference
 @click.option(
@@ -156,7 +157,7 @@ def _summary(states: set[str]) -> str:
 
 
 def _print_made(made: Bundle, key_file: Path | None) -> None:
-    from harness.page.case_verdict import main_verdict
+    from harness.judge.case_verdict import main_verdict
 
     first = main_verdict(made.record)
     click.echo(f"{first.verdict.replace('_', ' ')}  {first.sentence}")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @options.ml
 @options.factors
 @options.levels
+@options.reading
 @click.option(
     "--engine",
     "engines",
@@ -102,9 +103,9 @@ def diagnose(
     pictures = out is not None or bundle is not None
     with opened(wanted, timeout=timeout) as ready:
         # Imported while R starts: it takes as long.
+        from harness.diagnose.diagnosis_cost import refuse_or_size
         from harness.diagnose.pipeline import diagnose as run
         from harness.diagnose.pipeline import steps
-        from harness.diagnose.size import refuse_or_size
 
         for check in refuse_or_size(rung.case).checks:
             if not (quiet or as_json):
@@ -140,11 +141,10 @@ def diagnose(
 
 
 def _unexplained(found: Diagnosis) -> bool:
-    """Whether a difference, or a number that is false, has no cause."""
+    """Whether a difference, or a number that is false, has no cause in some setting."""
     return any(
         c.unexplained and c.verdict in ("UNEXPLAINED", "FALSE_STATEMENT")
         for c in found.case.comparisons
-        if c.setting == "default"
     )
 
 

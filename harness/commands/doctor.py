@@ -19,7 +19,7 @@ def doctor(as_json: bool, quiet: bool) -> None:
     from harness.commands.progress import progress
     from harness.diagnose.installation import examine_environment
     from harness.page.terminal import print_checks
-    from harness.rbridge import RSession
+    from harness.rbridge.worker import RSession
 
     with RSession(timeout=60) as session:
         session.start()

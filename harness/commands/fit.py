@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -17,9 +18,10 @@ from harness.commands.execution import exit_code, open_engines
 @options.ml
 @options.factors
 @options.levels
+@options.reading
 @options.engines
 @options.reference
-@options.timeout
+@options.whole_timeout
 @options.as_json
 @options.quiet
 def fit(
@@ -39,19 +41,27 @@ def fit(
     \b
     lmm-parity fit sleep.csv "Reaction ~ Days + (Days | Subject)"
     """
+    from harness.base.deadline import Deadline
     from harness.base.json import encode
-    from harness.campaign.serial import Plan, run
+    from harness.base.text import listed
+    from harness.campaign.serial import Plan, run, settings_of
     from harness.commands.progress import progress
+    from harness.engines.engine import Fit
     from harness.page.run_summary import summarize
     from harness.page.terminal import print_case
 
-    rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
-    with open_engines(engine_names, reference_name, timeout) as engines:
-        plan = Plan("fit", [rung], engines)
-        with progress("Fitting in every engine", 1, hidden=quiet or as_json) as advance:
-            record = next(run(plan))
-            advance(record.id)
-        versions = {e.name: e.versions().get(e.name, "") for e in plan.engines}
+    deadline = Deadline(timeout)
+    with ExitStack() as stack:
+        told = stack.enter_context(progress("Fitting", 0, hidden=quiet))
+        told("reading the data")
+        rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+        engines = stack.enter_context(open_engines(engine_names, reference_name, timeout))
+        told(f"{listed([e.name for e in engines])}, and judging")
+        plan = Plan("fit", [rung], engines, settings_of(rung.case))
+        record = next(run(plan, deadline))
+        # What did not end in time may be at its fit still, and would answer after it only.
+        fitted = [e for e in engines if isinstance(record.fit(e.name), Fit)]
+        versions = {e.name: e.versions().get(e.name, "") for e in fitted}
     if as_json:
         click.echo(encode(record).decode())
     elif not quiet:

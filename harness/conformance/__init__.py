@@ -1,1 +1,14 @@
-"""The conformance suite: properties of an engine, checked on generated clustered data."""
+"""The conformance suite: properties of an engine, checked on generated clustered data.
+
+It runs by the command line and under pytest; what comes of it is a
+:class:`~harness.conformance.suite_result.SuiteResult`, held against the user's expectations.
+"""
+
+__all__ = [
+    "expectations",
+    "outcome_text",
+    "properties",
+    "regressions",
+    "suite",
+    "suite_result",
+]

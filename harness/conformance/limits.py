@@ -45,7 +45,7 @@ def duplicated_constant(question: Question) -> PropertyOutcome:
     if isinstance(outcome, Failure):
         if outcome.reason in ("refused", "error"):
             return question.holds(sentence=f"{engine} refuses it: {outcome.text}")
-        if outcome.reason in ("unsupported", "environment"):
+        if outcome.reason in ("unsupported", "left-out", "environment"):
             return question.not_applicable(f"{engine} has no fit: {outcome.text}")
         return question.fails(
             f"{engine} has no fit: {outcome.text}", (), discrepancy=math.inf, verdict="FAILED"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from harness.base.deadline import Deadline
 from harness.base.json import encode
-from harness.campaign.case_task import unfinished_case
+from harness.campaign.case_task import LEAST_SECONDS, unfinished_case
 from harness.campaign.open_engines import OpenEngines
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
@@ -118,6 +119,7 @@ def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
         settings=engines.settings,
         not_examined="" if fault is None else f"it was stopped ({fault.text})",
         seconds=seconds,
+        deadline=Deadline(max(engines.timeout, LEAST_SECONDS)),
     )
     record = case_record(judged, rung)
     lines = [encode(record)]

@@ -1,5 +1,17 @@
 """Why two programs disagree on a person's data, and what to do about it.
 
 ``from harness import diagnose`` gives this package, and calling it diagnoses: see
-:func:`harness.notebook.diagnose`.
+:func:`harness.notebook.diagnose`. Everything that is found is a
+:class:`~harness.diagnose.diagnosis.Diagnosis`, made by :mod:`~harness.diagnose.pipeline`.
 """
+
+__all__ = [
+    "anonymous",
+    "diagnosis",
+    "diagnosis_cost",
+    "given",
+    "installation",
+    "intended_model",
+    "pipeline",
+    "user_engines",
+]

@@ -14,11 +14,11 @@ from harness.data.anonymisation import STRENGTHS, Key, Strength, anonymise
 from harness.data.rungs import Rung
 from harness.diagnose.answer import SAME
 from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.diagnosis_cost import refuse_or_size
 from harness.diagnose.pipeline import standard_run
-from harness.diagnose.size import refuse_or_size
-from harness.diagnose.united_verdict import case_verdict
 from harness.diagnose.user_engines import Opened
 from harness.judge.case_record import case_record
+from harness.judge.case_verdict import case_verdict
 from harness.judge.records import CaseRecord
 from harness.model.table import NumericColumn, are_codes
 

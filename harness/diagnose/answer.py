@@ -11,9 +11,9 @@ from harness.base.text import count, listed, number, whose
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
 from harness.diagnose.messages import OPTIMAL
-from harness.diagnose.united_verdict import case_verdict, least_digits
 from harness.engines.engine import Failure, Fit
 from harness.judge.audit import Audit
+from harness.judge.case_verdict import case_verdict, least_digits
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import finding_sentence
 from harness.judge.verdict import Finding
@@ -210,7 +210,11 @@ def _without_fit(
     others: list[str],
     stops: Sequence[Check],
 ) -> str:
-    what = {"unsupported": "cannot express this model", "refused": "refuses these data"}
+    what = {
+        "unsupported": "cannot express this model",
+        "left-out": "was left out, for its size",
+        "refused": "refuses these data",
+    }
     said = listed([f"{e} {what.get(f.reason, 'gives no answer')}" for e, f in failed.items()])
     first = next(iter(failed.values()))
     why = _sentence(stops[0].sentence if stops else _one_line(first.text))

@@ -40,7 +40,7 @@ def contour(
     profiles : sequence of Profile
         They say how far to go.
     statsmodels_path : sequence of covariance matrices by term
-        From :mod:`harness.diagnose.paths`; may be empty.
+        From :mod:`harness.diagnose.optimizer_path`; may be empty.
     budget : float
         Seconds that it may take; a grid that is not done by then is not returned.
 

@@ -27,7 +27,8 @@ from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.audit import Audit
 from harness.model.case import Case
-from harness.rbridge import Reply, RFailure
+from harness.rbridge.failures import RFailure
+from harness.rbridge.worker import Reply
 
 METHODS = ("bfgs", "lbfgs", "cg", "powell", "nm", "minimize", "newton", "ncg")
 """Values of ``method`` that MixedLM.fit knows. newton and ncg ask for a Hessian that it lacks, and

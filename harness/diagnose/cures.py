@@ -21,9 +21,9 @@ from harness.diagnose.singular import (
     reductions,
     without_terms,
 )
-from harness.diagnose.united_verdict import case_verdict
 from harness.diagnose.workshop import Workshop
 from harness.engines.engine import Fit, Outcome
+from harness.judge.case_verdict import case_verdict
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY
 from harness.model.case import Case

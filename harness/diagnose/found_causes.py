@@ -17,6 +17,7 @@ from harness.diagnose.answer import SAME
 from harness.diagnose.cures import CURES, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
 from harness.diagnose.incomplete_rows import incomplete_rows
+from harness.diagnose.nestings import NESTED_GAIN, in_words, nested_remedy, nestings
 from harness.diagnose.other_columns import (
     COLUMNS,
     far_means,
@@ -27,10 +28,9 @@ from harness.diagnose.other_columns import (
 from harness.diagnose.price import price_of
 from harness.diagnose.remedies import remodelled
 from harness.diagnose.routes import other_routes
-from harness.diagnose.size import LARGE_ROWS
-from harness.diagnose.united_verdict import case_verdict
 from harness.diagnose.workshop import RIGHT, Workshop, expressible, state
 from harness.engines.engine import Fit
+from harness.judge.case_verdict import case_verdict
 from harness.judge.causes.entries import KnownDifference, load_known
 from harness.judge.causes.predicates import ACCOMPANYING, WRONG
 from harness.judge.evidence import Evidence, causes_of
@@ -66,6 +66,9 @@ def find_causes(
             if cause.key not in known:
                 found.append(cause)
                 known.add(cause.key)
+    nested, checks = _of_crossing(shop, checks)
+    found += [cause for cause in nested if cause.key not in known]
+    known |= {cause.key for cause in nested}
     kept: list[Check] = []
     for check in checks:
         suspect, advice = _of_check(shop, check)
@@ -229,8 +232,6 @@ def _of_check(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
             return _coded(shop, check)
         case "slope-constant-within-groups" if check.level == "warning":
             return _tried("constant-slope", check, [_without_slope(shop, check)])
-        case "crossing":
-            return _tried("reused-labels", check, _nested_instead(shop, check))
         case "rows" if check.level == "note" and verdict.verdict != "DATA_MISMATCH":
             return _tried("missing-values", check, [incomplete_rows(shop)])
         case _:
@@ -250,6 +251,26 @@ def _tried(key: str, check: Check, remedies: Sequence[Remedy | None]) -> tuple[C
     if any(r.helped for r in done):
         return _cause(key, check.sentence, done), ""
     return None, " ".join(f"Tried without need: {r.title} ({r.sentence})." for r in done)
+
+
+def _of_crossing(shop: Workshop, checks: Sequence[Check]) -> tuple[list[Cause], Sequence[Check]]:
+    """Try crossed factors as nested: a cause when one way is the better model, else advice."""
+    tried = nestings(shop, checks)
+    if not tried:
+        return [], checks
+    best, words = tried[0], in_words(tried)
+    pair = {best.outer, best.inner}
+    of_best = next(c for c in checks if c.key == "crossing" and set(c.columns) == pair)
+    if best.gain > NESTED_GAIN:
+        cause, _ = _tried(
+            "reused-labels",
+            msgspec.structs.replace(of_best, sentence=f"{of_best.sentence} Tried: {words}."),
+            [nested_remedy(shop, best)],
+        )
+        if cause is not None:
+            return [cause], checks
+    noted = msgspec.structs.replace(of_best, advice=f"Tried without need: {words}.")
+    return [], [noted if check is of_best else check for check in checks]
 
 
 def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
@@ -294,42 +315,6 @@ def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
             ),
         )
     return _tried("coded-factor", check, remedies)
-
-
-NESTED_GAIN = 2.0
-"""A log-likelihood higher by this is a likelihood ratio of more than 7 at equal parameters."""
-
-
-def _nested_instead(shop: Workshop, check: Check) -> list[Remedy | None]:
-    """Fit crossed factors as nested, either way round, when that is the better model."""
-    if len(shop.bench.case.design.y) > LARGE_ROWS:
-        return []
-    reml = shop.bench.case.model.criterion == "REML"
-    options: list[tuple[float, str, str, Rung]] = []
-    for outer, inner in (check.columns, check.columns[::-1]):
-        rung = remodel.nested(shop.bench.rung, outer, inner)
-        found = shop.bench.optima.of(rung, reml=reml)
-        rows = len(rung.case.design.y)
-        if found is not None and all(len(t.levels) < rows for t in rung.case.design.random):
-            gain = -0.5 * found.deviance - shop.bench.loglik
-            options.append((gain, outer, inner, rung))
-    if not options:
-        return []
-    gain, outer, inner, rung = max(options, key=lambda option: option[0])
-
-    def judge(_: CaseRecord) -> tuple[bool, str]:
-        return gain > NESTED_GAIN, ""
-
-    return [
-        remodelled(
-            shop,
-            "model",
-            f"nest {inner} in {outer}: (1 | {outer}/{inner})",
-            lambda: rung,
-            judge=judge,
-            same_model=False,
-        )
-    ]
 
 
 def _without_slope(shop: Workshop, check: Check) -> Remedy | None:

@@ -32,7 +32,8 @@ from harness.model.column_match import match_columns
 from harness.model.design import Design, RandomDesign
 from harness.model.model import Criterion
 from harness.model.term_match import match_terms
-from harness.rbridge import Reply
+from harness.rbridge.worker import Reply
+from harness.referee.cost import Cost
 from harness.spelling.calls import lme4_formula, quote_name
 from harness.spelling.mixedlm_call import MixedLMCall
 from harness.spelling.translation import NotInLme4, model_of_call
@@ -74,6 +75,9 @@ class _GivenEngine(EngineWrapper):
 
     def unsupported(self, case: Case) -> str | None:
         return None if case is self._given.rung.case else super().unsupported(case)
+
+    def cost(self, case: Case) -> Cost:
+        return Cost(0.0, 0.0) if case is self._given.rung.case else super().cost(case)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         if case is self._given.rung.case and setting == "default":

@@ -22,8 +22,9 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge import RFailure, RSession
 from harness.rbridge.environment import find_r, install_r_package, install_rpy2, rpy2_version
+from harness.rbridge.failures import RFailure
+from harness.rbridge.worker import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 

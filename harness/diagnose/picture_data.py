@@ -9,7 +9,7 @@ from harness.diagnose.bench import Bench
 from harness.diagnose.contour import contour
 from harness.diagnose.diagnosis import Contour, EffectIntervals, OptimizerRun, Profile, Singular
 from harness.diagnose.intervals import effect_intervals
-from harness.diagnose.paths import statsmodels_path
+from harness.diagnose.optimizer_path import statsmodels_path
 from harness.diagnose.profile import profiles
 from harness.judge.records import CaseRecord
 

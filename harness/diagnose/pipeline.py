@@ -19,13 +19,13 @@ from harness.diagnose.conditioning import conditioning
 from harness.diagnose.convergence import Trials, how_many, judged_by, rows
 from harness.diagnose.data_checks import data_checks
 from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.diagnosis_cost import Size, refuse_or_size
 from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.messages import translate
 from harness.diagnose.picture_data import Pictured, pictured
 from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
-from harness.diagnose.size import Size, refuse_or_size
 from harness.diagnose.user_engines import Opened
 from harness.diagnose.workshop import ABOVE, Workshop
 from harness.engines.engine import Fit, Outcome, Setting

@@ -11,7 +11,6 @@ from harness.data.rungs import Rung
 from harness.diagnose.diagnosis import Price, Remedy, Snapshot
 from harness.diagnose.price import in_words, price_of, shift_in_words
 from harness.diagnose.remedy_code import Writing, python_code, r_code
-from harness.diagnose.united_verdict import case_verdict, least_digits
 from harness.diagnose.workshop import (
     RIGHT,
     WRONG,
@@ -23,6 +22,7 @@ from harness.diagnose.workshop import (
     state,
 )
 from harness.engines.engine import Fit
+from harness.judge.case_verdict import case_verdict, least_digits
 from harness.judge.causes.predicates import NUMERICAL_DF
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY

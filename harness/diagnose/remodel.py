@@ -182,9 +182,7 @@ def without_effect(rung: Rung, term: int, effects: set[str]) -> Rung:
     model_term = rung.case.model.random[term]
     intercept = model_term.effects.intercept and "Intercept" not in effects
     gone = {re.sub(r"\[[^\]]*\]", "", effect) for effect in effects}
-    kept = [
-        t for t in model_term.effects.terms if ":".join(render_name(a) for a in t) not in gone
-    ]
+    kept = [t for t in model_term.effects.terms if ":".join(render_name(a) for a in t) not in gone]
     if not intercept and not kept:
         new = bars[:term] + bars[term + 1 :]
     else:
@@ -220,11 +218,6 @@ def without_fixed(rung: Rung, terms: Iterable[str]) -> Rung:
     kept = [t for t in model.fixed.terms if ":".join(render_name(a) for a in t) not in gone]
     fixed = _effects(Terms(model.fixed.intercept, tuple(kept)))
     return with_formula(rung, replace(model.formula, fixed=fixed))
-
-
-def without_random(rung: Rung) -> Rung:
-    """Return the rung as a linear model."""
-    return with_formula(rung, replace(rung.case.model.formula, bars=()))
 
 
 def term_of_column(model: Model, column: str) -> str | None:

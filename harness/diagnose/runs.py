@@ -16,7 +16,8 @@ from harness.engines.lme4_reply import lme4_order, read_failure, read_reply
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
-from harness.rbridge import Reply, RFailure, RSession
+from harness.rbridge.failures import RFailure
+from harness.rbridge.worker import Reply, RSession
 from harness.spelling.calls import lme4_formula
 
 Array = NDArray[np.float64]

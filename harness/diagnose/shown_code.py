@@ -18,7 +18,8 @@ from harness.engines.mixedlm_probes import singular_covariance_probe
 from harness.engines.mixedlm_result import MixedFit, read_mixed, unwrapped
 from harness.engines.statsmodels import OLSRun, read_ols, says_singular
 from harness.engines.warning_capture import captured
-from harness.rbridge import RFailure, RSession
+from harness.rbridge.failures import RFailure
+from harness.rbridge.worker import RSession
 
 SETTINGS = ("as the code says",)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.base.errors import BadInput, EnvironmentProblem
-from harness.rbridge import RFailure, RSession
 from harness.rbridge.environment import find_r
+from harness.rbridge.failures import RFailure
+from harness.rbridge.worker import RSession
 
 if TYPE_CHECKING:
     from harness.data.rungs import Rung

@@ -17,10 +17,10 @@ from harness.diagnose.optima import Optima
 from harness.diagnose.remedy_code import AS_IT_COMES, Habits, Writing, python_code, r_code
 from harness.diagnose.runs import Recipe, RRuns
 from harness.diagnose.shown_code import begin_r, run_python
-from harness.diagnose.united_verdict import CaseVerdict, case_verdict, misled
 from harness.diagnose.user_engines import Opened
 from harness.engines.engine import Engine, Failure, Outcome
 from harness.judge.case_record import case_record
+from harness.judge.case_verdict import CaseVerdict, case_verdict, misled
 from harness.judge.judge import Judged, judge_outcomes
 from harness.judge.records import CaseRecord
 from harness.referee.optimum import Optimum

@@ -1,1 +1,21 @@
-"""Who fits: the engine protocol, the adapters and the registry."""
+"""Who fits: the engine protocol, the adapters and the registry.
+
+An engine takes a :class:`~harness.model.case.Case` and returns a fit, its statements with their
+definitions, or a failure with its reason: :mod:`~harness.engines.engine`.
+"""
+
+__all__ = [
+    "engine",
+    "engine_wrapper",
+    "lme4",
+    "lme4_f_tests",
+    "lme4_reply",
+    "mixedlm_evaluations",
+    "mixedlm_result",
+    "mixedlm_terms",
+    "referee_engine",
+    "registry",
+    "statsmodels",
+    "warning_capture",
+    "within_limits",
+]

@@ -20,9 +20,18 @@ Setting = Literal["default", "tight"]
 """``default`` is what a user gets; ``tight`` has strict tolerances, several methods and starts."""
 
 Reason = Literal[
-    "unsupported", "refused", "error", "crash", "timeout", "memory", "environment", "data"
+    "unsupported",
+    "left-out",
+    "refused",
+    "error",
+    "crash",
+    "timeout",
+    "memory",
+    "environment",
+    "data",
 ]
-"""Why there is no fit. ``unsupported``: the engine cannot express the model; ``refused``: it
+"""Why there is no fit. ``unsupported``: the engine cannot express the model; ``left-out``: it was
+not run, since by its estimate it would not have been done within the limits; ``refused``: it
 rejects the data; ``data``: the data it received are not the data that were sent."""
 
 
@@ -181,6 +190,10 @@ class Engine(Protocol):
     Two attributes say what its numbers depend on, so that fits can be stored, and may be absent:
     ``sources``, a tuple of the packages of this program that it uses (``"r_scripts"`` for the R
     scripts), and ``identity``, a function; see :func:`harness.store.identity.engine_identity`.
+
+    Two more may be absent: ``elsewhere``, true where it fits in a process of its own and keeps to
+    its limits by itself, and ``cost``, a function from a case to the :class:`~harness.referee.cost.
+    Cost` of a fit, with which what would not be done in time is left out.
     """
 
     name: str

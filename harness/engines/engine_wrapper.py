@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from harness.engines.engine import Engine, Outcome, Setting
 from harness.model.case import Case
+from harness.referee.cost import Cost
 
 
 class EngineWrapper:
@@ -34,6 +35,11 @@ class EngineWrapper:
     def unsupported(self, case: Case) -> str | None:
         """Return why the engine cannot express the case, or None."""
         return self.wrapped.unsupported(case)
+
+    def cost(self, case: Case) -> Cost:
+        """Return what a fit takes; nothing where the engine has no estimate."""
+        estimate: Callable[[Case], Cost] | None = getattr(self.wrapped, "cost", None)
+        return Cost(0.0, 0.0) if estimate is None else estimate(case)
 
     def fit(self, case: Case, setting: Setting) -> Outcome:
         """Fit the case and wait for the result."""

@@ -13,9 +13,10 @@ from harness.engines.engine import Outcome, Setting
 from harness.engines.lme4_reply import read_failure, read_reply
 from harness.model.case import Case
 from harness.model.table import NumericColumn, Table
-from harness.rbridge import REnvironment, RFailure, RSession
 from harness.rbridge.environment import rpy2_version
+from harness.rbridge.failures import REnvironment, RFailure
 from harness.rbridge.r_identity import r_identity
+from harness.rbridge.worker import RSession
 from harness.spelling.calls import lme4_formula
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from harness.engines.lme4 import Lme4Engine, r_columns
 from harness.engines.lme4_reply import native_name
 from harness.model.case import Case
-from harness.rbridge import RFailure
+from harness.rbridge.failures import RFailure
 from harness.referee.f_tests import FTest
 from harness.spelling.calls import lme4_formula
 

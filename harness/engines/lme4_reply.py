@@ -28,15 +28,8 @@ from harness.model.column_match import match_columns
 from harness.model.design import RandomDesign
 from harness.model.table import FactorColumn, Table
 from harness.model.term_match import TermMatch, match_terms
-from harness.rbridge import (
-    RCrash,
-    REnvironment,
-    Reply,
-    RError,
-    RFailure,
-    RMemory,
-    RTimeout,
-)
+from harness.rbridge.failures import RCrash, REnvironment, RError, RFailure, RMemory, RTimeout
+from harness.rbridge.worker import Reply
 
 _REFUSALS = (
     "number of levels of each grouping factor must be",

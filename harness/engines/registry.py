@@ -18,8 +18,9 @@ from harness.engines.engine import Engine
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.rbridge import RFailure, RSession
 from harness.rbridge.environment import find_r
+from harness.rbridge.failures import RFailure
+from harness.rbridge.worker import RSession
 
 ENTRY_POINTS = "lmm_parity.engines"
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from harness.engines.engine import Coefficient, Failure, Fit, Message, Outcome, Setting
+from harness.engines.mixedlm_cost import mixedlm_cost
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.mixedlm_probes import (
     recorded_points,
@@ -32,6 +33,7 @@ from harness.model.case import Case
 from harness.model.column_match import match_columns
 from harness.model.formula import Name
 from harness.model.model import column_of
+from harness.referee.cost import Cost
 from harness.spelling.calls import (
     MixedLMSpelling,
     NotExpressible,
@@ -96,6 +98,10 @@ class StatsmodelsEngine:
         except NotExpressible as reason:
             return str(reason)
         return None
+
+    def cost(self, case: Case) -> Cost:
+        """Estimate what a fit takes."""
+        return Cost(0.0, 0.0) if case.model.criterion == "OLS" else mixedlm_cost(case)
 
     def fit(self, case: Case, setting: Setting) -> Outcome:
         """Fit a case; whatever goes wrong comes back as a Failure."""

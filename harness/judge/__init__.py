@@ -1,1 +1,29 @@
-"""The judge: from fits to a record."""
+"""From fits to a record: where each engine stands, whether what it states is true, and why not.
+
+All go through one function, :func:`harness.judge.judge.judge`. Evidence is data; sentences are made
+from it in :mod:`~harness.judge.sentence`, at the end.
+"""
+
+__all__ = [
+    "audit",
+    "case_record",
+    "case_verdict",
+    "causes",
+    "certified_score",
+    "comparison",
+    "decision",
+    "definition_notes",
+    "evidence",
+    "examination",
+    "glance",
+    "judge",
+    "judgement",
+    "lre",
+    "mixedlm_inference",
+    "property_outcome",
+    "records",
+    "sentence",
+    "side_by_side",
+    "tolerances",
+    "verdict",
+]

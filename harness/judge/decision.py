@@ -125,6 +125,9 @@ def _failed(view: View) -> Judgement | None:
         case "unsupported":
             why = found("not-expressible", view.engine, message=failure.text)
             return _judgement(view, "UNSUPPORTED", "unsupported", (why,), texts=texts)
+        case "left-out":
+            why = found("left-out", view.engine, message=failure.text)
+            return _judgement(view, "UNSUPPORTED", "left-out", (why,), texts=texts)
         case "data":
             return _judgement(view, "DATA_MISMATCH", "other-data-sent", texts=texts)
     evidence = held(view, FAILING)
@@ -167,6 +170,10 @@ def _other_model(
 
 def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement | None:
     audit = view.audit
+    if audit is None and view.not_examined:
+        why = found("not-judged", view.engine, message=view.not_examined)
+        texts = {"message": view.not_examined}
+        return _judgement(view, "UNSUPPORTED", "not-judged", (why,), texts=texts)
     if audit is None:
         return _judgement(view, "UNEXPLAINED", "not-examined")
     if audit.certificate in OPTIMAL and audit.gls_distance <= GLS_DISTANCE:

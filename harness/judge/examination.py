@@ -16,6 +16,7 @@ from harness.judge.audit import Audit, Certificate
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
+from harness.referee.cost import TooLarge
 from harness.referee.definitions import Standpoint
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
@@ -42,12 +43,14 @@ class Examined:
 class Examination:
     """What the referee found out about a case.
 
-    ``best`` is None, and ``reason`` says why, where the referee cannot evaluate the case.
+    ``best`` is None, and ``reason`` says why, where the referee cannot evaluate the case, or, with
+    ``left_out``, was not to or not in time.
     """
 
     fits: tuple[Examined, ...]
     best: Optimum | None
     reason: str = ""
+    left_out: bool = False
 
     @property
     def audits(self) -> tuple[Audit, ...]:
@@ -88,7 +91,7 @@ def examine(
     try:
         likelihood = Likelihood(case.design, reml=reml) if best is None else best.point.likelihood
     except ValueError as error:  # aliased fixed effects among them
-        return Examination((), None, str(error))
+        return Examination((), None, str(error), isinstance(error, TooLarge))
     if case.model.criterion == "OLS":
         found = best or find_optimum(likelihood)
         return Examination(tuple(_closed_form(case, f, found.point) for f in fits), found)

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from harness.base.deadline import NEVER, Deadline
 from harness.engines.engine import Engine, Fit, Outcome, OwnModel, Setting
 from harness.judge.causes.view import Pair, View
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.decision import compare, decide
-from harness.judge.examination import Examination, examine
+from harness.judge.examination import Examination
 from harness.judge.judgement import Judgement
 from harness.judge.side_by_side import differences
 from harness.judge.statements import judge_statements
+from harness.judge.time_limit import examined_within, outcomes_within
 from harness.model.case import Case
 from harness.referee.optimum import Optimum
 
@@ -92,6 +94,7 @@ def judge(
     *,
     reference: str = "",
     own: Mapping[str, OwnModel] = _NO_MODELS,
+    deadline: Deadline = NEVER,
 ) -> Judged:
     """Fit a case by every engine in every setting, and judge the fits.
 
@@ -103,10 +106,12 @@ def judge(
         Name of the engine that the others are compared with; the last one without it.
     own : mapping
         See :func:`harness.judge.examination.examine`.
+    deadline : Deadline
+        Until when all of it has to be done: what would take longer is left out, what does is
+        stopped, and the record says so. The examination has its part of the time.
     """
     started = time.perf_counter()
-    begun = [engine.begin(case, setting) for setting in settings for engine in engines]
-    outcomes = [wait() for wait in begun]
+    outcomes = outcomes_within(deadline, case, engines, settings)
     return judge_outcomes(
         case,
         outcomes,
@@ -115,6 +120,7 @@ def judge(
         settings=settings,
         own=own,
         seconds=time.perf_counter() - started,
+        deadline=deadline,
     )
 
 
@@ -131,6 +137,7 @@ def judge_outcomes(
     others: Sequence[Fit] = (),
     agree_tight: bool | None = None,
     seconds: float = 0.0,
+    deadline: Deadline = NEVER,
 ) -> Judged:
     """Judge what engines gave for a case.
 
@@ -150,6 +157,8 @@ def judge_outcomes(
         Whether the engines agree in the tight setting, where that was found out elsewhere.
     seconds : float
         Wall time of the fits.
+    deadline : Deadline
+        Until when the examination has to be done; without it the fits are not judged.
     """
     started = time.perf_counter()
     engines = engines or tuple(dict.fromkeys(o.engine for o in outcomes))
@@ -157,9 +166,9 @@ def judge_outcomes(
     reference = reference or engines[-1]
     fits = [o for o in outcomes if isinstance(o, Fit)]
     if not_examined:
-        examination = Examination((), None, not_examined)
+        examination = Examination((), None, not_examined, left_out=True)
     else:
-        examination = examine(case, [*fits, *others], own, best=best)
+        examination = examined_within(deadline, case, [*fits, *others], own, best)
     judgements = tuple(_judged(case, outcome, examination) for outcome in outcomes)
     audit_seconds = time.perf_counter() - started
     at = {(j.engine, j.setting): (o, j) for o, j in zip(outcomes, judgements, strict=True)}
@@ -193,7 +202,8 @@ def judge_outcomes(
 def _view(case: Case, outcome: Outcome, examination: Examination) -> View:
     seen = examination.of(outcome.engine, outcome.setting) if isinstance(outcome, Fit) else None
     thetas = tuple(a.theta for a in examination.audits if a.theta)
-    return View(case, outcome, None if seen is None else seen.audit, thetas)
+    reason = examination.reason if examination.left_out else ""
+    return View(case, outcome, None if seen is None else seen.audit, thetas, reason)
 
 
 def _judged(case: Case, outcome: Outcome, examination: Examination) -> Judgement:

@@ -1,1 +1,18 @@
-"""What is fitted: formula, terms, table, design, case."""
+"""What is fitted: formula, terms, table, design, case.
+
+A formula is parsed once (:mod:`~harness.model.formula`, :mod:`~harness.model.model`); bound to a
+table it is a :class:`~harness.model.case.Case`, whose design has the columns that every engine is
+given and every judgement is made by.
+"""
+
+__all__ = [
+    "case",
+    "column_match",
+    "design",
+    "expression_text",
+    "formula",
+    "model",
+    "table",
+    "term_match",
+    "terms",
+]

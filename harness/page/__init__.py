@@ -1,1 +1,19 @@
-"""What people see."""
+"""What people see: records, diagnoses and suites on the terminal, in HTML, JUnit, CSV and bundles.
+
+Nothing is computed here: all is read from records. A :mod:`~harness.page.page` is what is to be
+shown, laid out; how a verdict looks, numbers and words are each in one place.
+"""
+
+__all__ = [
+    "annotations",
+    "badge",
+    "bundle",
+    "diagnosis_terminal",
+    "html",
+    "job_summary",
+    "junit",
+    "record_diff",
+    "record_export",
+    "run_summary",
+    "terminal",
+]

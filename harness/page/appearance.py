@@ -11,6 +11,8 @@ from typing import Literal
 
 from harness.diagnose.diagnosis import Agreement, Level
 from harness.judge.audit import Certificate
+from harness.judge.case_verdict import told
+from harness.judge.records import CaseRecord
 from harness.judge.verdict import VerdictClass
 
 Family = Literal["agree", "differ", "silent", "unexplained"]
@@ -97,7 +99,7 @@ VERDICTS: dict[VerdictClass, VerdictLook] = {
         "UNDETERMINED", "the data do not determine it", "silent", "about", "-", 1, 3
     ),
     "UNSUPPORTED": _verdict(
-        "UNSUPPORTED", "an engine cannot express it", "silent", "bar", "-", 1, 3
+        "UNSUPPORTED", "an engine cannot express it, or was left out", "silent", "bar", "-", 1, 3
     ),
     "FAILED": _verdict("FAILED", "an engine gave no answer", "silent", "cross", "x", 4, 6),
     "ENVIRONMENT": _verdict("ENVIRONMENT", "the engine did not run", "silent", "cross", "x", 3, 8),
@@ -106,6 +108,12 @@ VERDICTS: dict[VerdictClass, VerdictLook] = {
 
 QUIET: frozenset[VerdictClass] = frozenset({"RIGHT", "AGREE", "TOLERANCE", "UNSUPPORTED"})
 """Verdicts whose cards start closed."""
+
+
+def severity(case: CaseRecord) -> int:
+    """Return how soon a reader wants to see a case: its worst verdict in any setting."""
+    return max(VERDICTS[one.verdict].interest for one in told(case))
+
 
 CERTIFICATES: dict[Certificate, Look] = {
     "interior optimum": Look("interior optimum", "agree", "bowl"),

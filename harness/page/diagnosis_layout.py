@@ -14,6 +14,7 @@ from harness.diagnose.diagnosis import (
     Snapshot,
 )
 from harness.engines.engine import Failure, Fit
+from harness.judge.case_verdict import definitions
 from harness.judge.causes.entries import load_known
 from harness.page.appearance import (
     AGREEMENTS,
@@ -24,7 +25,6 @@ from harness.page.appearance import (
     VERDICTS,
     Look,
 )
-from harness.page.case_verdict import definitions
 from harness.page.html.provenance_section import case_data
 from harness.page.numbers import (
     ABSENT,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.engines.engine import Coefficient, Failure, Fit
+from harness.judge.case_verdict import blamed, main_verdict, told
 from harness.judge.comparison import Comparison
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import CaseRecord, Header
 from harness.judge.sentence import sentences
-from harness.page.case_verdict import blamed, main_verdict, told
 from harness.page.number_table import printed
 
 Kind = Literal["text", "integer", "number", "flag"]

@@ -15,17 +15,16 @@ from typing import TypeVar
 
 from harness.campaign.record_stream import Place
 from harness.engines.engine import Failure, Setting
-from harness.judge.property_outcome import PropertyOutcome, Status
-from harness.judge.records import CaseRecord
-from harness.judge.verdict import VerdictClass, graver
-from harness.page.case_verdict import (
+from harness.judge.case_verdict import (
+    case_verdict,
     definitions,
-    main_blamed,
-    main_verdict,
-    severity,
     told,
     unexplained,
 )
+from harness.judge.property_outcome import PropertyOutcome, Status
+from harness.judge.records import CaseRecord
+from harness.judge.verdict import VerdictClass, graver
+from harness.page.appearance import severity
 from harness.page.distribution import Digits, Worst
 
 SHAPES = 200
@@ -149,19 +148,19 @@ class Summary:
             self._add_property(record)
             return
         self.cases += 1
-        main = main_verdict(record).verdict
-        self.blamed[main, main_blamed(record)] += 1
+        main = case_verdict(record, None)
+        self.blamed[main.verdict, main.blamed] += 1
         self.unexplained += unexplained(record)
-        self.environment += main == "ENVIRONMENT"
+        self.environment += main.verdict == "ENVIRONMENT"
         for setting in dict.fromkeys(one.setting for one in told(record)):
-            gravest = graver(*(one.verdict for one in told(record) if one.setting == setting))
+            gravest = graver(*(one.verdict for one in told(record, setting)))
             self.verdicts[setting][gravest] += 1
         self._add_causes(record)
         self._add_fits(record, place)
         audits = [j.audit for j in record.judgements if j.audit is not None]
         singular = any(a.certificate == "boundary optimum" for a in audits)
         self.singular += singular
-        self._add_shape(record, main, singular=singular)
+        self._add_shape(record, main.verdict, singular=singular)
         excess = self._add_digits(record)
         if place is not None:
             self._last = (record.id, place)

@@ -16,6 +16,7 @@ from harness.base.text import whose
 from harness.data.rungs import Rung
 from harness.diagnose.installation import Check
 from harness.engines.engine import Failure, Fit, Setting
+from harness.judge.case_verdict import Told, examples, told
 from harness.judge.causes.entries import load_known
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.definition_notes import DefinitionNote
@@ -23,7 +24,6 @@ from harness.judge.records import CaseRecord
 from harness.judge.sentence import sentence
 from harness.judge.verdict import VerdictClass
 from harness.page import appearance, words
-from harness.page.case_verdict import Told, examples, told
 from harness.page.excerpt import Excerpt
 from harness.page.number_table import NumberTable, number_table
 from harness.page.numbers import digits_of_agreement, number

@@ -41,6 +41,7 @@ SHORT: dict[str, str] = {"estimate": "coef", "variance": "var", "random_effect":
 
 REASONS: dict[str, str] = {
     "unsupported": "cannot express this model",
+    "left-out": "was left out, for its size",
     "refused": "refused the data",
     "error": "raised an error",
     "crash": "crashed",
@@ -163,7 +164,7 @@ def _not_compared(silent: Counter[Blamed]) -> str:
     if not silent:
         return ""
     verbs: dict[VerdictClass, str] = {
-        "UNSUPPORTED": "cannot express {}",
+        "UNSUPPORTED": "is not judged for {}",
         "FAILED": "gave no answer for {}",
         "ENVIRONMENT": "could not be run for {}",
     }

@@ -1,27 +1,15 @@
 """How R is reached: an embedded R in worker processes, called function by function.
 
-This package imports rpy2 in those processes only.
+rpy2 is imported in those processes only. A call names a function of ``r_scripts/`` and gets a flat
+list back; no R code is made from strings. What goes wrong is an
+:class:`~harness.rbridge.failures.RFailure` with its kind.
 """
 
-from harness.rbridge.failures import (
-    Condition,
-    RCrash,
-    REnvironment,
-    RError,
-    RFailure,
-    RMemory,
-    RTimeout,
-)
-from harness.rbridge.worker import Reply, RSession
-
 __all__ = [
-    "Condition",
-    "RCrash",
-    "REnvironment",
-    "RError",
-    "RFailure",
-    "RMemory",
-    "RSession",
-    "RTimeout",
-    "Reply",
+    "environment",
+    "failures",
+    "foreign",
+    "r_identity",
+    "rscript",
+    "worker",
 ]

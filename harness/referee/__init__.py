@@ -1,1 +1,21 @@
-"""Who is right: an independent likelihood with analytic derivatives."""
+"""Who is right: an independent likelihood with analytic derivatives.
+
+It evaluates every answer at its own point: deviance, gradient and Hessian, certificate of an
+optimum, standard errors and degrees of freedom under every known definition. It imports no engine.
+"""
+
+__all__ = [
+    "conditional_modes",
+    "cost",
+    "crossproducts",
+    "definitions",
+    "deviance",
+    "f_tests",
+    "joint_hessian",
+    "kenward_roger",
+    "lmertest_recipe",
+    "optimality",
+    "optimum",
+    "satterthwaite",
+    "variance_errors",
+]

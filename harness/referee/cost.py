@@ -59,6 +59,17 @@ def cost(design: Design) -> Cost:
     return Cost(operations / SPEED, rows + held)
 
 
+SEARCH = 5.0
+"""Times the cost of a likelihood that a search for the optimum takes: the set-up, two thirds of it,
+is made once, and about a dozen evaluations follow. Measured on 4,100 crossed columns, 3."""
+
+
+def search_cost(design: Design) -> Cost:
+    """Estimate what a search for the optimum of a design takes."""
+    one = cost(design)
+    return Cost(SEARCH * one.seconds, one.bytes)
+
+
 def refuse_beyond(limit: Cost, design: Design) -> None:
     """Raise TooLarge when a design costs more than the limit."""
     estimate = cost(design)

@@ -1,1 +1,11 @@
-"""How other programs write a model, and what misleads there."""
+"""How other programs write a model, and what misleads there.
+
+A model in the words of R and of statsmodels, a call of theirs read back, and traps: what is written
+alike and means something else.
+"""
+
+__all__ = [
+    "calls",
+    "mixedlm_call",
+    "translation",
+]

@@ -5,7 +5,8 @@ import pytest
 
 from harness.base.json import encode
 from harness.campaign.serial import Plan, run
-from harness.data.rungs import full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import select
 from harness.engines.engine import Failure
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -27,7 +28,7 @@ def test_two_runs_are_the_same_but_for_their_times(r):
 
 
 def test_a_new_r_process_gives_the_same_bits(r):
-    from harness.rbridge import RSession
+    from harness.rbridge.worker import RSession
 
     rungs = select(full_ladder(), ("dyestuff2/REML", "tutorial/lmm-full/REML"))
     with RSession(timeout=60) as fresh:

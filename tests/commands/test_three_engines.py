@@ -22,18 +22,18 @@ RUNGS = ("--rung", "dyestuff/REML", "--rung", "sleepstudy/intercept/REML")
 
 def call(*arguments, code=0):
     """Run a command in this process and return what it prints."""
-    out, ended = io.StringIO(), 0
+    out, err, ended = io.StringIO(), io.StringIO(), 0
     with (
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(out),
+        contextlib.redirect_stderr(err),
     ):
         patch.setattr(sys, "argv", ["lmm-parity", *(str(a) for a in arguments)])
         try:
             main()
         except SystemExit as stop:
             ended = stop.code or 0
-    assert ended == code, out.getvalue()
+    assert ended == code, out.getvalue() + err.getvalue()
     return out.getvalue()
 
 

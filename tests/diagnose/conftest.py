@@ -11,7 +11,7 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pytest
 from harness.base.errors import BadInput
 from harness.data.datasets import load_dataset
 from harness.diagnose.data_checks import data_checks
+from harness.diagnose.diagnosis_cost import refuse_or_size
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.singular import direction_of
-from harness.diagnose.size import refuse_or_size
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 

@@ -10,7 +10,7 @@ from harness.diagnose import installation as doctor
 from harness.engines.engine import Failure
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.rbridge import RError
+from harness.rbridge.failures import RError
 
 pytestmark = pytest.mark.r
 

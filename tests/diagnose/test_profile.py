@@ -13,15 +13,15 @@ from harness.diagnose.bench import bench_of
 from harness.diagnose.contour import contour
 from harness.diagnose.examples import example_rung
 from harness.diagnose.intervals import conditional_errors, effect_intervals
+from harness.diagnose.optimizer_path import statsmodels_path
 from harness.diagnose.parameter import Parameter, Profiler, parameters
-from harness.diagnose.paths import statsmodels_path
 from harness.diagnose.profile import profiles
 from harness.engines.lme4 import r_columns
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.case_record import case_record
 from harness.judge.judge import judge
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum

@@ -15,7 +15,7 @@ from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.examination import examine
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 from harness.referee.joint_hessian import joint_inverse
 
 pytestmark = pytest.mark.filterwarnings("ignore")

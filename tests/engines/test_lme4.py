@@ -14,7 +14,7 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.lme4_reply import native_name
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 
 pytestmark = pytest.mark.r
 

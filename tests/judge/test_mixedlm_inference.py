@@ -18,7 +18,7 @@ from harness.base.resources import fixture
 from harness.engines.lme4 import r_columns
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 from harness.spelling.calls import lme4_formula
 
 

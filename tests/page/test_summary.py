@@ -9,8 +9,8 @@ import pytest
 
 from harness.campaign.record_file import read_records
 from harness.campaign.record_stream import RecordStream
+from harness.judge.case_verdict import definitions, main_verdict
 from harness.page import run_summary as summary_module
-from harness.page.case_verdict import definitions, main_verdict
 from harness.page.distribution import Digits, Worst
 from harness.page.run_summary import REST, Summary, summarize
 from tests.page.html import many, sample

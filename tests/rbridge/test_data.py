@@ -6,7 +6,7 @@ import pytest
 
 from harness.engines.lme4 import r_columns
 from harness.model.table import FactorColumn, NumericColumn, Table, table_from_frame
-from harness.rbridge import RError
+from harness.rbridge.failures import RError
 
 pytestmark = pytest.mark.r
 

@@ -4,15 +4,8 @@ import time
 
 import pytest
 
-from harness.rbridge import (
-    RCrash,
-    REnvironment,
-    RError,
-    RFailure,
-    RMemory,
-    RSession,
-    RTimeout,
-)
+from harness.rbridge.failures import RCrash, REnvironment, RError, RFailure, RMemory, RTimeout
+from harness.rbridge.worker import RSession
 
 pytestmark = pytest.mark.r
 

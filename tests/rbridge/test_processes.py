@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.rbridge import REnvironment, RFailure, RSession
 from harness.rbridge.environment import RInstallation as R
 from harness.rbridge.environment import explain_start, find_r, install_rpy2, worker_environment
+from harness.rbridge.failures import REnvironment, RFailure
+from harness.rbridge.worker import RSession
 
 pytestmark = pytest.mark.r
 
@@ -21,7 +22,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 USE_R = """
 import json, sys
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 session = RSession(extra_scripts=("faults.R",), preload=())
 state = session.call("fault_state", {})
 print(json.dumps({

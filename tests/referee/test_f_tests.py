@@ -10,7 +10,7 @@ from scipy import stats
 
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.f_tests import (
     Factor,

@@ -10,7 +10,7 @@ import pytest
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 from harness.store import identity
 from harness.store.identity import engine_identity, fingerprint, source_files
 

@@ -22,7 +22,7 @@ from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge import RSession
+from harness.rbridge.worker import RSession
 from harness.store.pack import PackedStore, pack
 from harness.store.reproduction import not_reproduced
 from harness.store.shelf import Store

@@ -53,6 +53,6 @@ def singular_covariance(view: View) -> Evidence | None:
 def engine_error(view: View) -> Evidence | None:
     """Hold when an engine gave no fit."""
     for failure in view.failures():
-        if failure.reason != "unsupported":
+        if failure.reason not in ("unsupported", "left-out"):
             return found("engine-error", failure.engine, message=failure.text)
     return None

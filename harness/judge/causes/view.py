@@ -19,12 +19,14 @@ class View:
     """One engine's outcome, examined.
 
     ``thetas`` are those of all audited fits of the case: points that are known already.
+    ``not_examined`` says why the referee did not look at it, where that is for want of time.
     """
 
     case: Case
     outcome: Fit | Failure
     audit: Audit | None
     thetas: tuple[Vector, ...] = ()
+    not_examined: str = ""
 
     @property
     def engine(self) -> str:

@@ -27,6 +27,7 @@ from harness.campaign.serial import Plan, header_of, run
 from harness.data.anonymisation import Key, anonymisations
 from harness.data.exact_csv import csv_text
 from harness.data.rungs import Rung
+from harness.judge.case_verdict import told
 from harness.judge.records import CaseRecord, Header
 from harness.page.bundle.bundle_numbers import unlike_record
 from harness.page.bundle.bundle_scripts import (
@@ -37,7 +38,6 @@ from harness.page.bundle.bundle_scripts import (
     run_script,
 )
 from harness.page.bundle.issue_text import Shown, issue_text, issue_title
-from harness.page.case_verdict import told
 
 FORMAT = 1
 """Version of the manifest; a reader refuses what it does not know."""

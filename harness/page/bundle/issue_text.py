@@ -14,6 +14,7 @@ from jinja2 import Environment
 
 from harness.data.exact_csv import csv_text, missing_mark
 from harness.engines.engine import Failure, Fit
+from harness.judge.case_verdict import Told, blamed, examples, main_verdict, told
 from harness.judge.causes.entries import load_known
 from harness.judge.records import CaseRecord, Header
 from harness.judge.sentence import sentences
@@ -21,7 +22,6 @@ from harness.model.case import Case
 from harness.page.bundle.bundle_columns import bundle_columns
 from harness.page.bundle.bundle_scripts import Ran
 from harness.page.bundle.template_environment import environment
-from harness.page.case_verdict import Told, blamed, examples, main_verdict, told
 
 TABLE_ROWS = 40
 """Rows up to which the data are in the text itself."""

@@ -1,1 +1,8 @@
-"""The HTML report."""
+"""Pages for a browser, readable without scripts."""
+
+__all__ = [
+    "diagnosis_bundle",
+    "diagnosis_page",
+    "parity_report",
+    "provenance_section",
+]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.engines.engine import Failure, Fit, Message
+from harness.judge.case_verdict import Told, definitions, main_verdict, told
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import sentences
 from harness.page import appearance
-from harness.page.case_verdict import Told, definitions, main_verdict, told
 from harness.page.html.case_table import Table, fixed_effects, reported, variances
 from harness.page.html.cause_section import Instance, instance
 from harness.page.html.certificates import Certificate, Finding, certificate, findings

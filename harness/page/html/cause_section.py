@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.judge.case_verdict import definitions, told
 from harness.judge.definition_notes import DefinitionNote
 from harness.page import words
-from harness.page.case_verdict import definitions, told
 from harness.page.excerpt import Excerpt
 from harness.page.html.context import Context, Link
 from harness.page.numbers import count, number, printed_number

@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from harness.base.text import listed
 from harness.engines.engine import Setting
+from harness.judge.case_verdict import main_verdict
 from harness.judge.certified_score import CertifiedQuantity, CertifiedScore
 from harness.judge.records import CaseRecord, Run
 from harness.page import appearance
-from harness.page.case_verdict import main_verdict
 from harness.page.html.context import Context
 from harness.page.html.heat import HeatCell, HeatMap, HeatRow, level
 from harness.page.numbers import (

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from harness.base.text import listed
 from harness.engines.engine import Failure, Fit, Setting
+from harness.judge.case_verdict import Told, blamed
 from harness.judge.records import CaseRecord, Run
 from harness.page import appearance, words
-from harness.page.case_verdict import Told, blamed
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 from scipy.interpolate import RectBivariateSpline
 
 from harness.base.text import listed
@@ -18,7 +19,7 @@ from harness.page.numbers import short
 
 WIDTH, HEIGHT, TOP, BOTTOM = 620.0, 440.0, 26.0, 40.0
 
-LEVELS = ((50, 1.386294), (80, 3.218876), (95, 5.991465), (99, 9.21034))
+LEVELS = tuple((percent, float(stats.chi2.ppf(percent / 100, 2))) for percent in (50, 80, 95, 99))
 """Percent, and that quantile of chi-squared with two degrees of freedom."""
 
 FINE = 81

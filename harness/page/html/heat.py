@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.judge.case_verdict import main_verdict
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.records import Run
 from harness.page import words
-from harness.page.case_verdict import main_verdict
 from harness.page.html.context import Badge, Context
 from harness.page.numbers import (
     digits_of_agreement,

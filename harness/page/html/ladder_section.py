@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.engines.engine import Coefficient, Failure, Fit
+from harness.judge.case_verdict import main_verdict, told
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.records import CaseRecord, Run
 from harness.page import appearance, words
-from harness.page.case_verdict import main_verdict, told
 from harness.page.html.certificates import Finding, finding
 from harness.page.html.context import Badge, Context, reason
 from harness.page.numbers import (

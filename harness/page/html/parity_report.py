@@ -19,7 +19,6 @@ from harness.judge.causes.entries import load_known
 from harness.judge.records import Run
 from harness.judge.verdict import VerdictClass
 from harness.page import appearance, numbers, words
-from harness.page.case_verdict import severity
 from harness.page.excerpt import Excerpt, read_excerpt, whole
 from harness.page.html import cause_section as causes
 from harness.page.html.cards import card
@@ -74,7 +73,7 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
     run, summary = excerpt.run, excerpt.summary
     if excerpt.large:
         # Chosen in turn from every kind; read from the gravest on.
-        cases = sorted(run.cases, key=severity, reverse=True)
+        cases = sorted(run.cases, key=appearance.severity, reverse=True)
         run = msgspec.structs.replace(run, cases=tuple(cases))
         excerpt = replace(excerpt, run=run)
     ctx = context(run)
@@ -129,11 +128,6 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
             script_hash=_csp_hash(script),
         )
     )
-
-
-def write_report(run: Run, path: Path, *, known: Mapping[str, Explanation] | None = None) -> None:
-    """Write the report of a run; ``path`` changes only when the whole page is written."""
-    write_file(path, render(run, known=known))
 
 
 def report_file(

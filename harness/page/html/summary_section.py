@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.judge.case_verdict import main_verdict
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import VerdictClass
 from harness.page import appearance
-from harness.page.case_verdict import main_verdict
 
 
 @dataclass(frozen=True)

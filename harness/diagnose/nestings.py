@@ -1,0 +1,106 @@
+"""Whether factors written as crossed are better taken as nested: every way round is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from harness.base.errors import BadInput
+from harness.base.text import listed, number
+from harness.data.rungs import Rung
+from harness.diagnose import remodel
+from harness.diagnose.diagnosis import Check, Remedy
+from harness.diagnose.diagnosis_cost import LARGE_ROWS
+from harness.diagnose.remedies import remodelled
+from harness.diagnose.workshop import Workshop
+from harness.judge.records import CaseRecord
+
+NESTED_GAIN = 2.0
+"""A log-likelihood higher by this is a likelihood ratio of more than 7 at equal parameters."""
+
+UNDECIDED = 1.0
+"""Models whose log-likelihoods are nearer than this are not told apart by them."""
+
+MOST = 12
+"""Nestings tried: four factors crossed have as many."""
+
+
+@dataclass(frozen=True)
+class Nesting:
+    """The model with the labels of ``inner`` taken for different things in each ``outer``.
+
+    ``gain`` is what it adds to the log-likelihood, with as many parameters.
+    """
+
+    outer: str
+    inner: str
+    rung: Rung
+    gain: float
+
+
+def nestings(shop: Workshop, checks: Sequence[Check]) -> list[Nesting]:
+    """Fit each pair of factors that the checks found crossed as nested, either way round.
+
+    What the formula language, the data or the referee do not allow is left out: a term that is in
+    the model already, and groups of one row.
+
+    Returns
+    -------
+    list of Nesting
+        The best first. Which of two factors is the outer one the likelihood seldom tells, for both
+        ways have the same combinations for groups: within ``UNDECIDED`` it is the one with fewer
+        labels.
+    """
+    bench = shop.bench
+    if len(bench.case.design.y) > LARGE_ROWS or bench.best is None:
+        return []
+    crossed = [check.columns for check in checks if check.key == "crossing"]
+    pairs = [way for columns in crossed for way in permutations(columns, 2)]
+    found = [_nesting(shop, outer, inner) for outer, inner in pairs[:MOST]]
+    by_gain = sorted((n for n in found if n is not None), key=lambda n: -n.gain)
+    if not by_gain:
+        return []
+    best = by_gain[0]
+    other = next((n for n in by_gain if (n.outer, n.inner) == (best.inner, best.outer)), None)
+    levels = {t.group: len(t.levels) for t in bench.case.design.random}
+    fewer = other is not None and levels[other.outer] < levels[best.outer]
+    if other is not None and fewer and best.gain - other.gain < UNDECIDED:
+        by_gain.remove(other)
+        by_gain.insert(0, other)
+    return by_gain
+
+
+def _nesting(shop: Workshop, outer: str, inner: str) -> Nesting | None:
+    bench = shop.bench
+    try:
+        rung = remodel.nested(bench.rung, outer, inner)
+        terms = rung.case.design.random
+    except BadInput:
+        return None
+    if any(len(term.levels) >= len(rung.case.design.y) for term in terms):
+        return None
+    found = bench.optima.of(rung, reml=bench.case.model.criterion == "REML")
+    if found is None:
+        return None
+    return Nesting(outer, inner, rung, -0.5 * found.deviance - bench.loglik)
+
+
+def nested_remedy(shop: Workshop, best: Nesting) -> Remedy | None:
+    """Run the engines on a nesting that is the better model."""
+
+    def judge(_: CaseRecord) -> tuple[bool, str]:
+        return best.gain > NESTED_GAIN, (
+            f"the log-likelihood is {number(best.gain)} higher with as many parameters"
+        )
+
+    title = f"nest {best.inner} in {best.outer}: (1 | {best.outer}/{best.inner})"
+    return remodelled(shop, "model", title, lambda: best.rung, judge=judge, same_model=False)
+
+
+def in_words(tried: Sequence[Nesting]) -> str:
+    """Say what each nesting does to the log-likelihood."""
+    each = [
+        f"{n.inner} in {n.outer} {'+' if n.gain > 0.0 else '-'}{number(abs(n.gain))}" for n in tried
+    ]
+    return f"log-likelihood with as many parameters when one is nested in another: {listed(each)}"

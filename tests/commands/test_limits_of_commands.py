@@ -1,0 +1,54 @@
+"""Commands end at their limit, and are never silent for long."""
+
+import re
+import time
+
+import pytest
+
+from harness.base import heartbeat
+from harness.commands.progress import progress
+
+pytestmark = pytest.mark.slow
+
+FOREVER = ("--engine", "tests.commands.forever:Forever", "--reference", "referee")
+MODEL = ("fixtures/data/sleepstudy.csv", "Reaction ~ Days + (1 | Subject)")
+
+SLACK = 60.0
+"""Seconds for starting and ending on the busiest machine; without a limit nothing would end."""
+
+
+def test_fit_ends_at_its_limit_and_says_what_was_stopped(lmm_parity, monkeypatch):
+    monkeypatch.setattr(heartbeat, "SECONDS", 5.0)
+    began = time.monotonic()
+    code, out, err = lmm_parity("fit", *MODEL, *FOREVER, "--timeout", 20)
+    assert time.monotonic() - began < 20 + SLACK
+    assert code == 1
+    assert re.search(r"^forever: no fit \(timeout\): stopped after \d s \(limit 20 s\)$", out, re.M)
+    assert "referee: logLik -893.2" in out
+    assert re.search(r"^Fitting: forever and referee, and judging \(5 s\)$", err, re.M)
+
+
+def test_a_campaign_stops_the_fit_and_goes_on(lmm_parity, tmp_path):
+    began = time.monotonic()
+    code, out, _ = lmm_parity(
+        *("run", "--rung", "dyestuff/REML", *FOREVER, "--timeout", 1, "--jobs", 1, "--no-cache"),
+        *("--out", tmp_path / "run.jsonl"),
+    )
+    assert time.monotonic() - began < 4 * 1 + 2 * SLACK
+    assert code == 1
+    assert "1 cases in" in out
+
+
+def test_in_a_log_a_line_comes_whenever_nothing_was_said(capfd, monkeypatch):
+    monkeypatch.setattr(heartbeat, "SECONDS", 0.02)
+    with progress("Working", 3, hidden=False) as told:
+        told("first")
+        time.sleep(0.3)
+        told("second")
+        time.sleep(0.3)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "Working 1/3: first (0 s)"
+    assert lines[-1].startswith("Working 2/3: second")
+    with progress("Working", 3, hidden=True):
+        time.sleep(0.1)
+    assert capfd.readouterr().err == ""
