@@ -45,7 +45,7 @@ _SHOWN = 1000
 """Missing cases that are kept by name; beyond that they are only counted."""
 
 
-class Tally(msgspec.Struct, frozen=True):
+class StoreTally(msgspec.Struct, frozen=True):
     """What a stored engine did so far.
 
     Attributes
@@ -139,13 +139,13 @@ class StoredEngine(EngineWrapper):
         self.mode = mode
         self.tolerance = tolerance
         self._store = store
-        self._tally = Tally(self.name, mode)
+        self._tally = StoreTally(self.name, mode)
         self._identity: dict[str, str] = {}
         self._used = self._described = False
         self._namespace = self._own_namespace() if mode == "cache" else self._stored(fingerprint)
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> StoreTally:
         """What was found, fitted, stored and missed so far."""
         return self._tally
 
