@@ -53,24 +53,46 @@ def answer(
     return tuple(parts)
 
 
-def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
-    """List what helped, one remedy for each cause, most important first.
+def advised(causes: Sequence[Cause]) -> tuple[Remedy, ...]:
+    """Choose what to do of what helped, one remedy for each engine that was not right.
 
-    What makes the same model well-posed for both programs goes before another optimizer or start,
-    which cures one program on these data only.
+    First what puts most engines right as they come, in the same model; then what puts one right by
+    another optimizer; then another model; a start for one program on these data comes last. What
+    a remedy before has put right already needs no other.
     """
-    chosen = []
-    for cause in causes:
-        helped = [remedy for remedy in cause.remedies if remedy.helped]
-        chosen += sorted(helped, key=_heals_symptom_only)[:1]
-    unlike: dict[str, Remedy] = {}
-    for remedy in sorted(chosen, key=_heals_symptom_only):
-        unlike.setdefault(remedy.title, remedy)  # one may cure several causes
-    return tuple(f"{r.title}. It was tried: {r.sentence}." for r in unlike.values())
+    helped = [(i, r) for i, cause in enumerate(causes) for r in cause.remedies if r.helped]
+    order = sorted(helped, key=lambda item: (_rank(item[1]), item[0]))
+    chosen: list[Remedy] = []
+    mended: set[str] = set()
+    answered: set[int] = set()
+    for i, remedy in order:
+        if any(remedy.title == other.title for other in chosen):
+            answered.add(i)  # one may cure several causes
+            continue
+        news = set(remedy.mends) - mended
+        if remedy.mends and not news:
+            continue
+        if not remedy.mends and i in answered:
+            continue
+        chosen.append(remedy)
+        mended |= news
+        answered.add(i)
+    return tuple(chosen)
 
 
-def _heals_symptom_only(remedy: Remedy) -> bool:
-    return not (remedy.kind in ("centre", "rescale") and remedy.after.verdict in SAME)
+def _rank(remedy: Remedy) -> tuple[bool, int, int]:
+    plain = remedy.kind in ("centre", "rescale")
+    order = 0 if plain else 1 if remedy.same_model and remedy.kind != "start" else 2
+    return remedy.kind == "start", order, -len(remedy.mends)
+
+
+def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
+    """Say what to do, the most important first."""
+    return tuple(f"{r.title}.{_another(r)} It was tried: {r.sentence}." for r in advised(causes))
+
+
+def _another(remedy: Remedy) -> str:
+    return "" if remedy.same_model else " This is another model."
 
 
 def _first(
@@ -233,10 +255,11 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
 
 
 def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
-    lines = advice(causes)
-    if lines:
-        yield f"What to do: {lines[0]}"
-        yield from (f"Besides: {line.partition(';')[0].rstrip('.')}." for line in lines[1:3])
+    chosen = advised(causes)
+    if chosen:
+        yield f"What to do: {advice(causes)[0]}"
+        for remedy in chosen[1:3]:
+            yield f"Besides: {remedy.title}.{_another(remedy)} It was tried: {remedy.outcome}."
         return
     tried = [r for c in causes for r in c.remedies]
     if tried:

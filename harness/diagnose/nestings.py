@@ -12,7 +12,8 @@ from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.diagnosis import Check, Remedy
 from harness.diagnose.diagnosis_cost import LARGE_ROWS
-from harness.diagnose.remedies import Workshop, remodelled
+from harness.diagnose.remedies import remodelled
+from harness.diagnose.workshop import Workshop
 from harness.judge.records import CaseRecord
 
 NESTED_GAIN = 2.0

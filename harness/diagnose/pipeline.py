@@ -24,10 +24,10 @@ from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.messages import translate
 from harness.diagnose.picture_data import Pictured, pictured
-from harness.diagnose.remedies import ABOVE, Workshop
 from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.user_engines import Opened
+from harness.diagnose.workshop import ABOVE, Workshop
 from harness.engines.engine import Fit, Outcome, Setting
 from harness.engines.engine_wrapper import bare
 from harness.engines.guard import guarded

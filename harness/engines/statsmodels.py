@@ -136,17 +136,21 @@ class StatsmodelsEngine:
                 probes=singular_covariance_probe(error),
                 seconds=time.perf_counter() - started,
             )
-        said = " ".join(message.text for message in messages)
-        singular = any(words in said for words in _SINGULAR_WORDS)
         return msgspec.structs.replace(
             fit,
             messages=tuple(messages),
-            singular=None if case.model.criterion == "OLS" else singular,
+            singular=None if case.model.criterion == "OLS" else says_singular(messages),
         )
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""
         return partial(self.fit, case, setting)
+
+
+def says_singular(messages: Sequence[Message]) -> bool:
+    """Whether what MixedLM said calls the fit singular; a flag for it there is not."""
+    said = " ".join(message.text for message in messages)
+    return any(words in said for words in _SINGULAR_WORDS)
 
 
 @contextlib.contextmanager
