@@ -12,8 +12,8 @@ import numpy as np
 from harness.base.errors import BadInput
 from harness.data.anonymisation import STRENGTHS, Key, Strength, anonymise
 from harness.data.rungs import Rung
-from harness.diagnose.answer import SAME
 from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.headline import SAME
 from harness.diagnose.pipeline import standard_run
 from harness.diagnose.size import refuse_or_size
 from harness.diagnose.user_engines import Opened

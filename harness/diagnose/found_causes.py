@@ -14,10 +14,10 @@ from scipy import stats
 from harness.base.text import number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
-from harness.diagnose.answer import SAME
 from harness.diagnose.bench import Bench
 from harness.diagnose.cures import CURES, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
+from harness.diagnose.headline import SAME
 from harness.diagnose.incomplete_rows import incomplete_rows
 from harness.diagnose.other_columns import centre, centre_far, centring, far_means, rescale
 from harness.diagnose.remedies import (

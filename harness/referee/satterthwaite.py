@@ -83,6 +83,6 @@ def variance_of_varpar(point: Point, sigma: float) -> Array:
     widths = np.append(np.ones(len(point.theta)), 1.0 / sigma)
     hessian = point.hessian(sigma) / np.outer(widths, widths)
     values, vectors = np.linalg.eigh(hessian)
-    usable = values > FLAT * float(values[-1])
+    usable = values > FLAT * max(float(values[-1]), 0.0)
     inverse = (vectors[:, usable] / values[usable]) @ vectors[:, usable].T
     return np.asarray(2.0 * inverse / np.outer(widths, widths))
