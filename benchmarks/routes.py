@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.base.resources import r_script
-from harness.data.rungs import Rung, full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import Rung, select
 from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.rbridge.environment import find_r, worker_environment

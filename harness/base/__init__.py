@@ -5,6 +5,7 @@ by :mod:`~harness.base.files` only, whole or not at all.
 """
 
 __all__ = [
+    "closable",
     "errors",
     "files",
     "json",

@@ -18,10 +18,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
+from harness.base.closable import Closable
 from harness.base.json import encode
 from harness.campaign.growing_file import GrowingFile
 from harness.campaign.record_file import RecordWriter
@@ -62,7 +62,7 @@ class Entries:
             yield int(starts[place]), int(lengths[place])
 
 
-class Journal:
+class Journal(Closable):
     """The file of a campaign while it runs: ``FILE.partial``.
 
     Parameters
@@ -83,15 +83,8 @@ class Journal:
         self._entries = kept or Entries()
         self._file = GrowingFile(partial_of(path), self._entries.size)
 
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file; what was written stays."""
         self._file.close()
 
     def begin(self, header: Header) -> None:

@@ -1,9 +1,8 @@
 """Record files read line by line, whatever their size.
 
-Memory is that of the longest line, plus some twenty bytes for each record to see that none is there
-twice.
-Unlike :func:`harness.campaign.record_file.read_records` it accepts an unfinished file, with records
-in the order of their arrival, and a last line that broke off in the middle, and says so.
+Memory is that of the longest line, plus some twenty bytes for each record to see that none is
+there twice. An unfinished file is read too, with records in the order of their arrival and a last
+line that broke off in the middle, and said to be one.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import msgspec
 import numpy as np
 
+from harness.base.closable import Closable
 from harness.base.errors import BadInput
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import FORMAT, CaseRecord, Footer, Header, Record, refusal
@@ -32,7 +31,7 @@ class Place:
     length: int
 
 
-class RecordStream:
+class RecordStream(Closable):
     """A record file open for reading.
 
     Iterating gives each case and each property with its place, in the order of the file, and may
@@ -74,15 +73,8 @@ class RecordStream:
         self.header = header
         self._begin = len(first)
 
-    def __enter__(self) -> RecordStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def __iter__(self) -> Iterator[tuple[Place, CaseRecord | PropertyOutcome]]:

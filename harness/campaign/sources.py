@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.base.errors import BadInput
 from harness.base.json import encode
-from harness.data.rungs import Rung, full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import Rung, select
 
 if TYPE_CHECKING:
     from harness.data.recipes.shapes import Recipe

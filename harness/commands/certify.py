@@ -174,7 +174,8 @@ def _differences(stored: str | None, made: str) -> Iterator[str]:
 
 
 def _rung_tasks(wanted: tuple[str, ...]) -> Iterator[_Task]:
-    from harness.data.rungs import full_ladder, select
+    from harness.data.ladder import full_ladder
+    from harness.data.rungs import select
 
     rungs = full_ladder()
     for rung in select(rungs, wanted) if wanted else rungs:

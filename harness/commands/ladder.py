@@ -44,7 +44,8 @@ def ladder(
 ) -> None:
     """List the rungs or, with --data, run the tutorial's seven on your own table."""
     from harness.campaign.sources import Rungs
-    from harness.data.rungs import full_ladder, seven_rungs
+    from harness.data.ladder import full_ladder
+    from harness.data.seven_rungs import seven_rungs
 
     columns = {"--outcome": outcome, "--predictor": predictor, "--group": group}
     if data is None:

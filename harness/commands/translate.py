@@ -37,8 +37,8 @@ def translate(
 ) -> None:
     """Say a model in lme4's syntax, as a statsmodels call and in words, with the traps.
 
-    It takes a formula, an lmer() call or Python that calls mixedlm (- reads standard input), and
-    never runs it.
+    It takes a formula, Python that calls mixedlm, or a call of lmer, lme, gls, glmer, glmmTMB,
+    mmrm, pymer4's Lmer or PROC MIXED (- reads standard input), and never runs it.
 
     \b
     lmm-parity translate "y ~ x + (x || g)"

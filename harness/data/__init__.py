@@ -9,8 +9,10 @@ __all__ = [
     "certified_values",
     "datasets",
     "exact_csv",
+    "ladder",
     "own_table",
     "printed_numbers",
     "recipes",
     "rungs",
+    "seven_rungs",
 ]

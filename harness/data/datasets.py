@@ -51,11 +51,6 @@ def _described() -> dict[str, Any]:
     return tomllib.loads(fixture("datasets.toml").read_text(encoding="utf-8"))
 
 
-def dataset_names() -> tuple[str, ...]:
-    """Return the names of the fixtures."""
-    return tuple(_described())
-
-
 @cache
 def load_dataset(name: str) -> Dataset:
     """Load a fixture.

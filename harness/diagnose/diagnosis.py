@@ -1,7 +1,7 @@
 """What a diagnosis found: frozen structures that terminal, HTML page and bundle read.
 
 Every sentence in here stands beside the numbers it was made from. ``harness.base.json.encode``
-writes a :class:`Diagnosis` as one line of JSON, and :func:`decode_diagnosis` reads it back.
+writes a :class:`Diagnosis` as one line of JSON.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.base.errors import BadInput
-from harness.base.json import Matrix, Real, Vector, decode
+from harness.base.json import Matrix, Real, Vector
 from harness.engines.engine import Message
 from harness.judge.audit import Certificate
 from harness.judge.records import CaseRecord
@@ -449,23 +448,6 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
     effects: tuple[EffectIntervals, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
-
-
-def decode_diagnosis(line: bytes | str) -> Diagnosis:
-    """Read a diagnosis that ``harness.base.json.encode`` wrote.
-
-    Raises
-    ------
-    BadInput
-        When it is not one, or one of another format.
-    """
-    try:
-        found: Diagnosis = decode(line, Diagnosis)
-    except msgspec.DecodeError as error:
-        raise BadInput(f"not a diagnosis: {error}") from error
-    if found.format != FORMAT:
-        raise BadInput(f"diagnosis format {found.format}; this program reads {FORMAT}")
-    return found
 
 
 def json_schema() -> dict[str, Any]:

@@ -180,11 +180,6 @@ def without_fixed(rung: Rung, terms: Iterable[str]) -> Rung:
     return with_formula(rung, replace(model.formula, fixed=fixed))
 
 
-def without_random(rung: Rung) -> Rung:
-    """Return the rung as a linear model."""
-    return with_formula(rung, replace(rung.case.model.formula, bars=()))
-
-
 def term_of_column(model: Model, column: str) -> str | None:
     """Return the fixed-effects term that a column of the design belongs to."""
     plain = re.sub(r"\[[^\]]*\]", "", column)

@@ -316,9 +316,3 @@ def _properties(
 
 def _direction(old: int, new: int) -> Direction:
     return "worse" if new > old else "better" if new < old else "other"
-
-
-def worst_first(changes: tuple[Change, ...]) -> tuple[Change, ...]:
-    """Order changes for reading: regressions, then the rest, then what got better."""
-    order: tuple[Direction, ...] = ("worse", "other", "better")
-    return tuple(sorted(changes, key=lambda c: order.index(c.direction)))

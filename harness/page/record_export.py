@@ -145,11 +145,3 @@ def _require_pyarrow() -> tuple[Any, Any]:
 
 _WRITERS = {".parquet": _parquet, ".csv": _csv}
 """By the ending of the file's name."""
-
-
-def table_in_words(name: str) -> str:
-    """Return a table's columns as a table in Markdown, as docs/records.md has it."""
-    flat = TABLES[name]
-    lines = ["| column | kind | what it is |", "|---|---|---|"]
-    lines += [f"| `{c.name}` | {c.kind} | {c.about} |" for c in flat.columns]
-    return "\n".join(lines)

@@ -18,12 +18,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.closable import Closable
 from harness.base.memory import resident_mb
 from harness.base.resources import r_script
 from harness.rbridge.environment import (
@@ -92,7 +92,7 @@ class Reply(dict[str, "NDArray[Any] | tuple[str, ...]"]):
         return tuple(map(str, self[name]))
 
 
-class RSession:
+class RSession(Closable):
     """Calls R functions in worker processes.
 
     Nothing is started before the first call (or :meth:`start`). It can be used from scripts,
@@ -139,17 +139,6 @@ class RSession:
         self._closed = False
         self._idle: list[_Worker] = []
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="r-session")
-
-    def __enter__(self) -> RSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Begin to start R in the background; a failure is reported by the first call."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from harness.base.errors import BadInput
+from harness.spelling.python_surroundings import Pasting, drops_rows, python_notes
+from harness.spelling.trap import Trap
 
 Free = Literal["all", "diagonal", "other"]
 """Which covariances ``fit(free=...)`` lets vary."""
@@ -40,6 +43,10 @@ class MixedLMCall:
         Columns made by pasting others together, by name.
     renamed : dict
         The user's name by the new one.
+    unseparated : tuple of Pasting
+        Groups made of columns with nothing between them.
+    notes : tuple of Trap
+        What else the code says.
     """
 
     formula: str
@@ -52,6 +59,8 @@ class MixedLMCall:
     drops_missing: bool = False
     pasted: dict[str, tuple[str, ...]] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
+    unseparated: tuple[Pasting, ...] = ()
+    notes: tuple[Trap, ...] = ()
 
 
 class CallError(BadInput):
@@ -97,6 +106,7 @@ class _Reader:
         self.pasted: dict[str, tuple[str, ...]] = {}
         self.renamed: dict[str, str] = {}
         self.dropped = False
+        self.unseparated: dict[tuple[str, ...], Pasting] = {}
 
     def error(self, message: str, node: ast.AST) -> CallError:
         line = getattr(node, "lineno", 1)
@@ -179,20 +189,36 @@ class _Reader:
             given[keyword.arg] = keyword.value
         if "formula" not in given:
             raise self.error("there is no formula", model)
-        if "subset" in given and self.constant(given["subset"]) is not None:
+        if "weights" in given:
             raise self.error(
-                "subset= is not translated; take the rows out of the data first", given["subset"]
+                "neither MixedLM nor ols takes weights=; ols drops them, MixedLM raises an error",
+                given["weights"],
             )
-        for refused in ("exog_re", "exog_vc", "offset", "weights"):
+        for refused in ("exog_re", "exog_vc", "offset"):
             if refused in given:
                 raise self.error(
                     f"{refused}= holds an array, which has no name here", given[refused]
                 )
         formula = self.string(given["formula"], "the formula")
         options = {k.arg: k.value for k in fit.keywords if k.arg} if fit is not None else {}
-        drops = self.dropped or ("missing" in given and self.constant(given["missing"]) == "drop")
+        for keyword in fit.keywords if fit is not None else []:
+            if keyword.arg is None:
+                raise self.error("arguments of fit() behind ** cannot be read", keyword.value)
+        for refused in ("fe_pen", "cov_pen"):
+            if refused in options and not _is_none(self.resolved(options[refused])):
+                raise self.error(
+                    f"{refused}= penalises the likelihood; lme4 has no such fit", options[refused]
+                )
+        notes = tuple(python_notes(self.tree, model, given, options, self.resolved))
+        drops = (
+            self.dropped
+            or drops_rows(given.get("data"))
+            or ("missing" in given and self.constant(given["missing"]) == "drop")
+        )
         if _last_name(model.func) == "ols" or _owner(model.func) == "OLS":
-            return MixedLMCall(formula, None, drops_missing=drops, renamed=self.renamed)
+            return MixedLMCall(
+                formula, None, drops_missing=drops, renamed=self.renamed, notes=notes
+            )
         if "groups" not in given:
             raise self.error("there is no groups=, which MixedLM needs", model)
         vc = given.get("vc_formula")
@@ -201,17 +227,23 @@ class _Reader:
         re_given = re_node is not None and not _is_none(self.resolved(re_node))
         if fit is not None and fit.args:
             raise self.error("write the arguments of fit() with their names", fit.args[0])
+        groups = self.groups(given["groups"])
+        components = self.strings(vc, "vc_formula") if has_vc and vc else {}
+        words = set(re.findall(r"\w+", " ".join(components.values())))
+        used = {groups, *(self.pasted[name] for name in self.pasted if name in words)}
         return MixedLMCall(
             formula=formula,
-            groups=self.groups(given["groups"]),
+            groups=groups,
             re_formula=self.string(re_node, "re_formula") if re_given and re_node else None,
-            vc_formula=self.strings(vc, "vc_formula") if has_vc and vc else {},
+            vc_formula=components,
             free=self.free(options["free"]) if "free" in options else "all",
             reml=self.reml(options.get("reml")),
             methods=self.methods(options.get("method")),
             drops_missing=drops,
             pasted=self.pasted,
             renamed=self.renamed,
+            unseparated=tuple(p for p in self.unseparated.values() if p.columns in used),
+            notes=notes,
         )
 
     def resolved(self, node: ast.expr) -> ast.expr:
@@ -281,9 +313,10 @@ class _Reader:
             case ast.Subscript(slice=inner):
                 key = self.constant(inner)
                 return self.columns(ast.Constant(key)) if isinstance(key, str) else None
-            case ast.Call(func=ast.Attribute(attr="astype" | "map" | "to_numpy", value=inner)):
-                return self.columns(inner)
-            case ast.Attribute(attr="values" | "array", value=inner):
+            case (
+                ast.Call(func=ast.Attribute(attr="astype" | "map" | "to_numpy", value=inner))
+                | ast.Attribute(attr="values" | "array", value=inner)
+            ):
                 return self.columns(inner)
             case ast.Attribute(attr=name, value=ast.Name()):
                 return self.columns(ast.Constant(name))
@@ -295,20 +328,35 @@ class _Reader:
                 "zeros_like",
             ):
                 return ()
+            case ast.Call(
+                func=ast.Attribute(attr="cat", value=ast.Attribute(attr="str", value=first)),
+                args=[other],
+                keywords=[ast.keyword(arg="sep", value=ast.Constant(value=str(separator)))],
+            ) if separator:
+                return self.sum(first, other, separated=True)
             case ast.BinOp(op=ast.Add(), left=left, right=right):
                 return self.sum(left, right)
         return None
 
-    def sum(self, left: ast.expr, right: ast.expr) -> tuple[str, ...] | None:
+    def sum(
+        self, left: ast.expr, right: ast.expr, *, separated: bool = False
+    ) -> tuple[str, ...] | None:
         """Columns pasted with ``+``; a string between them is a separator."""
         found: list[str] = []
-        for side in (left, right):
-            if isinstance(side, ast.Constant):
+        parts = [*_summands(left), *_summands(right)]
+        for part in parts:
+            if isinstance(part, ast.Constant):
                 continue
-            columns = self.columns(side)
+            columns = self.columns(part)
             if columns is None:
                 return None
             found += columns
+        adjacent = pairwise(parts)
+        if not separated and any(
+            not isinstance(a, ast.Constant) and not isinstance(b, ast.Constant) for a, b in adjacent
+        ):
+            as_text = "(str)" in ast.unparse(parts[0])
+            self.unseparated[tuple(found)] = Pasting(tuple(found), as_text)
         return tuple(found)
 
     def original(self, name: str) -> str:
@@ -346,6 +394,12 @@ class _Reader:
             return "all"
         diagonal = all(ones[i][j] == (i == j) for i in range(size) for j in range(size))
         return "diagonal" if diagonal else "other"
+
+
+def _summands(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_summands(node.left), *_summands(node.right)]
+    return [node]
 
 
 def _last_name(node: ast.expr) -> str:

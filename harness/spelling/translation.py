@@ -30,7 +30,9 @@ from harness.model.table import Column, FactorColumn, NumericColumn, Table
 from harness.model.terms import Terms, expand
 from harness.spelling.calls import in_words, lme4_formula, python_call, r_call
 from harness.spelling.mixedlm_call import MixedLMCall, looks_like_call, read_call
-from harness.spelling.traps import Trap, traps_of_call, traps_of_model
+from harness.spelling.r_call import is_r_call, read_r_call
+from harness.spelling.trap import Trap
+from harness.spelling.traps import traps_of_call, traps_of_model
 
 _CROSSED_AT_MOST = 6
 """Grouping factors and factors for which an assumed table has every combination of levels."""
@@ -81,7 +83,8 @@ def translate(
     Parameters
     ----------
     text : str
-        A formula in lme4's syntax, an ``lmer(...)`` call, or Python that calls ``mixedlm``.
+        A formula in lme4's syntax, Python that calls ``mixedlm``, or a call of ``lmer``, ``lme``,
+        ``gls``, ``glmer``, ``glmmTMB``, ``mmrm``, pymer4's ``Lmer`` or PROC MIXED.
     criterion : str
         For a formula; a call says it itself.
     frame : DataFrame, optional
@@ -97,15 +100,16 @@ def translate(
     """
     if looks_like_call(text):
         return _from_python(text, frame, tuple(factors))
-    in_r = _R_CALL.match(text)
-    if in_r is not None:
-        text, criterion = _r_arguments(text, in_r.end())
+    if is_r_call(text):
+        call = read_r_call(text)
+        found = _from_lme4(call.formula, call.criterion, frame, tuple(factors))
+        return replace(found, traps=(*call.notes, *found.traps))
     return _from_lme4(text, criterion, frame, tuple(factors))
 
 
 def says_criterion(text: str) -> bool:
     """Whether a text is a call, which names REML or ML itself, and no formula."""
-    return looks_like_call(text) or _R_CALL.match(text) is not None
+    return looks_like_call(text) or is_r_call(text)
 
 
 def _from_lme4(
@@ -125,43 +129,6 @@ def _from_lme4(
         traps=traps_of_model(model, table, assumed=frame is None, expressible=not obstacle),
         model=model,
     )
-
-
-_R_CALL = re.compile(r"\s*(?:\w+\s*(?:<-|=)\s*)?(?:(?:lme4|lmerTest|stats)::)?(?:lmer|lm)\s*\(")
-
-
-def _r_arguments(text: str, start: int) -> tuple[str, Criterion]:
-    """Take the formula and REML= out of ``lmer(...)``."""
-    pieces, depth, begin, quoted = [], 0, start, ""
-    for at in range(start, len(text)):
-        character = text[at]
-        if quoted:
-            quoted = "" if character == quoted else quoted
-        elif character in "`\"'":
-            quoted = character
-        elif character == "(":
-            depth += 1
-        elif character == ")" and depth:
-            depth -= 1
-        elif character in ",)" and not depth:
-            pieces.append(text[begin:at].strip())
-            begin = at + 1
-            if character == ")":
-                break
-    else:
-        raise FormulaError("this '(' is never closed", text, start - 1)
-    given = {"formula": pieces[0]}
-    for piece in pieces:
-        named = re.match(r"(formula|REML|weights|offset|subset)\s*=(?!=)\s*", piece)
-        if named:
-            given[named[1]] = piece[named.end() :]
-    for refused in ("weights", "offset", "subset"):
-        if refused in given:
-            raise BadInput(f"call: {refused} = is not translated; MixedLM has none")
-    flag = given.get("REML", "TRUE")
-    if flag not in ("TRUE", "FALSE", "T", "F"):
-        raise BadInput(f"call: REML = {flag} is neither TRUE nor FALSE")
-    return given["formula"], "REML" if flag in ("TRUE", "T") else "ML"
 
 
 def _table(model: Model, frame: pd.DataFrame | None, factors: tuple[str, ...]) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -12,23 +11,10 @@ from harness.model.model import Model, RandomTerm, column_of
 from harness.model.table import FactorColumn, Table
 from harness.spelling.calls import HIDING, NotExpressible, mixedlm_spelling, quote_name
 from harness.spelling.mixedlm_call import MixedLMCall
+from harness.spelling.python_surroundings import Pasting
+from harness.spelling.trap import Trap
 
 _GRADIENT_FREE = ("powell", "nm")
-
-
-@dataclass(frozen=True)
-class Trap:
-    """Something to know about a model.
-
-    Attributes
-    ----------
-    key : str
-        A cause of known_differences.toml where one exists.
-    text : str
-    """
-
-    key: str
-    text: str
 
 
 def traps_of_model(
@@ -172,6 +158,9 @@ def traps_of_call(
 
 
 def _of_call(call: MixedLMCall, model: Model | None, frame: pd.DataFrame | None) -> Iterator[Trap]:
+    yield from call.notes
+    for pasting in call.unseparated:
+        yield _unseparated(pasting, frame)
     groups = call.groups or ()
     top = ":".join(map(quote_name, groups))
     if groups and call.vc_formula and call.re_formula is None:
@@ -207,6 +196,42 @@ def _of_call(call: MixedLMCall, model: Model | None, frame: pd.DataFrame | None)
             )
     if model is not None:
         yield from (t for t in _always(model) if t.key != "missing")
+
+
+def _unseparated(pasting: Pasting, frame: pd.DataFrame | None) -> Trap:
+    """Say what joining columns without a separator may merge, or merges in these data."""
+    shown = " + ".join(pasting.columns)
+    group = ":".join(map(quote_name, pasting.columns))
+    safe = ' + ":" + '.join(f"{c}.astype(str)" for c in pasting.columns)
+    key = "pasted-without-separator"
+    if frame is None or not set(pasting.columns) <= set(frame.columns):
+        text = (
+            "1 and 11 give the same label as 11 and 1"
+            if pasting.as_text
+            else ("text is joined without a separator, numbers are added up")
+        )
+        return Trap(
+            key,
+            f"{shown}: {text}, so that different groups can become one, and the model then is not "
+            f"the one with {group} that is shown; write {safe}",
+        )
+    known = frame[list(pasting.columns)].dropna().drop_duplicates()
+    parts = [known[c].astype(str) if pasting.as_text else known[c] for c in pasting.columns]
+    labels = parts[0]
+    for part in parts[1:]:
+        labels = labels + part
+    if labels.nunique() == len(known):
+        return Trap(
+            key,
+            f"{shown} has no separator; in these data its {len(known)} combinations stay apart, "
+            f"in others they need not: write {safe}",
+        )
+    return Trap(
+        key,
+        f"{shown} has no separator: in these data {len(known)} combinations become "
+        f"{labels.nunique()} groups, so the call fits another model than the one with {group} "
+        f"that is shown; write {safe}",
+    )
 
 
 def _misses(call: MixedLMCall, model: Model | None, frame: pd.DataFrame) -> bool:

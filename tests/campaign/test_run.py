@@ -5,7 +5,8 @@ import pytest
 
 from harness.base.json import encode
 from harness.campaign.serial import Plan, run
-from harness.data.rungs import full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import select
 from harness.engines.engine import Failure
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine

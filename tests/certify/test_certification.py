@@ -12,7 +12,7 @@ from harness.base.errors import EXIT_UNEXPLAINED, BadInput, EnvironmentProblem
 from harness.base.resources import fixture
 from harness.commands.certify import certify as command
 from harness.data.certified_values import file_name, load_certified, parse_certified
-from harness.data.rungs import full_ladder
+from harness.data.ladder import full_ladder
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from tests.referee.designs import dense, design, slope_data, structures

@@ -11,9 +11,9 @@ from harness.conformance.fit_memory import Remembered
 from harness.conformance.planted_engines import PLANTED, PlantedEngine
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.question import Question
+from harness.data.ladder import full_ladder
 from harness.data.recipes.shapes import build
 from harness.data.recipes.strategies import collect
-from harness.data.rungs import full_ladder
 from harness.engines.engine import Failure
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine

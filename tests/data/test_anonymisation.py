@@ -10,7 +10,8 @@ import pytest
 from harness.campaign.serial import Plan, run
 from harness.data.anonymisation import STRENGTHS, anonymisations, anonymise, rename_columns
 from harness.data.datasets import Dataset
-from harness.data.rungs import Rung, full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import Rung, select
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case

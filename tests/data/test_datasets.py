@@ -1,10 +1,13 @@
 """Fixtures by name, and anyone's CSV."""
 
+import tomllib
+
 import numpy as np
 import pytest
 
 from harness.base.errors import BadInput
-from harness.data.datasets import dataset_names, load_dataset, read_csv
+from harness.base.resources import fixture
+from harness.data.datasets import load_dataset, read_csv
 from harness.model.table import table_from_frame
 
 
@@ -20,7 +23,7 @@ def csv(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("name", dataset_names())
+@pytest.mark.parametrize("name", tomllib.loads(fixture("datasets.toml").read_text()))
 def test_every_fixture_has_rows_an_origin_and_levels_that_occur(name):
     data = load_dataset(name)
     assert len(data.frame) > 10

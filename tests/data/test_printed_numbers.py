@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from harness.data.ladder import full_ladder
 from harness.data.printed_numbers import half_unit, notebook_numbers, rounds_to, tutorial_numbers
-from harness.data.rungs import full_ladder
 
 TUTORIAL = [
     "LM-Global",

@@ -12,13 +12,14 @@ import statsmodels.formula.api as smf
 
 import harness
 from harness.base.errors import BadInput
+from harness.base.json import decode
 from harness.data.datasets import Dataset
 from harness.data.exact_csv import number_text
 from harness.data.own_table import own_rung
 from harness.diagnose import anonymous as hiding
 from harness.diagnose import user_engines
 from harness.diagnose.anonymous import hidden, kept_values
-from harness.diagnose.diagnosis import decode_diagnosis
+from harness.diagnose.diagnosis import Diagnosis
 from harness.diagnose.pipeline import diagnose
 from harness.page.bundle import bundle_folder as bundles
 from harness.page.bundle.bundle_numbers import printed_numbers
@@ -93,7 +94,7 @@ def test_an_anonymous_bundle_has_the_diagnosis_and_nothing_of_the_original(
         words = set(re.split(r"[\s,;:\"\[\]{}<>]+", text))
         assert [value for value in values if value in words] == [], name
     # The diagnosis in it is that of the original data.
-    found = decode_diagnosis(files["diagnosis.json"])
+    found = decode(files["diagnosis.json"], Diagnosis)
     assert found.agreement == "differ"
     assert found.causes[0].key in ("false-boundary", "lme4-column-trap")
     assert "<html" in files["diagnosis.html"]
@@ -187,7 +188,7 @@ def test_a_result_that_was_given_has_a_bundle_from_the_notebook(tmp_path, monkey
     with pytest.raises(BadInput, match="holds a bundle"):
         found.bundle(path)
     other = found.bundle(tmp_path / "c", anonymise=True, seed=1)
-    again = decode_diagnosis((other / "diagnosis.json").read_bytes())
+    again = decode((other / "diagnosis.json").read_bytes(), Diagnosis)
     assert again.case.formula == "y ~ x1 + (1 | g1)"
     assert again.answer[0].split(".")[0] == found.answer[0].split(".")[0]
     assert not np.isin(frame["height"], again.case.data.y).any()

@@ -4,7 +4,8 @@ import pytest
 
 from harness.conformance.fit_memory import Remembered
 from harness.conformance.planted_engines import z_for_t
-from harness.data.rungs import full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import select
 from harness.engines.engine_wrapper import EngineWrapper, bare
 from harness.engines.referee_engine import RefereeEngine
 

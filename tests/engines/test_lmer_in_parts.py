@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.data.ladder import full_ladder
 from harness.data.recipes.shapes import build
 from harness.data.recipes.strategies import collect
-from harness.data.rungs import full_ladder, select
+from harness.data.rungs import select
 from harness.engines.lme4 import r_columns
 from harness.rbridge.failures import RError
 from harness.rbridge.worker import RSession

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.data.rungs import full_ladder
+from harness.data.ladder import full_ladder
 from harness.engines.engine import Failure, Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine

@@ -240,7 +240,7 @@ def test_versions_are_stated():
 def test_the_formula_engine_of_the_process_changes_nothing_and_is_left_as_it_was():
     import statsmodels.formula
 
-    from harness.data.rungs import full_ladder
+    from harness.data.ladder import full_ladder
 
     case = next(r.case for r in full_ladder() if r.case.id == "cake/REML")
     options = statsmodels.formula.options
@@ -260,7 +260,7 @@ def test_the_formula_engine_of_the_process_changes_nothing_and_is_left_as_it_was
 def test_probing_adds_no_message_to_what_the_engine_said(monkeypatch):
     import warnings
 
-    from harness.data.rungs import full_ladder
+    from harness.data.ladder import full_ladder
     from harness.engines import statsmodels as engine
 
     case = next(r.case for r in full_ladder() if r.case.id == "tutorial/lmm-inter/REML")

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from harness.data.rungs import full_ladder
+from harness.data.ladder import full_ladder
 from tests.judge.planted import fits, judge
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness.data.certified_values import load_certified
-from harness.data.rungs import full_ladder
+from harness.data.ladder import full_ladder
 from harness.engines.referee_engine import RefereeEngine
 from harness.judge.certified_score import score
 from harness.judge.examination import examine

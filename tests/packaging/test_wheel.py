@@ -69,7 +69,7 @@ def test_r_code_and_fixtures_are_inside(wheel):
         assert wanted
         assert {f"harness/_data/{path}" for path in wanted} <= set(names)
     assert any(n.startswith("harness/_data/r_scripts/") and n.endswith(".R") for n in names)
-    assert "harness/_data/fixtures/datasets.toml" in names
+    assert {f"harness/_data/fixtures/{name}.toml" for name in ("datasets", "ladder")} <= set(names)
     assert "harness/py.typed" in names
 
 

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from harness.base.errors import BadInput
 from harness.campaign.record_file import RecordWriter
 from harness.campaign.serial import Plan, run
-from harness.data.rungs import full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import select
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.evidence import found as found_cause

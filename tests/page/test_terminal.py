@@ -26,7 +26,7 @@ def test_what_looks_like_markup_is_shown_as_it_is(capsys):
 
 
 def test_rungs_are_listed_under_their_headings_in_order(capsys):
-    from harness.data.rungs import full_ladder
+    from harness.data.ladder import full_ladder
 
     rungs = full_ladder()
     print_rungs(rungs)

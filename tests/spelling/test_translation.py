@@ -9,7 +9,7 @@ import statsmodels.formula.api as smf
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from harness.base.errors import BadInput
-from harness.data.rungs import full_ladder
+from harness.data.ladder import full_ladder
 from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.judge.causes.entries import load_known
@@ -199,7 +199,7 @@ BAD = [
     ('smf.mixedlm("y~x", d, groups="g")\nsmf.mixedlm("y~z", d, groups="g")', "a second model"),
     ('GLM.from_formula("y ~ x", df)', "no linear mixed model"),
     ("lmer(y ~ x + (1 | g)", "this '(' is never closed"),
-    ("lmer(y ~ x + (1 | g), d, weights = w)", "weights = is not translated"),
+    ("lmer(y ~ x + (1 | g), d, weights = w)", "weights = w is not translated"),
     ("lmer(y ~ x + (1 | g), d, REML = maybe)", "neither TRUE nor FALSE"),
     ('smf.mixedlm("y ~ x", df, groups="g").fit(free=free)', "free= is not MixedLMParams"),
 ]

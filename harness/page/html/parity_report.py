@@ -130,11 +130,6 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
     )
 
 
-def write_report(run: Run, path: Path, *, known: Mapping[str, Explanation] | None = None) -> None:
-    """Write the report of a run; ``path`` changes only when the whole page is written."""
-    write_file(path, render(run, known=known))
-
-
 def report_file(
     source: Path,
     path: Path,

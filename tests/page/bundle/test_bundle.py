@@ -15,7 +15,8 @@ from harness.campaign.record_file import read_records
 from harness.campaign.serial import Plan, run
 from harness.data.datasets import Dataset
 from harness.data.exact_csv import number_text
-from harness.data.rungs import Rung, full_ladder, select
+from harness.data.ladder import full_ladder
+from harness.data.rungs import Rung, select
 from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine

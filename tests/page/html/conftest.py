@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import sample
 
-from harness.page.html.parity_report import write_report
+from harness.page.html.parity_report import render
 
 BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -46,7 +46,7 @@ def browser() -> Iterator[Any]:
 def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a run that holds every kind of case."""
     path = tmp_path_factory.mktemp("report") / "parity.html"
-    write_report(sample.run(sample.everything()), path, known=sample.KNOWN)
+    path.write_text(render(sample.run(sample.everything()), known=sample.KNOWN), encoding="utf-8")
     return path
 
 
@@ -54,5 +54,5 @@ def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with one case of each verdict: what every element looks like, quick to examine."""
     path = tmp_path_factory.mktemp("report") / "small.html"
-    write_report(sample.run(sample.one_of_each()), path, known=sample.KNOWN)
+    path.write_text(render(sample.run(sample.one_of_each()), known=sample.KNOWN), encoding="utf-8")
     return path

@@ -9,10 +9,10 @@ import pytest
 from markupsafe import Markup
 
 from harness.base.errors import BadInput
-from harness.base.json import encode
+from harness.base.json import decode, encode
 from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
-from harness.diagnose.diagnosis import Contour, Diagnosis, decode_diagnosis
+from harness.diagnose.diagnosis import Contour, Diagnosis
 from harness.diagnose.pipeline import diagnose
 from harness.diagnose.user_engines import Opened
 from harness.engines.referee_engine import RefereeEngine
@@ -124,7 +124,7 @@ def test_at_the_boundary_the_caption_says_so(short):
 
 def test_every_number_that_a_picture_needs_is_in_the_diagnosis(short, tmp_path):
     page = write_diagnosis(short, tmp_path)
-    kept = decode_diagnosis((tmp_path / "diagnosis.json").read_bytes())
+    kept = decode((tmp_path / "diagnosis.json").read_bytes(), Diagnosis)
     assert encode(kept) == encode(short)  # a NaN is not equal to itself
     assert render_diagnosis(kept) == page.read_text(encoding="utf-8")
 

@@ -9,12 +9,13 @@ import pytest
 import sample
 
 from harness.base.json import decode, encode
+from harness.campaign.record_file import RecordWriter
 from harness.engines.engine import Failure, Fit
 from harness.judge.judgement import Judgement
 from harness.judge.records import Run
 from harness.page import words
 from harness.page.excerpt import whole as excerpt_of
-from harness.page.html.parity_report import render, write_report
+from harness.page.html.parity_report import render, report_file
 
 
 def headline(cases):
@@ -364,11 +365,16 @@ def test_the_page_stays_light(whole):
 
 def test_a_report_replaces_the_old_one_only_when_whole(tmp_path, monkeypatch):
     path = tmp_path / "deep" / "parity.html"
-    write_report(sample.run([sample.case("a")]), path, known=sample.KNOWN)
+    records, run = tmp_path / "parity.jsonl", sample.run([sample.case("a")])
+    with RecordWriter(records) as writer:
+        writer.write(run.header)
+        writer.write(run.cases[0])
+        writer.finish("2026-01-01T00:00:00+00:00", 1.0)
+    report_file(records, path, known=sample.KNOWN)
     before = path.read_text()
-    monkeypatch.setattr("harness.page.html.parity_report.render", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("harness.page.html.parity_report.render_excerpt", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write_report(sample.run([]), path)
+        report_file(records, path)
     assert path.read_text() == before
     assert [p.name for p in path.parent.iterdir()] == ["parity.html"]
 
