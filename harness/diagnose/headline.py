@@ -129,17 +129,12 @@ def is_wrong(audit: Audit | None) -> bool:
 def deviations(record: CaseRecord, bench: Bench, engine: str) -> Iterator[Deviation]:
     """Yield the numbers of a fit that is not at the best point, beside the best point's.
 
-    Standard errors are like for like, so that what the engine defines otherwise is left out.
+    Standard errors are like for like, so that what the engine defines otherwise is left out; they
+    follow from the variances, which come first.
     """
     fit, audit, best = record.fit(engine), record.audit(engine), bench.best
     if not isinstance(fit, Fit) or audit is None or best is None or engine in bench.elsewhere:
         return
-    if [c.name for c in audit.coefficients] == list(bench.case.design.x_names):
-        for own, test in zip(audit.coefficients, best.tests, strict=True):
-            far = abs(own.estimate - test.estimate) / test.se
-            yield Deviation("estimate", own.name, own.estimate, test.estimate, far)
-            if own.se is not None:
-                yield _relative("se", own.name, own.se, test.se)
     variance = best.sigma**2
     yield _relative("residual_variance", "", fit.residual_variance, variance)
     floor = load_tolerances()["variance"].floor * variance
@@ -152,6 +147,12 @@ def deviations(record: CaseRecord, bench: Bench, engine: str) -> Iterator[Deviat
             )
             far = abs(value - right) / max(right, floor)
             yield Deviation("variance", item, value, float(right), far, residual=variance)
+    if [c.name for c in audit.coefficients] == list(bench.case.design.x_names):
+        for own, test in zip(audit.coefficients, best.tests, strict=True):
+            far = abs(own.estimate - test.estimate) / test.se
+            yield Deviation("estimate", own.name, own.estimate, test.estimate, far)
+            if own.se is not None:
+                yield _relative("se", own.name, own.se, test.se)
 
 
 def _relative(quantity: str, item: str, value: float, right: float) -> Deviation:
