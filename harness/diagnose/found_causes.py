@@ -13,9 +13,9 @@ import msgspec
 from harness.base.text import number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
-from harness.diagnose.answer import SAME
 from harness.diagnose.cures import CURES, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
+from harness.diagnose.headline import SAME
 from harness.diagnose.incomplete_rows import incomplete_rows
 from harness.diagnose.nestings import NESTED_GAIN, in_words, nested_remedy, nestings
 from harness.diagnose.other_columns import (

@@ -18,8 +18,8 @@ from harness.diagnose.remedy_code import AS_IT_COMES, Habits, Writing, python_co
 from harness.diagnose.runs import Recipe, RRuns
 from harness.diagnose.shown_code import begin_r, run_python
 from harness.diagnose.user_engines import Opened
-from harness.engines.guard import guarded
 from harness.engines.engine import Engine, Failure, Outcome
+from harness.engines.guard import guarded
 from harness.judge.case_record import case_record
 from harness.judge.case_verdict import CaseVerdict, case_verdict, misled
 from harness.judge.judge import Judged, judge_outcomes
