@@ -178,13 +178,13 @@ def checks_until_r(session):
 def test_the_doctor_speaks_json(r, monkeypatch, lmm_parity):
     import contextlib
 
-    from harness import rbridge
+    from harness.rbridge import worker
 
     @contextlib.contextmanager
     def session(**_):
         yield r
 
-    monkeypatch.setattr(rbridge, "RSession", session)
+    monkeypatch.setattr(worker, "RSession", session)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
     code, out, err = lmm_parity("doctor", "--json")
