@@ -7,17 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 
 from harness.data.rungs import Rung
-from harness.engines.engine import Failure, Message, Outcome
+from harness.engines.engine import Fit, Message, Outcome
 from harness.engines.lme4_reply import read_failure, read_reply
-from harness.engines.mixedlm_probes import singular_covariance_probe
 from harness.engines.mixedlm_result import MixedFit, read_mixed, unwrapped
-from harness.engines.statsmodels import OLSRun, read_ols, says_singular
-from harness.engines.warning_capture import captured
+from harness.engines.statsmodels import OLSRun, outcome_of, read_ols
 from harness.rbridge.failures import RFailure
 from harness.rbridge.worker import RSession
 
@@ -37,34 +34,17 @@ def python_value(code: str, data: pd.DataFrame) -> Any:
 def run_python(code: str, data: pd.DataFrame, rung: Rung) -> Outcome:
     """Run shown Python code on the user's data and read its result as a fit of a case."""
     case = rung.case
-    messages: list[Message] = []
-    started = time.perf_counter()
-    try:
-        with captured(messages):
-            result = python_value(code, data)
-            seconds = time.perf_counter() - started
-            if case.model.criterion == "OLS":
-                fit = read_ols(OLSRun(result, seconds), case, "default", messages)
-            else:
-                native = MixedFit(unwrapped(result))
-                fit = read_mixed(
-                    native, case, "default", messages, settings=SETTINGS, seconds=seconds
-                )
-    except Exception as error:  # an engine may raise anything; it is a result, not a crash
-        return Failure(
-            engine="statsmodels",
-            setting="default",
-            reason="error",
-            text=f"{type(error).__name__}: {error}",
-            messages=tuple(messages),
-            probes=singular_covariance_probe(error),
-            seconds=time.perf_counter() - started,
-        )
-    return msgspec.structs.replace(
-        fit,
-        messages=tuple(messages),
-        singular=None if case.model.criterion == "OLS" else says_singular(messages),
-    )
+
+    def fitted(messages: list[Message]) -> Fit:
+        started = time.perf_counter()
+        result = python_value(code, data)
+        seconds = time.perf_counter() - started
+        if case.model.criterion == "OLS":
+            return read_ols(OLSRun(result, seconds), case, "default", messages)
+        native = MixedFit(unwrapped(result))
+        return read_mixed(native, case, "default", messages, settings=SETTINGS, seconds=seconds)
+
+    return outcome_of(fitted, case, "default")
 
 
 def begin_r(session: RSession, code: str, data: pd.DataFrame, rung: Rung) -> Callable[[], Outcome]:

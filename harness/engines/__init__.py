@@ -12,7 +12,6 @@ __all__ = [
     "lme4_f_tests",
     "lme4_reply",
     "mixedlm_evaluations",
-    "mixedlm_probes",
     "mixedlm_result",
     "mixedlm_terms",
     "referee_engine",

@@ -128,4 +128,4 @@ def test_the_data_of_an_example_are_there(name):
     if example.script:
         assert "found = diagnose(result" in fixture("diagnoses", example.script).read_text()
     else:
-            assert len(example_rung(name).case.design.y) >= 6
+        assert len(example_rung(name).case.design.y) >= 6
