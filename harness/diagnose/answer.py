@@ -77,10 +77,10 @@ def advised(causes: Sequence[Cause]) -> tuple[Remedy, ...]:
     return tuple(chosen)
 
 
-def _rank(remedy: Remedy) -> tuple[bool, int, int]:
+def _rank(remedy: Remedy) -> tuple[bool, bool, int, int]:
     plain = remedy.kind in ("centre", "rescale")
     order = 0 if plain else 1 if remedy.same_model and remedy.kind != "start" else 2
-    return remedy.kind == "start", order, -len(remedy.mends)
+    return remedy.kind == "start", not remedy.mends, order, -len(remedy.mends)
 
 
 def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
@@ -142,7 +142,8 @@ def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
     if chosen:
         yield f"What to do: {advice(causes)[0]}"
         for remedy in chosen[1:3]:
-            yield f"Besides: {remedy.title}.{_another(remedy)} It was tried: {remedy.outcome}."
+            outcome = remedy.outcome or remedy.sentence
+            yield f"Besides: {remedy.title}.{_another(remedy)} It was tried: {outcome}."
         return
     tried = [r for c in causes for r in c.remedies]
     if tried:

@@ -265,11 +265,12 @@ def own_call(shop: Workshop, key: str) -> list[Remedy | None]:
     def judge(record: CaseRecord) -> tuple[bool, str]:
         helped, text = judged(record)
         after, other = record.fit("statsmodels"), record.fit("lme4")
+        stated = []
         if isinstance(after, Fit):
-            text += f"; log-likelihood as stated {_stated(before)} -> {_stated(after)}"
+            stated.append(f"log-likelihood as stated {_stated(before)} -> {_stated(after)}")
         if isinstance(other, Fit):
-            text += f", lme4 {_stated(other)}"
-        return helped, text
+            stated.append(f"lme4 {_stated(other)}")
+        return helped, "; ".join(part for part in (text, ", ".join(stated)) if part)
 
     rung = shop.bench.rung
     # Another case object of the same model and data: an engine that was given a fit for the first
@@ -282,7 +283,7 @@ def own_call(shop: Workshop, key: str) -> list[Remedy | None]:
             OWN_CALL[key],
             lambda: replace(rung, case=again),
             judge=judge,
-            same_model=False,
+            same_model=True,
         )
     ]
 

@@ -117,6 +117,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
         Its log-likelihood less that of the model asked for.
     parameters : int
         How many more it has, by the dimensions of the spaces of X and of V.
+    same : bool
+        Whether it is the model asked for, written otherwise: both spaces are the same.
     smaller : bool
         Whether it is a part of the model asked for.
     p_low, p_high : float or None
@@ -131,6 +133,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     criterion: str
     loglik: Real
     parameters: int
+    same: bool
     smaller: bool
     p_low: Real | None = None
     p_high: Real | None = None

@@ -297,6 +297,8 @@ def _same(record: CaseRecord, engines: Sequence[str]) -> str:
     kind = {"DEFINITION": "by definition"}.get(verdict.verdict, "within what stopping rules allow")
     if any(f.key == "no-df" for f in verdict.findings):
         kind = "and neither df is reliable"
+    if "undetermined-variance" in verdict.causes:
+        kind = "since the data do not determine a variance"
     return f"Yes: {everyone} are at the same optimum, but {_unlike(record)}, {kind}."
 
 

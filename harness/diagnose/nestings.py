@@ -14,7 +14,6 @@ from harness.diagnose.diagnosis import Check, Remedy
 from harness.diagnose.diagnosis_cost import LARGE_ROWS
 from harness.diagnose.remedies import remodelled
 from harness.diagnose.workshop import Workshop
-from harness.judge.records import CaseRecord
 
 NESTED_GAIN = 2.0
 """A log-likelihood higher by this is a likelihood ratio of more than 7 at equal parameters."""
@@ -96,14 +95,15 @@ def _nesting(shop: Workshop, outer: str, inner: str) -> Nesting | None:
 
 def nested_remedy(shop: Workshop, best: Nesting) -> Remedy | None:
     """Run the engines on a nesting that is the better model."""
-
-    def judge(_: CaseRecord) -> tuple[bool, str]:
-        return best.gain > NESTED_GAIN, (
-            f"the log-likelihood is {number(best.gain)} higher with as many parameters"
-        )
-
     title = f"nest {best.inner} in {best.outer}: (1 | {best.outer}/{best.inner})"
-    return remodelled(shop, "model", title, lambda: best.rung, judge=judge, same_model=False)
+    return remodelled(
+        shop,
+        "model",
+        title,
+        lambda: best.rung,
+        judge=lambda _: (best.gain > NESTED_GAIN, ""),  # the price says by how much
+        same_model=False,
+    )
 
 
 def in_words(tried: Sequence[Nesting]) -> str:

@@ -21,6 +21,9 @@ from harness.diagnose.diagnosis import Price, Shift
 from harness.model.design import Design
 from harness.referee.optimum import Optimum
 
+ROUNDED = 1e-12
+"""Relative difference of two deviances that is no more than their rounding."""
+
 
 def price_of(bench: Bench, other: Rung) -> Price | None:
     """Compare the best points of a case's model and of another model for the same rows.
@@ -46,6 +49,9 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
     # Another coding of the same columns moves the REML constant, and nothing else.
     if reml and not np.array_equal(one.x, two.x):
         fall += _constant(one) - _constant(two)
+    if abs(2.0 * fall) <= ROUNDED * max(1.0, abs(before.deviance)):
+        fall = 0.0  # p of a variance at the boundary jumps from 1 to 1/2 there
+    same = more == less == both and alike
     smaller = both == more and parameters > 0 and _within(two, one)
     larger = both == less and parameters < 0 and _within(one, two)
     low = high = None
@@ -59,6 +65,7 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
         criterion="REML" if reml else "ML",
         loglik=-fall,
         parameters=-parameters,
+        same=same,
         smaller=smaller,
         p_low=low,
         p_high=high,
@@ -140,9 +147,14 @@ def _shifts(full: Optimum, one: Design, less: Optimum, two: Design) -> tuple[Shi
 
 def in_words(price: Price) -> str:
     """Say what a model costs, or gains."""
-    moved = "higher" if price.loglik > 0.0 else "lower"
     by = "" if price.criterion == "REML" else " by maximum likelihood"
-    text = f"the log-likelihood is {number(abs(price.loglik))} {moved}{by}"
+    if price.loglik:
+        moved = "higher" if price.loglik > 0.0 else "lower"
+        text = f"the log-likelihood is {number(abs(price.loglik))} {moved}{by}"
+    else:
+        text = f"the log-likelihood is the same{by}"
+    if price.same:
+        return f"{text}: it is the same model, written otherwise"
     if price.parameters:
         more = "more" if price.parameters > 0 else "fewer"
         n = abs(price.parameters)

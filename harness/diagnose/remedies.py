@@ -104,8 +104,9 @@ def _remedy(
     audit = record.audit(engine) if case.design.random else None
     after = refit.bench.snapshot(outcome, audit, verdict=case_verdict(record).verdict)
     before = shop.before(engine)
-    same_model = price is None and before.formula == after.formula
-    gaps = _every_gap(shop, record) if same_model else ""
+    unchanged = price is None and before.formula == after.formula
+    # What a call that was given is below is the best point of its own model.
+    gaps = _every_gap(shop, record) if unchanged and writing.kind != "call" else ""
     outcome_text = gaps or why
     parts = [gaps, why, f"verdict {before.verdict or 'none'} -> {after.verdict or 'none'}"]
     parts += _wrong_then(shop, record)
@@ -122,7 +123,7 @@ def _remedy(
         r_code=r_code(writing, habits=shop.habits) if _to_show("lme4", shop, right) else "",
         python_code=_python(shop, writing) if _to_show("statsmodels", shop, right) else "",
         helped=helped,
-        same_model=same_model,
+        same_model=unchanged or (price is not None and price.same),
         before=before,
         after=after,
         sentence=sentence,

@@ -160,3 +160,15 @@ def test_a_factors_other_spellings_are_not_reductions():
         assert reduction.price.smaller
         assert reduction.price.parameters < 0
         assert "||" not in reduction.rung.case.model.formula.text
+
+
+def test_a_term_whose_groups_are_those_of_another_costs_nothing_and_is_no_other_model():
+    frame = FRAME.assign(
+        y=np.random.default_rng(5).normal(size=len(FRAME)), same=FRAME["g"].astype(str) + "x"
+    )
+    rung = rung_of("y ~ x + (1 | g) + (1 | same)", frame=frame)
+    price = price_of(
+        bench_of(rung, examine(rung.case, ())), rung_of("y ~ x + (1 | g)", frame=frame)
+    )
+    assert (price.same, price.parameters, price.loglik) == (True, 0, 0.0)
+    assert in_words(price).endswith("it is the same model, written otherwise")
