@@ -22,21 +22,34 @@ from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
 from harness.diagnose.remedy_code import AS_IT_COMES, Habits
+from harness.diagnose.user_columns import (
+    UserColumns,
+    ambiguous_groups,
+    bound,
+    drops_missing,
+    foreign_groups,
+    grouping_of,
+    in_user_columns,
+    other_rows,
+    own_name,
+    placements,
+    require_groups,
+    same_design,
+    user_frame,
+    why_not,
+    with_groups,
+)
 from harness.engines.engine import Engine, Fit, Message, Outcome, OwnModel, Setting
 from harness.engines.engine_wrapper import EngineWrapper
 from harness.engines.lme4_reply import native_terms, read_reply
 from harness.engines.mixedlm_result import MixedFit, read_mixed, unwrapped
 from harness.engines.warning_capture import captured
 from harness.model.case import Case
-from harness.model.column_match import match_columns
 from harness.model.design import Design, RandomDesign
 from harness.model.model import Criterion
-from harness.model.term_match import match_terms
 from harness.rbridge.worker import Reply
 from harness.referee.cost import Cost
-from harness.spelling.calls import lme4_formula, quote_name
-from harness.spelling.mixedlm_call import MixedLMCall
-from harness.spelling.translation import NotInLme4, model_of_call
+from harness.spelling.calls import quote_name
 
 Array = NDArray[np.float64]
 
@@ -85,27 +98,80 @@ class _GivenEngine(EngineWrapper):
         return super().begin(case, setting)
 
 
-def of_statsmodels(result: Any) -> Given:
+def of_statsmodels(result: Any, data: pd.DataFrame | None = None) -> Given:
     """Read a result of ``MixedLM.fit``.
+
+    Parameters
+    ----------
+    data : DataFrame, optional
+        That of the fit, where the result has not kept all of it.
 
     Raises
     ------
     BadInput
-        For anything else, penalised fits, and models that have no formula here.
+        For anything else, penalised fits, models that have no formula here, and where the data are
+        needed.
     """
     native = mixed_fit(result)
-    rung = _by_formula(native) or _by_matrices(
-        native.design,
+    rung, notes = _read_back(native, data)
+    fit = read_given(native, rung.case)
+    return Given(rung, fit, notes=notes, habits=habits_of(native))
+
+
+def _read_back(native: MixedFit, data: pd.DataFrame | None) -> tuple[Rung, tuple[str, ...]]:
+    """Return the case, in the user's columns where that is the model fitted, and notes on it."""
+    frame = user_frame(native, data)
+    places = [] if frame is None else list(placements(native, frame))
+    for place in places:
+        rung = in_user_columns(native, place)
+        if rung is not None:
+            return rung, (*ambiguous_groups(native, place), *other_rows(place, rung))
+    if frame is not None and all(place.groups is None for place in places):
+        if data is None:
+            require_groups(native, frame)
+        for place in [with_groups(native, place) for place in places]:
+            rung = in_user_columns(native, place)
+            if rung is not None:
+                return rung, (foreign_groups(place),)
+    near = places[0] if places else None
+    design = native.design
+    named = tuple(replace(t, group=own_name(native)) for t in design.random[: len(native.blocks)])
+    design = replace(design, random=(*named, *design.random[len(named) :]))
+    rung = _by_matrices(
+        design,
         str(native.result.model.endog_names),
         native.criterion,
         "a statsmodels result",
+        [None if near is None else grouping_of(term, near) for term in native.design.random],
+        near,
     )
-    fit = read_given(native, rung.case)
-    return Given(rung, fit, habits=Habits(method=method_of(native)))
+    if near is not None and getattr(native.result.model, "formula", None) is None:
+        own = _on_user_data(rung, near)
+        if own is not None:
+            return own, tuple(other_rows(near, own))
+    return rung, (why_not(native, near, given=data is not None),)
+
+
+def _on_user_data(rung: Rung, place: UserColumns) -> Rung | None:
+    """Return the case on the user's data where those have its columns under their names."""
+    columns = rung.data.frame
+    for name in columns:
+        if name not in place.used or not np.array_equal(place.used[name], columns[name]):
+            return None
+    return bound(place, rung.case.model.formula.text, rung.case.model.criterion, rung.case.design)
 
 
 METHODS = ("lbfgs", "bfgs", "cg", "powell", "nm")
 """Values of ``method=`` that a result is looked for among."""
+
+
+def habits_of(native: MixedFit) -> Habits:
+    """Return how a result was fitted, as far as that can be told."""
+    return Habits(
+        method=method_of(native),
+        use_sqrt=bool(native.result.model.use_sqrt),
+        drops_missing=drops_missing(native),
+    )
 
 
 def method_of(native: MixedFit) -> str:
@@ -154,54 +220,22 @@ def read_given(native: MixedFit, case: Case) -> Fit:
     return msgspec.structs.replace(fit, messages=tuple(messages))
 
 
-def _by_formula(native: MixedFit) -> Rung | None:
-    """Return the case in the user's own columns, or None where that is not the model fitted."""
-    model, design = native.result.model, native.design
-    formula = getattr(model, "formula", None)
-    frame = getattr(model.data, "frame", None)
-    if formula is None or not isinstance(frame, pd.DataFrame) or model.k_vc:
-        return None
-    group = next((c for c in frame.columns if _same_values(frame[c], model.groups)), None)
-    if group is None:
-        return None
-    z = np.asarray(model.exog_re, dtype=np.float64)
-    names = [str(n) for n in model.data.exog_re_names]
-    effects = ["1" if (z[:, j] == 1.0).all() else names[j] for j in range(z.shape[1])]
-    call = MixedLMCall(
-        formula=str(formula),
-        groups=(str(group),),
-        re_formula=" + ".join([*([] if "1" in effects else ["0"]), *effects]),
-        free="diagonal" if len(design.random) > 1 else "all",
-        reml=native.criterion == "REML",
-    )
-    texts = {str(c) for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])}
-    texts |= {str(c) for c in frame.columns if pd.api.types.is_bool_dtype(frame[c])}
-    try:
-        text = lme4_formula(model_of_call(call, texts, frame))
-        data = Dataset("data", frame, "a statsmodels result")
-        rung = own_rung("data", data, text, native.criterion)
-    except (BadInput, NotInLme4):
-        return None
-    return rung if _same_design(rung.case.design, design) else None
+def _by_matrices(
+    design: Design,
+    outcome: str,
+    criterion: Criterion,
+    origin: str,
+    groupings: Sequence[tuple[str, ...] | None] = (),
+    place: UserColumns | None = None,
+) -> Rung:
+    """Return the case whose columns are those of the design matrices.
 
-
-def _same_values(column: pd.Series, groups: Any) -> bool:
-    values, wanted = column.to_numpy(), np.asarray(groups)
-    return len(values) == len(wanted) and bool(np.array_equal(values, wanted))
-
-
-def _same_design(one: Design, other: Design) -> bool:
-    """Whether two designs are of the same rows, columns and groups, in any order of columns."""
-    if len(one.y) != len(other.y) or not np.array_equal(one.y, other.y):
-        return False
-    if not match_columns(one.x, other.x).complete or len(one.random) != len(other.random):
-        return False
-    return None not in match_terms(one.random, other.random)
-
-
-def _by_matrices(design: Design, outcome: str, criterion: Criterion, origin: str) -> Rung:
-    """Return the case whose columns are those of the design matrices."""
+    Its groups are the user's columns where those are known: ``groupings`` has them term by term.
+    """
     columns: dict[str, Any] = {outcome: design.y}
+    if place is not None:
+        for name in {name for names in groupings for name in names or ()}:
+            columns[name] = place.used[name].to_numpy()
 
     def column(name: str, values: Any) -> str:
         while name in columns:
@@ -221,8 +255,12 @@ def _by_matrices(design: Design, outcome: str, criterion: Criterion, origin: str
     fixed = [effect(n, v) for n, v in zip(design.x_names, design.x.T, strict=True)]
     bars: list[str] = []
     groups: list[tuple[str, NDArray[np.int32]]] = []
-    for term in design.random:
+    for i, term in enumerate(design.random):
         effects = [effect(n, v) for n, v in zip(term.names, term.z.T, strict=True)]
+        known = groupings[i] if groupings else None
+        if known:
+            bars.append(f"({_sum(effects)} | {':'.join(map(quote_name, known))})")
+            continue
         group = next((text for text, codes in groups if np.array_equal(codes, term.codes)), None)
         if group is None:
             labels = pd.Categorical.from_codes(term.codes, categories=list(term.levels))
@@ -262,7 +300,7 @@ def of_r(reply: Reply) -> Given:
             "data", Dataset("data", _r_frame(reply), origin), reply.texts("formula")[0], criterion
         )
         assert rung is not None
-        if not _same_design(rung.case.design, design):
+        if not same_design(rung.case.design, design):
             rung = None
     except BadInput:
         rung = None

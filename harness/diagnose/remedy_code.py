@@ -62,10 +62,16 @@ class Habits:
         ``method=`` of ``MixedLM.fit``; empty for its own chain.
     control : str
         ``control =`` of lmer, as R code; empty for its own.
+    use_sqrt : bool
+        ``use_sqrt=`` of MixedLM.
+    drops_missing : bool
+        Whether rows that lack a value are left out, though the case shows none.
     """
 
     method: str = ""
     control: str = ""
+    use_sqrt: bool = True
+    drops_missing: bool = False
 
 
 AS_IT_COMES = Habits()
@@ -136,12 +142,20 @@ def python_code(
         if recipe is not None and recipe.relative:
             lines = _start(writing.rung, spelling, recipe.relative)
             extra.append("start_params=start")
-    head, _, last = python_call(case.model, case.table).rpartition("\n")
+    frame = writing.rung.data.frame
+    call = python_call(case.model, case.table, labels_repeat=not frame.index.is_unique)
+    head, _, last = call.rpartition("\n")
+    if not habits.use_sqrt and case.design.random:
+        head = head.removesuffix(")") + ", use_sqrt=False)"
     last = last.removesuffix(")") + "".join(f", {e}" for e in extra) + ")"
     if last.endswith("(, )"):
         last = last.replace("(, ", "(")
     _, factors = preparation(writing.rung)
-    return imported(stacked(writing.python_lines, factors, head, lines, last))
+    dropped = ""
+    if habits.drops_missing and case.table.complete.all():
+        names = list(dict.fromkeys(name.name for name in case.model.names()))
+        dropped = f"data = data.dropna(subset={names!r})"
+    return imported(stacked(dropped, writing.python_lines, factors, head, lines, last))
 
 
 def imported(code: str) -> str:

@@ -332,8 +332,15 @@ def _nested(inner: tuple[str, ...], outer: tuple[str, ...], table: Table) -> boo
     )
 
 
-def python_call(model: Model, table: Table) -> str:
-    """Return the statsmodels call that fits the model, or why there is none."""
+def python_call(model: Model, table: Table, *, labels_repeat: bool = False) -> str:
+    """Return the statsmodels call that fits the model, or why there is none.
+
+    Parameters
+    ----------
+    labels_repeat : bool
+        Whether labels of the data frame's index occur twice: MixedLM takes the rows of a variance
+        component by label, and stops where one stands for several.
+    """
     if model.criterion == "OLS":
 
         def name(node: Name) -> str:
@@ -347,6 +354,8 @@ def python_call(model: Model, table: Table) -> str:
     except NotExpressible as reason:
         return f"# not expressible: {reason}"
     lines = _preparation(table)
+    if labels_repeat and spelling.vc_formula:
+        lines.append("data = data.reset_index(drop=True)  # vc_formula goes by the index")
     lines += [
         f"data[{column!r}] = {_data(pasted)}" for column, pasted in spelling.data_columns.items()
     ]
