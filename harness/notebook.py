@@ -56,7 +56,8 @@ class Asked:
         found = diagnose(rung, ready, alpha=self.alpha, quick=self.quick, pictures=self.pictures)
         if self.given is None or rung is not self.rung:
             return found
-        return msgspec.structs.replace(found, notes=(*self.given.notes, *found.notes))
+        case = msgspec.structs.replace(found.case, spelling=self.given.spelling())
+        return msgspec.structs.replace(found, case=case, notes=(*self.given.notes, *found.notes))
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,7 +8,7 @@ columns.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,22 +21,22 @@ from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.diagnose.remedy_code import AS_IT_COMES, Habits
+from harness.diagnose.design_table import by_matrices
+from harness.diagnose.remedy_code import AS_IT_COMES, Habits, Writing, python_code, r_code
+from harness.diagnose.result_formula import bound, drops_missing, in_user_columns, same_design
+from harness.diagnose.result_remarks import (
+    aliased_terms,
+    ambiguous_groups,
+    foreign_groups,
+    other_rows,
+    require_groups,
+    why_matrices,
+)
 from harness.diagnose.user_columns import (
     UserColumns,
-    ambiguous_groups,
-    bound,
-    drops_missing,
-    foreign_groups,
-    grouping_of,
-    in_user_columns,
-    other_rows,
-    own_name,
+    groupings,
     placements,
-    require_groups,
-    same_design,
     user_frame,
-    why_not,
     with_groups,
 )
 from harness.engines.engine import Engine, Fit, Message, Outcome, OwnModel, Setting
@@ -49,7 +49,7 @@ from harness.model.design import Design, RandomDesign
 from harness.model.model import Criterion
 from harness.rbridge.worker import Reply
 from harness.referee.cost import Cost
-from harness.spelling.calls import quote_name
+from harness.spelling.calls import NotExpressible
 
 Array = NDArray[np.float64]
 
@@ -73,6 +73,15 @@ class Given:
     own: OwnModel | None = None
     notes: tuple[str, ...] = ()
     habits: Habits = AS_IT_COMES
+
+    def spelling(self) -> dict[str, str]:
+        """Write the model in both languages, fitted as the fit was."""
+        writing = Writing(self.rung)
+        try:
+            python = python_code(writing, habits=self.habits)
+        except NotExpressible as reason:
+            python = f"# not expressible: {reason}"
+        return {"statsmodels": python, "lme4": r_code(writing, habits=self.habits)}
 
     def engine(self, usual: Engine) -> Engine:
         """Return an engine that answers this case with the given fit, and any other as usual."""
@@ -113,50 +122,60 @@ def of_statsmodels(result: Any, data: pd.DataFrame | None = None) -> Given:
         needed.
     """
     native = mixed_fit(result)
+    model = native.result.model
+    if model.n_groups == 1 and model.k_re:
+        raise BadInput(
+            "groups= puts all rows into one group, so nothing determines the variance of its "
+            "random effects: leave re_formula (or exog_re) out, with variance components only"
+        )
     rung, notes = _read_back(native, data)
     fit = read_given(native, rung.case)
+    notes = (*notes, *aliased_terms(rung.case))
     return Given(rung, fit, notes=notes, habits=habits_of(native))
 
 
 def _read_back(native: MixedFit, data: pd.DataFrame | None) -> tuple[Rung, tuple[str, ...]]:
     """Return the case, in the user's columns where that is the model fitted, and notes on it."""
-    frame = user_frame(native, data)
+    frame, given = user_frame(native, data), data is not None
     places = [] if frame is None else list(placements(native, frame))
     for place in places:
         rung = in_user_columns(native, place)
         if rung is not None:
             return rung, (*ambiguous_groups(native, place), *other_rows(place, rung))
-    if frame is not None and all(place.groups is None for place in places):
-        if data is None:
-            require_groups(native, frame)
-        for place in [with_groups(native, place) for place in places]:
+    if getattr(native.result.model, "formula", None) is not None and places:
+        if not given and all(place.groups is None for place in places):
+            require_groups(native)
+        for place in (with_groups(native, p) for p in places if p.groups is None):
             rung = in_user_columns(native, place)
             if rung is not None:
-                return rung, (foreign_groups(place),)
+                return rung, (foreign_groups(place, given=given),)
+    tables = []
+    for place in places:
+        table = _by_matrices(native, place)
+        own = _on_user_data(table, place)
+        if own is not None:
+            return own, (*ambiguous_groups(native, place), *other_rows(place, own))
+        tables.append(table)
     near = places[0] if places else None
-    design = native.design
-    named = tuple(replace(t, group=own_name(native)) for t in design.random[: len(native.blocks)])
-    design = replace(design, random=(*named, *design.random[len(named) :]))
-    rung = _by_matrices(
-        design,
+    table = tables[0] if tables else _by_matrices(native, None)
+    return table, (why_matrices(native, table.case, near, given=given),)
+
+
+def _by_matrices(native: MixedFit, place: UserColumns | None) -> Rung:
+    return by_matrices(
+        native.design,
         str(native.result.model.endog_names),
         native.criterion,
         "a statsmodels result",
-        [None if near is None else grouping_of(term, near) for term in native.design.random],
-        near,
+        groupings=groupings(native, place),
+        used=None if place is None else place.used,
     )
-    if near is not None and getattr(native.result.model, "formula", None) is None:
-        own = _on_user_data(rung, near)
-        if own is not None:
-            return own, tuple(other_rows(near, own))
-    return rung, (why_not(native, near, given=data is not None),)
 
 
 def _on_user_data(rung: Rung, place: UserColumns) -> Rung | None:
     """Return the case on the user's data where those have its columns under their names."""
-    columns = rung.data.frame
-    for name in columns:
-        if name not in place.used or not np.array_equal(place.used[name], columns[name]):
+    for name, values in rung.data.frame.items():
+        if name not in place.used or not np.array_equal(place.used[name], np.asarray(values)):
             return None
     return bound(place, rung.case.model.formula.text, rung.case.model.criterion, rung.case.design)
 
@@ -220,61 +239,6 @@ def read_given(native: MixedFit, case: Case) -> Fit:
     return msgspec.structs.replace(fit, messages=tuple(messages))
 
 
-def _by_matrices(
-    design: Design,
-    outcome: str,
-    criterion: Criterion,
-    origin: str,
-    groupings: Sequence[tuple[str, ...] | None] = (),
-    place: UserColumns | None = None,
-) -> Rung:
-    """Return the case whose columns are those of the design matrices.
-
-    Its groups are the user's columns where those are known: ``groupings`` has them term by term.
-    """
-    columns: dict[str, Any] = {outcome: design.y}
-    if place is not None:
-        for name in {name for names in groupings for name in names or ()}:
-            columns[name] = place.used[name].to_numpy()
-
-    def column(name: str, values: Any) -> str:
-        while name in columns:
-            name += "_"
-        columns[name] = values
-        return quote_name(name)
-
-    named: list[tuple[str, Array]] = []
-
-    def effect(name: str, values: Array) -> str:
-        known = next((text for text, own in named if np.array_equal(own, values)), None)
-        if known is None:
-            known = "1" if (values == 1.0).all() else column(name, values)
-            named.append((known, values))
-        return known
-
-    fixed = [effect(n, v) for n, v in zip(design.x_names, design.x.T, strict=True)]
-    bars: list[str] = []
-    groups: list[tuple[str, NDArray[np.int32]]] = []
-    for i, term in enumerate(design.random):
-        effects = [effect(n, v) for n, v in zip(term.names, term.z.T, strict=True)]
-        known = groupings[i] if groupings else None
-        if known:
-            bars.append(f"({_sum(effects)} | {':'.join(map(quote_name, known))})")
-            continue
-        group = next((text for text, codes in groups if np.array_equal(codes, term.codes)), None)
-        if group is None:
-            labels = pd.Categorical.from_codes(term.codes, categories=list(term.levels))
-            group = column(term.group, labels)
-            groups.append((group, term.codes))
-        bars.append(f"({_sum(effects)} | {group})")
-    text = f"{quote_name(outcome)} ~ {' + '.join([_sum(fixed), *bars])}"
-    return own_rung("data", Dataset("data", pd.DataFrame(columns), origin), text, criterion)
-
-
-def _sum(terms: Sequence[str]) -> str:
-    return " + ".join(terms if "1" in terms else ["0", *terms])
-
-
 def of_r(reply: Reply) -> Given:
     """Read a model of lme4 that R has taken apart, see ``r_scripts/take_apart.R``.
 
@@ -304,7 +268,7 @@ def of_r(reply: Reply) -> Given:
             rung = None
     except BadInput:
         rung = None
-    rung = rung or _by_matrices(design, reply.texts("outcome")[0], criterion, origin)
+    rung = rung or by_matrices(design, reply.texts("outcome")[0], criterion, origin)
     settings = ("a model that was given",)
     fit = read_reply(reply, rung.case, "default", settings=settings, aliased=False)
     assert isinstance(fit, Fit)

@@ -135,9 +135,7 @@ def python_code(
         if recipe is not None and recipe.relative:
             lines = _start(writing.rung, spelling, recipe.relative)
             extra.append("start_params=start")
-    frame = writing.rung.data.frame
-    call = python_call(case.model, case.table, labels_repeat=not frame.index.is_unique)
-    head, _, last = call.rpartition("\n")
+    head, _, last = python_call(case.model, case.table).rpartition("\n")
     if not habits.use_sqrt and case.design.random:
         head = head.removesuffix(")") + ", use_sqrt=False)"
     last = last.removesuffix(")") + "".join(f", {e}" for e in extra) + ")"

@@ -1,15 +1,12 @@
-"""The model of a statsmodels result, written in the columns of the user's data.
+"""Columns of the user's data in which a statsmodels result can be said again.
 
-A result keeps its formula, but of ``groups=`` and ``vc_formula=`` only labels, matrices and the
-names of their columns. What they were is read from those names where it can be, else from the data:
-a grouping factor is whatever divides the rows alike. What is found is used only when it gives the
-very design of the result.
+Of ``groups=`` and ``vc_formula=`` a result keeps labels and matrices only. What they were is read
+off the data: a grouping factor is whatever divides the rows alike.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -18,26 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.base.errors import BadInput
-from harness.base.text import count, listed
-from harness.data.datasets import Dataset
-from harness.data.own_table import own_rung
-from harness.data.rungs import Rung
 from harness.engines.mixedlm_result import MixedFit
-from harness.model.column_match import match_columns
-from harness.model.design import Design, RandomDesign
-from harness.model.model import Criterion
-from harness.model.term_match import match_terms
-from harness.spelling.calls import lme4_formula
-from harness.spelling.mixedlm_call import MixedLMCall
-from harness.spelling.translation import NotInLme4, model_of_call
+from harness.model.design import RandomDesign
 
 Codes = NDArray[np.int64]
 
 MOST_COLUMNS = 3
 """Columns whose interaction is tried as a grouping factor."""
 
-CODE = "In the code `data` is the table of this diagnosis, its .data"
+MOST_TRIED = 12
+"""Columns among which those are looked for."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +90,11 @@ def _groups(native: MixedFit, used: pd.DataFrame) -> tuple[str, ...] | None:
     model = native.result.model
     if model.n_groups == 1:
         return ()
-    codes = row_groups(native)
     named = group_name(native)
-    own = [name for name in _texts(used) if _same_values(used[name], model.groups)]
+    own = [name for name in column_names(used) if _same_values(used[name], model.groups)]
     if named in own:
         return (named,)
-    return (own[0],) if own else grouping(used, codes)
+    return (own[0],) if own else grouping(used, row_groups(native))
 
 
 def row_groups(native: MixedFit) -> Codes:
@@ -121,22 +107,46 @@ def row_groups(native: MixedFit) -> Codes:
 
 
 def group_name(native: MixedFit) -> str:
-    """Return what ``groups=`` named, as the intercept among the random effects is called.
+    """Return what ``groups=`` named, "" where that is not known.
 
-    MixedLM calls it "Group" where it named no column; "" where there is no intercept.
+    The formula interface calls the intercept among the random effects so, and "Group" where it
+    named no column; the array interface keeps a Series as it is.
     """
     model = native.result.model
-    if getattr(model, "formula", None) is None or not model.k_re:
+    if getattr(model, "formula", None) is None:
+        name = getattr(model.groups, "name", None)
+        return name if isinstance(name, str) else ""
+    if not model.k_re:
         return ""
     z = np.asarray(model.exog_re, dtype=np.float64)
     ones = [j for j in range(z.shape[1]) if (z[:, j] == 1.0).all()]
-    return str(model.data.exog_re_names[ones[0]]).removesuffix(" Var") if ones else ""
+    name = str(model.data.exog_re_names[ones[0]]).removesuffix(" Var") if ones else ""
+    return "" if name == "Group" else name
 
 
-def _texts(frame: pd.DataFrame) -> list[str]:
+def own_name(native: MixedFit) -> str:
+    """Return what to call groups that are no column of the data."""
+    return group_name(native) or "group"
+
+
+def column_names(frame: pd.DataFrame) -> list[str]:
     """Columns that a formula can name."""
     once = ~frame.columns.duplicated(keep=False)
     return [c for c, alone in zip(frame.columns, once, strict=True) if alone and isinstance(c, str)]
+
+
+def is_label(column: pd.Series) -> bool:
+    """Whether a column holds labels, not numbers."""
+    numeric = pd.api.types.is_numeric_dtype(column)
+    return not numeric or pd.api.types.is_bool_dtype(column)
+
+
+def _by_kind(frame: pd.DataFrame, first: str = "") -> list[str]:
+    """Columns in the order in which they are likely to be labels: decimal numbers last."""
+    return sorted(
+        column_names(frame),
+        key=lambda name: (name != first, bool(pd.api.types.is_float_dtype(frame[name]))),
+    )
 
 
 def _same_values(column: pd.Series, groups: Any) -> bool:
@@ -159,13 +169,13 @@ def _pairs(a: Codes, b: Codes) -> int:
     return len(np.unique(a * (int(b.max(initial=0)) + 1) + b))
 
 
-def _alike(a: Codes, b: Codes) -> bool:
+def divides_alike(a: Codes, b: Codes) -> bool:
     """Whether two numberings divide the rows alike."""
     return len(np.unique(a)) == len(np.unique(b)) == _pairs(a, b)
 
 
 def grouping(
-    used: pd.DataFrame, codes: Codes, within: tuple[str, ...] = ()
+    used: pd.DataFrame, codes: Codes, within: tuple[str, ...] = (), first: str = ""
 ) -> tuple[str, ...] | None:
     """Find the fewest columns whose interaction divides the rows as ``codes`` do.
 
@@ -173,127 +183,69 @@ def grouping(
     ----------
     within : tuple of str
         Columns that the interaction begins with, and that do not count.
+    first : str
+        The column to try first.
     """
     groups = len(np.unique(codes))
-    coarse: list[str] = []
-    for name in _by_kind(used):
+    # One column for each way to divide the rows; those that split a group are of no use.
+    coarse: dict[bytes, str] = {}
+    for name in _by_kind(used, first):
         own = _codes(used, [name]) if name not in within else None
-        if own is not None and _pairs(own, codes) == groups:
-            coarse.append(name)
+        if own is not None and own.any() and _pairs(own, codes) == groups:
+            coarse.setdefault(own.tobytes(), name)
     for size in range(0 if within else 1, MOST_COLUMNS + 1):
-        for names in combinations(coarse, size):
+        for names in combinations(list(coarse.values())[:MOST_TRIED], size):
             own = _codes(used, [*within, *names])
-            if own is not None and _alike(own, codes):
+            if own is not None and divides_alike(own, codes):
                 return (*within, *names)
     return None
 
 
-def _by_kind(frame: pd.DataFrame) -> list[str]:
-    """Columns in the order in which they are likely to be labels: decimal numbers last."""
-    names = _texts(frame)
-    return sorted(names, key=lambda name: bool(pd.api.types.is_float_dtype(frame[name])))
-
-
-def in_user_columns(native: MixedFit, place: UserColumns) -> Rung | None:
-    """Return the case in the user's own columns, or None where that is not the model fitted."""
-    model = native.result.model
-    if getattr(model, "formula", None) is None or place.groups is None:
-        return None
-    effects = _effects(native)
-    if len(native.blocks) > 1 and len(native.blocks) < len(effects):
-        return None
-    texts = {c for c in _texts(place.frame) if _is_label(place.frame[c])}
-    for components in (_named_components(native), _found_components(native, place)):
-        if components is None:
-            continue
-        call = MixedLMCall(
-            formula=str(model.formula),
-            groups=place.groups,
-            re_formula=" + ".join([*([] if "1" in effects else ["0"]), *effects])
-            if effects
-            else None,
-            vc_formula=components,
-            free="diagonal" if len(native.blocks) > 1 else "all",
-            reml=native.criterion == "REML",
-        )
-        try:
-            text = lme4_formula(model_of_call(call, texts, place.used))
-        except (BadInput, NotInLme4):
-            continue
-        rung = bound(place, text, native.criterion, native.design)
-        if rung is not None:
-            return rung
-    return None
-
-
-def _is_label(column: pd.Series) -> bool:
-    numeric = pd.api.types.is_numeric_dtype(column)
-    return not numeric or pd.api.types.is_bool_dtype(column)
-
-
-def bound(place: UserColumns, text: str, criterion: Criterion, design: Design) -> Rung | None:
-    """Bind a formula to all rows of the data where those used are the complete ones.
-
-    None where that does not give the design.
-    """
-    origin = "a statsmodels result"
-    for frame in (place.frame, place.used):
-        try:
-            rung = own_rung("data", Dataset("data", frame, origin), text, criterion)
-        except BadInput:
-            continue
-        if same_design(rung.case.design, design):
-            return rung
-    return None
-
-
-def same_design(one: Design, other: Design) -> bool:
-    """Whether two designs are of the same rows, columns and groups, in any order of columns."""
-    if len(one.y) != len(other.y) or not np.array_equal(one.y, other.y):
-        return False
-    if not match_columns(one.x, other.x).complete or len(one.random) != len(other.random):
-        return False
-    return None not in match_terms(one.random, other.random)
-
-
-_LEVEL = re.compile(r"\[[^\]]*\]")
-
-
-def _effects(native: MixedFit) -> list[str]:
-    """Terms of re_formula, from the names of its columns."""
-    model = native.result.model
-    if not model.k_re:
-        return []
-    z = np.asarray(model.exog_re, dtype=np.float64)
-    names = [str(n) for n in model.data.exog_re_names]
-    found = ["1" if (z[:, j] == 1.0).all() else names[j] for j in range(z.shape[1])]
-    return list(dict.fromkeys(_LEVEL.sub("", name) for name in found))
-
-
-def _named_components(native: MixedFit) -> dict[str, str] | None:
-    """Return the formula of each variance component, from the names of its columns."""
-    parts = native.result.model.exog_vc
-    out = {}
-    for name, by_group in zip(parts.names, parts.colnames, strict=True):
-        terms = {_LEVEL.sub("", str(column)) for columns in by_group for column in columns}
-        if len(terms) != 1:
-            return None
-        (term,) = terms
-        out[str(name)] = "1" if term == "Intercept" else f"0 + {term}"
+def alike_columns(used: pd.DataFrame, codes: Codes) -> list[str]:
+    """Return every column that divides the rows as ``codes`` do."""
+    out = []
+    for name in _by_kind(used):
+        own = _codes(used, [name])
+        if own is not None and divides_alike(own, codes):
+            out.append(name)
     return out
 
 
-def _found_components(native: MixedFit, place: UserColumns) -> dict[str, str] | None:
-    """Return the formula of each variance component, from how it divides the rows."""
-    out = {}
-    for name, term in zip(native.result.model.exog_vc.names, vc_terms(native), strict=True):
-        columns = grouping_of(term, place)
-        slope = _slope(term, place.used)
-        if columns is None or slope is None:
-            return None
-        inner = [f"C(Q({c!r}))" for c in columns if c not in (place.groups or ())]
-        pieces = [*inner, *([slope] if slope else [])]
-        out[str(name)] = f"0 + {':'.join(pieces)}" if pieces else "1"
+def grouping_of(term: RandomDesign, place: UserColumns) -> tuple[str, ...] | None:
+    """Return the columns whose interaction is the grouping factor of a term.
+
+    A variance component divides the groups, so those come first.
+    """
+    rows = term.z.any(axis=1)
+    codes, used = term.codes[rows].astype(np.int64), place.used[rows]
+    within = grouping(used, codes, place.groups or (), term.group)
+    return within or grouping(used, codes, first=term.group)
+
+
+def groupings(native: MixedFit, place: UserColumns | None) -> list[Mapping[str, Any]]:
+    """Return for each term of a result the columns whose interaction is its grouping factor.
+
+    They are the user's where those divide the rows alike. Else the column of a variance component
+    is within a group what its name says, and the groups are the other one.
+    """
+    model = native.result.model
+    labels = [str(label) for label in model.group_labels]
+    if len(set(labels)) < len(labels):  # 1 and "1", say
+        labels = [str(i) for i in range(len(labels))]
+    whole: Mapping[str, Any] = {own_name(native): _labels(row_groups(native), labels)}
+    if place is not None and place.groups:
+        whole = {name: place.used[name].to_numpy() for name in place.groups}
+    out: list[Mapping[str, Any]] = [whole for _ in native.blocks]
+    for j, term in enumerate(vc_terms(native)):
+        known = grouping_of(term, place) if place is not None else None
+        if known:
+            assert place is not None
+            out.append({name: place.used[name].to_numpy() for name in known})
+        elif len(term.levels) == model.n_groups > 1:
+            out.append(whole)
+        else:
+            inner = {_apart(term.group, whole): _inside(native, j, term)}
+            out.append(inner if model.n_groups == 1 else {**whole, **inner})
     return out
 
 
@@ -302,23 +254,33 @@ def vc_terms(native: MixedFit) -> tuple[RandomDesign, ...]:
     return native.design.random[len(native.blocks) :]
 
 
-def grouping_of(term: RandomDesign, place: UserColumns) -> tuple[str, ...] | None:
-    """Return the columns whose interaction is the grouping factor of a term."""
-    rows = term.z.any(axis=1)
-    codes = term.codes[rows].astype(np.int64)
-    used = place.used[rows]
-    return grouping(used, codes, place.groups or ()) or grouping(used, codes)
+def _apart(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
-def _slope(term: RandomDesign, used: pd.DataFrame) -> str | None:
-    """Name the column whose slope varies; "" for an intercept, None where there is none."""
-    z = term.z[:, 0]
-    if (z == 1.0).all():
-        return ""
-    for name in _texts(used):
+def _inside(native: MixedFit, component: int, term: RandomDesign) -> Any:
+    """Return for each row the column of a variance component in its group, by name."""
+    names = native.result.model.exog_vc.colnames[component]
+    # A level is "group:column", see mixedlm_result.
+    places = [tuple(map(int, level.split(":"))) for level in term.levels]
+    told = [str(names[g][c]) if c < len(names[g]) else str(c) for g, c in places]
+    if len({(g, name) for (g, _), name in zip(places, told, strict=True)}) < len(places):
+        told = [str(c) for _, c in places]
+    return _labels(term.codes, told)
+
+
+def _labels(codes: NDArray[Any], names: Sequence[str]) -> Any:
+    return np.array(names, dtype=object)[codes]
+
+
+def number_column(z: NDArray[np.float64], used: pd.DataFrame) -> str | None:
+    """Name the column of numbers that has these values."""
+    for name in column_names(used):
         column = used[name]
-        if not _is_label(column) and np.array_equal(column.to_numpy(dtype=np.float64), z):
-            return f"Q({name!r})"
+        if not is_label(column) and np.array_equal(column.to_numpy(np.float64, na_value=np.nan), z):
+            return name
     return None
 
 
@@ -334,133 +296,3 @@ def with_groups(native: MixedFit, place: UserColumns) -> UserColumns:
     labels[rows] = np.asarray(native.result.model.groups)
     frame = frame.assign(**{name: pd.Series(labels, index=frame.index).infer_objects()})
     return replace(place, frame=frame, rows=rows, groups=(name,))
-
-
-def own_name(native: MixedFit) -> str:
-    """Return what to call groups that are no column of the data."""
-    named = group_name(native)
-    return "group" if named in ("", "Group") else named
-
-
-def foreign_groups(place: UserColumns) -> str:
-    """Say that groups= is no column of the data."""
-    (name,) = place.groups or ("",)
-    return f"No column of the data is what groups= was; here it is the column {name!r}. {CODE}."
-
-
-def ambiguous_groups(native: MixedFit, place: UserColumns) -> Iterator[str]:
-    """Say which columns divide the rows as the groups do, where groups= named none of them."""
-    if not place.groups or (group_name(native),) == place.groups:
-        return
-    used, codes = place.used, row_groups(native)
-    alike = [
-        name
-        for name in _by_kind(used)
-        if name not in place.groups
-        and (own := _codes(used, [name])) is not None
-        and _alike(own, codes)
-    ]
-    if alike:
-        group = ":".join(place.groups)
-        yield (
-            f"groups= divides the rows as each of {listed([group, *alike])} does: it is called "
-            f"{group} here."
-        )
-
-
-def other_rows(place: UserColumns, rung: Rung) -> Iterator[str]:
-    """Say that a result uses fewer rows than the data have complete ones."""
-    if rung.data.frame is not place.frame and len(place.rows) < len(place.frame):
-        yield (
-            f"The result uses {len(place.rows)} of the {count(len(place.frame), 'row')} of the "
-            f"data, which are not just the complete ones. {CODE}, which has those rows only."
-        )
-
-
-def why_not(native: MixedFit, place: UserColumns | None, *, given: bool) -> str:
-    """Say why the model is written in the columns of its design matrices.
-
-    Parameters
-    ----------
-    given : bool
-        Whether the data were given, and are not what the result keeps.
-
-    Raises
-    ------
-    BadInput
-        Where the data that were given are not those of the fit.
-    """
-    model = native.result.model
-    if getattr(model, "formula", None) is None:
-        return f"The result was made from arrays, whose columns stand for the data. {CODE}."
-    if _changed(str(model.formula), native, place):
-        if given:
-            n = count(len(native.design.y), "row")
-            raise BadInput(
-                f"the data that were given are not those of the fit: no {n} of them give the "
-                f"columns of {str(model.formula)!r} that were fitted"
-            )
-        return (
-            "The data frame of the result was changed after the fit: it does not give the model "
-            "that was fitted any more. The columns of its design matrices stand for the data as "
-            f"they were. {CODE}."
-        )
-    return (
-        "The model cannot be written with the columns of the data in lme4's formula language, so "
-        f"the columns of its design matrices stand for them. {CODE}."
-    )
-
-
-def _changed(formula: str, native: MixedFit, place: UserColumns | None) -> bool:
-    """Whether the fixed part of the formula, evaluated again, gives other columns."""
-    import statsmodels.formula.api as smf
-
-    if place is None:
-        return True
-    try:
-        again = smf.ols(formula, place.used)
-    except Exception:
-        return not all(name in place.frame.columns for name in _words(formula, native))
-    if not np.array_equal(again.endog, native.design.y):
-        return True
-    return not match_columns(native.design.x, np.asarray(again.exog, dtype=np.float64)).complete
-
-
-def _words(formula: str, native: MixedFit) -> list[str]:
-    """Names of columns that are columns of the design as they are."""
-    return [n for n in (str(native.result.model.endog_names), *native.names) if n in formula]
-
-
-def require_groups(native: MixedFit, frame: pd.DataFrame) -> None:
-    """Refuse where the data that a result keeps lack the column that ``groups=`` named.
-
-    Raises
-    ------
-    BadInput
-        In one line that asks for the data: ``missing="drop"`` keeps the columns of formulas only.
-    """
-    named = group_name(native)
-    lost = named not in ("", "Group") and named not in frame.columns
-    # Else nothing says that groups= named a column, but that only those of formulas are left.
-    bare = named == "" and drops_missing(native)
-    if lost or bare:
-        what = f"the column {named!r} of groups=" if lost else "the column of groups="
-        raise BadInput(
-            f"the data frame that the result keeps has not {what} (missing='drop' leaves only the "
-            "columns of the formulas): give the data as well, diagnose(result, data)"
-        )
-
-
-def drops_missing(native: MixedFit) -> bool:
-    """Whether a result looks as if fitted with ``missing="drop"``: only such columns are left."""
-    kept = getattr(native.result.model.data, "frame", None)
-    if getattr(native.result.model, "formula", None) is None or not isinstance(kept, pd.DataFrame):
-        return False
-    return bool(list(kept.columns) == sorted(_tokens(native) & set(kept.columns)))
-
-
-def _tokens(native: MixedFit) -> set[str]:
-    model = native.result.model
-    texts = [str(model.formula), *(_effects(native))]
-    texts += (_named_components(native) or {}).values()
-    return set(re.findall(r"\w+", " ".join(texts)))

@@ -346,15 +346,8 @@ def _nested(inner: tuple[str, ...], outer: tuple[str, ...], table: Table) -> boo
     )
 
 
-def python_call(model: Model, table: Table, *, labels_repeat: bool = False) -> str:
-    """Return the statsmodels call that fits the model, or why there is none.
-
-    Parameters
-    ----------
-    labels_repeat : bool
-        Whether labels of the data frame's index occur twice: MixedLM takes the rows of a variance
-        component by label, and stops where one stands for several.
-    """
+def python_call(model: Model, table: Table) -> str:
+    """Return the statsmodels call that fits the model, or why there is none."""
     if model.criterion == "OLS":
 
         def name(node: Name) -> str:
@@ -368,8 +361,9 @@ def python_call(model: Model, table: Table, *, labels_repeat: bool = False) -> s
     except NotExpressible as reason:
         return f"# not expressible: {reason}"
     lines = _preparation(table)
-    if labels_repeat and spelling.vc_formula:
-        lines.append("data = data.reset_index(drop=True)  # vc_formula goes by the index")
+    if table.labels_repeat and spelling.vc_formula:
+        # MixedLM takes the rows of a component by label, and stops where one stands for several.
+        lines.append("data = data.reset_index(drop=True)")
     lines += [
         f"data[{column!r}] = {_data(pasted)}" for column, pasted in spelling.data_columns.items()
     ]
