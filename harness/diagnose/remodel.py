@@ -13,8 +13,9 @@ from harness.data.rungs import Rung
 from harness.model.case import Case
 from harness.model.expression_text import render_name
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
+from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import Model, bind, parse_model, split_bar
-from harness.model.table import FactorColumn
+from harness.model.table import FactorColumn, label_of
 from harness.model.terms import Terms
 from harness.spelling.calls import lme4_formula
 
@@ -62,17 +63,19 @@ def _predictors(model: Model) -> list[Node | None]:
 
 def _natural(column: pd.Series) -> list[str]:
     """Return the levels in an order that R and Python agree on; empty where there is none."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return list(map(str, column.cat.categories))
+    levels = [label_of(v) for v in _distinct(column)]
     if pd.api.types.is_numeric_dtype(column):
-        return [f"{v:g}" if not isinstance(v, bool) else str(v) for v in _distinct(column)]
-    texts = [str(v) for v in _distinct(column)]
-    # R sorts by the locale, upper and lower case side by side; Python by code point.
-    local = sorted(texts, key=lambda text: (text.casefold(), text.swapcase()))
-    return texts if local == texts else []
+        return levels
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        # Of categories R knows nothing: its table has text.
+        if levels != sorted(levels):
+            return []
+    return levels if as_numbers(levels) is None and sorted(levels, key=locale_key) == levels else []
 
 
 def _distinct(column: pd.Series) -> list[object]:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return [v for v in column.cat.categories if (column == v).any()]
     return sorted(column.dropna().unique().tolist())
 
 

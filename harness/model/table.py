@@ -7,9 +7,11 @@ code point), integer codes and missing values cannot differ between them.
 from __future__ import annotations
 
 import hashlib
+import numbers as numbers_of
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,11 @@ class NumericColumn:
         return np.isnan(self.values)
 
 
+Order = Literal["given", "numbers", "logical", "text", "categories"]
+"""Why the levels of a factor come as they do: stated by the user, sorted as what they are, or those
+of a categorical column."""
+
+
 @dataclass(frozen=True)
 class FactorColumn:
     """A factor; ``codes`` is int32 of length n, an index into ``levels`` or -1 for missing."""
@@ -40,6 +47,7 @@ class FactorColumn:
     name: str
     codes: NDArray[np.int32]
     levels: tuple[str, ...]
+    order: Order = "given"
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -96,7 +104,7 @@ class Table:
             tuple(
                 NumericColumn(c.name, c.values[keep])
                 if isinstance(c, NumericColumn)
-                else FactorColumn(c.name, c.codes[keep], c.levels)
+                else FactorColumn(c.name, c.codes[keep], c.levels, c.order)
                 for c in self.columns
             )
         )
@@ -212,13 +220,18 @@ def _is_numeric(series: pd.Series) -> bool:
 
 def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> FactorColumn:
     missing = series.isna().to_numpy()
-    labels = np.array([_label(v) for v in series], dtype=object)
+    labels = np.array([label_of(v) for v in series], dtype=object)
+    why: Order
     if explicit is not None:
-        order = explicit
+        order, why = explicit, "given"
     elif isinstance(series.dtype, pd.CategoricalDtype):
-        order = tuple(_label(v) for v in series.cat.categories)
+        order, why = tuple(label_of(v) for v in series.cat.categories), "categories"
     else:
-        order = tuple(_label(v) for v in sorted(series[~missing].unique()))
+        found = sorted(series[~missing].unique())
+        order = tuple(label_of(v) for v in found)
+        logical = all(isinstance(v, bool | np.bool_) for v in found)
+        numbers = all(isinstance(v, numbers_of.Real | np.number) for v in found)
+        why = "logical" if logical else "numbers" if numbers else "text"
     index = {level: code for code, level in enumerate(order)}
     unknown = sorted({label for label in labels[~missing] if label not in index})
     if unknown:
@@ -230,10 +243,11 @@ def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> F
         ],
         dtype=np.int32,
     )
-    return FactorColumn(name, codes, order)
+    return FactorColumn(name, codes, order, why)
 
 
-def _label(value: object) -> str:
+def label_of(value: object) -> str:
+    """Return the level that a value is: whole numbers without a point, as R prints them."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)

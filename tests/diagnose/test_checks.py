@@ -62,6 +62,45 @@ def test_a_reference_level_that_depends_on_the_program_is_seen(frame):
     assert "'Zebra'" in check.sentence
 
 
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        ([8, 9, 10], {"factors": ["f"]}),
+        (["x8", "x9", "x10"], {"levels": {"f": ("x8", "x9", "x10")}}),
+        (["B", "a", "c"], {"levels": {"f": ("B", "a", "c")}}),
+        ([True, False, True], {}),
+        (["08", "09", "10"], {}),
+        (["a b", "a_b", "ab"], {}),
+        (pd.Categorical(["a", "b", "c"], ["a", "b", "c"]), {}),
+    ],
+    ids=["numbers", "stated", "stated, cases", "logical", "text of digits", "punctuation", "own"],
+)
+def test_nothing_is_said_where_both_programs_take_the_same_level_first(frame, values, options):
+    frame["f"] = pd.Series(values).iloc[np.arange(60) // 2 % 3].to_numpy()
+    if isinstance(values, pd.Categorical):
+        frame["f"] = pd.Categorical(frame["f"], values.categories)
+    assert "levels" not in found(case_of(frame, "y ~ f + (1 | a)", **options))
+
+
+@pytest.mark.parametrize(
+    ("values", "r", "python"),
+    [
+        (["8", "9", "10"], "'8'", "Python takes '10'"),
+        (["Zebra", "apple", "b"], "'apple'", "Python takes 'Zebra'"),
+        (["Item_1", "Item-2", "item"], "'item'", "Python takes 'Item-2'"),
+        (pd.Categorical(["a", "b", "c"], ["c", "a", "b"]), "'a'", "its categories start with 'c'"),
+    ],
+    ids=["numbers as text", "cases", "a prefix", "categories"],
+)
+def test_the_level_that_r_would_take_first_is_named(frame, values, r, python):
+    frame["f"] = pd.Series(values).iloc[np.arange(60) // 2 % 3].to_numpy()
+    if isinstance(values, pd.Categorical):
+        frame["f"] = pd.Categorical(frame["f"], values.categories)
+    sentence = found(case_of(frame, "y ~ f + (1 | a)"))["levels"].sentence
+    assert f"takes {r} as the reference" in sentence
+    assert python in sentence
+
+
 def test_few_whole_numbers_may_be_codes(frame):
     assert found(case_of(frame, "y ~ k + (1 | a)"))["coded-factor"].columns == ("k",)
     assert "coded-factor" not in found(case_of(frame, "y ~ k + (1 | a)", factors=["k"]))
