@@ -155,23 +155,26 @@ def _other_order(name: str, column: FactorColumn, levels: list[str]) -> Iterator
     """
     if column.order not in ("text", "categories"):
         return
+    own = "its categories begin with" if column.order == "categories" else "Python begins with"
     values = as_numbers(levels)
     if values is None:
+        what = "text"
         first = min(levels, key=locale_key)
-        how = "in an English locale R takes"
+        r = f"R begins with {first!r} in an English locale"
     else:
+        what = "numbers as text"
         first = levels[int(np.argmin(values))]
-        how = "R's read.csv makes numbers of them, and takes"
-    if first == levels[0]:
+        r = f"R's read.csv makes numbers of them, a slope, and factor() begins with {first!r}"
+        merged = len(levels) - len(set(values))
+        r += f", {count(merged, 'level')} fewer" if merged else ""
+    if first == levels[0] and (values is None or len(set(values)) == len(levels)):
         return
-    own = "its categories start with" if column.order == "categories" else "Python takes"
     yield Check(
         key="levels",
         level="warning",
-        sentence=f"{name} holds {'text' if values is None else 'numbers as text'}: of its "
-        f"{len(levels)} levels {how} {first!r} as the reference by itself, {own} {levels[0]!r}; "
-        f"coefficients of {name} from two scripts would then not be comparable. Both got the same "
-        "order here.",
+        sentence=f"{name} holds {what} in {len(levels)} levels: {own} {levels[0]!r} as the "
+        f"reference, {r}; coefficients of {name} from two scripts would then not be comparable. "
+        "Both got the same order here.",
         columns=(name,),
         numbers=(("levels", len(levels)),),
         advice="Give the order yourself: --levels " + shlex.quote(f"{name}={','.join(levels)}"),

@@ -1,11 +1,13 @@
 """The order that programs give the levels of a factor by themselves.
 
 R's ``factor()`` and Python sort numbers as numbers and logical values FALSE first; text R sorts by
-the locale, Python by code point. What ``read.csv`` makes of a column decides which it is.
+the locale (in the C locale, and in that one only, by code point), Python by code point. What
+``read.csv`` makes of a column decides which it is.
 """
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable
 
@@ -33,15 +35,17 @@ def _primary(character: str) -> tuple[int, str]:
 def as_numbers(levels: Iterable[str]) -> list[float] | None:
     """Return the numbers that R's ``read.csv`` makes of a column of these; None where one is none.
 
-    ``1_000`` and full-width digits are numbers for Python only.
+    Only finite ones count. ``1_000`` and full-width digits are numbers for Python only, ``0x1A``
+    for R only.
     """
     found = []
     for level in levels:
+        text = level.strip().lower()
         try:
-            value = float(level)
+            whole = text.removeprefix("-").startswith("0x")
+            found.append(float(int(text, 16)) if whole else float(text))
         except ValueError:
             return None
-        if "_" in level or not level.isascii():
+        if "_" in text or not text.isascii() or not math.isfinite(found[-1]):
             return None
-        found.append(value)
     return found

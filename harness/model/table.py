@@ -7,10 +7,10 @@ code point), integer codes and missing values cannot differ between them.
 from __future__ import annotations
 
 import hashlib
-import numbers as numbers_of
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -35,9 +35,9 @@ class NumericColumn:
         return np.isnan(self.values)
 
 
-Order = Literal["given", "numbers", "logical", "text", "categories"]
-"""Why the levels of a factor come as they do: stated by the user, sorted as what they are, or those
-of a categorical column."""
+Order = Literal["given", "numbers", "text", "categories", "other"]
+"""Why the levels of a factor come as they do: stated by the user, sorted as numbers or by code
+point, those of a categorical column, or sorted as logical values and times are everywhere."""
 
 
 @dataclass(frozen=True)
@@ -224,14 +224,8 @@ def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> F
     why: Order
     if explicit is not None:
         order, why = explicit, "given"
-    elif isinstance(series.dtype, pd.CategoricalDtype):
-        order, why = tuple(label_of(v) for v in series.cat.categories), "categories"
     else:
-        found = sorted(series[~missing].unique())
-        order = tuple(label_of(v) for v in found)
-        logical = all(isinstance(v, bool | np.bool_) for v in found)
-        numbers = all(isinstance(v, numbers_of.Real | np.number) for v in found)
-        why = "logical" if logical else "numbers" if numbers else "text"
+        order, why = own_order(series)
     index = {level: code for code, level in enumerate(order)}
     unknown = sorted({label for label in labels[~missing] if label not in index})
     if unknown:
@@ -244,6 +238,24 @@ def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> F
         dtype=np.int32,
     )
     return FactorColumn(name, codes, order, why)
+
+
+def own_order(series: pd.Series) -> tuple[tuple[str, ...], Order]:
+    """Return the levels of a column as Python has them by itself, and why."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return tuple(label_of(v) for v in series.cat.categories), "categories"
+    values = series.dropna().unique()
+    kinds = {_kind(v) for v in values}
+    if len(kinds) > 1:  # a file has them as text
+        return tuple(sorted({label_of(v) for v in values})), "text"
+    return tuple(label_of(v) for v in sorted(values)), kinds.pop()
+
+
+def _kind(value: object) -> Order:
+    if isinstance(value, str):
+        return "text"
+    number = isinstance(value, Real | np.number) and not isinstance(value, bool)
+    return "numbers" if number else "other"
 
 
 def label_of(value: object) -> str:
