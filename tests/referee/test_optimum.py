@@ -327,7 +327,7 @@ def test_no_point_of_a_dense_grid_lies_below_the_optimum(seed):
 
 @pytest.mark.study
 def test_of_500_designs_the_search_misses_none():
-    """Designs of the first test are among them; 4 have no maximum, which is what is said then."""
+    """Designs of the first test are among them; two have no maximum, which is what is said then."""
     missed, without = [], 0
     for seed in (*range(500), *MISSED_ONCE):
         outcome = lowest_on_a_grid(seed)
@@ -335,7 +335,7 @@ def test_of_500_designs_the_search_misses_none():
         if outcome is not None and outcome[0].deviance > outcome[1] + 1e-7:
             missed.append(seed)
     assert missed == []
-    assert without <= 5
+    assert without == 2
 
 
 def test_a_likelihood_that_grows_without_bound_in_one_direction_only_has_no_maximum():
