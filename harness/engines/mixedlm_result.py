@@ -129,6 +129,15 @@ class MixedFit:
         return 0.0 if pattern is None else _held(self.result)
 
     @property
+    def held_effects(self) -> tuple[str, str]:
+        """Names of the two random effects of that covariance."""
+        covariance = np.abs(np.asarray(self.result.cov_re, dtype=np.float64))
+        joined = np.asarray(self.result.freepat.cov_re) != 0
+        i, j = np.unravel_index(np.argmax(np.where(joined, -1.0, covariance)), covariance.shape)
+        names = getattr(self.result.model.data, "exog_re_names", range(len(covariance)))
+        return str(names[int(i)]), str(names[int(j)])
+
+    @property
     def as_its_call_says(self) -> bool:
         """Whether ``free=`` was heeded: some methods ignore it."""
         return self.held == 0.0
