@@ -26,6 +26,7 @@ from harness.page.appearance import (
     Look,
 )
 from harness.page.html.provenance_section import case_data
+from harness.page.interval_tables import fixed_intervals, variance_intervals
 from harness.page.numbers import (
     ABSENT,
     DF_DIGITS,
@@ -87,7 +88,13 @@ def diagnosis_page(found: Diagnosis, pictures: Sequence[Drawn] = ()) -> Page:
         Section("checks", "Data and model", tuple(_checks(found)), "Data"),
         Section("runs", "Every optimizer", tuple(_runs(found, engines)), "Optimizers"),
         Section("singular", "Singular terms", tuple(_singular(found.singular)), "Singular"),
-        Section("intervals", "Variance parameters", tuple(_profiles(found, engines)), "Variances"),
+        Section(
+            "intervals",
+            "Variance parameters",
+            tuple(variance_intervals(found, engines)),
+            "Variances",
+        ),
+        Section("fixed", "Intervals of fixed effects", tuple(fixed_intervals(found)), "Intervals"),
         Section("said", "What the engines said", tuple(_messages(found, engines)), "Messages"),
         Section("conditioning", "Conditioning", tuple(_conditioning(found))),
         Section("pictures", "Pictures", tuple(_pictures(found, pictures)), "Pictures", kept=True),
@@ -399,29 +406,6 @@ def _shifts(term: Singular) -> Table:
         (Column("fixed effect"), *heads),
         one_group(rows),
         over=(("full", 3), ("reduced", 3)),
-        named=True,
-    )
-
-
-def _profiles(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
-    if not found.profiles:
-        return
-    named = [e for e in engines if any(e in {n for n, *_ in p.engines} for p in found.profiles)]
-    rows = []
-    for profile in found.profiles:
-        least, most = ("-1", "1") if profile.scale == "correlation" else ("0", "unbounded")
-        own = {engine: value for engine, value, _ in profile.engines}
-        cells = [
-            number(profile.best, 4),
-            least if profile.low is None else number(profile.low, 4),
-            most if profile.high is None else number(profile.high, 4),
-            *("" if e not in own else number(own[e], 4) for e in named),
-        ]
-        rows.append(Row(profile.parameter, [_plain(cell) for cell in cells]))
-    yield Table(
-        f"At the best point, with {100 * found.profiles[0].level:g} % likelihood-ratio intervals",
-        (Column("parameter"), *map(Column, ("best point", "from", "to", *named))),
-        one_group(rows),
         named=True,
     )
 
