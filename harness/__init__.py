@@ -1,6 +1,11 @@
 """Fit the same linear mixed model in Python and in R, and prove which one is right."""
 
-from __future__ import annotations
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and __path__ != [f"{sys.path[0]}/harness"]:
+    # ``python -m harness``: the working directory stands before the standard library, and a user's
+    # json.py or random.py would be imported from it. ``from __future__`` is an import too.
+    del sys.path[0]
 
 from types import ModuleType
 from typing import TYPE_CHECKING, Any

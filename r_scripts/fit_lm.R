@@ -17,9 +17,14 @@ fit_lm <- function(columns, formula, checksum = NULL) {
   formula <- formula_from_text(formula)
   started <- Sys.time()
   fit <- stats::lm(formula, data = frame, na.action = stats::na.omit)
-  summarised <- summary(fit)
+  found <- stated_lm(fit)
   seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
+  c(found, list(seconds = seconds, data_checksum = attr(frame, "checksum")))
+}
 
+# What a fit of lm() states.
+stated_lm <- function(fit) {
+  summarised <- summary(fit)
   # summary() leaves aliased coefficients out of its table.
   table <- summarised$coefficients
   x <- stats::model.matrix(fit)[, rownames(table), drop = FALSE]
@@ -41,8 +46,6 @@ fit_lm <- function(columns, formula, checksum = NULL) {
     aic = stats::AIC(fit),
     bic = stats::BIC(fit),
     fitted = as.double(stats::fitted(fit)),
-    residuals = as.double(stats::residuals(fit)),
-    seconds = seconds,
-    data_checksum = attr(frame, "checksum")
+    residuals = as.double(stats::residuals(fit))
   )
 }

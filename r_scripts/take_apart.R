@@ -1,7 +1,7 @@
 # A fitted model of lme4 or lmerTest, in the R in which it was made, taken apart into vectors.
 # Needs fit_lmer.R.
 
-# Returns, flat: formula (text), outcome, criterion, fitter, y, messages, what stated, coefficients_of
+# Returns, flat: formula (text), outcome, criterion, fitter, control (see control_of), y, messages, what stated, coefficients_of
 # and random_terms of fit_lmer.R give, and the data: column_names, column_factor (whether column i is
 # one), and for each column i column_<i> (numbers, or codes from 1) and levels_<i>.
 take_apart <- function(fit) {
@@ -27,6 +27,7 @@ take_apart <- function(fit) {
       outcome = paste(deparse(stats::formula(fit)[[2L]]), collapse = " "),
       criterion = if (lme4::isREML(fit)) "REML" else "ML",
       fitter = if (tested) "lmerTest::lmer" else "lme4::lmer",
+      control = control_of(fit),
       y = as.double(lme4::getME(fit, "y")),
       messages = as.character(c(unlist(optimum$conv$lme4$messages), unlist(optimum$warnings)))
     ),
@@ -35,6 +36,20 @@ take_apart <- function(fit) {
     random_terms(fit),
     columns_of(data_of(fit))
   )
+}
+
+# The control argument of a fit as R code, by the optimizer and its options that were used; "" where its
+# call has none.
+control_of <- function(fit) {
+  if (is.null(fit@call$control)) {
+    return("")
+  }
+  options <- fit@optinfo$control
+  shown <- if (length(options)) {
+    text <- paste(deparse(options, width.cutoff = 500L), collapse = " ")
+    paste0(", optCtrl = ", text)
+  }
+  paste0('lme4::lmerControl(optimizer = "', as.character(fit@optinfo$optimizer), '"', shown, ")")
 }
 
 # The data frame the model was fitted to, where its call still finds it; else the model frame.

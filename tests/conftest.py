@@ -1,11 +1,13 @@
 """What several test folders share."""
 
+import os
 import sys
 
 import pytest
 
 from harness import cli
 from harness.base import heartbeat
+from harness.base.library_path import VARIABLE, library_path
 from harness.rbridge.worker import RSession
 
 
@@ -54,3 +56,14 @@ def lmm_parity(monkeypatch, capfd):
         return code, out, err
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def own_library_path():
+    """Undo what rpy2, loaded in this process, writes for the Python processes of later tests."""
+    yield
+    path = library_path()
+    if path is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = path

@@ -5,6 +5,7 @@ by :mod:`~harness.base.files` only, whole or not at all.
 """
 
 __all__ = [
+    "child_python",
     "closable",
     "deadline",
     "errors",

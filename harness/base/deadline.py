@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from harness.base.errors import Stop
+
 _AGAIN = 1.0
 """Seconds after which what has swallowed the first :class:`TimeUp` gets another."""
 
 
-class TimeUp(BaseException):
+class TimeUp(Stop):
     """The time is up. No ``Exception``: code that expects anything of an engine lets it pass."""
 
 

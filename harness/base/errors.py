@@ -26,6 +26,14 @@ def exit_code_of(*, unexplained: int, no_engine: int, nothing: bool = False) -> 
     return EXIT_UNEXPLAINED if unexplained or nothing else EXIT_OK
 
 
+class Stop(BaseException):
+    """What this program raises to end what is under way, whoever's code that is."""
+
+
+STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit, Stop)
+"""What ends a program. All else that code of others raises is its failure, ``Exception`` or not."""
+
+
 class HarnessError(Exception):
     """A message of one clear line (a caret line may follow), and an exit code."""
 

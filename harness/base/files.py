@@ -122,6 +122,28 @@ def require_writable(path: Path, *, seeks: bool = False) -> os.stat_result | Non
     return found
 
 
+GROWING = (".partial", ".sorted")
+"""What stands behind the name of a file while it grows, and while its lines are put in order."""
+
+
+def growing_place(path: Path) -> Path:
+    """Return where a file can grow that takes its name at the end: behind any link.
+
+    Raises
+    ------
+    BadInput
+        When there is something under one of its names that is no regular file.
+    """
+    require_writable(path, seeks=True)
+    place = Path(os.path.realpath(path)) if path.is_symlink() else path
+    for ending in GROWING:
+        grows = place.with_name(place.name + ending)
+        require_writable(grows, seeks=True)
+        if grows.is_symlink():
+            raise BadInput(f"{grows}: is a link; remove it")
+    return place
+
+
 def require_folder(folder: Path) -> None:
     """Make a folder, and refuse one that files cannot be made in."""
     try:

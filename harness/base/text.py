@@ -50,3 +50,51 @@ def count(n: int, what: str) -> str:
 def whose(name: str) -> str:
     """Write the possessive: ``lme4's``, ``statsmodels'``."""
     return f"{name}'" if name.endswith("s") else f"{name}'s"
+
+
+def size(value: float) -> str:
+    """Write a difference without an exponent: neither absurdly small nor absurdly large."""
+    value = abs(value)
+    if math.isnan(value):
+        return "an unknown amount"
+    if value > 1e6:
+        return "more than a million"
+    if 0.0 < value < 1e-6:
+        return "less than 0.000001"
+    if 0.0 < value < 1e-3:
+        return f"{value:.{1 - math.floor(math.log10(value))}f}"
+    return number(value)
+
+
+def percent(share: float) -> str:
+    """Write a relative difference in percent."""
+    share = abs(share)
+    if 0.0 < share < 1e-6:
+        return "less than 0.0001 %"
+    return f"{size(share * 100.0) if share < 1.0 else size(float(f'{share * 100.0:.2g}'))} %"
+
+
+def off(value: float, right: float) -> str:
+    """Say how far a number is from the right one, relative to it: ``6 % off``."""
+    if math.isnan(value):
+        return "not a number"
+    if math.isinf(value) or not math.isfinite(right):
+        return f"{number(value)} instead of {number(right)}"
+    if right == 0.0 or value == 0.0 or (value < 0.0) != (right < 0.0):
+        return f"{rounded(value)} instead of {rounded(right)}"
+    ratio = value / right
+    if 0.5 < ratio < 2.0:
+        return f"{percent(ratio - 1.0)} off"
+    times = max(ratio, 1.0 / ratio)
+    many = "more than 1000" if times > 1000.0 else f"{times:.2g}" if times < 100 else f"{times:.0f}"
+    return f"{many} times too {'large' if ratio > 1.0 else 'small'}"
+
+
+def rounded(value: float) -> str:
+    """Write a number with three digits, and one next to zero or beyond a million as such."""
+    sign = "-" if value < 0.0 else ""
+    if value == 0.0 or not math.isfinite(value):
+        return number(value)
+    if abs(value) < 1e-6:
+        return "nearly 0"
+    return f"{sign}{size(value)}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import harness
+from harness.base.files import growing_place
 from harness.campaign import provenance
 from harness.campaign.driver import Executor, cores, local_threads, run_campaign, start_workers
 from harness.campaign.journal import Entries, Journal, partial_of
@@ -91,6 +92,7 @@ def run_to_file(
     watcher = watcher or Watcher()
     started = time.perf_counter()
     setup = campaign.setup
+    path = growing_place(path)
     partial = partial_of(path)
     with ExitStack() as stack:
         executor, at_once, opened = _workers(campaign, stack)

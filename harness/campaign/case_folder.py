@@ -26,7 +26,7 @@ import msgspec
 
 from harness.base.errors import BadInput
 from harness.campaign.sources import Task
-from harness.data.datasets import Dataset, read_csv
+from harness.data.datasets import Dataset, Reading, read_csv
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
 from harness.model.model import parse_model
@@ -46,6 +46,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     factors: tuple[str, ...] = ()
     levels: dict[str, tuple[str, ...]] = {}
     title: str = ""
+    na: tuple[str, ...] = ()
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class CaseFolder:
             entries[name] = entry = _entry(where, table)
             if entry.data not in columns:
                 file = folder / entry.data
-                columns[entry.data] = _columns(where, file)
+                columns[entry.data] = _columns(where, file, entry.comment)
                 digest.update(entry.data.encode() + hashlib.sha256(file.read_bytes()).digest())
             _require_columns(where, entry, columns[entry.data])
         title = f"The cases of {folder.resolve().name}"
@@ -134,16 +136,25 @@ def _entry(where: str, table: object) -> Entry:
     return entry
 
 
-def _columns(where: str, file: Path) -> set[str]:
+def _columns(where: str, file: Path, comment: str) -> set[str]:
     """Return the names in the first line; reading the whole is the worker's business."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
-            first = opened.readline()
+            first = next(
+                (
+                    line
+                    for line in opened
+                    if line.strip() and not (comment and line.lstrip().startswith(comment))
+                ),
+                "",
+            )
     except OSError as error:
         raise BadInput(f"{where}: {file}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{where}: {file}: not UTF-8") from None
     delimiter = max(",;\t", key=first.count)
+    if delimiter not in first:
+        delimiter = " "
     return set(next(csv.reader([first], delimiter=delimiter), []))
 
 
@@ -165,7 +176,7 @@ def entered_rung(given: Entered) -> Rung:
     file = Path(given.folder) / entry.data
     return own_rung(
         given.name,
-        Dataset(entry.data, _frame(str(file)), str(file)),
+        Dataset(entry.data, _frame(str(file), entry.na, entry.comment), str(file)),
         entry.formula,
         entry.criterion,
         factors=entry.factors,
@@ -176,5 +187,5 @@ def entered_rung(given: Entered) -> Rung:
 
 
 @lru_cache(maxsize=4)
-def _frame(file: str) -> pd.DataFrame:
-    return read_csv(Path(file))
+def _frame(file: str, missing: tuple[str, ...], comment: str) -> pd.DataFrame:
+    return read_csv(Path(file), Reading(missing, comment))

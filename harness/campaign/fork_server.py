@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver
 
+from harness.base.child_python import SAFE_PATH, SEARCH_PATH, search_path
 from harness.base.library_path import VARIABLE, library_path
 from harness.base.numerics import repeatable
 
@@ -26,7 +27,8 @@ PRELOAD = (
 def start_server() -> None:
     """Start the server, unless it runs.
 
-    It keeps the variables with which it is started: those that make arithmetic repeatable.
+    It keeps the variables with which it is started: those that make arithmetic repeatable. It
+    imports what this process would import, and nothing from the working directory before that.
     """
     with _lock, _variables_set():
         forkserver.set_forkserver_preload(list(PRELOAD))
@@ -39,16 +41,22 @@ _lock = threading.Lock()
 
 @contextmanager
 def _variables_set() -> Iterator[None]:
-    wanted: dict[str, str | None] = {**repeatable(), VARIABLE: library_path()}
+    wanted: dict[str, str | None] = {
+        **repeatable(),
+        VARIABLE: library_path(),
+        SAFE_PATH: "1",
+        SEARCH_PATH: search_path(),
+    }
     before = {name: os.environ.get(name) for name in wanted}
-    _set(wanted)
+    set_variables(wanted)
     try:
         yield
     finally:
-        _set(before)
+        set_variables(before)
 
 
-def _set(variables: Mapping[str, str | None]) -> None:
+def set_variables(variables: Mapping[str, str | None]) -> None:
+    """Set environment variables of this process; None takes one away."""
     for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)

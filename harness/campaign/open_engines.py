@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.base.errors import BadInput
+from harness.base.errors import BadInput, Stop
 from harness.campaign.setup import Setup
 from harness.campaign.worker_stage import StageLog
 from harness.engines.engine import Engine, Failure, Outcome, Setting
+from harness.engines.engine_wrapper import bare
+from harness.engines.guard import failure_of
 from harness.engines.registry import open_engine
 from harness.engines.within_limits import left_out
 from harness.model.case import Case
@@ -124,7 +126,7 @@ class WatchedEngine:
         self._engine: Engine = engine if stored is None else stored
         self.made_with: dict[str, str] = stored.made_with if stored is not None else {}
         self._log = log
-        self._elsewhere = elsewhere = bool(getattr(engine, "elsewhere", False))
+        self._elsewhere = elsewhere = bool(getattr(bare(engine), "elsewhere", False))
         # R may have to be started first, and the fit is tried twice.
         self._limit = START_SECONDS + 3.0 * setup.timeout if elsewhere else setup.timeout
         memory = math.inf if setup.memory_mb is None else setup.memory_mb * 2.0**20
@@ -165,8 +167,10 @@ class WatchedEngine:
                 outcome = self._engine.fit(case, setting)
         except MemoryError as error:
             return self._failure(setting, "memory", error)
-        except (Exception, SystemExit) as error:  # engines should raise nothing, but may
-            return self._failure(setting, "error", error)
+        except (KeyboardInterrupt, GeneratorExit, Stop):
+            raise
+        except BaseException as error:  # engines should raise nothing, but may
+            return failure_of(self.name, setting, error)
         if (
             isinstance(outcome, Failure)
             and outcome.reason == "error"

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.base.errors import BadInput
+from harness.base.files import growing_place
 from harness.base.json import decode
 from harness.campaign import provenance
 from harness.campaign.record_file import RecordWriter
@@ -29,6 +30,7 @@ def merge(paths: Sequence[Path], out: Path) -> Footer:
         When a file is no finished shard, one is missing or there twice, or they are not of one
         run: other engines, versions, settings or cases.
     """
+    out = growing_place(out)
     if out.exists() and any(out.samefile(path) for path in paths if path.exists()):
         raise BadInput(f"{out}: is one of the shards")
     with ExitStack() as stack:

@@ -25,7 +25,9 @@ class Tally:
     planned, done, before : int
         Tasks in all, done, and done of these before this process took over.
     verdicts : Counter
-        Cases by class of their verdict; properties by their status.
+        Cases by class of their verdict in the setting that counts; properties by their status.
+    others : dict of Counter
+        Cases by class of their verdict in every other setting.
     worst : float, str
         Fewest digits of agreement on any coefficient so far, and the case.
     retried, problems : int
@@ -36,6 +38,7 @@ class Tally:
     done: int = 0
     before: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
+    others: dict[str, Counter[str]] = field(default_factory=dict)
     worst: tuple[float, str] = (math.inf, "")
     retried: int = 0
     problems: int = 0
@@ -50,6 +53,8 @@ class Tally:
             self.unexplained += line.status == "unexplained"
             return
         self.verdicts[line.verdict] += 1
+        for setting, verdict in line.elsewhere.items():
+            self.others.setdefault(setting, Counter())[verdict] += 1
         self.unexplained += line.unexplained
         self.no_engine += line.verdict == "ENVIRONMENT"
         self.worst = min(self.worst, (line.worst_digits, line.of))
@@ -79,8 +84,10 @@ class Tally:
         return exit_code_of(unexplained=self.unexplained, no_engine=self.no_engine)
 
     def counts(self) -> str:
-        """Return the counts in words, the most frequent first."""
-        return ", ".join(f"{n} {v.replace('_', ' ')}" for v, n in self.verdicts.most_common())
+        """Return the counts in words, the most frequent first, and those of other settings."""
+        parts = [_counted(self.verdicts)]
+        parts += [f"{setting}: {_counted(found)}" for setting, found in self.others.items()]
+        return "; ".join(parts)
 
     def line(self) -> str:
         """Return all of it in a line."""
@@ -94,6 +101,10 @@ class Tally:
         if self.retried:
             parts.append(f"{self.retried} tried again")
         return "; ".join(parts)
+
+
+def _counted(verdicts: Counter[str]) -> str:
+    return ", ".join(f"{n} {v.replace('_', ' ')}" for v, n in verdicts.most_common())
 
 
 def duration(seconds: float) -> str:

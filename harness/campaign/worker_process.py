@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import ExitStack
 from multiprocessing.connection import wait
 from typing import Any, NoReturn
@@ -20,6 +21,7 @@ from harness.base.memory import resident_mb
 from harness.base.numerics import repeatable
 from harness.base.parents_death import send_at_parents_death
 from harness.campaign import provenance
+from harness.campaign.fork_server import set_variables
 from harness.campaign.open_engines import OpenEngines, open_engines
 from harness.campaign.record_cache import RecordCache
 from harness.campaign.setup import Setup
@@ -86,9 +88,16 @@ _here: list[_Worker] = []
 _memory: list[Any] = []
 
 
-def initialize(memory: Any) -> None:
-    """Make this process a worker: quiet, mortal, and gone when the one it works for is."""
+def initialize(memory: Any, variables: Mapping[str, str | None]) -> None:
+    """Make this process a worker: quiet, mortal, and gone when the one it works for is.
+
+    Parameters
+    ----------
+    variables : mapping
+        What the environment is to hold for processes that an engine starts; None takes one away.
+    """
     _memory[:] = [memory]
+    set_variables(variables)
     # A Ctrl-C in the terminal is for the parent. It may end this process at any time: there is
     # nothing here to be saved.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -136,7 +145,9 @@ def do_task(task: Task, faults: Faults) -> Done:
     problem = ""
     try:
         lines = setup.function(engines, task)
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         problem = _in_a_line(error)
         lines = setup.unfinished(setup, engines.names, task, problem)
     engines.log.step("idle")

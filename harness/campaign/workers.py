@@ -23,6 +23,7 @@ from typing import Any, cast
 
 from pebble import ProcessExpired, ProcessPool
 
+from harness.base.child_python import own_variables
 from harness.base.errors import EnvironmentProblem, HarnessError
 from harness.campaign.fork_server import start_server
 from harness.campaign.setup import Setup
@@ -172,7 +173,7 @@ class Guard:
         start_server()
         self._memory = shared_stage(context)
         self._pool = ProcessPool(
-            1, initializer=initialize, initargs=(self._memory,), context=context
+            1, initializer=initialize, initargs=(self._memory, own_variables()), context=context
         )
 
     def _call(self, limit: float | None, function: Any, *arguments: Any) -> Any:

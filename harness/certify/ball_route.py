@@ -44,7 +44,7 @@ _NEWTON_STEPS = 12
 
 
 @dataclass(frozen=True)
-class Certificate:
+class BallCertificate:
     """What was proved about the optimum.
 
     Attributes
@@ -75,7 +75,7 @@ class Enclosed:
 
     values: dict[str, Decimal]
     error: Decimal
-    certificate: Certificate
+    certificate: BallCertificate
 
 
 def solve_mixed(design: Design, *, reml: bool, theta: NDArray[np.float64]) -> Enclosed:
@@ -107,7 +107,7 @@ def solve_mixed(design: Design, *, reml: bool, theta: NDArray[np.float64]) -> En
                 f"eigenvalue is {dual.str(10)}"
             )
         values = _quantities(problem, state)
-        certificate = Certificate(
+        certificate = BallCertificate(
             ranks=problem.ranks,
             gradient=_upper(gradient),
             radius=_upper(
@@ -148,7 +148,7 @@ def solve_ols(design: Design) -> Enclosed:
             se = arb(inverse[j, j] * variance).sqrt()
             values |= _tested(f"fixed.{j}", arb(beta[j, 0]), se, arb(n - p))
         zero = Decimal(0)
-        return _enclosed(values, Certificate((), zero, zero, None, None))
+        return _enclosed(values, BallCertificate((), zero, zero, None, None))
 
 
 def _rational(value: float) -> Fraction:
@@ -372,7 +372,7 @@ def _upper(bound: arb) -> Decimal:
     return Decimal(bound.abs_upper().str(3, radius=False))
 
 
-def _enclosed(values: dict[str, arb], certificate: Certificate) -> Enclosed:
+def _enclosed(values: dict[str, arb], certificate: BallCertificate) -> Enclosed:
     """Strip the balls. One that holds zero and is smaller than 1e-80 is zero (balanced data)."""
     decimals, error = {}, arb(0)
     for name, ball in values.items():

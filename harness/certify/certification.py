@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness import __version__
 from harness.certify import ball_route, henderson_route
 from harness.certify.ball_likelihood import NotCertified
-from harness.certify.ball_route import Certificate
+from harness.certify.ball_route import BallCertificate
 from harness.data.certified_values import design_sha256
 from harness.model.case import Case
 from harness.referee.crossproducts import RankDeficient
@@ -57,7 +57,7 @@ class Certification:
     ----------
     values : dict
         By name, ``"fixed.0.se"``, ``"random.0.covariance.1.0"``, 60 digits each.
-    certificate : Certificate
+    certificate : BallCertificate
     error : Decimal
         Bound on the relative error of every value, by the first route.
     agreement : int
@@ -65,7 +65,7 @@ class Certification:
     """
 
     values: dict[str, Decimal]
-    certificate: Certificate
+    certificate: BallCertificate
     error: Decimal
     agreement: int
 

@@ -12,6 +12,7 @@ import click
 
 from harness.base.errors import EXIT_UNEXPLAINED, BadInput, EnvironmentProblem
 from harness.base.files import require_folder, require_writable, write_file
+from harness.commands import options
 
 if TYPE_CHECKING:
     from harness.data.rungs import Rung
@@ -39,6 +40,7 @@ class _Task:
     metavar="COLUMN",
     help="Treat a numeric column of --data as a factor (repeatable).",
 )
+@options.reading
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -203,18 +205,23 @@ def _own_task(data: Path, formula: str, ml: bool, factors: tuple[str, ...]) -> _
     import hashlib
     import shlex
 
-    from harness.data.datasets import read_csv
     from harness.model.case import Case
     from harness.model.model import bind, parse_model
 
     model = parse_model(formula, "ML" if ml else "REML")
-    frame = read_csv(data)
+    dataset = options.own_dataset(data)
     unused = [c for c in factors if c not in {name.name for name in model.names()}]
     if unused:
         raise BadInput(f"column {unused[0]!r} is not in the formula")
-    table = bind(model, frame, factors=factors)
+    with options.hinted(dataset, [n.name for n in model.names() if not n.as_factor]):
+        table = bind(model, dataset.frame, factors=factors)
     case = Case(f"{data.stem}/{model.criterion}", model, table)
     command = ["lmm-parity", "certify", "--data", str(data), "--formula", formula]
     command += [*(["--ml"] if ml else []), *(f"--factor={name}" for name in factors)]
+    missing, comment = options.reading_given()
+    command += [
+        *(f"--na={text}" for text in missing),
+        *([f"--comment={comment}"] if comment else []),
+    ]
     digest = hashlib.sha256(data.read_bytes()).hexdigest()
     return _Task(case, {"file": data.name, "file_sha256": digest}, shlex.join(command))

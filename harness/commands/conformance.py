@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED
-from harness.base.files import require_folder, require_writable, write_file
+from harness.base.files import growing_place, require_folder, require_writable, write_file
 from harness.commands import options
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ def conformance(
     require_engines(*engines, *([] if replay else [reference_name]))
     require_folder(out)
     require_writable(out / PAGE)
+    growing_place(out / RECORDS)
     suite = replace(
         suite,
         regressions=regressions,

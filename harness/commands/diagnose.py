@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @options.ml
 @options.factors
 @options.levels
+@options.reading
 @click.option(
     "--engine",
     "engines",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import BadInput, exit_code_of
-from harness.base.files import require_folder, require_writable
+from harness.base.files import growing_place, require_folder, require_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +100,7 @@ def run_and_report(
     require_folder(out)
     path, page = out / "parity.jsonl", out / "parity.html"
     require_writable(page)
+    growing_place(path)
     campaign = Campaign(
         source,
         case_setup(engines, timeout=timeout, cached=cached),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--predictor", metavar="COLUMN", help="Numeric column.")
 @click.option("--group", metavar="COLUMN", help="Grouping factor.")
 @options.out
+@options.reading
 @options.fitting
 def ladder(
     data: Path | None,
@@ -60,12 +61,15 @@ def ladder(
     assert outcome is not None
     assert predictor is not None
     assert group is not None
-    rungs, left_out = seven_rungs(
-        options.own_dataset(data), outcome, predictor, group, prefix="ladder"
-    )
+    dataset = options.own_dataset(data)
+    with options.hinted(dataset, (outcome, predictor)):
+        rungs, left_out = seven_rungs(dataset, outcome, predictor, group, prefix="ladder")
     for why in left_out if not quiet else ():
         click.echo(f"left out: {why}", err=True)
     chosen = {"data": str(data), "outcome": outcome, "predictor": predictor, "group": group}
+    missing_texts, comment = options.reading_given()
+    chosen |= {"na": " ".join(missing_texts)} if missing_texts else {}
+    chosen |= {"comment": comment} if comment else {}
     run_and_report(
         Rungs(rungs, f"The tutorial's ladder on {data.name}", chosen),
         out,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +88,42 @@ levels = click.option(
 )
 
 
+def reading(command: Callable[..., None]) -> Callable[..., None]:
+    """Add how a user's table is written, which :func:`own_dataset` looks up by itself."""
+
+    def kept(context: click.Context, option: click.Parameter, value: Any) -> None:
+        context.meta[f"{__name__}.{option.name}"] = value
+
+    for option in (
+        click.option(
+            "--comment",
+            metavar="TEXT",
+            default="",
+            expose_value=False,
+            callback=kept,
+            help="Leave out the lines of the table that begin with this.",
+        ),
+        click.option(
+            "--na",
+            multiple=True,
+            metavar="TEXT",
+            expose_value=False,
+            callback=kept,
+            help="What stands for a missing value, beside nothing, NA, NaN, NULL and the like "
+            "(repeatable).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def reading_given() -> tuple[tuple[str, ...], str]:
+    """Return the values of ``--na`` and ``--comment``."""
+    context = click.get_current_context(silent=True)
+    meta = context.meta if context is not None else {}
+    return meta.get(f"{__name__}.na", ()), meta.get(f"{__name__}.comment", "")
+
+
 def fitting(command: Callable[..., None]) -> Callable[..., None]:
     """Add what every command that fits many cases takes."""
     for option in (quiet, as_json, timeout, reference, engines, cached, jobs):
@@ -95,10 +132,35 @@ def fitting(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def own_dataset(path: Path) -> Any:
-    """Read the user's table as a data set."""
-    from harness.data.datasets import Dataset, read_csv
+    """Read the user's table as ``--na`` and ``--comment`` say; what is noted goes to stderr."""
+    from harness.data.datasets import Dataset, Reading, missing_hints, read_table
 
-    return Dataset(path.name, read_csv(path), str(path))
+    frame, note = read_table(path, Reading(*reading_given()))
+    if note:
+        _note(note)
+    return Dataset(path.name, frame, str(path), hints=missing_hints(frame))
+
+
+def _note(text: str) -> None:
+    context = click.get_current_context(silent=True)
+    if context is None or not context.params.get("quiet"):
+        click.echo(f"note: {text}", err=True)
+
+
+@contextmanager
+def hinted(dataset: Any, columns: Iterable[str]) -> Iterator[None]:
+    """Say of ``columns`` that are read as text why: with the error where there is one."""
+    from harness.base.errors import BadInput
+
+    hints = [dataset.hints[c] for c in columns if c in dataset.hints]
+    try:
+        yield
+    except BadInput as error:
+        if not hints or "\n" in str(error):
+            raise
+        raise BadInput("; ".join([str(error), *hints])) from None
+    for hint in hints:
+        _note(hint)
 
 
 def own_rung(
@@ -115,9 +177,13 @@ def own_rung(
     from harness.model.model import parse_model
 
     criterion: Literal["REML", "ML"] = "ML" if ml else "REML"
-    parse_model(formula, criterion)  # before the file is read
+    model = parse_model(formula, criterion)  # before the file is read
     order = parse_levels(levels)
-    return bound(path.name, own_dataset(path), formula, criterion, factors=factors, levels=order)
+    dataset = own_dataset(path)
+    factors_said = {*factors, *order, *(n.name for n in model.names() if n.as_factor)}
+    numbers = dict.fromkeys(n.name for n in model.names() if n.name not in factors_said)
+    with hinted(dataset, numbers):
+        return bound(path.name, dataset, formula, criterion, factors=factors, levels=order)
 
 
 def parse_levels(given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from harness.base.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem
-from harness.base.files import require_folder
+from harness.base.errors import EXIT_INTERRUPTED, BadInput, EnvironmentProblem, Stop
+from harness.base.files import growing_place, require_folder
 from harness.campaign.fork_server import start_server
 from harness.commands import options
 from harness.commands.execution import case_setup, chosen_engines
@@ -105,6 +105,7 @@ def run(
     from harness.campaign.watchers import Events, watching
 
     part = ALL if shard is None else Shard.parse(shard)
+    out = growing_place(out)
     if resume and out.is_file() and not out.with_name(out.name + ".partial").exists():
         _end_finished(out, as_json=as_json, quiet=quiet)
     source = _source(ladder, rungs, cases, recipes, generate, seed)
@@ -217,7 +218,7 @@ def _run(campaign: Campaign, out: Path, watcher: Counting, *, resume: bool) -> i
     return tally.exit_code
 
 
-class _Terminated(BaseException):
+class _Terminated(Stop):
     """SIGTERM, which a batch system sends some time before SIGKILL."""
 
 

@@ -30,6 +30,7 @@ _LABEL = 14
 )
 @options.ml
 @options.factors
+@options.reading
 @options.as_json
 @options.quiet
 def translate(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 
-from harness.engines.engine import Engine, Failure, Outcome, Setting
+from harness.engines.engine import Engine, Outcome, Setting
 from harness.engines.engine_wrapper import EngineWrapper
+from harness.engines.guard import guarded
 from harness.model.case import Case
 from harness.spelling.calls import lme4_formula
 
@@ -32,7 +32,7 @@ class Remembered(EngineWrapper):
     Parameters
     ----------
     engine : Engine
-        An exception that it raises is returned as a :class:`Failure`: engines raise nothing.
+        An exception that it raises is returned as a failure: engines raise nothing.
     size : int
         How many answers are kept.
     """
@@ -58,31 +58,3 @@ class Remembered(EngineWrapper):
             return found
 
         return outcome
-
-
-def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcome]:
-    """Begin a fit; what the engine raises, or returns in place of a fit, becomes a failure."""
-    name = engine.name
-    reason = engine.unsupported(case)
-    if reason is not None:
-        no = Failure(engine=name, setting=setting, reason="unsupported", text=reason)
-        return lambda: no
-    try:
-        pending = engine.begin(case, setting)
-    except Exception as error:  # the engine is anyone's code; see Remembered
-        return partial(_raised, name, setting, f"{type(error).__name__}: {error}")
-
-    def outcome() -> Outcome:
-        try:
-            found: object = pending()
-        except Exception as error:
-            return _raised(name, setting, f"{type(error).__name__}: {error}")
-        if not isinstance(found, Outcome):
-            return _raised(name, setting, f"returned {type(found).__name__}, not a Fit or Failure")
-        return found
-
-    return outcome
-
-
-def _raised(engine: str, setting: Setting, text: str) -> Failure:
-    return Failure(engine=engine, setting=setting, reason="error", text=text)

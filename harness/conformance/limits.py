@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.text import whose
-from harness.conformance.fit_memory import guarded
 from harness.conformance.honesty import numerical_df
 from harness.conformance.judged_pair import JudgedPair, beside_referee, two_fits, worst
 from harness.conformance.model_twins import (
@@ -20,6 +19,7 @@ from harness.conformance.model_twins import (
 from harness.conformance.question import Question
 from harness.engines.engine import Failure, Fit
 from harness.engines.engine_wrapper import bare
+from harness.engines.guard import guarded
 from harness.judge.causes.predicates import FAILING
 from harness.judge.causes.view import View
 from harness.judge.decision import held

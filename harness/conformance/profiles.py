@@ -16,7 +16,7 @@ ALWAYS = ("parity", "referee.agreement")
 
 
 @dataclass(frozen=True)
-class Profile:
+class SuiteProfile:
     """How a run draws.
 
     Attributes
@@ -50,12 +50,12 @@ class Profile:
         return self.seed is not None
 
 
-PROFILES: dict[str, Profile] = {
+PROFILES: dict[str, SuiteProfile] = {
     p.name: p
     for p in (
-        Profile("pr", 30, 10, 4, None, 20.0, Bounds(max_groups=30, max_rows=90)),
-        Profile("nightly", 2000, 200, None, 4, 60.0),
-        Profile("debug", 5, 5, 4, None, 120.0, Bounds(max_groups=10, max_rows=40)),
+        SuiteProfile("pr", 30, 10, 4, None, 20.0, Bounds(max_groups=30, max_rows=90)),
+        SuiteProfile("nightly", 2000, 200, None, 4, 60.0),
+        SuiteProfile("debug", 5, 5, 4, None, 120.0, Bounds(max_groups=10, max_rows=40)),
     )
 }
 """``pr`` is the same every time, small and fast; ``nightly`` is random and large; ``debug`` is a

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.conformance.fit_memory import guarded
 from harness.engines.engine import Engine, Outcome, Setting
+from harness.engines.guard import guarded
 from harness.judge.causes.predicates import ACCOMPANYING
 from harness.judge.evidence import Evidence, causes_of
 from harness.judge.property_outcome import PropertyOutcome, Status

@@ -17,14 +17,14 @@ from harness.campaign.setup import Setup
 from harness.campaign.sources import ALL, Shard
 from harness.campaign.worker_process import Done
 from harness.conformance.expectations import Expectation, judge
-from harness.conformance.profiles import PROFILES, Profile, new_seed, select
+from harness.conformance.profiles import PROFILES, SuiteProfile, new_seed, select
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.regressions import Kept, keep, kept_cases
 from harness.conformance.suite_result import OutcomeStanding, SuiteResult, by_kind
 from harness.conformance.tasks import (
     Checks,
     Failing,
-    Failures,
+    KeptFailures,
     check_case,
     make_smaller,
     not_smaller,
@@ -69,7 +69,7 @@ class Suite:
 
     engines: tuple[str, ...]
     reference: str
-    profile: Profile
+    profile: SuiteProfile
     examples: int
     seed: int
     properties: tuple[str, ...]
@@ -294,7 +294,9 @@ def keep_failures(
     )
     setup = replace(suite.setup(), function=make_smaller, unfinished=not_smaller)
     found = {}
-    for number, done in run_campaign(Failures(failing), setup, jobs=min(suite.jobs, len(failing))):
+    for number, done in run_campaign(
+        KeptFailures(failing), setup, jobs=min(suite.jobs, len(failing))
+    ):
         recipe: Recipe = decode(done.lines[0], Recipe)
         outcome: PropertyOutcome = decode(done.lines[1], PropertyOutcome)
         found[number] = keep(folder, build(recipe), outcome, recipe)

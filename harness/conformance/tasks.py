@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from harness.base.deadline import Deadline
+from harness.base.errors import STOPS
 from harness.base.json import encode
 from harness.campaign.case_task import LEAST_SECONDS, unfinished_case
 from harness.campaign.open_engines import OpenEngines
@@ -44,7 +45,7 @@ another order, and an optimizer carries that into the digits that its stopping r
 
 
 @dataclass(frozen=True)
-class Check:
+class CaseCheck:
     """A case with the properties to check on it.
 
     Attributes
@@ -58,7 +59,7 @@ class Check:
     stored: str = ""
 
 
-def rung_of(check: Check) -> Rung:
+def rung_of(check: CaseCheck) -> Rung:
     """Build the rung."""
     return build(check.case) if isinstance(check.case, Recipe) else check.case.rung()
 
@@ -85,10 +86,10 @@ class Checks:
 
     def __iter__(self) -> Iterator[Task]:
         for kept in self.kept:
-            yield Task(f"kept/{kept.name}", rung_of, Check(kept, self.properties, self.stored))
+            yield Task(f"kept/{kept.name}", rung_of, CaseCheck(kept, self.properties, self.stored))
         for recipe in self.recipes:
             properties = turn(self.properties, self.each, recipe.id)
-            yield Task(recipe.id, rung_of, Check(recipe, properties, self.stored))
+            yield Task(recipe.id, rung_of, CaseCheck(recipe, properties, self.stored))
 
     def identity(self) -> dict[str, str]:
         """Return a digest of cases and properties."""
@@ -103,7 +104,7 @@ class Checks:
 
 def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
     """Fit a case, record it, and check the properties of every engine but the reference."""
-    wanted: Check = task.payload
+    wanted: CaseCheck = task.payload
     rung = task.rung()
     *tested, reference = (Remembered(engine, 256) for engine in engines.engines)
     started = time.perf_counter()
@@ -147,7 +148,7 @@ def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
 
 def unfinished_check(setup: Setup, engines: tuple[str, ...], task: Task, why: str) -> list[bytes]:
     """Return the records of a case that could not be checked."""
-    wanted: Check = task.payload
+    wanted: CaseCheck = task.payload
     outcomes = [
         PropertyOutcome(
             property=name,
@@ -171,7 +172,9 @@ def _checked(question: Question, name: str) -> PropertyOutcome:
         return PROPERTIES[name].check(
             question.engine, question.case, reference=question.reference, group=question.group
         )
-    except Exception as error:  # an engine may return anything; one check must not cost the rest
+    except STOPS:
+        raise
+    except BaseException as error:  # an engine may return anything; one must not cost the rest
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return _not_checked(question, text)
 
@@ -217,7 +220,7 @@ def failing_rung(failing: Failing) -> Rung:
 
 
 @dataclass(frozen=True)
-class Failures:
+class KeptFailures:
     """Failures to be made smaller, one after the other."""
 
     failing: tuple[Failing, ...]

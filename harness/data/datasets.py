@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,6 +19,8 @@ from harness.base.errors import BadInput
 from harness.base.resources import fixture
 
 _DELIMITERS = (",", ";", "\t")
+_TEXTS_AT_MOST = 3
+_NUMBERS_AT_LEAST = 3
 _DECIMAL_COMMA = re.compile(r"(?:^|[;\t])[+-]?\d+,\d+(?:[eE][+-]?\d+)?(?=[;\t]|\r?$)", re.MULTILINE)
 
 
@@ -33,12 +36,15 @@ class Dataset:
         Where it comes from, in a line.
     levels : dict
         Explicit level order of factor columns.
+    hints : dict
+        Why a column of numbers is read as text, and what to do.
     """
 
     name: str
     source: pd.DataFrame | Callable[[], pd.DataFrame]
     origin: str
     levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    hints: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -71,13 +77,43 @@ def load_dataset(name: str) -> Dataset:
     return Dataset(name, frame, origin, levels)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV with a header, delimited by comma, semicolon or tab, in UTF-8.
+@dataclass(frozen=True)
+class Reading:
+    """How a table is written.
 
-    Where commas do not delimit, a field like ``7,5`` makes the comma the decimal sign.
+    Attributes
+    ----------
+    missing : tuple of str
+        What stands for a missing value, beside what pandas takes for one (nothing, NA, NaN, NULL
+        and the like).
+    comment : str
+        Lines that begin with it are left out; empty for none.
+    """
+
+    missing: tuple[str, ...] = ()
+    comment: str = ""
+
+
+def read_csv(path: Path, reading: Reading | None = None) -> pd.DataFrame:
+    """Read a CSV as :func:`read_table` does, without its notes."""
+    return read_table(path, reading)[0]
+
+
+def read_table(path: Path, reading: Reading | None = None) -> tuple[pd.DataFrame, str]:
+    """Read a CSV with a header, delimited by comma, semicolon, tab or blank, in UTF-8.
+
+    Where commas do not delimit, a field like ``7,5`` makes the comma the decimal sign. Where every
+    row has one field more than the header the first is an index without a name, as R's
+    ``write.table`` writes row names and pandas reads them.
 
     Numbers are read to the nearest double, so that a file written with 17 digits comes back
     exactly.
+
+    Returns
+    -------
+    DataFrame
+    str
+        What a user should know about the reading; empty where it is nothing.
 
     Raises
     ------
@@ -85,6 +121,44 @@ def read_csv(path: Path) -> pd.DataFrame:
         When the file is missing, not text in UTF-8, not a table, has no rows, rows of another
         length than the header, or empty or duplicate column names.
     """
+    reading = reading or Reading()
+    text = _without_comments(_text(path), reading.comment)
+    if not text.strip():
+        raise BadInput(f"{path}: the file is empty")
+    first = text.lstrip("\r\n").splitlines()[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    if delimiter not in first and _is_spaced(text):
+        delimiter = " "
+    header = next(csv.reader([first], delimiter=delimiter))
+    _check_header(path, header, first, reading.comment)
+    indexed = _has_index(text, delimiter, len(header))
+    _check_widths(path, text, delimiter, len(header), indexed=indexed)
+    options: dict[str, Any] = {
+        "sep": delimiter,
+        "decimal": "," if delimiter != "," and _DECIMAL_COMMA.search(text) else ".",
+        "index_col": None if indexed else False,
+        "on_bad_lines": "error",
+        "na_values": list(reading.missing) or None,
+    }
+    try:
+        frame = _exact_integers(_parsed(text, options), text, options)
+    except (pd.errors.ParserError, ValueError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        reason = reason.removeprefix("Error tokenizing data. C error: ")
+        raise BadInput(f"{path}: not a CSV table: {reason}") from None
+    if len(frame) == 0:
+        raise BadInput(f"{path}: there is a header but no rows")
+    if not indexed:
+        return frame, ""
+    note = (
+        f"{path}: rows have one field more than the header; the first (in the first row "
+        f"{_first_index(text, delimiter)!r}) is taken for an index without a name and left out, as "
+        "pandas and R do"
+    )
+    return frame, note
+
+
+def _text(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -100,32 +174,79 @@ def read_csv(path: Path) -> pd.DataFrame:
         ) from None
     if "\0" in text:
         raise BadInput(f"{path}: not a text file (it holds zero bytes)")
-    if not text.strip():
-        raise BadInput(f"{path}: the file is empty")
-    first = text.lstrip("\r\n").splitlines()[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    header = next(csv.reader([first], delimiter=delimiter))
-    _check_header(path, header)
-    _check_widths(path, text, delimiter, len(header))
-    options: dict[str, Any] = {
-        "sep": delimiter,
-        "decimal": "," if delimiter != "," and _DECIMAL_COMMA.search(text) else ".",
-        "encoding": "utf-8-sig",
-        "index_col": False,
-        "on_bad_lines": "error",
-    }
+    return text
+
+
+def _without_comments(text: str, comment: str) -> str:
+    """Empty the lines that begin with ``comment``, so that the others keep their numbers."""
+    if not comment:
+        return text
+    lines = text.splitlines(keepends=True)
+    return "".join("\n" if line.lstrip().startswith(comment) else line for line in lines)
+
+
+def _parsed(text: str, options: dict[str, Any]) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(text, newline=""), **options).reset_index(drop=True)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    """Return the rows below the header."""
+    rows = filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    next(rows, None)
+    return rows
+
+
+def _has_index(text: str, delimiter: str, width: int) -> bool:
+    """Whether every row has one field more than the header, and not for a delimiter at its end."""
     try:
-        frame = _exact_integers(pd.read_csv(path, **options), path, options)
-    except (pd.errors.ParserError, ValueError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        reason = reason.removeprefix("Error tokenizing data. C error: ")
-        raise BadInput(f"{path}: not a CSV table: {reason}") from None
-    if len(frame) == 0:
-        raise BadInput(f"{path}: there is a header but no rows")
-    return frame
+        rows = list(_rows(text, delimiter))
+    except csv.Error:
+        return False
+    longer = bool(rows) and all(len(row) == width + 1 for row in rows)
+    return longer and any(row[-1] for row in rows)
 
 
-def _exact_integers(frame: pd.DataFrame, path: Path, options: dict[str, Any]) -> pd.DataFrame:
+def _is_spaced(text: str) -> bool:
+    """Whether blanks delimit: all rows have the header's fields, or one more."""
+    try:
+        rows = list(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=" ")))
+    except csv.Error:
+        return False
+    widths = {len(row) for row in rows[1:]}
+    return len(rows) > 1 and len(rows[0]) > 1 and widths in ({len(rows[0])}, {len(rows[0]) + 1})
+
+
+def _first_index(text: str, delimiter: str) -> str:
+    return next(_rows(text, delimiter))[0]
+
+
+def missing_hints(frame: pd.DataFrame) -> dict[str, str]:
+    """Say of columns that hold numbers and a few texts what would read them as numbers.
+
+    Returns
+    -------
+    dict
+        By column; of those with at most three different texts in at most a third of their values.
+    """
+    hints = {}
+    for name in frame.columns:
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        known = frame[name].dropna()
+        odd = known[pd.to_numeric(known, errors="coerce").isna()].astype(str)
+        texts = list(dict.fromkeys(odd))
+        if texts and len(texts) <= _TEXTS_AT_MOST and len(odd) <= len(known) / _NUMBERS_AT_LEAST:
+            shown = ", ".join(map(repr, texts))
+            given = " ".join(f"--na {shlex.quote(text)}" for text in texts)
+            hints[str(name)] = (
+                f"column {str(name)!r} is read as text for {shown} in {len(odd)} of its "
+                f"{len(known)} values; {given} reads {'it' if len(texts) == 1 else 'them'} as "
+                "missing"
+            )
+    return hints
+
+
+def _exact_integers(frame: pd.DataFrame, text: str, options: dict[str, Any]) -> pd.DataFrame:
     """Read long whole numbers as such where a missing value has made doubles of them.
 
     Beyond 2^53 doubles leave whole numbers out, so that different ids would become one.
@@ -133,7 +254,7 @@ def _exact_integers(frame: pd.DataFrame, path: Path, options: dict[str, Any]) ->
     long = [c for c in frame.select_dtypes("float") if frame[c].abs().max() >= 2.0**53]
     if not long:
         return frame
-    texts = pd.read_csv(path, **options, dtype=str)
+    texts = _parsed(text, {**options, "dtype": str})
     for column in long:
         known = texts[column].dropna().str.strip()
         if known.str.fullmatch(r"[+-]?\d+").all():
@@ -144,12 +265,12 @@ def _exact_integers(frame: pd.DataFrame, path: Path, options: dict[str, Any]) ->
     return frame
 
 
-def _check_widths(path: Path, text: str, delimiter: str, width: int) -> None:
+def _check_widths(path: Path, text: str, delimiter: str, width: int, *, indexed: bool) -> None:
     """Refuse ragged rows: pandas fills short ones with missing values and cuts long ones."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        for fields in reader:
-            if fields and len(fields) != width:
+        for place, fields in enumerate(filter(None, reader)):
+            if len(fields) != width + (indexed and place > 0):
                 raise BadInput(
                     f"{path}: line {reader.line_num} has {len(fields)} "
                     f"field{'s' if len(fields) != 1 else ''}, the header {width}"
@@ -158,9 +279,19 @@ def _check_widths(path: Path, text: str, delimiter: str, width: int) -> None:
         raise BadInput(f"{path}: line {reader.line_num}: {error}") from None
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def _check_header(path: Path, header: list[str], first: str, comment: str) -> None:
+    marked = re.match(r"\s*(#|%|//|!)", first)
+    hint = (
+        f"; is it a comment? --comment {shlex.quote(marked[1])} leaves such lines out"
+        if marked and not comment
+        else ""
+    )
+    if hint and not header[0].lstrip("#%!/ ").isidentifier():
+        raise BadInput(f"{path}: its first line is {first!r}{hint}")
     if len(header) < 2:
-        raise BadInput(f"{path}: not a CSV table: its first line has no comma, semicolon or tab")
+        raise BadInput(
+            f"{path}: not a CSV table: its first line has no comma, semicolon or tab{hint}"
+        )
     empty = [i for i, name in enumerate(header, 1) if not name.strip()]
     if empty and empty != [1]:
         raise BadInput(f"{path}: column {empty[-1]} has no name")

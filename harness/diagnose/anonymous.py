@@ -12,9 +12,9 @@ import numpy as np
 from harness.base.errors import BadInput
 from harness.data.anonymisation import STRENGTHS, Key, Strength, anonymise
 from harness.data.rungs import Rung
-from harness.diagnose.answer import SAME
 from harness.diagnose.diagnosis import Diagnosis
 from harness.diagnose.diagnosis_cost import refuse_or_size
+from harness.diagnose.headline import SAME
 from harness.diagnose.pipeline import standard_run
 from harness.diagnose.user_engines import Opened
 from harness.judge.case_record import case_record

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
-from harness.base.text import count, listed, number, whose
+from harness.base.text import count
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
-from harness.diagnose.messages import OPTIMAL
+from harness.diagnose.headline import SAME, headline
 from harness.engines.engine import Failure, Fit
-from harness.judge.audit import Audit
-from harness.judge.case_verdict import case_verdict, least_digits
+from harness.judge.case_verdict import case_verdict
 from harness.judge.records import CaseRecord
-from harness.judge.sentence import finding_sentence
-from harness.judge.verdict import Finding
-
-SAME = ("AGREE", "TOLERANCE", "DEFINITION", "CODING")
 
 
 def agreement(record: CaseRecord, engines: Sequence[str]) -> Agreement:
@@ -42,7 +34,12 @@ def answer(
     alpha: float,
 ) -> tuple[str, ...]:
     """Write the answer: do they agree, who is right, what it changes, why, what to do."""
-    parts = [_first(record, bench, engines, checks), *_each(record, engines)]
+    determined = all(c.level != "stop" for c in checks)
+    parts = [
+        headline(record, bench, engines, determined=determined),
+        *_why_no_fit(record, bench, engines, checks),
+        *_each(record, engines),
+    ]
     truly = [s for s in singular if s.truly]
     for item in truly:
         parts.append(f"The fit is singular: {item.direction_in_words}.")
@@ -53,59 +50,46 @@ def answer(
     return tuple(parts)
 
 
-def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
-    """List what helped, one remedy for each cause, most important first.
+def advised(causes: Sequence[Cause]) -> tuple[Remedy, ...]:
+    """Choose what to do of what helped, one remedy for each engine that was not right.
 
-    What makes the same model well-posed for both programs goes before another optimizer or start,
-    which cures one program on these data only.
+    First what puts most engines right as they come, in the same model; then what puts one right by
+    another optimizer; then another model; a start for one program on these data comes last. What
+    a remedy before has put right already needs no other.
     """
-    chosen = []
-    for cause in causes:
-        helped = [remedy for remedy in cause.remedies if remedy.helped]
-        chosen += sorted(helped, key=_heals_symptom_only)[:1]
-    unlike: dict[str, Remedy] = {}
-    for remedy in sorted(chosen, key=_heals_symptom_only):
-        unlike.setdefault(remedy.title, remedy)  # one may cure several causes
-    return tuple(f"{r.title}. It was tried: {r.sentence}." for r in unlike.values())
+    helped = [(i, r) for i, cause in enumerate(causes) for r in cause.remedies if r.helped]
+    order = sorted(helped, key=lambda item: (_rank(item[1]), item[0]))
+    chosen: list[Remedy] = []
+    mended: set[str] = set()
+    answered: set[int] = set()
+    for i, remedy in order:
+        if any(remedy.title == other.title for other in chosen):
+            answered.add(i)  # one may cure several causes
+            continue
+        news = set(remedy.mends) - mended
+        if remedy.mends and not news:
+            continue
+        if not remedy.mends and i in answered:
+            continue
+        chosen.append(remedy)
+        mended |= news
+        answered.add(i)
+    return tuple(chosen)
 
 
-def _heals_symptom_only(remedy: Remedy) -> bool:
-    return not (remedy.kind in ("centre", "rescale") and remedy.after.verdict in SAME)
+def _rank(remedy: Remedy) -> tuple[bool, bool, int, int]:
+    plain = remedy.kind in ("centre", "rescale")
+    order = 0 if plain else 1 if remedy.same_model and remedy.kind != "start" else 2
+    return remedy.kind == "start", not remedy.mends, order, -len(remedy.mends)
 
 
-def _first(
-    record: CaseRecord, bench: Bench, engines: Sequence[str], checks: Sequence[Check]
-) -> str:
-    stops = [c for c in checks if c.level == "stop"]
-    fits = {e: record.fit(e) for e in engines}
-    failed = {e: f for e, f in fits.items() if isinstance(f, Failure)}
-    if failed:
-        return _without_fit(record, bench, failed, [e for e in engines if e not in failed], stops)
-    if len(engines) == 1:
-        return _alone(record, bench, engines[0])
-    verdict = case_verdict(record)
-    everyone = listed(list(engines))
-    both, neither = ("both", "neither") if len(engines) == 2 else ("all", "none")
-    wrong = [e for e in engines if _is_wrong(record.audit(e))]
-    match verdict.verdict:
-        case "AGREE":
-            digits = min(least_digits(record), 15.9)
-            exact = f" to {digits:.1f} digits or more" if math.isfinite(digits) else ""
-            return (
-                f"Yes: {everyone} agree{exact} in estimates, standard errors and degrees of "
-                f"freedom like for like, and {both} are right{_best(record, engines)}."
-            )
-        case "TOLERANCE" | "DEFINITION" | "CODING":
-            but = " ".join(dict.fromkeys(map(_but, verdict.findings)))
-            return f"Yes: {everyone} are at the same optimum{_best(record, engines)}. {but}"
-        case "WRONG_OPTIMUM" if wrong:
-            right = [e for e in engines if e not in wrong]
-            short = listed([_short(record.audit(e)) for e in wrong])
-            if right:
-                return f"No: they disagree, and {listed(right)} {_is(right)} right. {short}."
-            return f"No: they disagree, and {neither} is right. {short}."
-        case _:
-            return f"No: {verdict.sentence}"
+def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
+    """Say what to do, the most important first."""
+    return tuple(f"{r.title}.{_another(r)} It was tried: {r.sentence}." for r in advised(causes))
+
+
+def _another(remedy: Remedy) -> str:
+    return "" if remedy.same_model else " This is another model."
 
 
 def _each(record: CaseRecord, engines: Sequence[str]) -> Iterator[str]:
@@ -115,105 +99,26 @@ def _each(record: CaseRecord, engines: Sequence[str]) -> Iterator[str]:
         yield " ".join(judgement.sentence for judgement in found if judgement is not None)
 
 
-def _is(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
-
-
-def _is_wrong(audit: Audit | None) -> bool:
-    return audit is not None and (
-        audit.certificate not in OPTIMAL or not audit.gls_distance <= 1e-3
-    )
-
-
-def _best(record: CaseRecord, engines: Sequence[str]) -> str:
-    gaps = [a.gap / 2.0 for e in engines if (a := record.audit(e)) is not None]
-    if not gaps or record.criterion == "OLS":
-        return ""
-    return f" (at most {number(max(*gaps, 0.0))} below the best log-likelihood known)"
-
-
-def _short(audit: Audit | None) -> str:
-    assert audit is not None
-    if audit.certificate == "outside the parameter space":
-        return f"{whose(audit.engine)} variances are no valid covariance matrix"
-    if audit.certificate in OPTIMAL:
-        return (
-            f"{whose(audit.engine)} fixed effects are {number(audit.gls_distance)} SE from those "
-            "that its own variances give"
-        )
-    text = f"{audit.engine} stopped {number(0.5 * audit.gap)} short in log-likelihood"
-    if audit.certificate == "false boundary":
-        text = (
-            f"{audit.engine} is stuck at a false boundary, {number(0.5 * audit.gap)} short in "
-            "log-likelihood"
-        )
-    if audit.distances:
-        name, far = max(audit.distances, key=lambda d: d[1])
-        text += f"; its {_quantity(name)} is {number(far)} SE from the right one"
-    return text
-
-
-def _quantity(name: str) -> str:
-    group, colon, effect = name.partition(": ")
-    return f"variance of {effect} by {group}" if colon else f"estimate of {name}"
-
-
-def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
-    audit, judgement = record.audit(engine), record.judgement(engine)
-    assert judgement is not None
-    if judgement.verdict in ("DIFFERENT_MODEL", "DATA_MISMATCH"):
-        return f"No, {whose(engine)} answer is not right: {judgement.sentence}"
-    if audit is None:
-        return (
-            f"{engine} has a fit, and nothing can be said of whether it is right: the referee "
-            f"could not evaluate it ({bench.reason})."
-        )
-    if _is_wrong(audit):
-        return f"No, {whose(engine)} answer is not right: {_short(audit)}."
-    if judgement.verdict == "FALSE_STATEMENT":
-        return f"No, not all that {engine} states is right: {judgement.sentence}"
-    if record.criterion == "OLS":
-        return f"Yes: {whose(engine)} answer is right; least squares has a closed form."
-    gap = number(max(0.5 * audit.gap, 0.0))
-    return (
-        f"Yes: {whose(engine)} answer is right. It is the optimum, {gap} "
-        f"below the best log-likelihood that the referee knows ({audit.certificate})."
-    )
-
-
-def _without_fit(
-    record: CaseRecord,
-    bench: Bench,
-    failed: dict[str, Failure],
-    others: list[str],
-    stops: Sequence[Check],
-) -> str:
-    what = {
-        "unsupported": "cannot express this model",
-        "left-out": "was left out, for its size",
-        "refused": "refuses these data",
-    }
-    said = listed([f"{e} {what.get(f.reason, 'gives no answer')}" for e, f in failed.items()])
-    first = next(iter(failed.values()))
-    why = _sentence(stops[0].sentence if stops else _one_line(first.text))
-    rest = ""
-    for engine in others:
-        audit, fit = record.audit(engine), record.fit(engine)
+def _why_no_fit(
+    record: CaseRecord, bench: Bench, engines: Sequence[str], checks: Sequence[Check]
+) -> Iterator[str]:
+    """Say why an engine has no fit, and what that of another is then worth."""
+    failed = [f for e in engines if isinstance(f := record.fit(e), Failure)]
+    if not failed:
+        return
+    stops = [c for c in checks if c.level == "stop"]
+    yield _sentence(stops[0].sentence if stops else _one_line(failed[0].text))
+    for engine in engines:
+        fit = record.fit(engine)
         if stops and isinstance(fit, Fit):
-            rest = f" {engine} gives numbers, which these data do not determine as asked."
-            if len(fit.coefficients) != len(bench.case.design.x_names):
-                rest = (
-                    f" {engine} fits {count(len(fit.coefficients), 'column')} of "
-                    f"{len(bench.case.design.x_names)}, a smaller model."
-                )
-        elif audit is not None:
-            rest = (
-                f" {whose(engine)} answer is not right: {_short(audit)}."
-                if _is_wrong(audit)
-                else f" {whose(engine)} answer is right: {number(max(0.5 * audit.gap, 0.0))} below "
-                "the best log-likelihood known."
+            whole = len(bench.case.design.x_names)
+            smaller = len(fit.coefficients) != whole
+            yield (
+                f"{engine} fits {count(len(fit.coefficients), 'column')} of {whole}, a smaller "
+                "model."
+                if smaller
+                else f"{engine} gives numbers, which these data do not determine as asked."
             )
-    return f"{said[0].upper() if said[0].isupper() else said[0]}{said[1:]}. {why}{rest}"
 
 
 def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
@@ -233,10 +138,12 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
 
 
 def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
-    lines = advice(causes)
-    if lines:
-        yield f"What to do: {lines[0]}"
-        yield from (f"Besides: {line.partition(';')[0].rstrip('.')}." for line in lines[1:3])
+    chosen = advised(causes)
+    if chosen:
+        yield f"What to do: {advice(causes)[0]}"
+        for remedy in chosen[1:3]:
+            outcome = remedy.outcome or remedy.sentence
+            yield f"Besides: {remedy.title}.{_another(remedy)} It was tried: {outcome}."
         return
     tried = [r for c in causes for r in c.remedies]
     if tried:
@@ -256,13 +163,6 @@ def _sentence(text: str) -> str:
     if text.startswith("the "):  # what begins with a column's name stays as it is
         text = f"T{text[1:]}"
     return text if text.endswith((".", "!")) else f"{text}."
-
-
-def _but(finding: Finding) -> str:
-    """Put a finding into words after a sentence that has said that the optimum is the same."""
-    return finding_sentence(
-        msgspec.structs.replace(finding, texts={**finding.texts, "but": "same optimum"})
-    )
 
 
 def _lower(text: str) -> str:

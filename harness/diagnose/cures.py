@@ -8,26 +8,20 @@ from functools import partial
 
 import numpy as np
 
-from harness.base.text import listed, number, p_value
+from harness.base.text import listed
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.diagnosis import Remedy, Snapshot
-from harness.diagnose.other_columns import centre, rescale, standardise
 from harness.diagnose.phrases import taken_out
-from harness.diagnose.remedies import (
-    Workshop,
-    by_verdict,
-    df_change,
-    other_routes,
-    remodelled,
-    tightened,
-)
+from harness.diagnose.remedies import by_verdict, df_change, remodelled
+from harness.diagnose.routes import other_routes, tightened
 from harness.diagnose.singular import (
     Reduction,
     order_of_preference,
     reductions,
     without_terms,
 )
+from harness.diagnose.workshop import Workshop
 from harness.engines.engine import Fit, Outcome
 from harness.judge.case_verdict import case_verdict
 from harness.judge.records import CaseRecord
@@ -64,15 +58,9 @@ def _reduced(shop: Workshop, reduction: Reduction | None) -> Remedy | None:
         return None
 
     def judge(record: CaseRecord) -> tuple[bool, str]:
-        cost = (
-            f"the log-likelihood falls by {number(max(reduction.lost, 0.0))} "
-            f"({p_value(reduction.p)}){df_change(shop, record)}"
-        )
         if reduction.singular:
-            return False, f"{cost}, and the reduced model is singular again"
-        if reduction.p < shop.alpha:
-            return False, f"{cost}: the data speak against it"
-        return GRAVITY[case_verdict(record).verdict] <= 2, cost
+            return False, "the reduced model is singular again"
+        return GRAVITY[case_verdict(record).verdict] <= 2, df_change(shop, record)
 
     return remodelled(
         shop,
@@ -138,13 +126,9 @@ def _same_term(one: RandomDesign, other: RandomDesign) -> bool:
 
 
 def after_an_error(shop: Workshop, engines: Sequence[str]) -> list[Remedy | None]:
-    """Try what may keep an engine from raising: other data, another term, another optimizer."""
-    out = [
-        *one_of_the_same(shop),
-        *centre(shop, "engine-error"),
-        *rescale(shop, "engine-error"),
-    ]
-    if not any(remedy is not None and remedy.helped for remedy in out):
+    """Try what may keep an engine from raising: another term, another optimizer."""
+    out = one_of_the_same(shop)
+    if not any(r is not None and r.helped for r in (*out, *shop.writings)):
         for engine in engines:
             out += other_routes(shop, engine)
     return out
@@ -237,7 +221,8 @@ def expressible(shop: Workshop) -> list[Remedy | None]:
         ("drop-term", "keep the intercepts only", lambda: _intercepts_only(rung, several)),
     )
     out: list[Remedy | None] = []
-    for kind, title, make in options:
+    # With one term of several effects there is no other to change.
+    for kind, title, make in options if len(several) > 1 else options[1::2]:
         tried = remodelled(
             shop,
             kind,
@@ -280,11 +265,12 @@ def own_call(shop: Workshop, key: str) -> list[Remedy | None]:
     def judge(record: CaseRecord) -> tuple[bool, str]:
         helped, text = judged(record)
         after, other = record.fit("statsmodels"), record.fit("lme4")
+        stated = []
         if isinstance(after, Fit):
-            text += f"; log-likelihood as stated {_stated(before)} -> {_stated(after)}"
+            stated.append(f"log-likelihood as stated {_stated(before)} -> {_stated(after)}")
         if isinstance(other, Fit):
-            text += f", lme4 {_stated(other)}"
-        return helped, text
+            stated.append(f"lme4 {_stated(other)}")
+        return helped, "; ".join(part for part in (text, ", ".join(stated)) if part)
 
     rung = shop.bench.rung
     # Another case object of the same model and data: an engine that was given a fit for the first
@@ -297,7 +283,7 @@ def own_call(shop: Workshop, key: str) -> list[Remedy | None]:
             OWN_CALL[key],
             lambda: replace(rung, case=again),
             judge=judge,
-            same_model=False,
+            same_model=True,
         )
     ]
 
@@ -316,29 +302,11 @@ CURES: dict[str, Cure] = {
     "singular-not-flagged": tight_flags,
     "undetermined-variance": lambda shop, _: undetermined_terms(shop),
     "flat-optimum": tight_agrees,
-    "lmertest-units": lambda shop, _: rescale(shop, "lmertest-units"),
-    "lmertest-steps": lambda shop, _: centre(shop, "lmertest-steps"),
-    "lmertest-rounding": lambda shop, _: [
-        *centre(shop, "lmertest-rounding"),
-        *rescale(shop, "lmertest-rounding"),
-    ],
-    "lme4-normal-equations": lambda shop, _: [
-        *centre(shop, "lme4-normal-equations"),
-        *rescale(shop, "lme4-normal-equations"),
-    ],
-    "sm-llf-conditioning": lambda shop, _: [
-        *rescale(shop, "sm-llf-conditioning"),
-        *centre(shop, "sm-llf-conditioning"),
-        *simpler_random(shop),
-    ],
+    "sm-llf-conditioning": lambda shop, _: simpler_random(shop),
     "aliased-columns": lambda shop, _: remove_aliased(shop),
     "one-row-per-group": lambda shop, _: fewer_effects(shop, "one-row-per-group"),
     "too-many-effects": lambda shop, _: fewer_effects(shop, "too-many-effects"),
     "not-expressible": lambda shop, _: expressible(shop),
-    "beyond-precision": lambda shop, _: [
-        *rescale(shop, "beyond-precision"),
-        *standardise(shop, "beyond-precision"),
-    ],
     "sm-singular-covariance": lambda shop, engines: [
         *simpler_random(shop),
         *(remedy for engine in engines for remedy in other_routes(shop, engine)),

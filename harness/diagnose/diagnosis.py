@@ -94,6 +94,53 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
 
 
+class Shift(msgspec.Struct, frozen=True, kw_only=True):
+    """A fixed effect in the full and in the reduced model."""
+
+    name: str
+    estimate: Real
+    estimate_reduced: Real
+    se: Real
+    se_reduced: Real
+    p: Real | None
+    p_reduced: Real | None
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What another model costs, both at their best points.
+
+    Attributes
+    ----------
+    criterion : {"REML", "ML"}
+        By which the two are compared.
+    loglik : float
+        Its log-likelihood less that of the model asked for.
+    parameters : int
+        How many more it has, by the dimensions of the spaces of X and of V.
+    same : bool
+        Whether it is the model asked for, written otherwise: both spaces are the same.
+    smaller : bool
+        Whether it is a part of the model asked for.
+    p_low, p_high : float or None
+        p of the likelihood-ratio test, or its bounds; None where neither is a part of the other.
+    null : str
+        The distribution of the ratio under the null hypothesis.
+    shifts : tuple of Shift
+        What becomes of the fixed effects.
+    """
+
+    formula: str
+    criterion: str
+    loglik: Real
+    parameters: int
+    same: bool
+    smaller: bool
+    p_low: Real | None = None
+    p_high: Real | None = None
+    null: str = ""
+    shifts: tuple[Shift, ...] = ()
+
+
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):
     """A remedy that was run, with what it changed.
 
@@ -110,13 +157,27 @@ class Remedy(msgspec.Struct, frozen=True, kw_only=True):
         Whether the cause is gone afterwards, or the conclusion right, by ``sentence``.
     same_model : bool
         Whether it is the model asked for, fitted otherwise; False when another model is fitted.
+    engine : str
+        The one that it is for; empty where it is for all of the user's.
+    steps : tuple of str
+        Of columns written otherwise: ``centre``, ``scale`` or both.
+    mends : tuple of str
+        The user's engines that were not right before and are then.
+    price : Price or None
+        Of another model.
+    outcome : str
+        What came of it, in a clause.
     sentence : str
-        Outcome with its numbers.
+        Outcome with all its numbers.
     """
 
     kind: str
     title: str
     engine: str = ""
+    steps: tuple[str, ...] = ()
+    mends: tuple[str, ...] = ()
+    price: Price | None = None
+    outcome: str = ""
     r_code: str = ""
     python_code: str = ""
     helped: bool
@@ -270,18 +331,6 @@ class Conditioning(msgspec.Struct, frozen=True, kw_only=True):
     hessian: Vector = ()
     gradient: Real | None = None
     columns: tuple[ColumnScale, ...] = ()
-
-
-class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """A fixed effect in the full and in the reduced model."""
-
-    name: str
-    estimate: Real
-    estimate_reduced: Real
-    se: Real
-    se_reduced: Real
-    p: Real | None
-    p_reduced: Real | None
 
 
 class Singular(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,23 +9,26 @@ from functools import cache
 from importlib.resources import files
 
 import msgspec
-from scipy import stats
 
 from harness.base.text import number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
-from harness.diagnose.answer import SAME
-from harness.diagnose.bench import Bench
 from harness.diagnose.cures import CURES, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
+from harness.diagnose.headline import SAME
 from harness.diagnose.incomplete_rows import incomplete_rows
 from harness.diagnose.nestings import NESTED_GAIN, in_words, nested_remedy, nestings
-from harness.diagnose.other_columns import centre, centre_far, centring, far_means, rescale
-from harness.diagnose.remedies import (
-    Workshop,
-    other_routes,
-    remodelled,
+from harness.diagnose.other_columns import (
+    COLUMNS,
+    far_means,
+    first_that_mends,
+    writings,
+    written,
 )
+from harness.diagnose.price import price_of
+from harness.diagnose.remedies import remodelled
+from harness.diagnose.routes import other_routes
+from harness.diagnose.workshop import RIGHT, Workshop, expressible, state
 from harness.engines.engine import Fit
 from harness.judge.case_verdict import case_verdict
 from harness.judge.causes.entries import KnownDifference, load_known
@@ -55,7 +58,8 @@ def find_causes(
     checks : tuple of Check
         Those given; what was tried for one without making a difference stands in its ``advice``.
     """
-    found = list(_of_verdict(shop))
+    of_columns = _of_columns(shop, checks)
+    found = [*of_columns, *_of_verdict(shop, columns_named=bool(of_columns))]
     known = {cause.key for cause in found}
     for conclusion in changed:
         for cause in _of_conclusion(shop, conclusion):
@@ -93,20 +97,57 @@ def _cause(
     )
 
 
-def _of_verdict(shop: Workshop) -> Iterator[Cause]:
+CHECKED = {"centre": ("far-from-zero", "uncentred-predictor"), "scale": ("scale", "badly-scaled")}
+"""The check, and the cause, that each step of writing columns otherwise is about."""
+
+
+def _of_columns(shop: Workshop, checks: Sequence[Check]) -> list[Cause]:
+    """Name what is wrong with the columns, where writing them otherwise puts engines right.
+
+    It comes before what the columns made the engines do.
+    """
+    if not _worth_writing(shop):
+        return []
+    tried = writings(shop)
+    mending = first_that_mends(tried)
+    if mending is None:
+        return []
+    out: list[Cause] = []
+    for step in mending.steps:
+        check_key, key = CHECKED[step]
+        found = [check for check in checks if check.key == check_key]
+        if found:
+            evidence = " ".join(check.sentence for check in found)
+            remedies = [] if out else tried
+            out.append(_cause(key, evidence, remedies, mending.mends))
+    return out
+
+
+def _worth_writing(shop: Workshop) -> bool:
+    able = expressible(shop.record, shop.engines)
+    wrong = any(state(shop.record, engine) != RIGHT for engine in able)
+    causes = set(shop.verdict.causes)
+    found = {e.cause for j in shop.record.judgements for e in j.evidence}
+    return wrong and bool((causes | found) & {*WRONG, *COLUMNS})
+
+
+def _of_verdict(shop: Workshop, *, columns_named: bool) -> Iterator[Cause]:
     verdict = shop.verdict
     evidence = verdict.evidence
     if verdict.verdict in ("FAILED", "UNSUPPORTED", "ENVIRONMENT"):
         known = {(e.cause, e.engine) for e in evidence}
         evidence += tuple(e for e in _of_the_others(shop) if (e.cause, e.engine) not in known)
-    routed: set[str] = set()
-    done: list[Cause] = []
+    routed = {e for r in shop.writings if r.helped for e in r.mends}
+    columns = [] if columns_named else list(shop.writings)
     for key in causes_of(evidence):
         found = [e for e in evidence if e.cause == key]
         engines = [e for e in shop.engines if any(e in _named(one) for one in found)] or [
             e for e in verdict.blamed if e in shop.engines
         ]
         remedies: list[Remedy | None] = []
+        if key in {*WRONG, *COLUMNS}:
+            remedies += columns
+            columns = []
         if key in WRONG:
             # Several causes of one engine's fit have one way out.
             for engine in engines:
@@ -114,12 +155,9 @@ def _of_verdict(shop: Workshop) -> Iterator[Cause]:
                     routed.add(engine)
                     remedies += other_routes(shop, engine)
             remedies += simpler_random(shop) if key == "sm-zero-fe" else []
-            if not any(r is not None and r.kind == "centre" for c in done for r in c.remedies):
-                remedies += centre_far(shop, key)
         elif key in CURES:
             remedies += CURES[key](shop, engines)
-        done.append(_cause(key, "; ".join(sentence(e) for e in found), remedies, engines))
-        yield done[-1]
+        yield _cause(key, "; ".join(sentence(e) for e in found), remedies, engines)
 
 
 def _named(evidence: Evidence) -> tuple[str, ...]:
@@ -188,10 +226,8 @@ def _of_check(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
     """Try what a check suggests: a cause when it helps, otherwise what came of it."""
     verdict = shop.verdict
     match check.key:
-        case "far-from-zero":
-            return _tried("uncentred-predictor", check, centre(shop, *verdict.causes))
-        case "scale":
-            return _tried("badly-scaled", check, rescale(shop, *verdict.causes))
+        case "far-from-zero" | "scale":
+            return None, _of_a_step(shop, "centre" if check.key == "far-from-zero" else "scale")
         case "coded-factor":
             return _coded(shop, check)
         case "slope-constant-within-groups" if check.level == "warning":
@@ -200,6 +236,14 @@ def _of_check(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
             return _tried("missing-values", check, [incomplete_rows(shop)])
         case _:
             return None, ""
+
+
+def _of_a_step(shop: Workshop, step: str) -> str:
+    """Say what writing the columns otherwise came to, where it is not named as a cause."""
+    tried = [r for r in shop.writings if step in r.steps]
+    if not tried or any(r.helped for r in tried):
+        return ""
+    return " ".join(f"Tried, and no help: {r.title} ({r.outcome})." for r in tried)
 
 
 def _tried(key: str, check: Check, remedies: Sequence[Remedy | None]) -> tuple[Cause | None, str]:
@@ -231,21 +275,12 @@ def _of_crossing(shop: Workshop, checks: Sequence[Check]) -> tuple[list[Cause], 
 
 def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
     (column,) = check.columns
-    before = _ml(shop.bench, shop.bench.rung)
+    price = price_of(shop.bench, remodel.as_factor(shop.bench.rung, column))
 
     def judge(_: CaseRecord) -> tuple[bool, str]:
-        rung = remodel.as_factor(shop.bench.rung, column)
-        after = _ml(shop.bench, rung)
-        more = rung.case.design.x.shape[1] - shop.bench.case.design.x.shape[1]
-        if before is None or after is None or more < 1:
-            return False, "the two cannot be compared"
-        gain = after - before
-        p = float(stats.chi2.sf(max(2.0 * gain, 0.0), more))
-        text = (
-            f"as a factor the ML log-likelihood is {number(gain)} higher for {more} more "
-            f"coefficient{'s' if more > 1 else ''} ({p_value(p)})"
-        )
-        return p < shop.alpha, text
+        if price is None or price.p_high is None or price.parameters < 1:
+            return False, ""
+        return price.p_high < shop.alpha, ""
 
     title = f"read {column} as a factor (--factor {shlex.quote(column)})"
 
@@ -262,30 +297,24 @@ def _coded(shop: Workshop, check: Check) -> tuple[Cause | None, str]:
             same_model=False,
         )
     ]
-    means = {k: m for k, m in far_means(shop.bench.case).items() if k != column}
+    means = {k: m for k, m in far_means(shop.bench.rung).items() if k != column}
     if means and any(r is not None and r.after.verdict not in SAME for r in remedies):
         # Read otherwise the model may be as hard to fit as before: then both at once.
-        first = centring(means)
+        first = written(read(shop.bench.rung), means, {})
         remedies.insert(
             0,
             remodelled(
                 shop,
                 "recode",
                 f"{title} and {first.title}",
-                lambda: remodel.centred(read(shop.bench.rung), means),
+                lambda: first.rung,
                 judge=judge,
                 same_model=False,
-                r_first=first.r_code,
-                python_first=first.python_code,
+                r_first=first.r_lines,
+                python_first=first.python_lines,
             ),
         )
     return _tried("coded-factor", check, remedies)
-
-
-def _ml(bench: Bench, rung: Rung) -> float | None:
-    """Return the best ML log-likelihood, by which models of other fixed effects can be compared."""
-    found = bench.optima.of(rung, reml=False) if bench.likelihood is not None else None
-    return None if found is None else -0.5 * found.deviance
 
 
 def _without_slope(shop: Workshop, check: Check) -> Remedy | None:
@@ -297,16 +326,8 @@ def _without_slope(shop: Workshop, check: Check) -> Remedy | None:
     )
 
     def judge(record: CaseRecord) -> tuple[bool, str]:
-        rung = remodel.without_effect(shop.bench.rung, t, {slope})
-        found = shop.bench.optima.of(rung, reml=shop.bench.case.model.criterion == "REML")
-        if found is None or shop.bench.best is None:
-            after = case_verdict(record)
-            return GRAVITY[after.verdict] <= 2, after.sentence
-        lost = shop.bench.loglik + 0.5 * found.deviance
-        q = len(shop.bench.case.design.random[t].names)
-        p = float(stats.chi2.sf(max(2.0 * lost, 0.0), q))
-        text = f"the log-likelihood falls by {number(max(lost, 0.0))} ({p_value(p)})"
-        return p >= shop.alpha, text
+        # What it costs is tested of every smaller model.
+        return shop.bench.best is not None or GRAVITY[case_verdict(record).verdict] <= 2, ""
 
     return remodelled(
         shop,

@@ -7,6 +7,7 @@ columns.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
+from harness.diagnose.remedy_code import AS_IT_COMES, Habits
 from harness.engines.engine import Engine, Fit, Message, Outcome, OwnModel, Setting
 from harness.engines.engine_wrapper import EngineWrapper
 from harness.engines.lme4_reply import native_terms, read_reply
@@ -49,12 +51,15 @@ class Given:
         The model that the fit is of, where that is not the case's.
     notes : tuple of str
         Sentences for the diagnosis.
+    habits : Habits
+        How it was fitted, as far as the fit tells.
     """
 
     rung: Rung
     fit: Fit
     own: OwnModel | None = None
     notes: tuple[str, ...] = ()
+    habits: Habits = AS_IT_COMES
 
     def engine(self, usual: Engine) -> Engine:
         """Return an engine that answers this case with the given fit, and any other as usual."""
@@ -95,7 +100,35 @@ def of_statsmodels(result: Any) -> Given:
         native.criterion,
         "a statsmodels result",
     )
-    return Given(rung, read_given(native, rung.case))
+    fit = read_given(native, rung.case)
+    return Given(rung, fit, habits=Habits(method=method_of(native)))
+
+
+METHODS = ("lbfgs", "bfgs", "cg", "powell", "nm")
+"""Values of ``method=`` that a result is looked for among."""
+
+
+def method_of(native: MixedFit) -> str:
+    """Return the ``method=`` by which a result was fitted, "" for MixedLM's own chain.
+
+    A result does not keep it. Fits repeat bit for bit, so the method is the one that gives the
+    result's numbers again; "" also where none does.
+    """
+    result = native.result
+    wanted = np.asarray(result.params)
+    for method in ("", *METHODS):
+        arguments: dict[str, Any] = {"reml": bool(result.reml), "free": result.freepat}
+        try:
+            with captured([]):
+                again = copy.copy(result.model).fit(
+                    **arguments, **({"method": method} if method else {})
+                )
+        except Exception:
+            continue
+        # What MixedLM solves for on the way rounds by where memory lies.
+        if np.allclose(np.asarray(again.params), wanted, rtol=1e-9, atol=0.0, equal_nan=True):
+            return method
+    return ""
 
 
 def mixed_fit(result: Any) -> MixedFit:
@@ -237,7 +270,8 @@ def of_r(reply: Reply) -> Given:
     settings = ("a model that was given",)
     fit = read_reply(reply, rung.case, "default", settings=settings, aliased=False)
     assert isinstance(fit, Fit)
-    return Given(rung, fit)
+    control = next(iter(reply.texts("control")), "") if "control" in reply else ""
+    return Given(rung, fit, habits=Habits(control=control))
 
 
 def _renamed(term: RandomDesign) -> RandomDesign:

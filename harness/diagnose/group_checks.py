@@ -47,10 +47,14 @@ def sizes(term: RandomDesign) -> Iterator[Check]:
         yield Check(
             key="one-row-per-group",
             level="stop",
-            sentence=f"{term.group} has {count(len(term.levels), 'group')} for {count(n, 'row')}: "
-            "with one row per group its variance and the residual variance cannot be told apart. "
-            "lme4 refuses (levels < rows does not hold); statsmodels fits, and what it says of "
-            "the split is arbitrary.",
+            sentence=f"{term.group} has {count(len(term.levels), 'group')} for {count(n, 'row')}"
+            + (
+                ": with one row per group its variance and the residual variance cannot be told "
+                "apart. lme4 refuses (levels < rows does not hold); statsmodels fits, and what it "
+                "says of the split is arbitrary."
+                if _takes_the_residual(term)
+                else ". lme4 refuses (levels < rows does not hold)."
+            ),
             columns=(term.group,),
             numbers=numbers,
         )
@@ -82,10 +86,33 @@ def too_many(term: RandomDesign, n: int) -> Iterator[Check]:
             level="stop",
             sentence=f"{term.group}: {len(term.levels)} groups x {len(term.names)} effects "
             f"= {effects} random effects for {count(n, 'row')}. lme4 asks for fewer effects than "
-            f"rows, and {effects} < {n} does not hold; the residual variance is not identified.",
+            f"rows, and {effects} < {n} does not hold"
+            + (
+                "; the residual variance is not identified."
+                if _takes_the_residual(term)
+                else ". Its variances and the residual variance can be told apart by how the "
+                "spread of the outcome changes with the predictors alone."
+            ),
             columns=(term.group,),
             numbers=(("effects", effects), ("rows", n)),
         )
+
+
+def _takes_the_residual(term: RandomDesign) -> bool:
+    """Whether some D has Z_g D Z_g' = I in every group: then only D + s2 I can be known."""
+    q = term.z.shape[1]
+    a, b = np.triu_indices(q)
+    equations, wanted = [], []
+    for group in range(len(term.levels)):
+        z = term.z[term.codes == group]
+        i, j = np.triu_indices(len(z))
+        equations.append(z[i][:, a] * z[j][:, b] + z[i][:, b] * z[j][:, a])
+        wanted.append(i == j)
+    left, right = np.concatenate(equations), np.concatenate(wanted).astype(float)
+    size = np.linalg.norm(left, axis=0)
+    left /= np.where(size > 0.0, size, 1.0)
+    found = np.linalg.lstsq(left, right, rcond=None)[0]
+    return bool(np.abs(left @ found - right).max() < 1e-8)
 
 
 def constant_slopes(term: RandomDesign) -> Iterator[Check]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from harness.base.text import number
 from harness.diagnose.diagnosis import Remedy, Snapshot
-from harness.diagnose.remedies import Workshop
 from harness.diagnose.remedy_code import stacked
 from harness.diagnose.remodel import preparation
+from harness.diagnose.workshop import Workshop
 from harness.engines.engine import Fit
 from harness.spelling.calls import NotExpressible, mixedlm_spelling, python_call
 

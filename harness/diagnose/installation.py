@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import platform
+import stat
 import sys
 from collections.abc import Iterator
 
@@ -50,6 +52,7 @@ class Check(msgspec.Struct, frozen=True):
 def examine_environment(session: RSession) -> Iterator[Check]:
     """Run every check, in an order in which the first failure is the one to mend."""
     yield _python()
+    yield null_device()
     for package in _PACKAGES:
         yield _python_package(package)
     yield Check("BLAS, Python", True, provenance.blas(())["numpy"])
@@ -61,6 +64,17 @@ def examine_environment(session: RSession) -> Iterator[Check]:
 def _python() -> Check:
     found = f"{platform.python_version()}, {sys.executable}"
     return Check("Python", sys.version_info >= (3, 11), found, "install Python 3.11 or later")
+
+
+def null_device(path: str = os.devnull) -> Check:
+    """Look whether the null device is one: a file there fills up, and is read as an empty one."""
+    try:
+        is_device = stat.S_ISCHR(os.stat(path).st_mode)
+        found = f"{path} is {'a' if is_device else 'no'} device"
+    except OSError as error:
+        is_device, found = False, f"{path}: {error.strerror}"
+    mend = f"as root: rm -f {path}; mknod -m 666 {path} c 1 3"
+    return Check("null device", is_device, found, mend)
 
 
 def _python_package(package: str) -> Check:

@@ -12,8 +12,8 @@ from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.diagnosis import Check, Remedy
 from harness.diagnose.diagnosis_cost import LARGE_ROWS
-from harness.diagnose.remedies import Workshop, remodelled
-from harness.judge.records import CaseRecord
+from harness.diagnose.remedies import remodelled
+from harness.diagnose.workshop import Workshop
 
 NESTED_GAIN = 2.0
 """A log-likelihood higher by this is a likelihood ratio of more than 7 at equal parameters."""
@@ -29,12 +29,14 @@ MOST = 12
 class Nesting:
     """The model with the labels of ``inner`` taken for different things in each ``outer``.
 
-    ``gain`` is what it adds to the log-likelihood, with as many parameters.
+    ``labels`` counts those of ``outer`` and of ``inner``; ``gain`` is what nesting adds to the
+    log-likelihood, with as many parameters.
     """
 
     outer: str
     inner: str
     rung: Rung
+    labels: tuple[int, int]
     gain: float
 
 
@@ -49,7 +51,7 @@ def nestings(shop: Workshop, checks: Sequence[Check]) -> list[Nesting]:
     list of Nesting
         The best first. Which of two factors is the outer one the likelihood seldom tells, for both
         ways have the same combinations for groups: within ``UNDECIDED`` it is the one with fewer
-        labels.
+        labels, as :func:`in_words` says.
     """
     bench = shop.bench
     if len(bench.case.design.y) > LARGE_ROWS or bench.best is None:
@@ -60,14 +62,18 @@ def nestings(shop: Workshop, checks: Sequence[Check]) -> list[Nesting]:
     by_gain = sorted((n for n in found if n is not None), key=lambda n: -n.gain)
     if not by_gain:
         return []
-    best = by_gain[0]
-    other = next((n for n in by_gain if (n.outer, n.inner) == (best.inner, best.outer)), None)
-    levels = {t.group: len(t.levels) for t in bench.case.design.random}
-    fewer = other is not None and levels[other.outer] < levels[best.outer]
-    if other is not None and fewer and best.gain - other.gain < UNDECIDED:
+    other = _other_way(by_gain)
+    if other is not None and other.labels[0] < other.labels[1]:
         by_gain.remove(other)
         by_gain.insert(0, other)
     return by_gain
+
+
+def _other_way(tried: Sequence[Nesting]) -> Nesting | None:
+    """Return the first nesting the other way round, if the likelihood does not tell them apart."""
+    first = tried[0]
+    other = next((n for n in tried if (n.outer, n.inner) == (first.inner, first.outer)), None)
+    return other if other is not None and abs(first.gain - other.gain) < UNDECIDED else None
 
 
 def _nesting(shop: Workshop, outer: str, inner: str) -> Nesting | None:
@@ -82,19 +88,22 @@ def _nesting(shop: Workshop, outer: str, inner: str) -> Nesting | None:
     found = bench.optima.of(rung, reml=bench.case.model.criterion == "REML")
     if found is None:
         return None
-    return Nesting(outer, inner, rung, -0.5 * found.deviance - bench.loglik)
+    levels = {t.group: len(t.levels) for t in bench.case.design.random}
+    gain = -0.5 * found.deviance - bench.loglik
+    return Nesting(outer, inner, rung, (levels[outer], levels[inner]), gain)
 
 
 def nested_remedy(shop: Workshop, best: Nesting) -> Remedy | None:
     """Run the engines on a nesting that is the better model."""
-
-    def judge(_: CaseRecord) -> tuple[bool, str]:
-        return best.gain > NESTED_GAIN, (
-            f"the log-likelihood is {number(best.gain)} higher with as many parameters"
-        )
-
     title = f"nest {best.inner} in {best.outer}: (1 | {best.outer}/{best.inner})"
-    return remodelled(shop, "model", title, lambda: best.rung, judge=judge, same_model=False)
+    return remodelled(
+        shop,
+        "model",
+        title,
+        lambda: best.rung,
+        judge=lambda _: (best.gain > NESTED_GAIN, ""),  # the price says by how much
+        same_model=False,
+    )
 
 
 def in_words(tried: Sequence[Nesting]) -> str:
@@ -102,4 +111,14 @@ def in_words(tried: Sequence[Nesting]) -> str:
     each = [
         f"{n.inner} in {n.outer} {'+' if n.gain > 0.0 else '-'}{number(abs(n.gain))}" for n in tried
     ]
-    return f"log-likelihood with as many parameters when one is nested in another: {listed(each)}"
+    text = f"log-likelihood with as many parameters when one is nested in another: {listed(each)}"
+    other = _other_way(tried)
+    if other is not None and tried[0].gain > NESTED_GAIN:
+        first = tried[0]
+        text += (
+            f"; these data do not tell {first.inner} in {first.outer} from {other.inner} in "
+            f"{other.outer}"
+        )
+        if first.labels[0] < first.labels[1]:
+            text += ", and the factor with fewer labels is taken for the outer one"
+    return text

@@ -1,68 +1,133 @@
-"""Remedies that write the columns otherwise: centred, divided by a standard deviation, or both."""
+"""The same model in other columns: centred, divided by a standard deviation, or both.
+
+Each step is run in every engine. The first after which all of them are right ends the list; where
+none is, other optimizers are tried for the engines that are still wrong, on the columns that
+brought most of them to the optimum.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.text import listed, number
+from harness.base.errors import BadInput
+from harness.base.text import listed
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
+from harness.diagnose.covariance_space import same_model
 from harness.diagnose.data_checks import numeric_predictors
 from harness.diagnose.diagnosis import Remedy
-from harness.diagnose.remedies import Workshop, by_verdict, remodelled
+from harness.diagnose.remedies import rewritten
+from harness.diagnose.remedy_code import Writing
+from harness.diagnose.remodel import r_text
+from harness.diagnose.routes import other_routes
+from harness.diagnose.workshop import RIGHT, WRONG, Workshop, expressible, state
 from harness.model.case import Case
 
+MANY_SDS = 3.0
+"""Standard deviations from zero beyond which centring a predictor is tried."""
 
-def rescale(shop: Workshop, *gone: str) -> list[Remedy | None]:
-    """Divide the columns that may be, outcome included, by their standard deviations."""
-    sizes = _sizes(shop.bench.case)
-    if not sizes:
-        return []
-    return _written(shop, "rescale", _division(sizes), lambda r: remodel.rescaled(r, sizes), gone)
+Numbers = dict[str, float]
 
 
-def standardise(shop: Workshop, *gone: str) -> list[Remedy | None]:
-    """Centre the predictors far from zero and divide columns by their standard deviations."""
-    case = shop.bench.case
-    means, sizes = far_means(case), _sizes(case)
-    if not means or not sizes:
-        return []
-    first, second = centring(means), _division(sizes)
-    both = Change(
-        f"{first.title}, then {second.title}",
-        f"{first.r_code}\n{second.r_code}",
-        f"{first.python_code}\n{second.python_code}",
+def writings(shop: Workshop) -> list[Remedy]:
+    """Run the model in other columns, once for a diagnosis, what mends most engines first."""
+    if not shop.writings:
+        shop.writings.extend(_run(shop))
+    return shop.writings
+
+
+COLUMNS = frozenset(
+    {
+        "beyond-precision",
+        "engine-error",
+        "lme4-normal-equations",
+        "lmertest-rounding",
+        "lmertest-steps",
+        "lmertest-units",
+        "sm-llf-conditioning",
+    }
+)
+"""Causes that columns written otherwise may cure; those of a wrong optimum beside them."""
+
+
+def _run(shop: Workshop) -> list[Remedy]:
+    able = expressible(shop.record, shop.engines)
+    gone = [cause for cause in shop.verdict.causes if cause in COLUMNS]
+    out: list[Remedy] = []
+    best: tuple[int, Writing] | None = None
+    for writing in candidates(shop.bench.rung):
+        remedy = rewritten(shop, writing, gone)
+        if remedy is None:
+            continue
+        out.append(remedy)
+        record = shop.refit(writing).record
+        right = [e for e in able if state(record, e) != WRONG]
+        if remedy.helped and all(state(record, e) == RIGHT for e in able):
+            return [remedy, *(other for other in out if other is not remedy)]
+        if right and (best is None or len(right) > best[0]):
+            best = len(right), writing
+    # What mends most engines as they come is shown first.
+    out.sort(key=lambda remedy: (not remedy.helped, -len(remedy.mends)))
+    if best is not None:
+        record = shop.refit(best[1]).record
+        for engine in able:
+            if state(record, engine) == WRONG == state(shop.record, engine):
+                out += other_routes(shop, engine, best[1])
+    return out
+
+
+def candidates(rung: Rung) -> Iterator[Writing]:
+    """Write the columns otherwise, the least change first; the model stays what it is.
+
+    Centre, scale, both; and where the outcome is far from 1 as well, scale and both with it.
+    """
+    means, sizes = far_means(rung), _sizes(rung.case)
+    outcome = next((n.name for n in rung.case.model.names()), "")
+    predictors = {k: s for k, s in sizes.items() if k != outcome}
+    steps: list[tuple[Numbers, Numbers]] = [(means, {}), ({}, predictors), (means, predictors)]
+    if outcome in sizes:
+        steps += [({}, sizes), (means, sizes)]
+    seen: list[tuple[Numbers, Numbers]] = [({}, {})]
+    for step in steps:
+        if step not in seen:
+            seen.append(step)
+            yield written(rung, *step)
+
+
+def written(rung: Rung, means: Numbers, sizes: Numbers) -> Writing:
+    """Return a case in columns less some numbers, then divided by some."""
+    changed = remodel.rescaled(remodel.centred(rung, means), sizes)
+    parts: list[str] = []
+    r: list[str] = []
+    python: list[str] = []
+    if means:
+        parts.append(f"centre {listed([f'{k} at {m:.12g}' for k, m in means.items()])}")
+    if sizes:
+        parts.append(f"divide {listed([f'{k} by {s:.12g}' for k, s in sizes.items()])}")
+    for name in dict.fromkeys([*means, *sizes]):
+        less = f" - {means[name]!r}" if name in means else ""
+        by = f" / {sizes[name]!r}" if name in sizes else ""
+        for lines, column, gets in (
+            (r, f"data[[{r_text(name)}]]", "<-"),
+            (python, f"data[{name!r}]", "="),
+        ):
+            value = f"({column}{less})" if less and by else f"{column}{less}"
+            lines.append(f"{column} {gets} {value}{by}")
+    return Writing(
+        changed,
+        "centre" if means and not sizes else "rescale",
+        ", then ".join(parts),
+        "\n".join(r),
+        "\n".join(python),
+        (*(["centre"] if means else []), *(["scale"] if sizes else [])),
     )
 
-    def change(rung: Rung) -> Rung:
-        return remodel.rescaled(remodel.centred(rung, means), sizes)
 
-    return _written(shop, "rescale", both, change, gone)
-
-
-def _written(
-    shop: Workshop, kind: str, how: Change, change: Callable[[Rung], Rung], gone: Sequence[str]
-) -> list[Remedy | None]:
-    """Fit the same model to columns that are written otherwise."""
-    return [
-        remodelled(
-            shop,
-            kind,
-            how.title,
-            lambda: change(shop.bench.rung),
-            judge=by_verdict(shop, *gone),
-            same_model=True,
-            r_first=how.r_code,
-            python_first=how.python_code,
-        )
-    ]
-
-
-def _sizes(case: Case) -> dict[str, float]:
+def _sizes(case: Case) -> Numbers:
     """Return the standard deviations, rounded, that are far from 1; of the outcome as well."""
     linear = remodel.linear_columns(case.model)
     outcome = next((n.name for n in case.model.names()), "")
@@ -72,57 +137,46 @@ def _sizes(case: Case) -> dict[str, float]:
     return {k: float(f"{s:.3g}") for k, s in spread.items() if s > 0.0 and not 0.1 <= s <= 10.0}
 
 
-def _division(sizes: dict[str, float]) -> Change:
-    return Change(
-        f"divide {listed([f'{k} by {number(s)}' for k, s in sizes.items()])}",
-        "\n".join(f'data[["{k}"]] <- data[["{k}"]] / {s!r}' for k, s in sizes.items()),
-        "\n".join(f"data[{k!r}] = data[{k!r}] / {s!r}" for k, s in sizes.items()),
-    )
-
-
-@dataclass(frozen=True)
-class Change:
-    """How columns are changed, in words and in both languages."""
-
-    title: str
-    r_code: str
-    python_code: str
-
-
-def centring(means: dict[str, float]) -> Change:
-    """Write the centring of columns at given values."""
-    return Change(
-        f"centre {listed([f'{k} at {number(m)}' for k, m in means.items()])}",
-        "\n".join(f'data[["{k}"]] <- data[["{k}"]] - {m!r}' for k, m in means.items()),
-        "\n".join(f"data[{k!r}] = data[{k!r}] - {m!r}" for k, m in means.items()),
-    )
-
-
 def _varying(case: Case) -> dict[str, NDArray[np.float64]]:
     """Return numeric predictors that can be centred: neither constant nor inside a function."""
     linear = remodel.linear_columns(case.model)
     return {k: v for k, v in numeric_predictors(case).items() if k in linear and v.std() > 0.0}
 
 
-def far_means(case: Case) -> dict[str, float]:
-    """Return the means, rounded, of predictors more than three standard deviations from zero."""
-    return {
-        k: float(f"{v.mean():.6g}")
-        for k, v in _varying(case).items()
-        if abs(v.mean()) > 3.0 * v.std()
-    }
+def far_means(rung: Rung) -> Numbers:
+    """Return the means, rounded, of predictors far from zero that can be centred.
+
+    With ``(x || g)``, without an intercept, or with an interaction without its main effects,
+    centring gives another model: such a predictor is left as it is.
+    """
+    out: Numbers = {}
+    for name, values in _varying(rung.case).items():
+        mean, sd = float(values.mean()), float(values.std())
+        if abs(mean) <= MANY_SDS * sd:
+            continue
+        at = _rounded(mean, sd)
+        try:
+            centred = remodel.centred(rung, {name: at})
+        except BadInput:
+            continue
+        if same_model(rung.case.design, centred.case.design):
+            out[name] = at
+    return out
 
 
-def centre(shop: Workshop, *gone: str) -> list[Remedy | None]:
-    """Centre the numeric predictors that are far from zero, all of them if none is."""
-    case = shop.bench.case
-    means = far_means(case)
-    means = means or {k: float(f"{v.mean():.6g}") for k, v in _varying(case).items()}
-    if not means:
-        return []
-    return _written(shop, "centre", centring(means), lambda r: remodel.centred(r, means), gone)
+def _rounded(mean: float, sd: float) -> float:
+    """Round a mean to a power of ten below a fifth of the standard deviation."""
+    unit = 10.0 ** math.floor(math.log10(sd / 5.0))
+    return float(f"{round(mean / unit) * unit:.12g}")
 
 
-def centre_far(shop: Workshop, *gone: str) -> list[Remedy | None]:
-    """Centre when a predictor is more than three standard deviations from zero."""
-    return centre(shop, *gone) if far_means(shop.bench.case) else []
+def most_mended(tried: Sequence[Remedy]) -> int:
+    """Return how many engines the best of some remedies mends."""
+    return max((len(remedy.mends) for remedy in tried if remedy.helped), default=0)
+
+
+def first_that_mends(tried: Sequence[Remedy]) -> Remedy | None:
+    """Return the least change of the columns after which most engines are right as they come."""
+    helped = [r for r in tried if r.helped and r.kind in ("centre", "rescale")]
+    most = most_mended(helped)
+    return next((remedy for remedy in helped if len(remedy.mends) == most), None)

@@ -24,11 +24,13 @@ from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.messages import translate
 from harness.diagnose.picture_data import Pictured, pictured
-from harness.diagnose.remedies import ABOVE, Workshop
 from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.user_engines import Opened
+from harness.diagnose.workshop import ABOVE, Workshop
 from harness.engines.engine import Fit, Outcome, Setting
+from harness.engines.engine_wrapper import bare
+from harness.engines.guard import guarded
 from harness.judge.case_record import case_record
 from harness.judge.examination import point_of
 from harness.judge.judge import Judged, judge, judge_outcomes
@@ -172,7 +174,7 @@ def _every_optimizer(
     except ValueError:  # nothing could be said of the runs
         return standard_run(rung, with_engines, size), None
     started = time.perf_counter()
-    begun = [(e, s, e.begin(case, s)) for s in settings for e in with_engines.running]
+    begun = [(e, s, guarded(e, case, s)) for s in settings for e in with_engines.running]
     outcomes: dict[tuple[str, Setting], Outcome] = {}
 
     def outcome(engine: str, setting: Setting) -> Outcome:
@@ -193,7 +195,7 @@ def _every_optimizer(
         return False
 
     for engine, setting, _ in begun:
-        if not getattr(engine, "elsewhere", False):
+        if not getattr(bare(engine), "elsewhere", False):
             outcome(engine.name, setting)
     seconds = time.perf_counter() - started
     trials = Trials(case, r_runs, with_engines.evaluations, advance)

@@ -30,21 +30,64 @@ def factors_of(case: Case) -> tuple[set[str], dict[str, tuple[str, ...]]]:
 
 
 def preparation(rung: Rung) -> tuple[str, str]:
-    """Write the lines in R and in Python that make factors of columns that hold numbers.
+    """Write the lines in R and in Python that make factors as the case has them.
 
-    In the formula ``factor()`` says so; what an option made a factor has to be one in the data.
+    Those are columns of numbers that an option made a factor (in the formula ``factor()`` says so),
+    and factors whose levels R and Python would not put in the case's order by themselves.
     """
     wanted = {name.name for name in rung.case.model.names() if not name.as_factor}
-    names = [
-        c.name
-        for c in rung.case.table.columns
-        if isinstance(c, FactorColumn)
-        and c.name in wanted
-        and pd.api.types.is_numeric_dtype(rung.data.frame[c.name])
-    ]
-    r = "\n".join(f'data[["{n}"]] <- factor(data[["{n}"]])' for n in names)
-    python = "\n".join(f"data[{n!r}] = data[{n!r}].astype('category')" for n in names)
-    return r, python
+    coded = {n.name for part in _predictors(rung.case.model) for n in names_in(part)}
+    r, python = [], []
+    for column in rung.case.table.columns:
+        if not isinstance(column, FactorColumn) or column.name not in wanted:
+            continue
+        name, levels = column.name, column.levels
+        here, there = f"data[[{r_text(name)}]]", f"data[{name!r}]"
+        numbers = pd.api.types.is_numeric_dtype(rung.data.frame[name])
+        natural = _natural(rung.data.frame[name])
+        if natural != list(levels) and name in coded:
+            shown = ", ".join(map(r_text, levels))
+            r.append(f"{here} <- factor({here}, levels = c({shown}))")
+            keys = [_key(level) for level in levels] if numbers else list(levels)
+            python.append(f"{there} = {there}.astype(pd.CategoricalDtype({keys!r}))")
+        elif numbers:
+            r.append(f"{here} <- factor({here})")
+            python.append(f"{there} = {there}.astype('category')")
+    return "\n".join(r), "\n".join(python)
+
+
+def _predictors(model: Model) -> list[Node | None]:
+    return [model.formula.fixed, *(bar.effects for bar in model.formula.bars)]
+
+
+def _natural(column: pd.Series) -> list[str]:
+    """Return the levels in an order that R and Python agree on; empty where there is none."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return list(map(str, column.cat.categories))
+    if pd.api.types.is_numeric_dtype(column):
+        return [f"{v:g}" if not isinstance(v, bool) else str(v) for v in _distinct(column)]
+    texts = [str(v) for v in _distinct(column)]
+    # R sorts by the locale, upper and lower case side by side; Python by code point.
+    local = sorted(texts, key=lambda text: (text.casefold(), text.swapcase()))
+    return texts if local == texts else []
+
+
+def _distinct(column: pd.Series) -> list[object]:
+    return sorted(column.dropna().unique().tolist())
+
+
+def _key(level: str) -> float | int | str:
+    try:
+        value = float(level)
+    except ValueError:
+        return level
+    return int(value) if value.is_integer() else value
+
+
+def r_text(text: str) -> str:
+    """Write a text as R code."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
 
 
 def with_formula(rung: Rung, formula: Formula) -> Rung:
@@ -138,11 +181,8 @@ def without_effect(rung: Rung, term: int, effects: set[str]) -> Rung:
     bar = bars[term]
     model_term = rung.case.model.random[term]
     intercept = model_term.effects.intercept and "Intercept" not in effects
-    kept = [
-        t
-        for t in model_term.effects.terms
-        if ":".join(render_name(a) for a in t) not in {e.split("[")[0] for e in effects}
-    ]
+    gone = {re.sub(r"\[[^\]]*\]", "", effect) for effect in effects}
+    kept = [t for t in model_term.effects.terms if ":".join(render_name(a) for a in t) not in gone]
     if not intercept and not kept:
         new = bars[:term] + bars[term + 1 :]
     else:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.base.errors import BadInput
 from harness.base.text import listed, number
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
-from harness.diagnose.diagnosis import Shift, Singular
+from harness.diagnose.covariance_space import is_smaller
+from harness.diagnose.diagnosis import Price, Shift, Singular
 from harness.diagnose.phrases import bar, taken_out
+from harness.diagnose.price import price_of
 from harness.diagnose.remodel import uncorrelated, without_effect
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
@@ -31,20 +33,25 @@ Array = NDArray[np.float64]
 class Reduction:
     """The model without a direction, with its best point.
 
-    ``lost`` is the log-likelihood that it costs, ``p`` of the likelihood-ratio test with
-    ``parameters`` degrees of freedom; on the boundary that p is too large, at most by a factor of
-    two for one variance (Self and Liang 1987). ``through_a_point``: the intercept went and a slope
-    stayed.
+    ``through_a_point``: the intercept went and a slope stayed.
     """
 
     kind: str
     title: str
     rung: Rung
     best: Optimum
-    lost: float
-    parameters: int
-    p: float
+    price: Price
     through_a_point: bool = False
+
+    @property
+    def lost(self) -> float:
+        """The log-likelihood that it costs."""
+        return max(-self.price.loglik, 0.0)
+
+    @property
+    def p(self) -> float:
+        """P of its likelihood-ratio test, from above where it is bounded only."""
+        return 1.0 if self.price.p_high is None else self.price.p_high
 
     @property
     def singular(self) -> bool:
@@ -111,7 +118,7 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
             f"{number(best.optimality.dual)}, not below -0.001)."
         )
         if chosen is not None:
-            shifts = shifts_of(bench, chosen)
+            shifts = chosen.price.shifts
             text += (
                 f" Without it, {lme4_formula(chosen.rung.case.model)} has a log-likelihood "
                 f"{number(chosen.lost)} lower."
@@ -229,11 +236,12 @@ def reductions(bench: Bench, t: int) -> list[Reduction]:
             f"make the effects of {bar(term.names, term.group)} uncorrelated",
             lambda: uncorrelated(rung, t),
         )
-        for name in term.names[1:]:
+        # The highest interaction first: what is left keeps the effects that it is made of.
+        for effects in droppable(term.names):
             offer(
                 "drop-term",
-                taken_out([name], term.names, term.group),
-                lambda name=name: without_effect(rung, t, {name}),
+                taken_out(effects, term.names, term.group),
+                lambda effects=effects: without_effect(rung, t, set(effects)),
             )
         if term.names[0] == "Intercept":
             offer(
@@ -243,6 +251,22 @@ def reductions(bench: Bench, t: int) -> list[Reduction]:
             )
     out = [_reduction(bench, kind, title, reduced) for kind, title, reduced in options]
     return [reduction for reduction in out if reduction is not None]
+
+
+def droppable(names: Sequence[str]) -> list[list[str]]:
+    """Return the sets of effects, the intercept aside, that may be taken out by themselves.
+
+    The effects of one term of the formula go together, the highest interaction first, and none
+    stays whose parts are gone.
+    """
+    terms: dict[str, list[str]] = {}
+    for name in names:
+        if name != "Intercept":
+            terms.setdefault(re.sub(r"\[[^\]]*\]", "", name), []).append(name)
+    parts = {term: set(term.split(":")) for term in terms}
+    free = [t for t in terms if not any(parts[t] < parts[other] for other in terms)]
+    free.sort(key=lambda term: -len(parts[term]))
+    return [terms[term] for term in free]
 
 
 def without_terms(bench: Bench, terms: Sequence[int]) -> Reduction | None:
@@ -263,21 +287,21 @@ def _reduction(bench: Bench, kind: str, title: str, reduced: Rung) -> Reduction 
     found_best = bench.optima.of(reduced, reml=bench.case.model.criterion == "REML")
     if found_best is None:
         return None
-    lost = bench.loglik + 0.5 * found_best.deviance
-    parameters = _parameters(bench.rung) - _parameters(reduced)
-    p = float(stats.chi2.sf(max(2.0 * lost, 0.0), max(parameters, 1)))
+    # A model is reduced where its covariances are some of the full one's: of a factor (f | g),
+    # (0 + f | g) and (f || g) are the same.
+    if not is_smaller(reduced.case.design, bench.case.design):
+        return None
+    price = price_of(bench, reduced)
+    if price is None:
+        return None
     through_a_point = _intercepts(reduced) < _intercepts(bench.rung) and len(
         reduced.case.design.random
     ) == len(bench.case.design.random)
-    return Reduction(kind, title, reduced, found_best, lost, parameters, p, through_a_point)
+    return Reduction(kind, title, reduced, found_best, price, through_a_point)
 
 
 def _intercepts(rung: Rung) -> int:
     return sum("Intercept" in term.names for term in rung.case.design.random)
-
-
-def _parameters(rung: Rung) -> int:
-    return sum(len(t.names) * (len(t.names) + 1) // 2 for t in rung.case.design.random)
 
 
 def preferred(every: list[Reduction]) -> Reduction | None:
@@ -298,26 +322,6 @@ def order_of_preference(reduction: Reduction) -> tuple[bool, bool, bool, float]:
 def tests_of(best: Optimum) -> tuple[ContrastTest, ...]:
     """Test every fixed effect at a best point."""
     return contrast_tests(best.point, np.eye(best.point.likelihood.products.p))
-
-
-def shifts_of(bench: Bench, reduction: Reduction) -> tuple[Shift, ...]:
-    """Compare the fixed effects of the full and of the reduced model, both at their best points."""
-    assert bench.best is not None
-    pairs = zip(
-        bench.case.design.x_names, tests_of(bench.best), tests_of(reduction.best), strict=True
-    )
-    return tuple(
-        Shift(
-            name=name,
-            estimate=full.estimate,
-            estimate_reduced=less.estimate,
-            se=full.se,
-            se_reduced=less.se,
-            p=full.p,
-            p_reduced=less.p,
-        )
-        for name, full, less in pairs
-    )
 
 
 def _df_warning(bench: Bench, record: CaseRecord, chosen: Reduction | None) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 USER_ENGINES = ("statsmodels", "lme4")
 """Engines that a diagnosis is about unless it is told otherwise."""
 
+R_SCRIPTS = ("all_fit.R", "take_apart.R", "shown_code.R")
+"""What a diagnosis needs of R besides the engine's own scripts."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -90,7 +93,7 @@ def opened(engines: Sequence[str] = USER_ENGINES, *, timeout: float = 120.0) -> 
     with ExitStack() as stack:
         session = None
         if "lme4" in wanted:
-            session = stack.enter_context(RSession(timeout=timeout, extra_scripts=("all_fit.R",)))
+            session = stack.enter_context(RSession(timeout=timeout, extra_scripts=R_SCRIPTS))
             session.start()
         # R starts while these are imported.
         from harness.engines.lme4 import Lme4Engine

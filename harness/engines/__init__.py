@@ -7,6 +7,7 @@ definitions, or a failure with its reason: :mod:`~harness.engines.engine`.
 __all__ = [
     "engine",
     "engine_wrapper",
+    "guard",
     "lme4",
     "lme4_f_tests",
     "lme4_reply",

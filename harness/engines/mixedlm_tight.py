@@ -14,7 +14,7 @@ from harness.engines.warning_capture import captured
 
 
 @dataclass(frozen=True)
-class OptimizerRun:
+class TightSearch:
     """One optimizer run: its result and what was said during it."""
 
     result: Any
@@ -23,7 +23,7 @@ class OptimizerRun:
 
 def fit_tight(
     build: Callable[[], Any], arguments: dict[str, Any]
-) -> tuple[OptimizerRun, tuple[str, ...]]:
+) -> tuple[TightSearch, tuple[str, ...]]:
     """Take the best of several methods and starts.
 
     MixedLM's gradient has the wrong sign in a column of the Cholesky factor whose diagonal turns
@@ -59,13 +59,13 @@ def fit_tight(
 _BFGS: dict[str, Any] = {"gtol": 1e-10, "maxiter": 2000}
 
 
-def _agree(runs: list[OptimizerRun | None]) -> bool:
+def _agree(runs: list[TightSearch | None]) -> bool:
     """Whether the two best runs end at the same log-likelihood, to 1e-8 and rounding."""
     found = sorted((run.result.llf for run in runs if run is not None), reverse=True)
     return len(found) > 1 and found[0] - found[1] <= 1e-8 + 1e-12 * abs(found[0])
 
 
-def _best(runs: list[OptimizerRun | None]) -> OptimizerRun | None:
+def _best(runs: list[TightSearch | None]) -> TightSearch | None:
     done = [run for run in runs if run is not None]
     return max(done, key=lambda run: run.result.llf) if done else None
 
@@ -76,9 +76,9 @@ def _run(
     method: str,
     *,
     scale: float = 1.0,
-    start: OptimizerRun | None = None,
+    start: TightSearch | None = None,
     **tolerances: Any,
-) -> OptimizerRun | None:
+) -> TightSearch | None:
     """Run one method from a multiple of the identity or from another run's answer.
 
     None when it ends in an error or, as at an exactly zero covariance, with an infinite likelihood.
@@ -103,4 +103,4 @@ def _run(
             finite = bool(np.isfinite(result.llf))
     except (np.linalg.LinAlgError, ValueError, FloatingPointError):
         return None  # a start from which the optimizer leaves the domain; others remain
-    return OptimizerRun(result, tuple(messages)) if finite else None
+    return TightSearch(result, tuple(messages)) if finite else None

@@ -6,6 +6,8 @@ class or function that gives the engine when called without arguments.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,8 +15,9 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from harness.base.errors import BadInput, EnvironmentProblem
+from harness.base.errors import STOPS, BadInput, EnvironmentProblem
 from harness.engines.engine import Engine
+from harness.engines.guard import GuardedEngine
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -77,7 +80,7 @@ def open_engine(
     ----------
     name : str
         A name of :func:`engine_names`, or ``module:attribute`` for a class or function that gives
-        an engine when called without arguments.
+        an engine when called without arguments; the module may lie in the working directory.
     timeout : float
         Seconds that a fit in R may take.
     memory_mb : int or None
@@ -127,18 +130,29 @@ def _maker(name: str) -> Callable[[], Engine]:
     )
 
 
+_TOLD = (ImportError, AttributeError, TypeError)
+"""Errors whose text says what they are."""
+
+
 def _attribute(module: str, attribute: str) -> Any:
+    here = os.getcwd()
+    if here not in sys.path:
+        # Last: a file of the user's that is called like a module of others does not stand for it.
+        sys.path.append(here)
     return getattr(import_module(module), attribute)
 
 
 def _made(name: str, load: Callable[[], Callable[[], Engine]]) -> Engine:
     try:
         engine = load()()
-    except (ImportError, AttributeError, TypeError) as error:
-        raise BadInput(f"engine {name!r} cannot be loaded: {error}") from error
+    except STOPS:
+        raise
+    except BaseException as error:
+        kind = "" if isinstance(error, _TOLD) else f"{type(error).__name__}: "
+        raise BadInput(f"engine {name!r} cannot be loaded: {kind}{error}") from error
     missing = [
         n for n in ("name", "versions", "unsupported", "fit", "begin") if not hasattr(engine, n)
     ]
     if missing:
         raise BadInput(f"engine {name!r} lacks {', '.join(missing)}")
-    return engine
+    return GuardedEngine(engine)

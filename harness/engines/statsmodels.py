@@ -18,7 +18,9 @@ import statsmodels.formula.api as smf
 from numpy.typing import NDArray
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
+from harness.base.errors import STOPS
 from harness.engines.engine import Coefficient, Failure, Fit, Message, Outcome, Setting
+from harness.engines.guard import failure_of
 from harness.engines.mixedlm_cost import mixedlm_cost
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.mixedlm_probes import (
@@ -108,44 +110,56 @@ class StatsmodelsEngine:
         reason = self.unsupported(case)
         if reason is not None:
             return Failure(engine=self.name, setting=setting, reason="unsupported", text=reason)
-        messages: list[Message] = []
-        started = time.perf_counter()
-        try:
-            with captured(messages), _formula_engine():
-                if case.model.criterion == "OLS":
-                    fit = read_ols(run_ols(case), case, setting, messages)
-                else:
-                    ran = run_mixed(case, setting, messages, self)
-                    fit = read_mixed(
-                        ran.native,
-                        case,
-                        setting,
-                        messages,
-                        settings=ran.settings,
-                        seconds=ran.seconds,
-                    )
-                    fit = msgspec.structs.replace(fit, probes=ran.probes | fit.probes)
-        except Exception as error:  # an engine may raise anything; it is a result, not a crash
-            return Failure(
-                engine=self.name,
-                setting=setting,
-                reason="error",
-                text=f"{type(error).__name__}: {error}",
-                messages=tuple(messages),
-                probes=singular_covariance_probe(error),
-                seconds=time.perf_counter() - started,
+        return outcome_of(partial(self._fit, case, setting), case, setting)
+
+    def _fit(self, case: Case, setting: Setting, messages: list[Message]) -> Fit:
+        with _formula_engine():
+            if case.model.criterion == "OLS":
+                return read_ols(run_ols(case), case, setting, messages)
+            ran = run_mixed(case, setting, messages, self)
+            fit = read_mixed(
+                ran.native, case, setting, messages, settings=ran.settings, seconds=ran.seconds
             )
-        said = " ".join(message.text for message in messages)
-        singular = any(words in said for words in _SINGULAR_WORDS)
-        return msgspec.structs.replace(
-            fit,
-            messages=tuple(messages),
-            singular=None if case.model.criterion == "OLS" else singular,
-        )
+            return msgspec.structs.replace(fit, probes=ran.probes | fit.probes)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""
         return partial(self.fit, case, setting)
+
+
+def outcome_of(fitted: Callable[[list[Message]], Fit], case: Case, setting: Setting) -> Outcome:
+    """Run what fits a case by statsmodels, and report its messages or what went wrong.
+
+    Parameters
+    ----------
+    fitted : callable
+        Fits and reads the result; it is given the list that messages are added to.
+    """
+    messages: list[Message] = []
+    started = time.perf_counter()
+    try:
+        with captured(messages):
+            fit = fitted(messages)
+    except STOPS:
+        raise
+    except BaseException as error:  # it may raise anything; that is a result
+        return msgspec.structs.replace(
+            failure_of(StatsmodelsEngine.name, setting, error),
+            messages=tuple(messages),
+            probes=singular_covariance_probe(error),
+            seconds=time.perf_counter() - started,
+        )
+    return msgspec.structs.replace(
+        fit,
+        messages=tuple(messages),
+        singular=None if case.model.criterion == "OLS" else says_singular(messages),
+    )
+
+
+def says_singular(messages: Sequence[Message]) -> bool:
+    """Whether what MixedLM said calls the fit singular; a flag for it there is not."""
+    said = " ".join(message.text for message in messages)
+    return any(words in said for words in _SINGULAR_WORDS)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ from functools import partial
 from harness.base.deadline import Deadline, TimeUp, stopped_at
 from harness.base.text import number
 from harness.engines.engine import Engine, Failure, Outcome, Setting
+from harness.engines.engine_wrapper import bare
+from harness.engines.guard import guarded
 from harness.model.case import Case
 from harness.referee.cost import Cost
 
@@ -50,13 +52,13 @@ def begin_within(
     if failure is not None:
         found = failure
         return lambda _: found
-    wait = engine.begin(case, setting)
+    wait = guarded(engine, case, setting)
     return partial(_waited, engine, setting, wait)
 
 
 def fits_here(engine: Engine) -> bool:
     """Whether an engine fits in this process, when it is waited for."""
-    return not getattr(engine, "elsewhere", False)
+    return not getattr(bare(engine), "elsewhere", False)
 
 
 def _waited(

@@ -35,6 +35,7 @@ def case_record(judged: Judged, rung: Rung) -> CaseRecord:
     notes = rung.notes + (
         (f"The referee did not evaluate it: {examination.reason}.",) if examination.reason else ()
     )
+    notes += _maxima(examination)
     return CaseRecord(
         id=case.id,
         title=rung.title,
@@ -89,6 +90,19 @@ def _embedded(outcome: Outcome) -> Outcome:
     if outcome.n_obs <= EMBED_ROWS:
         return msgspec.structs.replace(outcome, random=random)
     return msgspec.structs.replace(outcome, random=random, fitted=(), residuals=())
+
+
+def _maxima(examination: Examination) -> tuple[str, ...]:
+    """Say that the likelihood has more than one maximum, where the search met another."""
+    best = examination.best
+    if best is None or not best.others:
+        return ()
+    others = ", ".join(f"{-0.5 * point.deviance():.4f}" for point in best.others)
+    return (
+        f"The log-likelihood has {1 + len(best.others)} maxima that the referee knows: "
+        f"{-0.5 * best.deviance:.4f} and {others}. An optimizer that stops at a lower one cannot "
+        "tell.",
+    )
 
 
 def _data_summary(rung: Rung, design: Design) -> DataSummary:

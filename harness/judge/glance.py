@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -56,12 +56,15 @@ class Glance:
         Of a property.
     verdict : str
         Of a case, in the setting that counts.
+    elsewhere : dict
+        Of a case, by setting, in the others.
     """
 
     record: str
     of: str = ""
     status: str = ""
     verdict: VerdictClass = "AGREE"
+    elsewhere: dict[str, VerdictClass] = field(default_factory=dict)
     judgements: tuple[GlancedJudgement, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
 
@@ -76,7 +79,9 @@ class Glance:
     @property
     def unexplained(self) -> bool:
         """Whether an engine disagrees in any setting without a cause."""
-        return any(c.unexplained for c in self.comparisons)
+        if self.comparisons:
+            return any(c.unexplained for c in self.comparisons)
+        return any(j.verdict == "UNEXPLAINED" for j in self.judgements)
 
     @property
     def worst_digits(self) -> float:
@@ -103,7 +108,10 @@ def glance(line: bytes) -> Glance:
     """
     match _LINE.decode(line):
         case _Case() as seen:
-            return Glance("case", seen.id, "", _verdict(seen), seen.judgements, seen.comparisons)
+            (_, first), *others = _verdicts(seen).items()
+            return Glance(
+                "case", seen.id, "", first, dict(others), seen.judgements, seen.comparisons
+            )
         case _Property() as seen:
             return Glance("property", seen.case, seen.status)
         case _Header():
@@ -111,7 +119,10 @@ def glance(line: bytes) -> Glance:
     return Glance("footer")
 
 
-def _verdict(seen: _Case) -> VerdictClass:
-    """Return what the case comes to, as ``CaseRecord.verdict``."""
+def _verdicts(seen: _Case) -> dict[str, VerdictClass]:
+    """Return what the case comes to by setting, as ``CaseRecord.verdict`` in the first."""
     found = seen.comparisons or seen.judgements
-    return graver(*(one.verdict for one in found if one.setting == found[0].setting))
+    return {
+        setting: graver(*(one.verdict for one in found if one.setting == setting))
+        for setting in dict.fromkeys(one.setting for one in found)
+    }

@@ -136,15 +136,25 @@ def seconds(value: float) -> str:
 
 
 def pair(values: Sequence[float | None], digits: int = ESTIMATE_DIGITS) -> list[Number]:
-    """Return numbers to be compared, in the same form, with the place where they part marked."""
+    """Return numbers to be compared, in the same form, with the place where they part marked.
+
+    The last one that there is is the reference: the others are held against it. It is marked itself
+    where there is one other only.
+    """
     texts = _alike(values, digits)
     shown = [text for text, value in zip(texts, values, strict=True) if value is not None]
-    # Texts of other lengths are of another size or form: every digit of them differs.
-    common = common_prefix(shown) if len({len(text) for text in shown}) == 1 else 0
+    against = {text: [shown[-1]] for text in shown}
+    if shown and len(set(shown)) == 2:
+        against[shown[-1]] = shown
     return [
-        Number(text, len(text) if value is None or len(set(shown)) < 2 else common)
+        Number(text, len(text) if value is None else min(_common(text, o) for o in against[text]))
         for text, value in zip(texts, values, strict=True)
     ]
+
+
+def _common(text: str, other: str) -> int:
+    """Return where two texts part; those of other lengths are of another size or form."""
+    return common_prefix([text, other]) if len(text) == len(other) else 0
 
 
 def pair_of_p(values: Sequence[float | None]) -> list[Number]:

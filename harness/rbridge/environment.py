@@ -74,14 +74,21 @@ def install_rpy2(r: RInstallation) -> str:
     return f"Install the one that fits R {r.version_text}: python -m pip install {wanted}"
 
 
-def explain_start(error: str, r: RInstallation) -> str:
-    """Turn the exception that importing rpy2 or starting R raised into advice."""
+def explain_start(error: str, r: RInstallation, wrote: str = "") -> str:
+    """Turn the exception that importing rpy2 or starting R raised into advice.
+
+    Parameters
+    ----------
+    wrote : str
+        What came on standard error meanwhile.
+    """
     if "No module named 'rpy2" in error:
         return f"rpy2 is not installed. {install_rpy2(r)}"
     if "undefined symbol" in error or "R_getVar" in error or "symbol not found" in error:
         pair = f"rpy2-rinterface {rpy2_version()} does not work with R {r.version_text}"
         return f"{pair}. {install_rpy2(r)}"
-    return f"R {r.version_text} in {r.home} cannot be embedded: {error}"
+    said = f"; standard error: {wrote}" if wrote else ""
+    return f"R {r.version_text} in {r.home} cannot be embedded: {error}{said}"
 
 
 def rpy2_version() -> str:
@@ -110,12 +117,27 @@ def worker_environment(r: RInstallation, temporary: Path) -> dict[str, str]:
         "TZ": "UTC",
         # Where R's vectors lie in memory depends on what was there before: see layout.py.
         "PYTHONHASHSEED": "0",
-        "R_PROFILE_USER": os.devnull,
-        "R_ENVIRON_USER": os.devnull,
+        # An empty name is no file (?Startup): neither the user's nor the working directory's.
+        "R_PROFILE": "",
+        "R_PROFILE_USER": "",
+        "R_ENVIRON_USER": "",
         "TMPDIR": str(temporary),
     }
+    environment |= _front_end_folders(r)
     environment.pop("R_DEFAULT_PACKAGES", None)
     return environment
+
+
+_FOLDER = re.compile(r"^(R_(?:SHARE|INCLUDE|DOC)_DIR)=([^$\s]+)$", re.MULTILINE)
+
+
+def _front_end_folders(r: RInstallation) -> dict[str, str]:
+    """Return the folders that the script ``R`` names; they may lie outside R's home."""
+    try:
+        script = (r.home / "bin" / "R").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return dict(_FOLDER.findall(script))
 
 
 def _output_of(program: str, argument: str) -> str:

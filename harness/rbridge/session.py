@@ -23,6 +23,9 @@ callbacks: Any = import_module("rpy2.rinterface_lib.callbacks")
 openrlib: Any = import_module("rpy2.rinterface_lib.openrlib")
 RTYPES = rinterface.RTYPES
 
+_NO_PROFILE = ("--no-save", "--no-restore", "--no-site-file", "--no-init-file")
+"""``--vanilla`` but for ``etc/Renviron.site``, which may say where a site's packages are."""
+
 Value = NDArray[Any] | tuple[str, ...]
 Result = dict[str, Value]
 
@@ -40,7 +43,7 @@ class EmbeddedR:
     """
 
     def __init__(self, scripts: Sequence[Path], preload: Sequence[str] = ()) -> None:
-        embedded.set_initoptions(("rpy2", "--vanilla", "--quiet", "--no-echo"))
+        embedded.set_initoptions(("rpy2", *_NO_PROFILE, "--quiet", "--no-echo"))
         rinterface.initr(_c_stack_limit=_stack_limit())
         # What a fit has to say it says by conditions; what it prints has no reader.
         callbacks.consolewrite_print = _discard

@@ -56,12 +56,16 @@ def main(arguments: list[str]) -> NoReturn:
     # Where it was stopped it goes on then, finds the socket closed, and clears up.
     send_at_parents_death(signal.SIGCONT)
     try:
+        from harness.rbridge.rpy2_start import load_rpy2
+
+        load_rpy2()
         from harness.rbridge.session import EmbeddedR
 
         packages = [name for name in arguments[3].split(",") if name]
         r = EmbeddedR([Path(script) for script in arguments[4:]], packages)
-    except Exception as error:
-        control.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+    except BaseException as error:
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
+        control.sendall(json.dumps({"error": text}).encode())
         os._exit(1)
     control.sendall(json.dumps({"mode": r.mode}).encode())
     try:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.child_python import import_path, python_command
 from harness.base.closable import Closable
 from harness.base.memory import resident_mb
 from harness.base.resources import r_script
@@ -58,6 +57,12 @@ SCRIPTS = (
 
 START_SECONDS = 180.0
 """How long starting R may take; a cold disk and an antivirus together have been seen to need 60."""
+
+START_ATTEMPTS = 2
+"""Starts that fail before a call does: what has ended the first may have passed."""
+
+REMEMBERED_SECONDS = 60.0
+"""How long R that cannot be started is not tried again: a campaign would wait at every case."""
 
 _NO_MEMORY = ("cannot allocate", "memory exhausted", "std::bad_alloc")
 """What R, and C++ code in its packages, say when an allocation has failed."""
@@ -135,7 +140,8 @@ class RSession(Closable):
         self._preload = tuple(preload)
         self._lock = threading.Lock()
         self._template: _Template | None = None
-        self._broken: str | None = None
+        self._broken = ""
+        self._broken_until = 0.0
         self._closed = False
         self._idle: list[_Worker] = []
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="r-session")
@@ -218,7 +224,7 @@ class RSession(Closable):
                 raise RCrash("the R session was closed")
             if self._idle:
                 return self._idle.pop()
-            if self._broken is not None:
+            if time.monotonic() < self._broken_until:
                 raise REnvironment(self._broken)
             if self._template is not None:
                 try:
@@ -227,13 +233,21 @@ class RSession(Closable):
                     # Something outside killed the template. Start another one.
                     self._template.stop()
                     self._template = None
+            self._template = self._started()
+            return self._template.fork()
+
+    def _started(self) -> _Template:
+        began = time.monotonic()
+        for _ in range(START_ATTEMPTS):
             try:
-                self._template = _Template(find_r(), self._scripts, self._preload, self._memory_mb)
-                return self._template.fork()
+                return _Template(find_r(), self._scripts, self._preload, self._memory_mb)
             except RFailure as failure:
-                # It would fail the same way, seconds later, for every case of a campaign.
-                self._broken = str(failure)
-                raise
+                last = failure
+                if time.monotonic() - began > START_SECONDS:
+                    break
+        self._broken = str(last)
+        self._broken_until = time.monotonic() + REMEMBERED_SECONDS
+        raise last
 
     def _release(self, worker: _Worker) -> None:
         with self._lock:
@@ -250,14 +264,13 @@ class _Template:
         self._folder = Path(tempfile.mkdtemp(prefix="lmm-parity-r-"))
         self._log = self._folder / "log"
         self._socket, theirs = socket.socketpair()
-        paths = [os.path.abspath(entry) for entry in sys.path]
         with theirs, self._log.open("wb") as log, same_addresses():
             self._process = subprocess.Popen(
                 [
-                    sys.executable,
+                    *python_command(),
                     "-c",
                     _RUN_TEMPLATE,
-                    json.dumps(paths),
+                    json.dumps(import_path()),
                     str(theirs.fileno()),
                     str(memory_mb),
                     str(self._folder),
@@ -282,9 +295,10 @@ class _Template:
         except (TimeoutError, ConnectionError):
             answer = {"error": f"no answer within {START_SECONDS:.0f} s"}
         if "mode" not in answer:
-            error = answer.get("error") or f"it ended while starting\n{self.log_tail()}".strip()
+            error = answer.get("error") or "it ended while starting"
+            wrote = self.log_tail()
             self.stop()
-            raise REnvironment(explain_start(error, r))
+            raise REnvironment(explain_start(error, r, wrote))
         self.mode = str(answer["mode"])
         self._socket.settimeout(30)
 
@@ -306,12 +320,12 @@ class _Template:
             return None
 
     def log_tail(self) -> str:
-        """Return the last lines that the R processes wrote outside R's own channels."""
+        """Return, in a line, what the processes wrote last outside R's own channels."""
         try:
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(lines[-15:])
+        return " / ".join(line.strip() for line in lines[-5:] if line.strip())
 
     def stop(self) -> None:
         """End the template and, with it, all its workers."""

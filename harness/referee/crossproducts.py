@@ -122,7 +122,10 @@ class Bucket:
 
 @dataclass(frozen=True)
 class CrossProducts:
-    """Everything the likelihood needs; ``rest`` is E'E, (p + 1) x (p + 1)."""
+    """Everything the likelihood needs; ``rest`` is E'E, (p + 1) x (p + 1).
+
+    ``exact`` says that X and Z together fit the outcome to its rounding.
+    """
 
     n: int
     p: int
@@ -131,6 +134,20 @@ class CrossProducts:
     rest: Array
     buckets: tuple[Bucket, ...]
     basis: Basis
+    exact: bool = False
+
+    def span(self, *, reml: bool) -> int:
+        """Return the rank of Z, of [X Z] for REML.
+
+        Where the outcome is fitted exactly and all variances grow by a factor c, the residual sum
+        of squares falls by c, and log|H|, with log|X'H^-1 X| for REML, grows by log c times this
+        rank (less p for REML): the deviance falls for ever where there are more rows.
+        """
+        rank = sum(int((np.abs(bucket.r).max(axis=2) > 0.0).sum()) for bucket in self.buckets)
+        if not reml:
+            return rank
+        values = np.linalg.eigvalsh(self.rest[:-1, :-1])
+        return rank + int((values > RANGE_TOLERANCE).sum())
 
 
 def aliased_columns(x: Array) -> list[int]:
@@ -174,7 +191,7 @@ def cross_products(design: Design) -> CrossProducts:
     basis = Basis(m, constant, mean, scale, log_volume, tuple(w for _, w in scaled))
     xy = np.column_stack([q, y])
     effects = [z for z, _ in scaled]
-    rest, buckets = _blocks(design.random, effects, xy)
+    rest, unexplained, buckets = _blocks(design.random, effects, xy)
     return CrossProducts(
         n=n,
         p=p,
@@ -183,7 +200,18 @@ def cross_products(design: Design) -> CrossProducts:
         rest=rest,
         buckets=buckets,
         basis=basis,
+        exact=unexplained <= np.sqrt(n) * EXACT * float(np.abs(design.y).max()) / scale,
     )
+
+
+def _unexplained(left: Array) -> float:
+    """Length of what X leaves of the outcome, both outside the range of Z (columns of ``left``)."""
+    u, sizes, _ = np.linalg.svd(left[:, :-1], full_matrices=False)
+    inside = u[:, sizes > RANGE_TOLERANCE]
+    y = left[:, -1]
+    for _ in range(2):  # the second pass removes the rounding of the first
+        y = y - inside @ (inside.T @ y)
+    return float(np.linalg.norm(y))
 
 
 def _constant_column(x: Array) -> int | None:
@@ -244,10 +272,10 @@ def _standard_effects(term: RandomDesign) -> tuple[Array, Array]:
 
 def _blocks(
     terms: tuple[RandomDesign, ...], effects: list[Array], xy: Array
-) -> tuple[Array, tuple[Bucket, ...]]:
+) -> tuple[Array, float, tuple[Bucket, ...]]:
     n = len(xy)
     if not terms:
-        return xy.T @ xy, ()
+        return xy.T @ xy, _unexplained(xy), ()
     offsets = np.cumsum(
         [0] + [len(t.levels) * z.shape[1] for t, z in zip(terms, effects, strict=True)]
     )
@@ -263,8 +291,12 @@ def _blocks(
     )
     component = components(terms)
     alike = _alike(component)
-    rest, r, f = _projected(z_all, component, alike, xy)
-    return rest, _bucketed(terms, effects, offsets, component, alike, r, f)
+    left, r, f = _projected(z_all, component, alike, xy)
+    return (
+        left.T @ left,
+        _unexplained(left),
+        _bucketed(terms, effects, offsets, component, alike, r, f),
+    )
 
 
 def components(terms: tuple[RandomDesign, ...]) -> Index:
@@ -308,7 +340,7 @@ def _alike(component: Index) -> list[_Alike]:
 def _projected(
     z: sparse.csr_array, component: Index, alike: list[_Alike], xy: Array
 ) -> tuple[Array, list[Array], Array]:
-    """E'E, R of the blocks of each size, and F in the order of Z's columns."""
+    """E, R of the blocks of each size, and F in the order of Z's columns."""
     r, q = _ranges(z, alike, component)
     f = np.zeros((z.shape[1], xy.shape[1]))
     left = xy
@@ -319,7 +351,7 @@ def _projected(
     # What is left of a column of X that Z spans is rounding; against 1 / theta^2 it would count.
     u, sizes, v = np.linalg.svd(left[:, :-1], full_matrices=False)
     left = np.column_stack([(u * np.where(sizes > RANGE_TOLERANCE, sizes, 0.0)) @ v, left[:, -1]])
-    return left.T @ left, r, f
+    return left, r, f
 
 
 def _ranges(

@@ -60,7 +60,8 @@ class Likelihood:
     TooLarge
         Before anything is computed, when it would take more; the text has the estimate.
     ValueError
-        When X lacks rank, or fits the outcome exactly.
+        When X lacks rank, X fits the outcome exactly, or X and Z together do so in a way that
+        leaves the likelihood without a maximum.
 
     Notes
     -----
@@ -72,6 +73,11 @@ class Likelihood:
         refuse_beyond(limit, design)
         self.products: CrossProducts = cross_products(design)
         self.reml = reml
+        if self.products.exact and self.products.n > self.products.span(reml=reml):
+            raise ValueError(
+                "fixed and random effects together fit the outcome exactly: the likelihood grows "
+                "without bound as the residual variance goes to zero"
+            )
         self.layout = tuple(
             (t, a, b)
             for t, q in enumerate(self.products.sizes)
@@ -102,6 +108,9 @@ class Likelihood:
         return Point(self, np.asarray(theta, dtype=np.float64))
 
 
+_DIGITS = 8.0 * float(np.finfo(float).eps)
+"""A difference below this share of its terms is rounding."""
+
 _IN_VARIABLES = ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts")
 """What a point keeps that depends on the variables in which it is differentiated."""
 
@@ -124,7 +133,7 @@ class Point:
             lower: Array = _root(bucket.times(bucket.r, self.lambdas))
             diagonal = np.abs(np.diagonal(lower, axis1=1, axis2=2))
             self.logdet_h += 2.0 * float(np.log(diagonal).sum())
-            solved_f = _solve(lower, bucket.f)
+            solved_f = solve_lower(lower, bucket.f)
             cross += np.einsum("bki,bkj->ij", solved_f, solved_f)
             self._halves.append((bucket, lower, solved_f))
         p = products.p
@@ -137,6 +146,10 @@ class Point:
         rss = float(residual @ products.rest @ residual)
         for _, _, solved_f in self._halves:
             rss += float(((solved_f @ residual) ** 2).sum())
+        size = float(np.abs(residual) @ np.abs(products.rest) @ np.abs(residual))
+        pivots = np.diag(self.root) ** 2
+        if not rss > _DIGITS * size or not (pivots > _DIGITS * np.diag(self.xhx)).all():
+            raise np.linalg.LinAlgError("rounding leaves no information")
         self.rss = rss
 
     @property
@@ -150,7 +163,7 @@ class Point:
         p = self.likelihood.products.p
         out = []
         for bucket, lower, solved_f in self._halves:
-            solved_r = _solve(lower, bucket.r)
+            solved_r = solve_lower(lower, bucket.r)
             right = solved_r.swapaxes(1, 2)
             t = right @ solved_f[:, :, :p]
             u = (right @ (solved_f[:, :, p] - solved_f[:, :, :p] @ self.gamma)[:, :, None])[:, :, 0]
@@ -397,7 +410,7 @@ def _root(half: Array) -> Array:
     return np.asarray(np.linalg.qr(stacked, mode="r")).swapaxes(1, 2)
 
 
-def _solve(lower: Array, right: Array) -> Array:
+def solve_lower(lower: Array, right: Array) -> Array:
     """Solve with lower triangular blocks (B, k, k)."""
     if lower.shape[1] <= SMALL_BLOCK:
         return np.asarray(np.linalg.solve(lower, right), dtype=np.float64)

@@ -89,6 +89,11 @@ class KenwardRoger:
         contrasts : (r, p) or (p,) array
         beta : (p,) array, optional
             Fixed effects; the GLS estimates without it.
+
+        Raises
+        ------
+        KenwardRogerUndefined
+            Where an adjusted variance is negative, as of a point far from the optimum.
         """
         beta = self.beta if beta is None else beta
         out = []
@@ -98,7 +103,12 @@ class KenwardRoger:
             )
             a = float(u @ self._w @ u)
             df = 2.0 / a if a > 0.0 else math.inf
-            estimate, se = float(row @ beta), math.sqrt(float(row @ self.covariance @ row))
+            variance = float(row @ self.covariance @ row)
+            if variance < 0.0:
+                raise KenwardRogerUndefined(
+                    f"the adjusted variance of a contrast comes out negative, {variance:.3g}"
+                )
+            estimate, se = float(row @ beta), math.sqrt(variance)
             statistic = estimate / se
             out.append(ContrastTest(estimate, se, df, statistic, two_sided_p(statistic, df)))
         return tuple(out)

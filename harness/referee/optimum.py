@@ -8,7 +8,7 @@ zero).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, Point
+from harness.referee.landscape import screened
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
 from harness.referee.variance_errors import variance_errors
@@ -37,6 +38,28 @@ _SNAP = 1e-9
 """A smaller rank is taken when the deviance does not rise by more than this."""
 
 
+_NO_VARIANCE = 1e-15
+"""Share of the largest eigenvalue of a covariance matrix below which another is its rounding."""
+
+_DISTINCT = 1e-4
+"""Minima whose deviances are nearer than this are said to be one: the reader could not tell."""
+
+_ENDLESS = 1e8
+"""Variances where the residual one may go to zero: the deviance then has a limit out there."""
+
+_STATIONARY = 1e-5
+"""Derivative, in relative changes of the variances, at which a point is a minimum."""
+
+_SAME = 1e-10
+"""A lower deviance than this is rounding: of points that are as good the first is kept."""
+
+_SCREENINGS = 3
+"""Rounds of screening, each begun only because the one before found a lower minimum."""
+
+_DESCENTS = 6
+"""Screened points that are followed down in one round."""
+
+
 @dataclass(frozen=True)
 class Optimum:
     """The best point found.
@@ -47,13 +70,16 @@ class Optimum:
     deviance : float
     optimality : Optimality
     starts : int
-        How many starts were tried.
+        How many descents were made.
+    others : tuple of Point
+        Other minima of the deviance that were met, higher than this one; the lowest first.
     """
 
     point: Point
     deviance: float
     optimality: Optimality
     starts: int
+    others: tuple[Point, ...] = ()
 
     @cached_property
     def tests(self) -> tuple[ContrastTest, ...]:
@@ -77,41 +103,96 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     Parameters
     ----------
     starts : iterable of theta
-        For instance every engine's answer. The unit relative covariance is always tried, and a
-        smaller one too unless the point found is an interior optimum, certified by its derivatives:
-        a boundary may have been met too soon.
+        For instance every engine's answer.
+
+    Notes
+    -----
+    The built-in starts do not depend on those: the unit relative covariance, and what is left of
+    :func:`harness.referee.landscape.screened`. That is a search, no proof: the certificate of what
+    is found is of a local minimum.
     """
     if not likelihood.layout:
         point = likelihood.at(np.zeros(0))
         return Optimum(point, point.deviance(), optimality(point), 1)
     points = [likelihood.at(_scaled_identity(likelihood, 1.0)), *_evaluated(likelihood, starts)]
     points.sort(key=Point.deviance)
-    best = _snapped(_newton(points[0]))
-    if optimality(best).singular:
-        points.append(likelihood.at(_scaled_identity(likelihood, 0.2)))
-    bowl = _bowl(best)
+    if likelihood.products.exact:
+        points += _evaluated(likelihood, [_scaled_identity(likelihood, _ENDLESS)])
+    basins = _Basins(_settled(_newton(points[0])))
     for start in points[1:]:
-        try:
-            found = _newton(start, bowl)
-        except np.linalg.LinAlgError:  # so far out that rounding leaves no information
-            continue
-        if found.deviance() < best.deviance():
-            best, bowl = found, _bowl(found)
+        basins.descend(start)
     runs = len(points)
+    for _ in range(_SCREENINGS):
+        known = [_variances(minimum) for minimum in basins.minima]
+        candidates = screened(likelihood, known, _DESCENTS)
+        lowest = basins.best
+        for psi in candidates:
+            basins.descend(likelihood.at(_theta_of_scaled(likelihood, psi)))
+        runs += len(candidates)
+        if basins.best is lowest:
+            break
+    best, outcome = basins.best, optimality(basins.best)
+    return Optimum(best, best.deviance(), outcome, runs, basins.others())
+
+
+class _Basins:
+    """Minima met so far, the lowest first."""
+
+    def __init__(self, first: Point) -> None:
+        self.minima: list[Point] = []
+        self._bowls: list[_Bowl] = []
+        self._add(first)
+
+    @property
+    def best(self) -> Point:
+        return self.minima[0]
+
+    def descend(self, start: Point) -> None:
+        """Go down from a point, and keep the minimum when it is another one."""
+        try:
+            found = _newton(start, self._bowls)
+            if not any(found is minimum for minimum in self.minima):
+                self._add(_settled(found))
+        except np.linalg.LinAlgError:  # so far out that rounding leaves no information
+            return
+
+    def _add(self, found: Point) -> None:
+        value = found.deviance()
+        same = [i for i, m in enumerate(self.minima) if abs(m.deviance() - value) <= _DISTINCT]
+        if any(self.minima[i].deviance() <= value + _SAME for i in same):
+            return
+        self.minima = [m for i, m in enumerate(self.minima) if i not in same] + [found]
+        self.minima.sort(key=Point.deviance)
+        bowl = _bowl(found)
+        self._bowls += [] if bowl is None else [bowl]
+
+    def others(self) -> tuple[Point, ...]:
+        """Return the minima beside the best one: those that pass the first-order conditions."""
+        return tuple(
+            point
+            for point in self.minima[1:]
+            if (found := optimality(point)).gradient < _STATIONARY and not found.false_boundary
+        )
+
+
+def nearest_minimum(point: Point) -> Point:
+    """Return where Newton's steps from a point end: a minimum, not always the lowest."""
+    return _settled(_newton(point))
+
+
+def _settled(point: Point) -> Point:
+    """Where a descent from a point ends: on the smallest face, and on no false boundary."""
     for _ in range(5):  # each escape lowers the deviance; five are far more than ever needed
-        best = _polished(_snapped(best))
-        outcome = optimality(best)
+        point = _polished(_snapped(point))
+        outcome = optimality(point)
         if not outcome.false_boundary:
             break
-        moved = _newton(likelihood.at(_along_descent(best, outcome)))
-        runs += 1
-        if moved.deviance() >= best.deviance():
+        moved = _newton(point.likelihood.at(_along_descent(point, outcome)))
+        if moved.deviance() >= point.deviance():
             break
-        best = moved
-    theta = _rectified(likelihood, best.theta)
-    if not np.array_equal(theta, best.theta):
-        best = likelihood.at(theta)
-    return Optimum(best, best.deviance(), optimality(best), runs)
+        point = moved
+    theta = _rectified(point.likelihood, point.theta)
+    return point if np.array_equal(theta, point.theta) else point.likelihood.at(theta)
 
 
 def _rectified(likelihood: Likelihood, theta: Array) -> Array:
@@ -127,9 +208,28 @@ def _rectified(likelihood: Likelihood, theta: Array) -> Array:
 
 
 def _theta_of_scaled(likelihood: Likelihood, scaled: Iterable[Array]) -> Array:
-    """Theta of relative covariance matrices given for the scaled effects."""
-    back = [np.linalg.inv(w) for w in likelihood.products.basis.effects]
-    return likelihood.theta([b @ p @ b.T for b, p in zip(back, scaled, strict=True)])
+    """Theta of relative covariance matrices given for the scaled effects.
+
+    On a face of the cone columns are exactly zero: a Cholesky factor of the rounded matrix would
+    leave 1e-8 where zero is meant.
+    """
+    factors = []
+    for w, psi in zip(likelihood.products.basis.effects, scaled, strict=True):
+        values, vectors = np.linalg.eigh(psi)
+        kept = values > _NO_VARIANCE * float(values[-1])
+        lower = np.zeros_like(psi)
+        if kept.any():
+            half = np.linalg.inv(w) @ (vectors[:, kept] * np.sqrt(values[kept]))
+            # Rows of half' turned to lower-trapezoidal form: half = L Q with Q orthogonal.
+            _, upper = np.linalg.qr(half.T)
+            lower[:, : len(upper)] = np.tril(upper.T)
+        factors.append(lower)
+    return _rectified(likelihood, np.array([factors[t][a, b] for t, a, b in likelihood.layout]))
+
+
+def _variances(point: Point) -> tuple[Array, ...]:
+    """Relative covariance of the scaled effects, term after term."""
+    return tuple(half @ half.T for half in point.lambdas)
 
 
 def _scaled_identity(likelihood: Likelihood, variance: float) -> Array:
@@ -186,14 +286,15 @@ def _aligned(point: Point, best: Point) -> Array:
     return np.asarray(point.theta * signs)
 
 
-def _newton(point: Point, bowl: _Bowl | None = None) -> Point:
+def _newton(point: Point, bowls: Sequence[_Bowl] = ()) -> Point:
     """Go down from a point; the minimum of a bowl known already is returned once inside."""
     likelihood = point.likelihood
     value = point.deviance()
     radius = 1.0
     for _ in range(_STEPS):
-        if bowl is not None and bowl.holds(point):
-            return bowl.point
+        for bowl in bowls:
+            if bowl.holds(point):
+                return bowl.point
         twin, to_theta = point.conditioned()
         gradient = twin.profiled_gradient()
         values, vectors = np.linalg.eigh(twin.profiled_hessian())
@@ -259,7 +360,7 @@ def _polished(point: Point) -> Point:
 def _snapped(point: Point) -> Point:
     """Drop directions of small variance for which the deviance does not need to rise."""
     likelihood = point.likelihood
-    scaled = [a @ a.T for a in point.lambdas]
+    scaled = list(_variances(point))
     best = point
     for t, psi in enumerate(scaled):
         values, vectors = np.linalg.eigh(psi)
@@ -270,34 +371,12 @@ def _snapped(point: Point) -> Point:
             kept[:count] = 0.0
             reduced = list(scaled)
             reduced[t] = (vectors * kept) @ vectors.T
-            moved = _newton(likelihood.at(_theta_of_face(likelihood, reduced, t, vectors, kept)))
+            moved = _newton(likelihood.at(_theta_of_scaled(likelihood, reduced)))
             if moved.deviance() <= best.deviance() + _SNAP:
                 best = moved
-                scaled = [a @ a.T for a in best.lambdas]
+                scaled = list(_variances(best))
                 break
     return best
-
-
-def _theta_of_face(
-    likelihood: Likelihood, scaled: list[Array], t: int, vectors: Array, values: Array
-) -> Array:
-    """Theta on a face of the cone, with exact zero columns for what was dropped.
-
-    A Cholesky factor of the rounded matrix would leave 1e-8 where zero is meant.
-    """
-    theta = _theta_of_scaled(likelihood, scaled)
-    rank = int((values > 0.0).sum())
-    factors = list(likelihood.factors(theta))
-    back = np.linalg.inv(likelihood.products.basis.effects[t])
-    half = back @ (vectors[:, values > 0.0] * np.sqrt(values[values > 0.0]))
-    lower = np.zeros_like(factors[t])
-    if rank:
-        # Rows of half' turned to lower-trapezoidal form: half = L Q with Q orthogonal.
-        _, upper = np.linalg.qr(half.T)
-        lower[:, :rank] = upper.T
-        lower = np.tril(lower)
-    factors[t] = lower
-    return np.array([factors[i][a, b] for i, a, b in likelihood.layout])
 
 
 def _along_descent(point: Point, outcome: Optimality) -> Array:

@@ -63,9 +63,10 @@ def contrast_tests(
         # a predictor far from zero the latter would cancel, and squared.
         inside = np.asarray(row @ point.likelihood.products.basis.m, dtype=np.float64)
         variance = sigma**2 * float(inside @ point.c @ inside)
-        g = np.append(sigma**2 * (inner @ inside @ inside), 2.0 * variance / sigma)
-        spread = float(g @ asymptotic @ g)
-        df = 2.0 * variance**2 / spread if spread > 0.0 else math.inf
+        with np.errstate(invalid="ignore"):
+            g = np.append(sigma**2 * (inner @ inside @ inside), 2.0 * variance / sigma)
+            spread = float(g @ asymptotic @ g)
+        df = math.inf if spread <= 0.0 else 2.0 * variance**2 / spread
         estimate, se = float(row @ beta), math.sqrt(variance)
         statistic = estimate / se
         out.append(ContrastTest(estimate, se, df, statistic, two_sided_p(statistic, df)))
@@ -81,8 +82,11 @@ def two_sided_p(statistic: float, df: float) -> float:
 def variance_of_varpar(point: Point, sigma: float) -> Array:
     """Return A = 2 Hess^-1 in the point's variables and sigma, flat directions left out."""
     widths = np.append(np.ones(len(point.theta)), 1.0 / sigma)
-    hessian = point.hessian(sigma) / np.outer(widths, widths)
+    with np.errstate(invalid="ignore"):
+        hessian = point.hessian(sigma) / np.outer(widths, widths)
+    if not np.isfinite(hessian).all():  # so far out that derivatives overflow: no df is known
+        return np.full_like(hessian, np.nan)
     values, vectors = np.linalg.eigh(hessian)
-    usable = values > FLAT * float(values[-1])
+    usable = values > FLAT * max(float(values[-1]), 0.0)
     inverse = (vectors[:, usable] / values[usable]) @ vectors[:, usable].T
     return np.asarray(2.0 * inverse / np.outer(widths, widths))

@@ -18,7 +18,7 @@ import msgspec
 
 from harness.base.json import decode, encode
 from harness.engines.engine import Engine, Failure, Fit, Outcome, Setting
-from harness.engines.engine_wrapper import EngineWrapper
+from harness.engines.engine_wrapper import EngineWrapper, bare
 from harness.model.case import Case
 from harness.spelling.calls import lme4_formula
 from harness.store.identity import (
@@ -45,7 +45,7 @@ _SHOWN = 1000
 """Missing cases that are kept by name; beyond that they are only counted."""
 
 
-class Tally(msgspec.Struct, frozen=True):
+class StoreTally(msgspec.Struct, frozen=True):
     """What a stored engine did so far.
 
     Attributes
@@ -139,13 +139,13 @@ class StoredEngine(EngineWrapper):
         self.mode = mode
         self.tolerance = tolerance
         self._store = store
-        self._tally = Tally(self.name, mode)
+        self._tally = StoreTally(self.name, mode)
         self._identity: dict[str, str] = {}
         self._used = self._described = False
         self._namespace = self._own_namespace() if mode == "cache" else self._stored(fingerprint)
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> StoreTally:
         """What was found, fitted, stored and missed so far."""
         return self._tally
 
@@ -200,7 +200,7 @@ class StoredEngine(EngineWrapper):
         return outcome
 
     def _own_namespace(self) -> str:
-        identity = engine_identity(self.wrapped)
+        identity = engine_identity(bare(self.wrapped))
         if identity is None:
             self._note(f"fits of {self.name} are not stored: what they depend on is not known")
             return ""
@@ -257,8 +257,8 @@ class StoredEngine(EngineWrapper):
         assert isinstance(self._store, Store)
         description = {
             "engine": self.name,
-            "module": type(self.wrapped).__module__,
-            "listed": list(listed_sources(self.wrapped)),
+            "module": type(bare(self.wrapped)).__module__,
+            "listed": list(listed_sources(bare(self.wrapped))),
             "sources": self._identity.get("sources", ""),
             "versions": self.wrapped.versions(),
             "identity": self._identity,

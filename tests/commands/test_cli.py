@@ -84,7 +84,11 @@ BAD_FILES = {
     "no name": ("y,x,,g\n1,2,3,a\n", "column 3 has no name"),
     "long row": ("y,x,g\n1,2,a\n2,3,b,9\n", "line 3 has 4 fields, the header 3"),
     "short row": ("y,x,g\n1,2,a\n2,3\n3,1,b\n", "line 3 has 2 fields, the header 3"),
-    "row names without a header": ("y,x,g\n1,1,2,a\n2,3,4,b\n", "line 2 has 4 fields"),
+    "delimiters at the end": ("y,x,g\n1,1,a,\n2,3,b,\n", "line 2 has 4 fields"),
+    "comments": (
+        "# made in May\ny,x,g\n1,2,a\n",
+        "its first line is '# made in May'; is it a comment? --comment '#' leaves such lines out",
+    ),
     "open quote": ('y,x,g\n"1,2,a\n3,4,b\n', "line 3 has 1 field, the header 3"),
 }
 
@@ -93,6 +97,15 @@ BAD_FILES = {
 def test_a_file_that_is_no_table_is_refused(refused, tmp_path, what):
     content, message = BAD_FILES[what]
     assert refused("fit", put(tmp_path, content), FORMULA).startswith(f"data.csv: {message}")
+
+
+def test_an_outcome_with_a_few_texts_says_how_to_read_them(refused, tmp_path):
+    data = put(tmp_path, rows("1,2,a", "ND,3,b", "3,1,a", "4,7,b", "5,6,b"))
+    text = refused("fit", data, FORMULA)
+    assert text == (
+        "the outcome 'y' is not numeric (it holds 'ND'); column 'y' is read as text for 'ND' in 1 "
+        "of its 5 values; --na ND reads it as missing"
+    )
 
 
 def test_a_missing_file_and_a_folder_are_refused(refused, tmp_path):

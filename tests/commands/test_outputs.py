@@ -7,9 +7,11 @@ import stat
 import sys
 import threading
 
+import click
 import pytest
 
 from harness import cli
+from harness.base.files import growing_place
 from harness.engines import registry
 from tests.page.html import many
 
@@ -34,8 +36,8 @@ def refused(monkeypatch, capfd, tmp_path):
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert ended.value.code == 2
-        line = capfd.readouterr().err.strip()
-        assert "\n" not in line
+        *notes, line = capfd.readouterr().err.strip().splitlines()
+        assert all(note.startswith("left out: ") for note in notes)  # rungs that cannot be made
         return line
 
     return call
@@ -106,3 +108,131 @@ def test_a_bundle_refuses_a_place_that_no_folder_can_have(refused, tmp_path):
     assert "fifo: there is a file of that name" in refused(*arguments, "fifo")
     assert "fifo/deeper: cannot be written: " in refused(*arguments, "fifo/deeper")
     assert stat.S_ISFIFO((tmp_path / "fifo").lstat().st_mode)
+
+
+FILE_OPTIONS = {
+    ("run", "--out"): ["run", "--rung", "dyestuff/REML", "--out"],
+    ("merge", "--out"): ["merge", "run.jsonl", "--out"],
+    ("export", "--to"): ["export", "run.jsonl", "--to"],
+    ("bundle make", "--key"): [
+        "bundle",
+        "make",
+        "t.csv",
+        MODEL,
+        "--out",
+        "b",
+        "--anonymise",
+        "--key",
+    ],
+    ("conformance", "--junit"): ["conformance", "--junit"],
+    ("conformance", "--summary"): ["conformance", "--summary"],
+    ("conformance", "--badge"): ["conformance", "--badge"],
+    ("conformance", "--pack"): ["conformance", "--pack"],
+}
+"""Options that name a file to write, and a command that would write it."""
+
+FOLDER_OPTIONS = {
+    ("report", "--out"): ["report", "--rung", "dyestuff/REML", "--out"],
+    ("ladder", "--out"): [
+        *("ladder", "--data", "t.csv", "--outcome", "y", "--predictor", "x", "--group", "g"),
+        "--out",
+    ],
+    ("conformance", "--out"): ["conformance", "--out"],
+    ("conformance", "--regressions"): ["conformance", "--regressions"],
+    ("diagnose", "--out"): ["diagnose", "t.csv", MODEL, "--out"],
+    ("diagnose", "--bundle"): ["diagnose", "t.csv", MODEL, "--bundle"],
+    ("bundle make", "--out"): ["bundle", "make", "t.csv", MODEL, "--out"],
+    ("certify", "--out"): ["certify", "dyestuff/REML", "--out"],
+}
+"""Options that name a folder to write to."""
+
+READ = {
+    *(("run", name) for name in ("--cases", "--recipes")),
+    *(("conformance", name) for name in ("--expectations", "--stored", "--from")),
+    ("report", "--from"),
+    *((name, "--data") for name in ("ladder", "translate", "certify")),
+}
+"""Options that name something to read."""
+
+
+def path_options():
+    found = set()
+    commands = [(name, cli.cli.get_command(None, name)) for name in cli.cli.list_commands(None)]
+    while commands:
+        name, command = commands.pop()
+        if isinstance(command, click.Group):
+            commands += [(f"{name} {sub}", one) for sub, one in command.commands.items()]
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and isinstance(parameter.type, click.Path):
+                found.add((name, parameter.opts[0]))
+    return found
+
+
+def test_every_option_that_takes_a_path_is_one_that_is_read_or_one_of_these_tests():
+    assert path_options() == READ | set(FILE_OPTIONS) | set(FOLDER_OPTIONS)
+
+
+STREAMED = {("export", "--to"), ("bundle make", "--key")} | {
+    key for key in FILE_OPTIONS if key[0] == "conformance"
+}
+"""Written as a stream to a device or a FIFO; the key refuses whatever exists."""
+
+
+@pytest.mark.parametrize("key", FILE_OPTIONS, ids=" ".join)
+@pytest.mark.parametrize("kind", ["fifo", "device", "socket", "block", "partial"])
+def test_a_file_that_is_none_is_never_replaced(refused, tmp_path, key, kind):
+    many.write(tmp_path / "run.jsonl", 2)
+    grows = key in (("run", "--out"), ("merge", "--out"))
+    if (kind == "partial" and not grows) or (kind in ("fifo", "device") and key in STREAMED):
+        pytest.skip("written as a stream, or does not grow")
+    place = tmp_path / ("made.partial" if kind == "partial" else "made")
+    before = special(place, kind)
+    assert place.name in refused(*FILE_OPTIONS[key], "made")
+    assert same(place, before)
+
+
+@pytest.mark.parametrize("key", FOLDER_OPTIONS, ids=" ".join)
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_a_folder_that_is_none_is_never_replaced(refused, tmp_path, key, kind):
+    before = special(tmp_path / "made", kind)
+    assert "made" in refused(*FOLDER_OPTIONS[key], "made")
+    assert same(tmp_path / "made", before)
+
+
+@pytest.mark.parametrize("key", [("report", "--out"), ("ladder", "--out")], ids=" ".join)
+@pytest.mark.parametrize("name", ["parity.html", "parity.jsonl", "parity.jsonl.partial"])
+def test_what_lies_in_the_folder_is_never_replaced(refused, tmp_path, key, name):
+    (tmp_path / "made").mkdir()
+    before = special(tmp_path / "made" / name, "socket")
+    assert name in refused(*FOLDER_OPTIONS[key], "made")
+    assert same(tmp_path / "made" / name, before)
+
+
+def special(path, kind):
+    """Make a node of a kind in the test's own folder."""
+    try:
+        if kind == "device":
+            os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        elif kind == "block":
+            os.mknod(path, 0o600 | stat.S_IFBLK, os.makedev(7, 200))
+        elif kind == "fifo":
+            os.mkfifo(path)
+        else:
+            os.mknod(path, 0o600 | stat.S_IFSOCK)
+    except PermissionError:
+        pytest.skip("no node may be made here")
+    return path.lstat()
+
+
+def same(path, before):
+    now = path.lstat()
+    return (now.st_ino, now.st_mode, now.st_rdev) == (before.st_ino, before.st_mode, before.st_rdev)
+
+
+def test_a_linked_record_file_grows_where_the_link_leads(tmp_path):
+    (tmp_path / "far").mkdir()
+    link = tmp_path / "run.jsonl"
+    link.symlink_to("far/records.jsonl")
+    many.write(growing_place(link), 2)
+    assert link.is_symlink()
+    assert (tmp_path / "far" / "records.jsonl").read_text().count("\n") == 4

@@ -29,7 +29,7 @@ def conformance(folder, *arguments, **environment):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.study
 @pytest.mark.r
 def test_the_pr_profile_brings_no_surprise(tmp_path):
     found = conformance(tmp_path, "--expectations", EXPECTATIONS, "--strict", "--no-keep")

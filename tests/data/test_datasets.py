@@ -7,7 +7,7 @@ import pytest
 
 from harness.base.errors import BadInput
 from harness.base.resources import fixture
-from harness.data.datasets import load_dataset, read_csv
+from harness.data.datasets import Reading, load_dataset, missing_hints, read_csv, read_table
 from harness.model.table import table_from_frame
 
 
@@ -69,11 +69,69 @@ def test_row_names_as_r_writes_them_are_a_column_without_a_name(csv):
     assert csv('"","y","x"\n"1",2,3\n"2",3,4\n')["y"].tolist() == [2, 3]
 
 
+INDEXED = [
+    '"y" "x" "g"\n"1" 1.5 2 "a b"\n"2" 2.5 3 "c"\n',
+    '"y","x","g"\n"1",1.5,2,"a b"\n"2",2.5,3,"c"\n',
+    '"y"\t"x"\t"g"\n"1"\t1.5\t2\t"a b"\n"2"\t2.5\t3\t"c"\n',
+    '"y";"x";"g"\n"1";1,5;2;"a b"\n"2";2,5;3;"c"\n',
+]
+
+
+@pytest.mark.parametrize("text", INDEXED)
+def test_an_index_without_a_name_is_left_out_and_said(tmp_path, text):
+    """As R's write.table and write.csv2 without col.names=NA write row names."""
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    frame, note = read_table(path)
+    assert frame.to_dict("list") == {"y": [1.5, 2.5], "x": [2, 3], "g": ["a b", "c"]}
+    assert "index without a name" in note
+    assert "'1'" in note
+
+
+def test_a_table_without_index_has_no_note(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("y,x\n1,2\n")
+    assert read_table(path)[1] == ""
+
+
+def test_what_stands_for_a_missing_value_can_be_said(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("# lab 3\ny,x,g\n1,ND,a\n# checked\n.,2,NULL\n3,NaN,c # d\n-9,4,ND\n")
+    frame = read_csv(path, Reading(("ND", ".", "-9"), "#"))
+    assert frame.y.tolist()[::2] == [1, 3]
+    assert frame.isna().sum().to_dict() == {"y": 2, "x": 2, "g": 2}
+    assert frame.g.tolist()[2] == "c # d"
+
+
+def test_lines_keep_their_numbers_beside_comments(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("// a\ny,x\n// b\n1,2\n1\n")
+    with pytest.raises(BadInput, match="line 5 has 1 field, the header 2"):
+        read_csv(path, Reading(comment="//"))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["1", "2", "ND", "4"], "'ND' in 1 of its 4 values; --na ND reads it as missing"),
+        (["1", "2", ".", "4", "5", "-", "6"], "'.', '-' in 2 of its 7 values; --na . --na -"),
+        (["1", "2", "< 3", "4"], "--na '< 3' reads it"),
+        (["1", "a", "b", "4"], None),
+        (["a1", "a2", "a3", "a4"], None),
+        (["1", "2", "3", ""], None),
+    ],
+)
+def test_a_column_of_numbers_that_is_read_as_text_has_a_hint(csv, values, said):
+    hints = missing_hints(csv("y,x\n" + "".join(f"1,{v}\n" for v in values)))
+    assert set(hints) == ({"x"} if said else set())
+    assert said is None or said in hints["x"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("y,x\n1,2\n1\n", "line 3 has 1 field, the header 2"),
-        ("y,x\n1,2,3\n", "line 2 has 3 fields, the header 2"),
+        ("y,x\n1,2,3\n1,2\n", "line 2 has 3 fields, the header 2"),
         ("y,x\n1,2,\n3,4,\n", "line 2 has 3 fields, the header 2"),
         ('y,x\n"a\nb",1\n1\n', "line 4 has 1 field, the header 2"),
     ],

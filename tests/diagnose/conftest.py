@@ -6,7 +6,7 @@ import pytest
 
 from harness.diagnose.examples import example_rung, load_examples, run_script
 from harness.diagnose.pipeline import diagnose
-from harness.diagnose.user_engines import Opened, in_order
+from harness.diagnose.user_engines import R_SCRIPTS, Opened, in_order
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.referee_engine import RefereeEngine
@@ -17,7 +17,7 @@ from harness.rbridge.worker import RSession
 @pytest.fixture(scope="session")
 def r_all():
     """R with the script for all optimizers."""
-    with RSession(timeout=60, extra_scripts=("all_fit.R",)) as session:
+    with RSession(timeout=60, extra_scripts=R_SCRIPTS) as session:
         yield session
 
 

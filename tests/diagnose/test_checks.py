@@ -77,6 +77,20 @@ def test_one_row_per_group_and_too_many_effects_name_the_condition_that_fails(fr
     assert "60 < 60 does not hold" in many.sentence
 
 
+def test_the_residual_variance_is_called_unidentified_only_where_it_is(frame):
+    """(x | pair) with the same two values of x in each pair has a D with Z D Z' = I; else none."""
+    frame["pair"] = np.repeat(range(30), 2)
+    told = "the residual variance is not identified"
+    frame["x"] = np.tile([0.0, 3.0], 30)
+    assert told in found(case_of(frame, "y ~ x + (x | pair)"))["too-many-effects"].sentence
+    frame["x"] = np.random.default_rng(1).normal(size=60)
+    assert told not in found(case_of(frame, "y ~ x + (x | pair)"))["too-many-effects"].sentence
+    frame["id"] = range(60)
+    apart = "cannot be told apart"
+    assert apart in found(case_of(frame, "y ~ x + (1 | id)"))["one-row-per-group"].sentence
+    assert apart not in found(case_of(frame, "y ~ x + (0 + x | id)"))["one-row-per-group"].sentence
+
+
 def test_a_slope_that_no_group_has_is_seen(frame):
     frame["size"] = frame["a"] * 1.5
     check = found(case_of(frame, "y ~ size + (size | a)"))["slope-constant-within-groups"]

@@ -126,7 +126,7 @@ def test_the_singular_term_is_described_in_the_users_columns(whole):
 def test_one_program_alone_is_judged_by_the_referee(ready):
     found = diagnose(example_rung("lme4-column-trap"), ready(("statsmodels",)), quick=True)
     assert found.agreement == "one engine"
-    assert found.answer[0].startswith("Yes: statsmodels' answer is right.")
+    assert found.answer[0].startswith("Yes: statsmodels' answer is right: ")
     assert [fit.engine for fit in found.case.fits][:2] == ["statsmodels", "referee"]
 
 
@@ -174,7 +174,9 @@ def test_interrupting_leaves_no_r_behind_and_writes_nothing():
     assert any(map(_is_r, below))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # Where the signal reaches a text that exec() runs, as in imports of scipy, CPython ends itself
+    # by the signal in the end, although the exception was caught: 130 in a shell either way.
+    assert process.returncode in (130, -signal.SIGINT)
     assert out == ""
     assert err.strip() == "lmm-parity: interrupted; no report was written"
     while any(map(_alive, below)) and time.monotonic() < deadline:

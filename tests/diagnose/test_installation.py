@@ -1,6 +1,7 @@
 """The doctor: what is broken is told from what is not, and every failure has its remedy."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -77,6 +78,18 @@ def test_a_wrong_engine_is_at_fault_and_nothing_else(r, broken, engine):
 def test_an_engine_that_gives_nan_is_at_fault(r, broken, engine):
     broken(engine, lambda fit: replace(fit, residual_variance=float("nan")))
     assert not checks(r)[f"smoke fit, {engine.name}"].ok
+
+
+def test_a_null_device_that_is_a_file_is_said(tmp_path):
+    assert doctor.null_device() == doctor.Check(
+        "null device", True, f"{os.devnull} is a device", doctor.null_device().mend
+    )
+    path = tmp_path / "null"
+    assert doctor.null_device(str(path)).found == f"{path}: No such file or directory"
+    path.touch()
+    check = doctor.null_device(str(path))
+    assert (check.ok, check.found) == (False, f"{path} is no device")
+    assert check.mend == f"as root: rm -f {path}; mknod -m 666 {path} c 1 3"
 
 
 def test_an_engine_that_fails_is_quoted(r, broken):
@@ -165,13 +178,13 @@ def checks_until_r(session):
 def test_the_doctor_speaks_json(r, monkeypatch, lmm_parity):
     import contextlib
 
-    from harness import rbridge
+    from harness.rbridge import worker
 
     @contextlib.contextmanager
     def session(**_):
         yield r
 
-    monkeypatch.setattr(rbridge, "RSession", session)
+    monkeypatch.setattr(worker, "RSession", session)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
     code, out, err = lmm_parity("doctor", "--json")

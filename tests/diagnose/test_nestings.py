@@ -38,6 +38,9 @@ def test_the_best_of_several_nestings_is_named_and_all_are_shown(schools, ready)
     # Restricted log-likelihoods by lme4: -395.1822 as given, -385.8212 and -387.1058 nested.
     for shown in ("student in school +9.36", "school in test +8.08", "student in test -4.04"):
         assert shown in cause.evidence
+    # 0.01 in log-likelihood decides nothing: by what it was decided is said.
+    assert "do not tell student in school from school in student" in cause.evidence
+    assert cause.evidence.endswith("the factor with fewer labels is taken for the outer one.")
     assert cause.remedies[0].after.loglik == pytest.approx(-385.8212, abs=1e-3)
 
 

@@ -15,7 +15,7 @@ from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
 from harness.diagnose.bench import bench_of
 from harness.diagnose.examples import load_examples
-from harness.diagnose.remedy_code import r_code
+from harness.diagnose.remedy_code import Writing, r_code
 from harness.diagnose.runs import Recipe
 from harness.judge.examination import examine
 
@@ -95,7 +95,7 @@ def test_a_start_for_several_terms_is_in_lme4s_order(formula, data):
     rung = own_rung("several", Dataset(data, frame, ""), formula, "REML")
     bench = bench_of(rung, examine(rung.case, ()))
     relative = tuple(psi + 1e-9 for psi in bench.relative)
-    code = r_code(bench, Recipe("lme4", "bobyqa", start="referee's", relative=relative))
+    code = r_code(Writing(rung), Recipe("lme4", "bobyqa", start="referee's", relative=relative))
     first = code.index("start = c(") + len("start = ")
     start = code[first : code.index(")", first) + 1]
     program = (

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -198,6 +199,7 @@ def test_an_rpy2_for_another_r_is_recognised():
 def test_a_broken_rpy2_is_reported_once_and_at_once(tmp_path, monkeypatch):
     (tmp_path / "rpy2").mkdir()
     (tmp_path / "rpy2" / "__init__.py").write_text("")
+    (tmp_path / "rpy2" / "situation.py").write_text("")
     (tmp_path / "rpy2" / "rinterface.py").write_text(
         "raise ImportError('_rinterface_cffi_api.abi3.so: undefined symbol: R_getVar')"
     )
@@ -205,10 +207,106 @@ def test_a_broken_rpy2_is_reported_once_and_at_once(tmp_path, monkeypatch):
     with RSession(preload=()) as session:
         with pytest.raises(REnvironment, match=r"rpy2==3\.6\.6|--upgrade rpy2"):
             session.call("r_versions", {})
-        started = time.monotonic()
+        # Remembered: the module that failed is not imported again.
+        (tmp_path / "rpy2" / "rinterface.py").write_text("raise ImportError('tried again')")
         with pytest.raises(REnvironment, match="does not work with R"):
             session.call("r_versions", {})
-        assert time.monotonic() - started < 0.1
+
+
+def planted(folder, rinterface):
+    """A rpy2 whose ``rinterface`` runs some code first, and is the real one after it."""
+    import importlib.util
+
+    real = Path(importlib.util.find_spec("rpy2.rinterface_lib").origin).parents[1]
+    package = folder / "rpy2"
+    package.mkdir()
+    for module in ("situation", "rinterface_lib"):
+        (package / module).symlink_to(real / module)
+    text = (real / "rinterface" / "__init__.py").read_text()
+    head, mark, tail = text.partition("from __future__ import annotations\n")
+    (package / "rinterface.py").write_text(f"{head}{mark}{rinterface}\n{tail}")
+
+
+def test_a_start_that_failed_once_is_tried_again(tmp_path, monkeypatch):
+    once = tmp_path / "failed"
+    planted(
+        tmp_path,
+        f"import os\nif not os.path.exists({str(once)!r}):\n"
+        f"    open({str(once)!r}, 'w').close()\n    raise StopIteration",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with RSession(preload=()) as session:
+        assert session.call("r_versions", {}).texts("R")
+    assert once.exists()
+
+
+def test_a_failed_start_is_not_remembered_for_good(tmp_path, monkeypatch):
+    broken = tmp_path / "broken"
+    broken.touch()
+    planted(
+        tmp_path,
+        f"import os, sys\nif os.path.exists({str(broken)!r}):\n"
+        "    sys.stderr.write('no room on the disk\\n')\n    raise StopIteration",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("harness.rbridge.worker.REMEMBERED_SECONDS", 0.0)
+    with RSession(preload=()) as session:
+        # What failed is named, with what it wrote on standard error.
+        with pytest.raises(REnvironment, match="StopIteration; standard error: no room on the"):
+            session.call("r_versions", {})
+        broken.unlink()
+        assert session.call("r_versions", {}).texts("R")
+
+
+def test_starting_r_starts_no_other_r(tmp_path):
+    """Loaded by itself, rpy2 runs Rscript twice; one that leaves a mark shows that none is run."""
+    home = tmp_path / "R"
+    real = find_r().home
+    (home / "bin").mkdir(parents=True)
+    for part in real.iterdir():
+        if part.name != "bin":
+            (home / part.name).symlink_to(part)
+    for program in (real / "bin").iterdir():
+        if program.name != "Rscript":
+            (home / "bin" / program.name).symlink_to(program)
+    ran = tmp_path / "ran"
+    (home / "bin" / "Rscript").write_text(f"#!/bin/sh\ntouch {ran}\nexit 1\n")
+    (home / "bin" / "Rscript").chmod(0o755)
+    answer = run("-", cwd=tmp_path, input=USE_R, env={"R_HOME": str(home)})
+    assert answer["contrasts"] == ["contr.treatment", "contr.poly"]
+    assert not ran.exists()
+
+
+NULL_FILE = """
+printf 'options(contrasts = c("contr.sum", "contr.helmert")); stop("read as a profile")\\n' > file
+mount --bind file /dev/null && exec {python} -
+"""
+
+
+def test_r_starts_where_the_null_device_is_a_file(tmp_path):
+    """In a mount namespace of the test's own: a file stands over /dev/null there, nowhere else."""
+    namespace = ["unshare", "--mount", "--propagation", "private"]
+    try:
+        mounting = [*namespace, "sh", "-c", "touch f t && mount --bind f t"]
+        able = subprocess.run(mounting, cwd=tmp_path, capture_output=True, check=False).returncode
+    except FileNotFoundError:
+        able = 1
+    if able:
+        pytest.skip("no mount namespace may be made here")
+    script = NULL_FILE.replace("{python}", sys.executable)
+    done = subprocess.run(
+        [*namespace, "sh", "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        input=USE_R,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["contrasts"] == ["contr.treatment", "contr.poly"]
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
 def test_the_environment_fixes_what_changes_digits(tmp_path, monkeypatch):
@@ -218,6 +316,6 @@ def test_the_environment_fixes_what_changes_digits(tmp_path, monkeypatch):
     environment = worker_environment(find_r(), tmp_path)
     assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
     assert (environment["LC_ALL"], environment["LANGUAGE"]) == ("C.UTF-8", "en")
-    assert environment["R_PROFILE_USER"] == os.devnull
+    assert environment["R_PROFILE_USER"] == environment["R_ENVIRON_USER"] == ""
     assert "R_DEFAULT_PACKAGES" not in environment
     assert os.environ["OMP_NUM_THREADS"] == "8"

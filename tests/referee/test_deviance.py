@@ -337,10 +337,23 @@ def test_an_outcome_without_variance_is_refused(outcome):
 
 def test_one_row_more_than_fixed_effects_can_be_evaluated():
     made = design([0.3, -1.0, 2.0], [[1, 0], [1, 1], [1, 5]], [(np.ones(3), [0, 0, 1])])
+    assert Likelihood(made, reml=True).at([0.8]).deviance() == pytest.approx(
+        dense(made, [0.8], reml=True)[0], rel=1e-12
+    )
+
+
+def test_a_likelihood_without_a_maximum_is_refused():
+    """Three rows that X and Z fit exactly: ML grows with log(c) as both variances' ratio does."""
+    made = design([0.3, -1.0, 2.0], [[1, 0], [1, 1], [1, 5]], [(np.ones(3), [0, 0, 1])])
+    falls = [dense(made, [c], reml=False)[0] for c in (1e3, 1e4, 1e5)]
+    assert np.diff(falls) == pytest.approx([-2.0 * np.log(10.0)] * 2, rel=1e-4)
+    with pytest.raises(ValueError, match="the likelihood grows without bound"):
+        Likelihood(made, reml=False)
+    g = np.repeat(np.arange(5), 4)
+    steps = design(np.array([1.0, 3.0, 2.0, 7.0, 4.0])[g], np.ones((20, 1)), [(np.ones(20), g)])
     for reml in (True, False):
-        assert Likelihood(made, reml=reml).at([0.8]).deviance() == pytest.approx(
-            dense(made, [0.8], reml=reml)[0], rel=1e-12
-        )
+        with pytest.raises(ValueError, match="the likelihood grows without bound"):
+            Likelihood(steps, reml=reml)
 
 
 def test_a_variance_ratio_of_1e16_keeps_its_digits():

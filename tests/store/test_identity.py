@@ -103,7 +103,8 @@ def test_sources_of_lme4_are_those_of_its_way_to_r():
 def test_engines_list_every_package_that_they_import(kind):
     code = (
         f"import sys, {kind.__module__}\n"
-        "print(*{'.'.join(m.split('.')[:2]) for m in sys.modules if m.startswith('harness.')})"
+        "parts = [m.split('.') for m in sys.modules if m.startswith('harness.')]\n"
+        "print(*{'.'.join(p[:2]) for p in parts if len(p) > 2})"  # a room's door holds no code
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     # That the likelihood is imported beside MixedLM's results changes none of these.

@@ -20,7 +20,7 @@ _RESIDUAL, _GROUP, _OTHER, _X, _X_GROUP, _V, _W, _ORDER, _GONE, _LEVELS = range(
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnColumns:
     """A column as it was drawn, its rows in order.
 
     Attributes
@@ -59,7 +59,7 @@ class Drawn:
         return np.where(self.values < 0, np.nan, numbers) if self.values.min() < 0 else numbers
 
 
-def frame_of(drawn: Mapping[str, Drawn]) -> pd.DataFrame:
+def frame_of(drawn: Mapping[str, DrawnColumns]) -> pd.DataFrame:
     """Return the columns as a data frame."""
     return pd.DataFrame({name: column.series() for name, column in drawn.items()})
 
@@ -116,7 +116,7 @@ def _factors(
     return f, b
 
 
-def draw_columns(recipe: Recipe) -> dict[str, Drawn]:
+def draw_columns(recipe: Recipe) -> dict[str, DrawnColumns]:
     """Return the columns of a recipe by name."""
     place = _layout(recipe)
     factors = {"g": place.group, "h": place.h, "f": place.f, "b": place.b}
@@ -126,7 +126,7 @@ def draw_columns(recipe: Recipe) -> dict[str, Drawn]:
     for role, gone in zip(recipe.form.roles, _gone(recipe, place.complete), strict=True):
         if role in numbers:
             numbers[role][gone] = np.nan
-            column = Drawn(numbers[role][order])
+            column = DrawnColumns(numbers[role][order])
         else:
             column = _factor(recipe, role, factors[role].copy(), gone, order)
         drawn[NAMES[recipe.names][role]] = column
@@ -181,7 +181,9 @@ def _outcome(recipe: Recipe, place: _Layout, columns: dict[str, Array]) -> Array
     return y
 
 
-def _factor(recipe: Recipe, role: str, codes: Integers, gone: Integers, order: Integers) -> Drawn:
+def _factor(
+    recipe: Recipe, role: str, codes: Integers, gone: Integers, order: Integers
+) -> DrawnColumns:
     prefix = {"f": "a"}.get(role, role)
     count = int(codes.max()) + 1 + recipe.unused
     labels = tuple(label(recipe.labels, prefix, k) for k in range(count))
@@ -189,7 +191,7 @@ def _factor(recipe: Recipe, role: str, codes: Integers, gone: Integers, order: I
     if recipe.unused or recipe.level_order != "sorted":
         stated = _level_order(recipe, role, [str(text) for text in labels])
     codes[gone] = MISSING_CODE
-    return Drawn(codes[order], labels, stated)
+    return DrawnColumns(codes[order], labels, stated)
 
 
 def _predictor(recipe: Recipe, place: _Layout) -> Array:

@@ -61,6 +61,7 @@ from harness.judge.causes.wrong_optimum import (
     infinite_loglik,
     score_sign,
     stopped_short,
+    two_optima,
     zeroed_fixed_effects,
 )
 from harness.judge.evidence import Evidence, found, with_more
@@ -184,6 +185,7 @@ WRONG: dict[str, Predicate] = {
     "other-reference-level": other_reference_level,
     "kept-off-boundary": kept_off_boundary,
     "false-boundary": false_boundary,
+    "two-optima": two_optima,
     "stopped-short": stopped_short,
     "lme4-normal-equations": normal_equations,
 }

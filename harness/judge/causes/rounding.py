@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
-from harness.judge.causes.same_point import modes_at, modes_off
+from harness.judge.causes.same_point import effects_off, modes_at, modes_off
 from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
@@ -63,13 +63,20 @@ def normal_equations(view: View) -> Evidence | None:
     for fit, audit in view.judged():
         if fit.engine != "lme4" or audit.loglik_error is None or not audit.theta:
             continue
-        off = _Off(abs(audit.loglik_error), audit.gls_distance, _errors_off(fit, audit))
+        off = _Off(
+            abs(audit.loglik_error),
+            audit.gls_distance,
+            _errors_off(fit, audit),
+            effects_off(view, fit, audit),
+        )
         if not off.matters(fit, audit):
             continue
         deviance, relative, outcome = rounding_of_lme4(
             design, np.array(audit.theta), math.sqrt(fit.residual_variance)
         )
-        model = _Off(deviance / 2.0, relative * outcome, relative)
+        # Fixed and random effects are one solution of one system, so are rounded alike; fitted
+        # values are made of both.
+        model = _Off(deviance / 2.0, relative * outcome, relative, relative * outcome)
         if off.within(model):
             return found(
                 "lme4-normal-equations",
@@ -81,6 +88,8 @@ def normal_equations(view: View) -> Evidence | None:
                 loglik_rounded=model.loglik,
                 estimate_rounded=model.estimate,
                 se_rounded=model.se,
+                effect=off.effect,
+                effect_rounded=model.effect,
             )
     return None
 
@@ -117,6 +126,8 @@ class _Off:
     loglik: float
     estimate: float
     se: float
+    effect: float
+    """Of a random effect or a fitted value, in residual standard deviations."""
 
     def matters(self, fit: Fit, audit: Audit) -> bool:
         """Whether one of them is beyond the tolerance of the setting."""
@@ -128,6 +139,7 @@ class _Off:
                 ("loglik", self.loglik),
                 ("estimate", self.estimate),
                 ("se", self.se),
+                ("random_effect", self.effect),
             )
         )
 
@@ -136,6 +148,7 @@ class _Off:
             self.loglik <= _FACTOR * model.loglik
             and self.estimate <= _FACTOR * model.estimate
             and self.se <= _FACTOR * model.se
+            and self.effect <= _FACTOR * model.effect
         )
 
 

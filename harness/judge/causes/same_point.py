@@ -64,15 +64,23 @@ def true_to_itself(view: View, fit: Fit, audit: Audit) -> bool:
                 return False
             if not _p_follows(native):
                 return False
-    limit = _tolerance("random_effect", fit, audit) * math.sqrt(fit.residual_variance)
+    return effects_off(view, fit, audit) <= _tolerance("random_effect", fit, audit)
+
+
+def effects_off(view: View, fit: Fit, audit: Audit) -> float:
+    """Return the largest error of a random effect or a fitted value, in residual SD.
+
+    They are held to what the fit's own variances and fixed effects give.
+    """
     modes = modes_at(view, audit)
-    if not modes_off(view, fit, modes) <= limit:
-        return False
-    design = view.case.design
-    fitted = design.x @ np.array([c.estimate for c in fit.coefficients])
-    for term, right in zip(design.random, modes, strict=True):
-        fitted = fitted + (term.z * right[term.codes]).sum(axis=1)
-    return not fit.fitted or bool(np.abs(np.array(fit.fitted) - fitted).max() <= limit)
+    off = modes_off(view, fit, modes)
+    if fit.fitted:
+        design = view.case.design
+        fitted = design.x @ np.array([c.estimate for c in fit.coefficients])
+        for term, right in zip(design.random, modes, strict=True):
+            fitted = fitted + (term.z * right[term.codes]).sum(axis=1)
+        off = float(np.maximum(off, np.abs(np.array(fit.fitted) - fitted).max()))
+    return off / math.sqrt(fit.residual_variance)
 
 
 def modes_at(view: View, audit: Audit) -> list[NDArray[np.float64]]:

@@ -11,14 +11,35 @@ from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found, with_more
+from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
 from harness.referee.optimality import NULL_VARIANCE
+from harness.referee.optimum import nearest_minimum
+
+
+def two_optima(view: View) -> Evidence | None:
+    """Hold when a fit is at a maximum of the likelihood, and another is higher.
+
+    Newton's steps from the fit have to end where it is, to the tolerance of a log-likelihood.
+    """
+    for fit, audit in view.judged():
+        if audit.certificate != "stopped short" or not audit.theta:
+            continue
+        best = -2.0 * audit.loglik - audit.gap
+        try:
+            near = nearest_minimum(view.likelihood.at(audit.theta)).deviance()
+        except np.linalg.LinAlgError:
+            continue
+        limit = 2.0 * load_tolerances()["loglik"].default
+        if abs(-2.0 * audit.loglik - near) <= limit < near - best:
+            return found("two-optima", fit.engine, here=-0.5 * near, best=-0.5 * best)
+    return None
 
 
 def stopped_short(view: View) -> Evidence | None:
     """Hold when a fit stopped above the best deviance with no false boundary in its way."""
     for fit, audit in view.judged():
-        if audit.certificate == "stopped short":
+        if audit.certificate == "stopped short" and two_optima(view) is None:
             claim: dict[str, bool] = {} if fit.converged is None else {"converged": fit.converged}
             return with_more(
                 found("stopped-short", fit.engine, gap=audit.gap, gradient=audit.gradient), **claim

@@ -130,15 +130,14 @@ def card(case: CaseRecord, ctx: Context, place: int | None = None) -> Card:
 
 
 def _judgements(case: CaseRecord, ctx: Context) -> tuple[Judgement, ...]:
-    """Return every verdict; what the referee finds of the fits of a setting, with the first."""
+    """Return every verdict, each with what the referee finds of the fits that it is about."""
     several = len(ctx.engines) > 2
     shown: list[Judgement] = []
-    settings: set[str] = set()
     for one in _everything(case, several=several):
         engine = one.engine if several else ""
-        first = one.setting not in settings
-        settings.add(one.setting)
-        here = findings(case, ctx, one.setting) if first else ()
+        here = tuple(
+            f for f in findings(case, ctx, one.setting) if not several or f.engine == one.engine
+        )
         shown.append(
             Judgement(engine, ctx.badge(one), _sentence(one), sentences(one.evidence), here)
         )

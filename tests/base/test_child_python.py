@@ -1,0 +1,114 @@
+"""Nothing of the working directory gets into the program or its processes, unless it is named."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from harness.base.child_python import import_path
+from harness.cli import cli
+
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
+CHECKOUT = Path(__file__).parents[2]
+
+NAMES = (
+    *("json", "random", "string", "enum", "re", "typing", "threading", "socket", "signal", "uuid"),
+    *("tempfile", "logging", "hashlib", "copy", "queue", "csv", "decimal", "subprocess", "shutil"),
+    *("platform", "dataclasses", "pathlib", "inspect", "pickle", "selectors", "__future__"),
+    *("numpy", "scipy", "pandas", "statsmodels", "patsy", "formulaic", "msgspec", "click", "rich"),
+    *("jinja2", "pebble", "rpy2", "lme4", "multiprocessing", "sitecustomize", "usercustomize"),
+)
+
+BY_PYTHON_ITSELF = ("importlib", "contextlib", "functools", "types", "warnings", "collections")
+"""What ``python -m`` imports from the working directory before it comes to any program."""
+
+TABLE = "y,x,g\n" + "".join(f"{i * 7 % 11}.5,{i % 4},{'abcd'[i % 4]}\n" for i in range(24))
+MODEL = "y ~ x + (1 | g)"
+
+COMMANDS = {
+    "report": ["report", "--rung", "dyestuff/REML", "--no-cache", "--jobs", "1"],
+    "ladder": ["ladder"],
+    "run": ["run", "--rung", "dyestuff/REML", "--out", "run.jsonl", "--no-cache", "--jobs", "1"],
+    "export": ["export", "run.jsonl", "--to", "values.csv"],
+    "diff": ["diff", "run.jsonl", "run.jsonl"],
+    "merge": ["merge", "run.jsonl", "run.jsonl", "--out", "merged.jsonl"],
+    "fit": ["fit", "t.csv", MODEL],
+    "diagnose": ["diagnose", "t.csv", MODEL, "--quick"],
+    "translate": ["translate", MODEL],
+    "bundle": ["bundle", "make", "t.csv", MODEL, "--out", "bundle"],
+    "doctor": ["doctor"],
+    "certify": ["certify", "dyestuff/REML"],
+    "cache": ["cache", "info"],
+    "conformance": ["conformance", "--max-examples", "1", "--no-keep", "--jobs", "1"],
+    "schema": ["schema"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A student's folder: thirty modules and two R files, each leaving a mark when it is run."""
+    place = tmp_path_factory.mktemp("student")
+    for name in NAMES:
+        (place / f"{name}.py").write_text(f"open({str(place / 'marks')!r}, 'a').write('{name} ')\n")
+    for name in BY_PYTHON_ITSELF:
+        (place / "more").mkdir(exist_ok=True)
+        (place / "more" / f"{name}.py").write_text("raise RuntimeError('run')\n")
+    mark = f'cat("R ", file = "{place / "marks"}", append = TRUE)\n'
+    (place / ".Rprofile").write_text(mark)
+    (place / ".Renviron").write_text("R_DEFAULT_PACKAGES=NULL\nR_LIBS=/nowhere\n")
+    (place / "t.csv").write_text(TABLE)
+    return place
+
+
+def start(command, folder):
+    done = subprocess.run(
+        [*command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode in (0, 1) or "not a shard" in done.stderr, done.stderr
+    marks = folder / "marks"
+    return marks.read_text().split() if marks.exists() else []
+
+
+def test_every_command_is_tried():
+    assert set(COMMANDS) == set(cli.list_commands(None))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_file_of_the_working_directory_is_run(name, folder):
+    if name in ("export", "diff", "merge") and not (folder / "run.jsonl").exists():
+        start([sys.executable, "-m", "harness", *COMMANDS["run"]], folder)
+    assert start([sys.executable, "-m", "harness", *COMMANDS[name]], folder) == []
+
+
+def test_the_program_by_its_own_name_is_not_even_open_to_what_python_m_imports(folder):
+    program = Path(sysconfig.get_path("scripts")) / "lmm-parity"
+    if not program.exists():
+        pytest.skip("the program is not installed")
+    for name in BY_PYTHON_ITSELF:
+        (folder / f"{name}.py").write_text((folder / "more" / f"{name}.py").read_text())
+    try:
+        assert start([program, *COMMANDS["run"]], folder) == []
+    finally:
+        for name in BY_PYTHON_ITSELF:
+            (folder / f"{name}.py").unlink()
+
+
+def test_the_working_directory_is_on_a_childs_path_only_where_this_package_is_in_it(
+    monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", str(CHECKOUT), str(tmp_path), "/elsewhere"])
+    assert import_path() == [str(CHECKOUT), "/elsewhere"]
+    monkeypatch.chdir(CHECKOUT)
+    assert import_path() == [str(CHECKOUT), str(tmp_path), "/elsewhere"]
