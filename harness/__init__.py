@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.judge.mixedlm_inference import (
         Inference,
         NotAtOptimumWarning,
+        UndeterminedWarning,
         kenward_roger,
         satterthwaite,
     )
@@ -27,6 +28,7 @@ __all__ = [
     "Inference",
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
+    "UndeterminedWarning",
     "__version__",
     "diagnose",
     "kenward_roger",

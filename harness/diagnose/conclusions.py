@@ -28,7 +28,8 @@ def conclusions(
         tests = contrast_tests(bench.best.point, np.eye(bench.case.design.x.shape[1]))
         right = {
             name: (test.p, test.df)
-            for name, test in zip(bench.case.design.x_names, tests, strict=True)
+            for j, (name, test) in enumerate(zip(bench.case.design.x_names, tests, strict=True))
+            if j not in bench.best.moved  # as good a point has another p
         }
     names = bench.case.design.x_names
     apart = tuple(e for e in engines if e in bench.elsewhere and not _coded_as(names, record, e))

@@ -35,6 +35,13 @@ _NARROW = 1e-6
 _FAR = 1e6
 """A variance that may be this many times all others may be any."""
 
+_CURVED = 1e-6
+"""Where the smallest eigenvalue of the Hessian is above this share of the largest, the deviance is
+flat nowhere, and there is no need to ask in which direction."""
+
+_ROUNDS = 3
+"""Times that every direction is gone along to its middle: one may open another."""
+
 
 @dataclass(frozen=True)
 class FreeDirection:
@@ -190,23 +197,98 @@ def free_directions(point: Point) -> tuple[FreeDirection, ...]:
     A direction that leaves the parameter space at once, as from a variance of zero, is none.
     """
     likelihood = point.likelihood
-    sigma = point.sigma * likelihood.products.basis.y_scale
-    here = tuple(sigma**2 * f @ f.T for f in likelihood.factors(point.theta))
+    if not likelihood.layout or _curved(point):
+        return ()
     out = []
     for changes, residual in null_directions(likelihood):
-        ends = [_reach(here, sigma**2, changes, residual, sign) for sign in (-1.0, 1.0)]
-        size = max(sigma**2, 0.0) + sum(float(np.trace(psi)) for psi in here)
-        if ends[0] + ends[1] <= _NARROW * size:
+        way = _way(point, changes, residual)
+        if way is None:
             continue
-        step = ends[1] if ends[1] >= ends[0] else -ends[0]
-        step = math.copysign(min(0.9 * abs(step), size), step)
-        other = _moved(likelihood, here, sigma**2, changes, residual, step)
-        if other is None or abs(other[0].deviance(other[1]) - point.deviance(sigma)) > _LEVEL:
+        step = way.high if way.high >= -way.low else way.low
+        step = math.copysign(min(0.9 * abs(step), way.size), step)
+        other = _moved(likelihood, way.here, way.s2, changes, residual, step)
+        if other is None or not _level(point, *other):
             continue
-        out.append(
-            FreeDirection(changes, residual, -ends[0], ends[1], _differing(point, sigma, *other))
-        )
+        moved = tuple(np.flatnonzero(_differ(point, *other, np.eye(likelihood.products.p))))
+        out.append(FreeDirection(changes, residual, way.low, way.high, tuple(map(int, moved))))
     return tuple(out)
+
+
+def centred(point: Point) -> Point:
+    """Return the middle of the best points, where there are many: it lies on no face by chance.
+
+    A face that all of them lie on is a boundary of the data's own; one that an end lies on is not.
+    """
+    likelihood = point.likelihood
+    if not likelihood.layout or _curved(point):
+        return point
+    for _ in range(_ROUNDS):
+        begun = point
+        for changes, residual in null_directions(likelihood):
+            way = _way(point, changes, residual)
+            if way is None:
+                continue
+            low, high = max(way.low, -way.size), min(way.high, way.size)
+            step = 0.5 * (low + high)
+            if abs(step) < 0.25 * (high - low):  # near enough to the middle
+                continue
+            other = _moved(likelihood, way.here, way.s2, changes, residual, step)
+            if other is not None and _level(point, *other):
+                point = other[0]
+        if point is begun:
+            break
+    return point
+
+
+def undetermined_rows(point: Point, rows: Array) -> NDArray[np.bool_]:
+    """Say of contrasts (r, p) whether their standard errors depend on what is not determined."""
+    likelihood = point.likelihood
+    found = np.zeros(len(rows), dtype=bool)
+    if not likelihood.layout:
+        return found
+    for changes, residual in null_directions(likelihood):
+        way = _way(point, changes, residual)
+        if way is None:
+            continue
+        step = way.high if way.high >= -way.low else way.low
+        step = math.copysign(min(0.9 * abs(step), way.size), step)
+        other = _moved(likelihood, way.here, way.s2, changes, residual, step)
+        if other is not None and _level(point, *other):
+            found |= _differ(point, *other, rows)
+    return found
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Where a direction leads from a point: Psi and s2 there, their size, and the last steps."""
+
+    here: tuple[Array, ...]
+    s2: float
+    size: float
+    low: float
+    high: float
+
+
+def _way(point: Point, changes: Sequence[Array], residual: float) -> _Way | None:
+    likelihood = point.likelihood
+    s2 = (point.sigma * likelihood.products.basis.y_scale) ** 2
+    here = tuple(s2 * f @ f.T for f in likelihood.factors(point.theta))
+    # Only what the direction changes: a large variance beside it is no measure of it.
+    size = sum(float(np.trace(psi)) for psi, d in zip(here, changes, strict=True) if d.any())
+    size = max(size, s2)
+    low, high = (_reach(here, s2, changes, residual, sign) for sign in (-1.0, 1.0))
+    return None if low + high <= _NARROW * size else _Way(here, s2, size, -low, high)
+
+
+def _curved(point: Point) -> bool:
+    twin, _ = point.conditioned()
+    values = np.linalg.eigvalsh(twin.profiled_hessian())
+    # The variables are relative changes: of one variance, too, a curvature of 1e-6 is none.
+    return bool(values[0] > _CURVED * max(float(values[-1]), 1.0))
+
+
+def _level(point: Point, other: Point, sigma: float) -> bool:
+    return bool(abs(other.deviance(sigma) - point.deviance()) <= _LEVEL)
 
 
 def _moved(
@@ -259,15 +341,14 @@ def _reach(
     return low
 
 
-def _differing(point: Point, sigma: float, other: Point, other_sigma: float) -> tuple[int, ...]:
-    unit = np.eye(point.likelihood.products.p)
+def _differ(point: Point, other: Point, other_sigma: float, rows: Array) -> NDArray[np.bool_]:
+    """Say of each contrast whether its estimate or standard error is another at another point."""
     pairs = zip(
-        contrast_tests(point, unit, sigma=sigma),
-        contrast_tests(other, unit, sigma=other_sigma),
-        strict=True,
+        contrast_tests(point, rows), contrast_tests(other, rows, sigma=other_sigma), strict=True
     )
-    return tuple(
-        j
-        for j, (a, b) in enumerate(pairs)
-        if abs(a.se - b.se) > 1e-5 * a.se or abs(a.estimate - b.estimate) > 1e-5 * a.se
+    return np.array(
+        [
+            abs(a.se - b.se) > 1e-5 * a.se or abs(a.estimate - b.estimate) > 1e-5 * a.se
+            for a, b in pairs
+        ]
     )

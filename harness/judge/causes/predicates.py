@@ -53,6 +53,7 @@ from harness.judge.causes.same_point import (
     points_near,
     true_to_itself,
     undetermined,
+    undetermined_failure,
 )
 from harness.judge.causes.view import Pair, View
 from harness.judge.causes.wrong_optimum import (
@@ -157,6 +158,7 @@ FAILING: dict[str, Predicate] = {
     "too-many-effects": too_many_effects,
     "beyond-precision": beyond_precision,
     "sm-singular-covariance": singular_covariance,
+    "undetermined-variance": undetermined_failure,
     "engine-error": engine_error,
 }
 """Why there is no fit."""
