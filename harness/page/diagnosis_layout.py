@@ -272,7 +272,8 @@ def _p_values(found: Diagnosis) -> Section:
     for conclusion in found.conclusions:
         printed = dict(conclusion.printed)
         cells: list[Line] = [*pair_of_p([*(printed.get(e) for e in named), conclusion.right])]
-        rows.append(Row(conclusion.name, (*cells, look if conclusion.changed else "same")))
+        open_ = "not determined" if conclusion.because == "undetermined" else "same"
+        rows.append(Row(conclusion.name, (*cells, look if conclusion.changed else open_)))
     table = Table(
         "p as each engine prints it, and at the best point known with Satterthwaite's degrees of "
         f"freedom; level {found.alpha:g}",

@@ -52,9 +52,8 @@ from harness.judge.causes.same_point import (
     as_near_as_their_gaps,
     points_near,
     true_to_itself,
-    undetermined,
-    undetermined_failure,
 )
+from harness.judge.causes.undetermined import undetermined, undetermined_failure
 from harness.judge.causes.view import Pair, View
 from harness.judge.causes.wrong_optimum import (
     column_trap,
@@ -87,8 +86,6 @@ def singular_not_flagged(view: View) -> Evidence | None:
 
 def flat_optimum(pair: Pair) -> Evidence | None:
     """Both fits are at the optimum, and differ as points of equal deviance may, or agree tight."""
-    if undetermined(pair) is not None:
-        return None
     near = as_near_as_their_gaps(pair)
     if near is not None:
         return near
@@ -210,7 +207,6 @@ NUMERICAL_DF: dict[str, Predicate] = {
 """Why an engine's df are not those of its own point; the first that holds is named."""
 
 EXPLAINING: dict[str, PairPredicate] = {
-    "undetermined-variance": undetermined,
     "flat-optimum": flat_optimum,
     "lme4-normal-equations": equations_rounded,
     "sm-llf-conditioning": effects_rounded,
@@ -218,6 +214,7 @@ EXPLAINING: dict[str, PairPredicate] = {
 """Why numbers differ between two fits at the optimum."""
 
 ACCOMPANYING: dict[str, Predicate] = {
+    "undetermined-variance": undetermined,
     "true-boundary": true_boundary,
     "singular-not-flagged": singular_not_flagged,
     "re-refused": random_effects_refused,

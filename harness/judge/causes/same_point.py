@@ -20,13 +20,8 @@ from harness.judge.audit import Audit
 from harness.judge.causes.view import Pair, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
-from harness.model.design import RandomDesign
 from harness.referee.conditional_modes import conditional_modes
-from harness.referee.identifiability import free_directions, null_directions
 from harness.referee.satterthwaite import two_sided_p
-
-_APART = 1e-2
-"""Relative standard deviations farther apart than this are different answers."""
 
 SLACK = 2.0
 """The deviance is quadratic near the optimum only to first order."""
@@ -153,65 +148,6 @@ def points_near(pair: Pair) -> dict[str, float | str] | None:
     if not farthest <= reach:
         return None
     return near | {"reach": reach, "farthest": farthest}
-
-
-def undetermined(pair: Pair) -> Evidence | None:
-    """Hold when variances differ that the data do not determine at either fit's point.
-
-    The likelihood is then the same along a change of the variances whatever the outcome is: of
-    groups whose means are used up by fixed effects, of two terms that make one covariance.
-    """
-    pairs = pair.judged()
-    if len(pairs) != 2 or not all(
-        true_to_itself(v, *one) for v in pair.views for one in v.judged()
-    ):
-        return None
-    first, last = (np.array(audit.theta) for _, audit in pairs)
-    if first.shape != last.shape or not np.abs(first - last).max(initial=0.0) > _APART:
-        return None
-    try:
-        free = next(
-            (f for at in (first, last) if (f := free_directions(pair.one.likelihood.at(at)))), ()
-        )
-    except np.linalg.LinAlgError:
-        return None
-    if not free:
-        return None
-    ends = tuple(
-        f"{fit.engine} " + ", ".join(f"{t:.3g}" for t in audit.theta) for fit, audit in pairs
-    )
-    words = tuple(in_names(d.changes, d.residual, pair.case.design.random) for d in free)
-    return found("undetermined-variance", ends=ends, directions=words)
-
-
-def undetermined_failure(view: View) -> Evidence | None:
-    """Hold when an engine meets a singular matrix, and the design leaves a variance open."""
-    for failure in view.failures():
-        if failure.reason != "error" or "ingular matrix" not in failure.text:
-            continue
-        try:
-            open_ = null_directions(view.likelihood)
-        except ValueError:  # no likelihood: aliased fixed effects, or too large
-            return None
-        if open_:
-            words = tuple(in_names(*direction, view.case.design.random) for direction in open_)
-            return found("undetermined-variance", failure.engine, directions=words)
-    return None
-
-
-def in_names(
-    changes: Sequence[NDArray[np.float64]], residual: float, terms: Sequence[RandomDesign]
-) -> str:
-    """Write a change of the variances in the user's names: ``g: Intercept +1, residual -1``."""
-    by: dict[str, list[str]] = {}
-    for term, change in zip(terms, changes, strict=True):
-        for a, b in zip(*np.triu_indices(len(change)), strict=True):
-            if change[a, b]:
-                names = " x ".join(dict.fromkeys((term.names[a], term.names[b])))
-                by.setdefault(f"{change[a, b]:+.3g}", []).append(f"{term.group}: {names}")
-    if residual:
-        by.setdefault(f"{residual:+.3g}", []).append("residual variance")
-    return ", ".join(f"{name} {size}" for size, names in by.items() for name in names)
 
 
 def _diagonals(
