@@ -134,7 +134,7 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
     seen = [c for c in left if len(c.printed) + (c.right is not None) > 1]
     if seen and left != list(conclusions):
         names = listed([c.name for c in seen])
-        yield f"No other conclusion changes: p of {names} is on the same side of {alpha:g} for everyone."
+        yield f"No other conclusion changes: p of {names} is on one side of {alpha:g} for everyone."
     elif seen:
         what = {1: "the p value of the fixed effect", 2: "the p values of both fixed effects"}.get(
             len(seen), f"the p values of all {len(seen)} fixed effects"

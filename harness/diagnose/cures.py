@@ -185,8 +185,7 @@ def undetermined_terms(shop: Workshop) -> list[Remedy | None]:
         text = taken_out(list(term.names), term.names, term.group)
         if not moved:
             return text
-        what = f"{listed(moved)} {'is' if len(moved) == 1 else 'are'}"
-        return f"{text}; what is said of {what} then of these {len(term.levels)} groups only"
+        return f"{text}; what is said of {listed(moved)} then holds for these groups only"
 
     return [
         remodelled(
