@@ -126,6 +126,7 @@ def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
     case = found.case
     lines: list[tuple[str, bool, list[float | None], Line]] = []
     failed = []
+    open_ = any(c.name == case.focus and c.because == "undetermined" for c in found.conclusions)
     for engine in engines:
         fit, audit = case.fit(engine), case.audit(engine)
         if isinstance(fit, Failure):
@@ -140,7 +141,9 @@ def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
         fair = audit and next((c for c in audit.coefficients if c.name == case.focus), None)
         if fair and own is not None and fair.se is not None and engine != "referee":
             values = [fair.estimate, fair.se, fair.df, fair.p]
-            lines.append((engine, True, [None, None, *values], ""))
+            if open_:
+                values[1:] = [None, None, None]
+            lines.append((engine, True, [None, None, *values], "not determined" if open_ else ""))
     text = (
         f"The effect {case.focus} as each engine prints it, and like for like: with the standard "
         "error and degrees of freedom of the referee at the engine's own variances."
