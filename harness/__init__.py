@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.judge.mixedlm_inference import (
         Inference,
         NotAtOptimumWarning,
+        OtherModelWarning,
         UndeterminedWarning,
         kenward_roger,
         satterthwaite,
@@ -28,6 +29,7 @@ __all__ = [
     "Inference",
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
+    "OtherModelWarning",
     "UndeterminedWarning",
     "__version__",
     "diagnose",

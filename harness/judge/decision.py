@@ -14,6 +14,7 @@ import msgspec
 
 from harness.engines.engine import Failure
 from harness.judge.causes.entries import cause_of_definition, load_known
+from harness.judge.causes.open_variances import is_open
 from harness.judge.causes.other_model import coding
 from harness.judge.causes.predicates import (
     ACCOMPANYING,
@@ -27,7 +28,6 @@ from harness.judge.causes.predicates import (
     PairPredicate,
     Predicate,
 )
-from harness.judge.causes.undetermined import is_open
 from harness.judge.causes.view import Pair, View
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.evidence import Evidence, causes_of, found
@@ -378,6 +378,10 @@ ACCOMPANYING_DATA = ("true-boundary", "undetermined-variance")
 """Properties of the data, which the fits of all engines show."""
 
 
+_LEAVING_OPEN = {"undetermined-variance", "one-row-per-group", "too-many-effects"}
+"""Causes that say that a variance is not determined."""
+
+
 def _named(evidence: Sequence[Evidence]) -> tuple[str, ...]:
     return causes_of(tuple(evidence))
 
@@ -400,7 +404,7 @@ def _graver(pair: Pair, both: Sequence[Judgement], kind: VerdictClass) -> Compar
         evidence = _united([*grave, *(j for j in both if j.verdict != kind)])
     elif kind == "FAILED":
         evidence = _united(grave)
-        if not set(_named(list(evidence))) & {"undetermined-variance", "one-row-per-group"}:
+        if not set(_named(list(evidence))) & _LEAVING_OPEN:
             evidence += tuple(
                 e for j in both for e in j.evidence if e.cause == "undetermined-variance"
             )

@@ -40,6 +40,7 @@ from harness.judge.causes.no_fit import (
     singular_covariance,
     too_many_effects,
 )
+from harness.judge.causes.open_variances import undetermined, undetermined_failure
 from harness.judge.causes.other_model import (
     constraint_ignored,
     crossed_as_nested,
@@ -53,7 +54,6 @@ from harness.judge.causes.same_point import (
     points_near,
     true_to_itself,
 )
-from harness.judge.causes.undetermined import undetermined, undetermined_failure
 from harness.judge.causes.view import Pair, View
 from harness.judge.causes.wrong_optimum import (
     column_trap,
