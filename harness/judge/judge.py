@@ -203,7 +203,8 @@ def _view(case: Case, outcome: Outcome, examination: Examination) -> View:
     seen = examination.of(outcome.engine, outcome.setting) if isinstance(outcome, Fit) else None
     thetas = tuple(a.theta for a in examination.audits if a.theta)
     reason = examination.reason if examination.left_out else ""
-    return View(case, outcome, None if seen is None else seen.audit, thetas, reason)
+    audit = None if seen is None else seen.audit
+    return View(case, outcome, audit, thetas, reason, examination.best)
 
 
 def _judged(case: Case, outcome: Outcome, examination: Examination) -> Judgement:

@@ -7,6 +7,7 @@ numbers, or nothing.
 __all__ = [
     "claims",
     "entries",
+    "open_variances",
     "other_model",
     "predicates",
     "same_point",

@@ -12,6 +12,7 @@ from harness.judge.comparison import Difference
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.referee.deviance import Likelihood
+from harness.referee.optimum import Optimum
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class View:
 
     ``thetas`` are those of all audited fits of the case: points that are known already.
     ``not_examined`` says why the referee did not look at it, where that is for want of time.
+    ``best`` is the best point known of the case, where there is one.
     """
 
     case: Case
@@ -27,6 +29,7 @@ class View:
     audit: Audit | None
     thetas: tuple[Vector, ...] = ()
     not_examined: str = ""
+    best: Optimum | None = None
 
     @property
     def engine(self) -> str:
