@@ -5,9 +5,9 @@ numbers, or nothing.
 """
 
 __all__ = [
+    "basis",
     "claims",
     "entries",
-    "other_model",
     "predicates",
     "same_point",
     "view",
