@@ -34,7 +34,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         What was looked at: ``rows``, ``levels``, ``contrasts``, ``rank``, ``groups``,
         ``one-row-per-group``, ``too-many-effects``, ``slope-constant-within-groups``, ``nesting``,
         ``crossing``, ``reused-labels``, ``coded-factor``, ``scale``, ``far-from-zero``, ``cost``,
-        ``binary-outcome``, ``exact-fit``.
+        ``binary-outcome``, ``exact-fit``, ``repeated-labels``.
     sentence : str
         What was found, with its numbers.
     columns : tuple of str
@@ -450,6 +450,20 @@ class EffectIntervals(msgspec.Struct, frozen=True, kw_only=True):
     engines: tuple[EngineEffects, ...]
 
 
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked next about a result, and the answer that is true of it.
+
+    Attributes
+    ----------
+    key : str
+        ``bse-re``, ``predict`` or ``wald-intervals``.
+    """
+
+    key: str
+    question: str
+    answer: str
+
+
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_field="record"):
     """Everything that was found out about one case.
 
@@ -495,6 +509,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
     profiles: tuple[Profile, ...] = ()
     contours: tuple[Contour, ...] = ()
     effects: tuple[EffectIntervals, ...] = ()
+    questions: tuple[Question, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 

@@ -92,6 +92,7 @@ def diagnosis_page(found: Diagnosis, pictures: Sequence[Drawn] = ()) -> Page:
         Section("conditioning", "Conditioning", tuple(_conditioning(found))),
         Section("pictures", "Pictures", tuple(_pictures(found, pictures)), "Pictures", kept=True),
         Section("definitions", "Not the same by definition", tuple(_definitions(found))),
+        Section("questions", "Asked next", tuple(_questions(found)), "Asked next"),
         Section("notes", "Notes", (Items(found.notes),) if found.notes else ()),
         Section("provenance", "Provenance", tuple(_provenance(found)), "Provenance", kept=True),
     )
@@ -481,6 +482,11 @@ def _pictures(found: Diagnosis, drawn: Sequence[Drawn]) -> Iterator[Block]:
         )
     if drawn:
         yield Pictures(drawn)
+
+
+def _questions(found: Diagnosis) -> Iterator[Block]:
+    if found.questions:
+        yield Facts([(asked.question, asked.answer) for asked in found.questions])
 
 
 def _definitions(found: Diagnosis) -> Iterator[Block]:
