@@ -142,8 +142,13 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
     if changed:
         yield from (f"This changes a conclusion. {c.sentence}" for c in changed)
         return
-    seen = [c for c in conclusions if len(c.printed) + (c.right is not None) > 1]
-    if seen:
+    yield from (c.sentence for c in conclusions if c.because == "undetermined")
+    left = [c for c in conclusions if c.because != "undetermined"]
+    seen = [c for c in left if len(c.printed) + (c.right is not None) > 1]
+    if seen and left != list(conclusions):
+        names = listed([c.name for c in seen])
+        yield f"No other conclusion changes: p of {names} is on one side of {alpha:g} for everyone."
+    elif seen:
         what = {1: "the p value of the fixed effect", 2: "the p values of both fixed effects"}.get(
             len(seen), f"the p values of all {len(seen)} fixed effects"
         )

@@ -178,12 +178,21 @@ def fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
 
 def undetermined_terms(shop: Workshop) -> list[Remedy | None]:
     """Take out each term in turn: without the one whose variance is open, the rest is settled."""
-    rung = shop.bench.rung
+    rung, best = shop.bench.rung, shop.bench.best
+    names = shop.bench.case.design.x_names
+    moved = [] if best is None else [names[j] for j in sorted(best.moved)]
+
+    def title(term: RandomDesign) -> str:
+        text = taken_out(list(term.names), term.names, term.group)
+        if not moved:
+            return text
+        return f"{text}; what is said of {listed(moved)} then holds for these groups only"
+
     return [
         remodelled(
             shop,
             "drop-term",
-            taken_out(list(term.names), term.names, term.group),
+            title(term),
             partial(remodel.without_effect, rung, t, set(term.names)),
             judge=by_verdict(shop, "undetermined-variance"),
             same_model=False,

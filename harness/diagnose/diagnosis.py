@@ -214,16 +214,18 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     printed : tuple of (str, float)
         p as each engine prints it.
     right : float or None
-        p at the best point known, with Satterthwaite df; None when the referee cannot evaluate.
+        p at the best point known, with Satterthwaite df; None when the referee cannot evaluate, or
+        the data do not determine it.
     like_for_like : tuple of (str, float)
         p of each engine's own estimates with the referee's SE and df.
     changed : bool
         Whether two of these lie on different sides of alpha.
     because : str
-        Empty when not changed; else ``optimum`` (another point), ``definition`` (z for t, SE of the
-        joint Hessian), ``df`` (lmerTest's numerical df).
+        ``undetermined`` where as good a point has another p; else empty when not changed, and
+        ``optimum`` (another point), ``definition`` (z for t, SE of the joint Hessian) or ``df``
+        (lmerTest's numerical df).
     sentence : str
-        Empty when not changed.
+        Empty when not changed and determined.
     """
 
     name: str

@@ -8,13 +8,14 @@ numbers differ by coding, definition or tolerance, or for no known reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from harness.engines.engine import Failure
 from harness.judge.causes.basis import CODINGS, coding
 from harness.judge.causes.entries import cause_of_definition, load_known
+from harness.judge.causes.open_variances import is_open
 from harness.judge.causes.predicates import (
     ACCOMPANYING,
     EXPLAINING,
@@ -196,6 +197,9 @@ def _stated(view: View, statements: tuple[Statement, ...]) -> Judgement:
     """At the optimum: are the numbers true."""
     evidence = _coded(view)
     accompanying = held(view, ACCOMPANYING)
+    open_ = "undetermined-variance" in causes_of(accompanying)
+    if open_:
+        statements = _left_open(statements, lambda s: is_open(view, s.quantity, s.item))
     false = [s for s in statements if s.truth == "false"]
     # Each false number needs its own cause.
     explained: set[str] = set()
@@ -204,7 +208,8 @@ def _stated(view: View, statements: tuple[Statement, ...]) -> Judgement:
         evidence += why
         explained |= {"df"} if why else set()
         if "singular-df" in causes_of(why):
-            statements, false = _not_determined(statements)
+            statements = _left_open(statements, lambda s: s.quantity == "df" and s.truth == "false")
+            false = [s for s in statements if s.truth == "false"]
     if any(s.quantity == "loglik" for s in false):
         why = held(view, STATEMENTS)
         evidence += why
@@ -229,6 +234,8 @@ def _stated(view: View, statements: tuple[Statement, ...]) -> Judgement:
             numbers=numbers,
             texts=texts,
         )
+    if open_:
+        return _judgement(view, "UNDETERMINED", "undetermined", evidence + accompanying, statements)
     audit = view.audit
     assert audit is not None
     singular = audit.certificate == "boundary optimum"
@@ -243,17 +250,13 @@ def _once(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     return tuple({e.cause: e for e in reversed(evidence)}.values())[::-1]
 
 
-def _not_determined(
-    statements: tuple[Statement, ...],
-) -> tuple[tuple[Statement, ...], list[Statement]]:
-    """Say of false df that they are not determined, and return what is false beside."""
-    changed = tuple(
-        msgspec.structs.replace(s, truth="not determined")
-        if s.quantity == "df" and s.truth == "false"
-        else s
-        for s in statements
+def _left_open(
+    statements: tuple[Statement, ...], which: Callable[[Statement], bool]
+) -> tuple[Statement, ...]:
+    """Say of some statements that the data do not determine them."""
+    return tuple(
+        msgspec.structs.replace(s, truth="not determined") if which(s) else s for s in statements
     )
-    return changed, [s for s in changed if s.truth == "false"]
 
 
 def _off(statement: Statement) -> float:
@@ -297,6 +300,8 @@ def compare(pair: Pair, one: Judgement, reference: Judgement) -> Comparison:
     """
     both = (one, reference)
     kind = graver(*(j.verdict for j in both))
+    if kind == "UNDETERMINED":
+        return _undetermined(pair, both)
     if kind != "RIGHT":
         return _graver(pair, both, kind)
     evidence = _united(both)
@@ -312,6 +317,22 @@ def compare(pair: Pair, one: Judgement, reference: Judgement) -> Comparison:
         key = "agree-closed-form" if criterion == "OLS" else "agree"
         return _comparison(pair, "AGREE", key + ("-singular" if singular else ""), evidence)
     return _apart(pair, both, evidence, outside)
+
+
+def _undetermined(pair: Pair, both: Sequence[Judgement]) -> Comparison:
+    """Both are at points as good as the best; what else differs needs its cause."""
+    evidence = _united(both)
+    outside = pair.outside()
+    others = [d for d in outside if not is_open(pair.one, d.quantity, d.item)]
+    why = _explained(pair, EXPLAINING) if others else ()
+    key: VerdictClass = "UNEXPLAINED" if others and not why else "UNDETERMINED"
+    numbers, texts = {}, {}
+    if outside:
+        worst = max(others if key == "UNEXPLAINED" else outside, key=_excess)
+        numbers = {"difference": worst.difference}
+        texts = {"quantity": worst.quantity, "item": worst.item, "unit": worst.unit}
+    finding = {"UNEXPLAINED": "unexplained", "UNDETERMINED": "undetermined"}[key]
+    return _comparison(pair, key, finding, why + evidence, numbers=numbers, texts=texts)
 
 
 def _comparison(
@@ -351,8 +372,12 @@ def _united(judgements: Sequence[Judgement]) -> tuple[Evidence, ...]:
     return tuple(sorted(out, key=lambda e: e.cause in ACCOMPANYING))
 
 
-ACCOMPANYING_DATA = ("true-boundary",)
+ACCOMPANYING_DATA = ("true-boundary", "undetermined-variance")
 """Properties of the data, which the fits of all engines show."""
+
+
+_LEAVING_OPEN = {"undetermined-variance", "one-row-per-group", "too-many-effects"}
+"""Causes that say that a variance is not determined."""
 
 
 def _named(evidence: Sequence[Evidence]) -> tuple[str, ...]:
@@ -377,6 +402,10 @@ def _graver(pair: Pair, both: Sequence[Judgement], kind: VerdictClass) -> Compar
         evidence = _united([*grave, *(j for j in both if j.verdict != kind)])
     elif kind == "FAILED":
         evidence = _united(grave)
+        if not set(_named(list(evidence))) & _LEAVING_OPEN:
+            evidence += tuple(
+                e for j in both for e in j.evidence if e.cause == "undetermined-variance"
+            )
     else:
         evidence = tuple(e for j in grave for e in j.evidence)
     if lead.key == "other-rows":

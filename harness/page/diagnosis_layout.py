@@ -127,6 +127,7 @@ def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
     case = found.case
     lines: list[tuple[str, bool, list[float | None], Line]] = []
     failed = []
+    open_ = any(c.name == case.focus and c.because == "undetermined" for c in found.conclusions)
     for engine in engines:
         fit, audit = case.fit(engine), case.audit(engine)
         if isinstance(fit, Failure):
@@ -141,7 +142,9 @@ def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
         fair = audit and next((c for c in audit.coefficients if c.name == case.focus), None)
         if fair and own is not None and fair.se is not None and engine != "referee":
             values = [fair.estimate, fair.se, fair.df, fair.p]
-            lines.append((engine, True, [None, None, *values], ""))
+            if open_:
+                values[1:] = [None, None, None]
+            lines.append((engine, True, [None, None, *values], "not determined" if open_ else ""))
     text = (
         f"The effect {case.focus} as each engine prints it, and like for like: with the standard "
         "error and degrees of freedom of the referee at the engine's own variances."
@@ -273,7 +276,8 @@ def _p_values(found: Diagnosis) -> Section:
     for conclusion in found.conclusions:
         printed = dict(conclusion.printed)
         cells: list[Line] = [*pair_of_p([*(printed.get(e) for e in named), conclusion.right])]
-        rows.append(Row(conclusion.name, (*cells, look if conclusion.changed else "same")))
+        open_ = "not determined" if conclusion.because == "undetermined" else "same"
+        rows.append(Row(conclusion.name, (*cells, look if conclusion.changed else open_)))
     table = Table(
         "p as each engine prints it, and at the best point known with Satterthwaite's degrees of "
         f"freedom; level {found.alpha:g}",

@@ -8,6 +8,7 @@ __all__ = [
     "basis",
     "claims",
     "entries",
+    "open_variances",
     "predicates",
     "same_point",
     "view",

@@ -13,6 +13,7 @@ from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
 from harness.referee.deviance import Likelihood
+from harness.referee.optimum import Optimum
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class View:
 
     ``thetas`` are those of all audited fits of the case: points that are known already.
     ``not_examined`` says why the referee did not look at it, where that is for want of time.
-    ``own`` is the design that the fit is of, where that is not the case's.
+    ``best`` is the best point known of the case, where there is one; ``own`` the design that the
+    fit is of, where that is not the case's.
     """
 
     case: Case
@@ -29,6 +31,7 @@ class View:
     audit: Audit | None
     thetas: tuple[Vector, ...] = ()
     not_examined: str = ""
+    best: Optimum | None = None
     own: Design | None = None
 
     @property
