@@ -24,6 +24,7 @@ from harness.diagnose.singular import (
 from harness.diagnose.workshop import Workshop
 from harness.engines.engine import Fit, Outcome
 from harness.judge.case_verdict import case_verdict
+from harness.judge.causes.basis import CODINGS
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY
 from harness.model.case import Case
@@ -258,7 +259,7 @@ OWN_CALL = {
     "crossed-as-nested": "give groups=np.ones(n), and each factor as a variance component",
     "dropped-term": "give re_formula='1' as well",
     "sm-mutated-model": "build a fresh model for every fit",
-    "reml-coding": "code the fixed effects alike in both programs",
+    **dict.fromkeys(CODINGS, "code the fixed effects alike in both programs"),
     "rows-left-out": "give statsmodels all complete rows",
 }
 """What is to be done where the call was another one, by cause."""

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from harness.engines.engine import Failure
+from harness.judge.causes.basis import CODINGS, coding
 from harness.judge.causes.entries import cause_of_definition, load_known
 from harness.judge.causes.open_variances import is_open
-from harness.judge.causes.other_model import coding
 from harness.judge.causes.predicates import (
     ACCOMPANYING,
     EXPLAINING,
@@ -63,26 +63,16 @@ def first(view: View, table: Mapping[str, Predicate]) -> tuple[Evidence, ...]:
 # ---- one engine --------------------------------------------------------------------------------
 
 
-def decide(
-    view: View, statements: tuple[Statement, ...] = (), *, own_coding: bool = False
-) -> Judgement:
-    """Judge one engine's outcome.
-
-    Parameters
-    ----------
-    statements : tuple of Statement
-        Its numbers, judged.
-    own_coding : bool
-        Whether the fit was examined in its own coding, which may be another than the case's.
-    """
+def decide(view: View, statements: tuple[Statement, ...] = ()) -> Judgement:
+    """Judge one engine's outcome; ``statements`` are its numbers, judged."""
     failed = _failed(view)
     if failed is not None:
         return failed
     return (
         _other_data(view)
-        or _other_model(view, statements, own_coding=own_coding)
+        or _other_model(view, statements)
         or _wrong_optimum(view, statements)
-        or _stated(view, statements, own_coding=own_coding)
+        or _stated(view, statements)
     )
 
 
@@ -151,22 +141,27 @@ def _other_data(view: View) -> Judgement | None:
     return None
 
 
-def _other_model(
-    view: View, statements: tuple[Statement, ...], *, own_coding: bool
-) -> Judgement | None:
+def _other_model(view: View, statements: tuple[Statement, ...]) -> Judgement | None:
     fit = view.fit
     assert fit is not None
-    if not own_coding and [c.name for c in fit.coefficients] != list(view.case.design.x_names):
-        same = None if held(view, FAILING) else coding(view)
-        if same is not None:
-            return _judgement(view, "RIGHT", "other-coding", (same,), statements)
+    named = _named_otherwise(view)
+    if named and (coding(view) is None or (view.own is None and held(view, FAILING))):
         evidence = held(view, {"aliased-columns": FAILING["aliased-columns"]})
         return _judgement(view, "DIFFERENT_MODEL", "other-fixed-effects", evidence, statements)
     wanted = [(t.group, len(t.names)) for t in view.case.design.random]
     evidence = held(view, OTHER_MODEL)
     if random_effects(fit) != wanted or evidence:
         return _judgement(view, "DIFFERENT_MODEL", "other-random-effects", evidence, statements)
+    if named and view.own is None and view.audit and view.audit.certificate in OPTIMAL:
+        # In columns that are not known there is nothing else to judge.
+        return _judgement(view, "RIGHT", "other-coding", _coded(view), statements)
     return None
+
+
+def _named_otherwise(view: View) -> bool:
+    """Whether the coefficients of a fit have other names than the case's."""
+    names = [c.name for c in view.fit.coefficients] if view.fit else []
+    return names != list(view.case.design.x_names)
 
 
 def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement | None:
@@ -182,6 +177,7 @@ def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement |
     numbers = {view.engine: audit.gap / 2.0, "distance": audit.gls_distance}
     evidence = held(view, WRONG)
     if evidence:
+        evidence = _once((*evidence, *_coded(view)))
         evidence += held(view, ACCOMPANYING)
         return _judgement(
             view, "WRONG_OPTIMUM", "wrong-optimum", evidence, statements, numbers=numbers
@@ -191,13 +187,15 @@ def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement |
     return _judgement(view, "UNEXPLAINED", key, (), statements, numbers=numbers)
 
 
-def _stated(view: View, statements: tuple[Statement, ...], *, own_coding: bool) -> Judgement:
+def _coded(view: View) -> tuple[Evidence, ...]:
+    """Return the evidence of another basis of the fixed effects, one or none."""
+    same = coding(view) if _named_otherwise(view) else None
+    return () if same is None else (same,)
+
+
+def _stated(view: View, statements: tuple[Statement, ...]) -> Judgement:
     """At the optimum: are the numbers true."""
-    evidence: tuple[Evidence, ...] = ()
-    names = [c.name for c in view.fit.coefficients] if view.fit else []
-    if own_coding and names != list(view.case.design.x_names):
-        same = coding(view)
-        evidence = () if same is None else (same,)
+    evidence = _coded(view)
     accompanying = held(view, ACCOMPANYING)
     open_ = "undetermined-variance" in causes_of(accompanying)
     if open_:
@@ -307,7 +305,7 @@ def compare(pair: Pair, one: Judgement, reference: Judgement) -> Comparison:
     if kind != "RIGHT":
         return _graver(pair, both, kind)
     evidence = _united(both)
-    coded = tuple(j.engine for j in both if "reml-coding" in j.causes)
+    coded = tuple(j.engine for j in both if set(CODINGS) & set(j.causes))
     if coded:
         return _comparison(pair, "CODING", "coding", evidence, coded)
     outside = pair.outside()

@@ -5,10 +5,10 @@ numbers, or nothing.
 """
 
 __all__ = [
+    "basis",
     "claims",
     "entries",
     "open_variances",
-    "other_model",
     "predicates",
     "same_point",
     "view",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from harness.judge.causes.basis import other_reference_level
 from harness.judge.causes.claims import (
     absolute_boundary_warning,
     absolute_singularity,
@@ -28,7 +29,6 @@ from harness.judge.causes.mistakes import (
     covariance_sign,
     kept_off_boundary,
     other_criterion,
-    other_reference_level,
     rows_left_out,
     swapped_variances,
     wrong_divisor,
