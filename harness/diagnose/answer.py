@@ -46,7 +46,8 @@ def answer(
     parts += _changes(conclusions, alpha)
     if causes and case_verdict(record).verdict not in ("AGREE", "RIGHT"):
         parts.append(f"Why: {_lower(causes[0].title)}.")
-    parts += _what_to_do(causes, right_engines(record, bench, engines))
+    right = right_engines(record, bench, engines) if determined else []
+    parts += _what_to_do(causes, right)
     return tuple(parts)
 
 

@@ -34,6 +34,8 @@ from harness.page.page import (
     one_group,
 )
 
+_NOT_RUN = "to try is not run here: lmm-parity diagnose runs what may help"
+
 
 def case_page(case: CaseRecord, versions: Mapping[str, str]) -> Page:
     """Lay out one case at default settings; ``versions`` are those of the engines that fitted."""
@@ -66,6 +68,9 @@ def _blocks(case: CaseRecord, versions: Mapping[str, str]) -> Iterator[Block]:
     for one in told(case):
         if one.setting == "default":
             yield from _verdict(one, explained, named=len(case.engines) > 2)
+    known = load_known()
+    if any(known[key].remedy for key in explained):
+        yield Box((Paragraph(_NOT_RUN),), inner=True)
     notes = [("note", _definition(case, note)) for note in examples(case)]
     notes += [
         ("said", f"{fit.engine}: {' '.join(message.text.split())}")
@@ -84,7 +89,7 @@ def _inner(rows: Sequence[tuple[str, Line]]) -> Iterator[Block]:
 
 
 def _verdict(one: Told, explained: set[str], *, named: bool) -> Iterator[Block]:
-    """Yield a verdict with its causes; what a cause is and its remedy, the first time only."""
+    """Yield a verdict with its causes; what one is and what often helps, the first time only."""
     line: Line = (EngineName(f"{one.engine}:"), one.sentence) if named else one.sentence
     yield Notes([Note(VERDICTS[one.verdict], line)])
     known = load_known()
@@ -94,7 +99,7 @@ def _verdict(one: Told, explained: set[str], *, named: bool) -> Iterator[Block]:
         title = "" if evidence.cause in explained else f" {cause.title}."
         rows.append(("cause", f"{evidence.cause}:{title} {sentence(evidence)}"))
         if cause.remedy and evidence.cause not in explained:
-            rows.append(("remedy", cause.remedy))
+            rows.append(("to try", cause.remedy))
         explained.add(evidence.cause)
     yield from _inner(rows)
 
@@ -103,7 +108,7 @@ def _definition(case: CaseRecord, note: DefinitionNote) -> str:
     values = [
         f"{note.engine} {number_alone(note.quantity, note.value)}",
         f"{case.reference} "
-        + ("nothing" if note.reference is None else number_alone(note.quantity, note.reference)),
+        + ("none" if note.reference is None else number_alone(note.quantity, note.reference)),
     ]
     if note.like_for_like is not None:
         like = number_alone(note.quantity, note.like_for_like)
