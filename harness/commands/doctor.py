@@ -33,5 +33,5 @@ def doctor(as_json: bool, quiet: bool) -> None:
         for check in checks:
             click.echo(encode(check).decode())
     elif not quiet:
-        print_page(checks_page(checks), answer_last=True)
+        print_page(checks_page(checks))
     sys.exit(EXIT_OK if all(check.ok for check in checks) else EXIT_ENVIRONMENT)

@@ -8,7 +8,7 @@ from harness.base.text import whose
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import Told, examples, told
 from harness.judge.causes.entries import load_known
-from harness.judge.comparison import Comparison, Difference
+from harness.judge.comparison import Difference
 from harness.judge.definition_notes import DefinitionNote
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import sentence
@@ -126,9 +126,7 @@ def _alone(fit: Fit | Failure) -> str:
     return f"{fit.engine}: {loglik}{shown}, residual variance {number(fit.residual_variance)}"
 
 
-def _table(
-    numbers: NumberTable, versions: Mapping[str, str], apart: Sequence[Table] = ()
-) -> Table:
+def _table(numbers: NumberTable, versions: Mapping[str, str], apart: Sequence[Table] = ()) -> Table:
     columns = [Column(""), Column("", text=True)]
     for column in numbers.columns:
         lines = ("referee at", whose(column.engine), "point")

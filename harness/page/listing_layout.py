@@ -7,25 +7,36 @@ from collections.abc import Sequence
 from harness.data.rungs import Rung
 from harness.diagnose.installation import Check
 from harness.page.appearance import CHECKS
-from harness.page.page import Block, Column, Listing, Page, Row, Section, Table, one_group
+from harness.page.page import (
+    Block,
+    Column,
+    Listing,
+    Page,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    one_group,
+)
 from harness.spelling.calls import lme4_formula
 
 
 def checks_page(checks: Sequence[Check]) -> Page:
-    """Lay out what the doctor found, with the commands that mend what failed."""
-    failed = [check for check in checks if not check.ok]
-    rows = [Row(CHECKS[check.ok], (check.name, check.found)) for check in checks]
+    """Lay out what the doctor found, each failure followed by the command that mends it."""
+    rows = []
+    for check in checks:
+        rows.append(Row(CHECKS[check.ok], (check.name, check.found)))
+        if not check.ok and check.mend:
+            rows.append(Row("", ("", f"mend it: {check.mend}")))
     columns = [Column("", text=True)] * 3
-    blocks: list[Block] = [Table("What was looked at", columns, one_group(rows))]
-    mend = "\n".join(f"mend {check.name}: {check.mend}" for check in failed if check.mend)
-    blocks += [Listing(mend, "shell")] if mend else []
-    said = f"{len(failed)} of {len(checks)} checks failed" if failed else "all well"
+    failed = sum(not check.ok for check in checks)
+    said = f"{failed} of {len(checks)} checks failed" if failed else "all well"
+    blocks: list[Block] = [Table("What was looked at", columns, one_group(rows)), Paragraph(said)]
     return Page(
         kind="Installation",
         title=said,
         look=CHECKS[not failed],
-        answer=(said,),
-        sections=(Section("checks", "", blocks), Section("end", "", ())),
+        sections=(Section("checks", "", blocks),),
     )
 
 

@@ -48,8 +48,7 @@ class NumberRow:
         alike = pair_of_p(values) if self.quantity == "p" else pair(values, digits)
         shown = dict(zip(among, alike, strict=True))
         return tuple(
-            shown[i] if i in shown else _alone(self.quantity, v)
-            for i, v in enumerate(self.values)
+            shown[i] if i in shown else _alone(self.quantity, v) for i, v in enumerate(self.values)
         )
 
     def digits(self) -> int:

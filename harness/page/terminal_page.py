@@ -43,9 +43,7 @@ WIDTH = 120
 """Columns of what is no terminal."""
 
 
-def print_page(
-    page: Page, console: Console | None = None, *, answer_last: bool = False
-) -> None:
+def print_page(page: Page, console: Console | None = None, *, answer_last: bool = False) -> None:
     """Print a page.
 
     Parameters
