@@ -36,6 +36,9 @@ _INDENT = 2
 _HEAD = 24
 """Characters of the heads of rows that are kept on one line."""
 
+_NAME = 6
+"""Characters that the names of facts have at least, so that short lists of them line up."""
+
 _DIM = STYLES["silent"]
 _CODE = "cyan"
 
@@ -180,7 +183,7 @@ def _notes(block: Notes) -> Grid:
 
 def _facts(block: Facts) -> Grid:
     grid = Grid.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, style=_DIM)
+    grid.add_column(no_wrap=True, style=_DIM, min_width=_NAME)
     grid.add_column(overflow="fold")
     for name, line in block.rows:
         grid.add_row(name, _text(line))
