@@ -20,20 +20,6 @@ def printed(case, width=120):
     return out.getvalue()
 
 
-def with_a_third(case):
-    """A case in which another engine prints what the first one does."""
-    twice = {
-        name: tuple(
-            other
-            for one in getattr(case, name)
-            for other in (one, msgspec.structs.replace(one, engine="another"))
-            if other.engine != "another" or one.engine == sample.ENGINE
-        )
-        for name in ("fits", "judgements", "comparisons")
-    }
-    return msgspec.structs.replace(case, **twice)
-
-
 TRAP = sample.case("trap/REML", "WRONG_OPTIMUM", blamed=("statsmodels",), causes=("sm-score-sign",))
 
 
@@ -44,7 +30,7 @@ def test_a_verdict_has_the_sign_and_the_word_of_the_table():
 
 def test_a_cause_is_explained_once_however_many_engines_it_holds_for():
     cause = load_known()["sm-score-sign"]
-    text = printed(with_a_third(TRAP))
+    text = printed(sample.with_a_third(TRAP))
     assert text.count("cause   sm-score-sign:") == 2
     assert text.count(f"{cause.title}.") == 1
     assert text.count("  to try  ") == 1
@@ -56,7 +42,7 @@ def test_nothing_is_said_of_what_to_try_where_nothing_is():
 
 
 def test_engines_that_do_not_fit_beside_each_other_have_a_table_each():
-    case = with_a_third(TRAP)
+    case = sample.with_a_third(TRAP)
     heads = [
         [line for line in printed(case, width).splitlines() if "lme4 1.1-31" in line]
         for width in (300, 100)

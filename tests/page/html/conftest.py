@@ -54,3 +54,15 @@ def small_report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         render(sample.run(sample_runs.one_of_each()), known=sample.KNOWN), encoding="utf-8"
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def three_engines_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run of three engines."""
+    path = tmp_path_factory.mktemp("report") / "three.html"
+    cases = [sample.with_a_third(case) for case in sample_runs.everything()]
+    engines = (sample.ENGINE, "another", sample.REFERENCE)
+    path.write_text(
+        render(sample.run(cases, engines=engines), known=sample.KNOWN), encoding="utf-8"
+    )
+    return path

@@ -475,3 +475,17 @@ def with_audits(record: CaseRecord, change: Any) -> CaseRecord:
             for j in record.judgements
         ),
     )
+
+
+def with_a_third(record: CaseRecord) -> CaseRecord:
+    """Return a case in which another engine prints what the first one does."""
+    twice = {
+        name: tuple(
+            other
+            for one in getattr(record, name)
+            for other in (one, msgspec.structs.replace(one, engine="another"))
+            if one.engine in (other.engine, ENGINE)
+        )
+        for name in ("fits", "judgements", "comparisons")
+    }
+    return msgspec.structs.replace(record, **twice)
