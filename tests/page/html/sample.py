@@ -306,8 +306,8 @@ def values_of(cause: str) -> dict[str, Any]:
         return {"gap": 0.42}
     text = " ".join((known.says, *words._SHARED.values()))
     names = meta.find_undeclared_variables(words._environment({}).parse(text))
-    lists = set(re.findall(r"(\w+) ?\| ?(?:together|length|join|first)|for \w+ in (\w+)", text))
-    lists = {name for pair in lists for name in pair}
+    used = r"(\w+) ?\| ?(?:together|length|join|first)|for \w+ in (\w+)|(\w+)\["
+    lists = {name for found in re.findall(used, text) for name in found}
     return {
         name: ("1",) if name in lists else 0.42
         for name in names - {"engine", "quantity", "item", "probe"}
