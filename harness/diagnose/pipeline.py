@@ -24,6 +24,7 @@ from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.messages import translate
 from harness.diagnose.picture_data import Pictured, pictured
+from harness.diagnose.result_remarks import path_unknown
 from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.user_engines import Opened
@@ -98,6 +99,8 @@ def diagnose(
         advance("profiles of the deviance")
         drawn = pictured(bench, record, with_engines.engines, singular, table)
         notes += drawn.notes
+    if with_engines.given is not None and with_engines.given.rung is rung:
+        notes += path_unknown(record)
     advance("trying remedies")
     shop = Workshop(bench, record, with_engines.engines, with_engines, r_runs, runs, alpha)
     # Where the data do not determine the model, p values say nothing.

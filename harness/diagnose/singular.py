@@ -20,6 +20,7 @@ from harness.diagnose.price import price_of
 from harness.diagnose.remodel import uncorrelated, without_effect
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
+from harness.model.design import RandomDesign
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.optimality import NULL_VARIANCE
 from harness.referee.optimum import Optimum
@@ -108,7 +109,7 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
         if rank == len(term.names):
             continue
         found = direction_of(bench.relative[t], term.z)
-        words = in_words(found, term.group, term.names)
+        words = in_words(found, term)
         every = reductions(bench, t)
         chosen = preferred(every)
         shifts: tuple[Shift, ...] = ()
@@ -161,7 +162,7 @@ def _falsely(bench: Bench, record: CaseRecord, engines: tuple[str, ...]) -> Iter
             if rank == len(term.names):
                 continue
             found = direction_of(np.array(own.covariance) / fit.residual_variance, term.z)
-            words = in_words(found, term.group, term.names)
+            words = in_words(found, term)
             yield Singular(
                 fit=engine,
                 group=term.group,
@@ -182,8 +183,9 @@ def _falsely(bench: Bench, record: CaseRecord, engines: tuple[str, ...]) -> Iter
             )
 
 
-def in_words(found: Direction, group: str, names: tuple[str, ...]) -> str:
+def in_words(found: Direction, term: RandomDesign) -> str:
     """Say which direction has no variance, in the user's column names."""
+    group, names = term.group, term.names
     if found.kind == "variance 0":
         gone = [names[i] for i in found.null_effects]
         verb = "has" if len(gone) == 1 else "have"
@@ -192,9 +194,13 @@ def in_words(found: Direction, group: str, names: tuple[str, ...]) -> str:
     if len(names) == 2 and names[0] == "Intercept" and abs(weights[0]) > 0.0:
         sign = "1" if found.kind == "correlation 1" else "-1"
         at = weights[1] / weights[0]
+        text = f"intercept and {names[1]} are correlated {sign} over the groups of {group}: "
+        low, high = float(term.z[:, 1].min()), float(term.z[:, 1].max())
+        if low - (high - low) <= at <= high + (high - low):
+            return f"{text}the lines of all groups meet at {names[1]} = {number(at)}"
         return (
-            f"intercept and {names[1]} are correlated {sign} over the groups of {group}: the lines "
-            f"of all groups meet at {names[1]} = {number(at)}"
+            f"{text}the lines of no two groups cross in the data ({names[1]} from {number(low)} to "
+            f"{number(high)}), and all distances between them change in proportion"
         )
     if len(names) == 2:
         return f"{names[0]} and {names[1]} are {found.kind.replace('correlation', 'correlated')}"
