@@ -30,9 +30,10 @@ def _adjusted(case: Case, t: int, effect: str) -> str:
         parts += [_the(name) for name in term.names if name != effect]
     else:
         parts.append("the other direction" if len(term.names) == 2 else "the other directions")
-    parts += [other.group for s, other in enumerate(design.random) if s != t]
-    others = [part for part in dict.fromkeys(parts) if part != term.group]
-    return f", adjusted for {listed(others)}," if others else ""
+    for s, other in enumerate(design.random):
+        same = other.group == term.group
+        parts += [] if s == t else [_the(n) for n in other.names] if same else [other.group]
+    return f", adjusted for {listed(list(dict.fromkeys(parts)))}," if parts else ""
 
 
 def _the(effect: str) -> str:
