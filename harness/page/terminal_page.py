@@ -52,12 +52,11 @@ def print_page(page: Page, console: Console | None = None, *, answer_last: bool 
     Parameters
     ----------
     console : Console, optional
-        Standard output without it: as wide as the terminal, and in a pipe or a file, which have no
-        width, as wide as a reader of a log likes it.
+        :func:`terminal` without it.
     answer_last : bool
         After a long list the answer is where the eye is: at the end, before the last section.
     """
-    console = console or _console()
+    console = console or terminal()
     for text, style in ((page.subject, "bold"), (page.about, _DIM)):
         if text:
             console.print(Text(text, style=style), soft_wrap=True)
@@ -85,7 +84,8 @@ def print_page(page: Page, console: Console | None = None, *, answer_last: bool 
         begun = True
 
 
-def _console() -> Console:
+def terminal() -> Console:
+    """Return standard output: a pipe or a file has no width, and cutting at 80 hides too much."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
