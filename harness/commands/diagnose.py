@@ -91,11 +91,12 @@ def diagnose(
     \b
     lmm-parity diagnose sleep.csv "Reaction ~ Days + (Days | Subject)"
 
-    Exit codes: 0 agreed or explained, 1 an unexplained disagreement, 2 usage, bad input, or data
-    that cannot be anonymised (no bundle is written then), 3 environment.
+    Exit codes: 0 agreed or explained, 1 an unexplained disagreement or a crash, 2 usage, bad
+    input, or data that cannot be anonymised (no bundle is written then), 3 environment.
     """
     from harness.commands.progress import progress
     from harness.diagnose.user_engines import USER_ENGINES, opened
+    from harness.judge.case_verdict import unexplained
 
     _require_places(out, bundle, anonymise=anonymise)
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
@@ -137,15 +138,7 @@ def diagnose(
                 _print_bundle(written)
     if found.case.verdict == "ENVIRONMENT":
         sys.exit(EXIT_ENVIRONMENT)
-    sys.exit(EXIT_UNEXPLAINED if _unexplained(found) else EXIT_OK)
-
-
-def _unexplained(found: Diagnosis) -> bool:
-    """Whether a difference, or a number that is false, has no cause in some setting."""
-    return any(
-        c.unexplained and c.verdict in ("UNEXPLAINED", "FALSE_STATEMENT")
-        for c in found.case.comparisons
-    )
+    sys.exit(EXIT_UNEXPLAINED if unexplained(found.case) else EXIT_OK)
 
 
 def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -> None:
@@ -170,7 +163,8 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
 
 def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> None:
     from harness.base.json import encode
-    from harness.page.diagnosis_terminal import print_diagnosis
+    from harness.page.diagnosis_layout import diagnosis_page
+    from harness.page.terminal_page import print_page
 
     if out is not None:
         from harness.page.html.diagnosis_page import write_diagnosis
@@ -179,7 +173,7 @@ def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> 
     if as_json:
         click.echo(encode(found).decode())
     elif not quiet:
-        print_diagnosis(found)
+        print_page(diagnosis_page(found))
         if out is not None:
             click.echo(f"\nwritten: {page}")
 

@@ -462,6 +462,26 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     high: Real | None = None
     engines: tuple[tuple[str, Real, Real], ...] = ()
     """Engine, its value of the parameter, its deviance."""
+    ml_best: Real | None = None
+    """Best value by ML where the criterion is REML; None where that was not looked for."""
+    ml_low: Real | None = None
+    ml_high: Real | None = None
+
+
+class FixedInterval(msgspec.Struct, frozen=True, kw_only=True):
+    """Intervals of a fixed effect.
+
+    ``low`` and ``high`` are those of t with Satterthwaite's df at the best point, ``ml_low`` and
+    ``ml_high`` those of the profiled ML deviance, None where that has no bound.
+    """
+
+    name: str
+    estimate: Real
+    low: Real
+    high: Real
+    ml_low: Real | None
+    ml_high: Real | None
+    level: Real = 0.95
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):
@@ -571,6 +591,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
     conditioning: Conditioning | None = None
     singular: tuple[Singular, ...] = ()
     profiles: tuple[Profile, ...] = ()
+    fixed_intervals: tuple[FixedInterval, ...] = ()
     contours: tuple[Contour, ...] = ()
     effects: tuple[EffectIntervals, ...] = ()
     questions: tuple[Question, ...] = ()

@@ -124,6 +124,7 @@ def diagnose(
         conditioning=conditioning(bench),
         singular=singular,
         profiles=drawn.profiles,
+        fixed_intervals=() if stopped else drawn.fixed,
         contours=drawn.contours,
         effects=drawn.effects,
         notes=tuple(notes),
