@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.judge.mixedlm_inference import (
         Inference,
         NotAtOptimumWarning,
+        OtherModelWarning,
+        UndeterminedWarning,
         kenward_roger,
         satterthwaite,
     )
@@ -27,6 +29,8 @@ __all__ = [
     "Inference",
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
+    "OtherModelWarning",
+    "UndeterminedWarning",
     "__version__",
     "diagnose",
     "kenward_roger",

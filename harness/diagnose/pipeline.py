@@ -34,7 +34,7 @@ from harness.engines.guard import guarded
 from harness.judge.case_record import case_record
 from harness.judge.examination import point_of
 from harness.judge.judge import Judged, judge, judge_outcomes
-from harness.referee.deviance import Likelihood
+from harness.referee.deviance import Likelihood, NoMaximum
 from harness.referee.optimum import Optimum, find_optimum
 
 
@@ -124,6 +124,7 @@ def diagnose(
         conditioning=conditioning(bench),
         singular=singular,
         profiles=drawn.profiles,
+        fixed_intervals=() if stopped else drawn.fixed,
         contours=drawn.contours,
         effects=drawn.effects,
         notes=tuple(notes),
@@ -210,7 +211,10 @@ def _every_optimizer(
     advance("looking for the best point")
     found = [*fits, *(run.outcome for run in trials.runs)]
     points = [point_of(likelihood, fit) for fit in found if isinstance(fit, Fit)]
-    best = find_optimum(likelihood, [point.theta for point in points if point is not None])
+    try:
+        best = find_optimum(likelihood, [point.theta for point in points if point is not None])
+    except NoMaximum:
+        return _judged(rung, with_engines, fits, settings, None, seconds), None
     judged = _judged(rung, with_engines, fits, settings, best, seconds)
     lme4 = outcomes.get(("lme4", "default"))
     trials.from_known(
@@ -236,7 +240,7 @@ def _judged(
     with_engines: Opened,
     fits: Sequence[Outcome],
     settings: tuple[Setting, ...],
-    best: Optimum,
+    best: Optimum | None,
     seconds: float,
 ) -> Judged:
     return judge_outcomes(

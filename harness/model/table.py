@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,11 @@ class NumericColumn:
         return np.isnan(self.values)
 
 
+Order = Literal["given", "numbers", "text", "categories", "other"]
+"""Why the levels of a factor come as they do: stated by the user, sorted as numbers or by code
+point, those of a categorical column, or sorted as logical values and times are everywhere."""
+
+
 @dataclass(frozen=True)
 class FactorColumn:
     """A factor; ``codes`` is int32 of length n, an index into ``levels`` or -1 for missing."""
@@ -41,6 +48,7 @@ class FactorColumn:
     name: str
     codes: NDArray[np.int32]
     levels: tuple[str, ...]
+    order: Order = "given"
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -60,6 +68,8 @@ class Table:
     """
 
     columns: tuple[Column, ...]
+    labels_repeat: bool = False
+    """Whether a label of the data frame's index stands for several rows."""
 
     @property
     def n_rows(self) -> int:
@@ -97,9 +107,10 @@ class Table:
             tuple(
                 NumericColumn(c.name, c.values[keep])
                 if isinstance(c, NumericColumn)
-                else FactorColumn(c.name, c.codes[keep], c.levels)
+                else FactorColumn(c.name, c.codes[keep], c.levels, c.order)
                 for c in self.columns
-            )
+            ),
+            self.labels_repeat,
         )
 
     def frame(self, *, aliased: bool = False) -> pd.DataFrame:
@@ -204,7 +215,7 @@ def table_from_frame(
                 row = int(np.flatnonzero(np.isinf(values))[0]) + 1
                 raise BadInput(f"column {name!r} has an infinite value (row {row})")
             built.append(NumericColumn(name, np.ascontiguousarray(values)))
-    return Table(tuple(built))
+    return Table(tuple(built), labels_repeat=not frame.index.is_unique)
 
 
 def _is_numeric(series: pd.Series) -> bool:
@@ -219,24 +230,41 @@ def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> F
     else:
         rows, found = pd.factorize(series)
         values = list(found)
-    missing = series.isna().to_numpy()
+    why: Order
     if explicit is not None:
-        order = explicit
-    elif isinstance(series.dtype, pd.CategoricalDtype):
-        order = tuple(_label(v) for v in series.cat.categories)
+        order, why = explicit, "given"
     else:
-        order = tuple(_label(v) for v in sorted(series[~missing].unique()))
+        order, why = own_order(series)
     index = {level: code for code, level in enumerate(order)}
-    labels = [_label(v) for v in values]
+    labels = [label_of(v) for v in values]
     codes = np.array([index.get(label, _UNKNOWN) for label in labels], dtype=np.int32)[rows]
-    codes[missing] = MISSING_CODE
+    codes[series.isna().to_numpy()] = MISSING_CODE
     unknown = sorted({labels[row] for row in rows[codes == _UNKNOWN]})
     if unknown:
         raise BadInput(f"column {name!r}: value {unknown[0]!r} is not among its levels {order}")
-    return FactorColumn(name, codes, order)
+    return FactorColumn(name, codes, order, why)
 
 
-def _label(value: object) -> str:
+def own_order(series: pd.Series) -> tuple[tuple[str, ...], Order]:
+    """Return the levels of a column as Python has them by itself, and why."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return tuple(label_of(v) for v in series.cat.categories), "categories"
+    values = series.dropna().unique()
+    kinds = {_kind(v) for v in values}
+    if len(kinds) > 1:  # a file has them as text
+        return tuple(sorted({label_of(v) for v in values})), "text"
+    return tuple(label_of(v) for v in sorted(values)), kinds.pop()
+
+
+def _kind(value: object) -> Order:
+    if isinstance(value, str):
+        return "text"
+    number = isinstance(value, Real | np.number) and not isinstance(value, bool)
+    return "numbers" if number else "other"
+
+
+def label_of(value: object) -> str:
+    """Return the level that a value is: whole numbers without a point, as R prints them."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)

@@ -255,6 +255,39 @@ def test_a_result_that_stopped_short_gets_a_warning_with_the_gap():
         assert np.isnan(harness.satterthwaite(result, check_optimum=False).gap)
 
 
+@pytest.mark.parametrize("arrays", [False, True])
+@pytest.mark.parametrize("method", ["powell", "nm", "bfgs", "lbfgs", "cg"])
+def test_a_result_whose_free_was_ignored_is_said_to_be_of_another_model(method, arrays):
+    frame = data("sleepstudy")
+    mask = MixedLMParams.from_components(fe_params=np.ones(2), cov_re=np.eye(2))
+    x = sm.add_constant(frame["Days"].to_numpy(dtype=float))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if arrays:
+            model = sm.MixedLM(frame["Reaction"].to_numpy(), x, frame["Subject"], exog_re=x)
+        else:
+            model = smf.mixedlm("Reaction ~ Days", frame, groups="Subject", re_formula="~Days")
+        result = model.fit(free=mask, method=method)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tests = [
+            f(result, check_optimum=False) for f in (harness.satterthwaite, harness.kenward_roger)
+        ]
+    said = [w for w in caught if w.category is harness.OtherModelWarning]
+    held = abs(float(np.asarray(result.cov_re)[0, 1]))
+    # Heeded, the covariance is 0; ignored, it is 9.6 at the optimum (nm stops short of that).
+    assert len(said) == (2 if held > 0.1 else 0) == (2 if method in ("powell", "nm") else 0)
+    for inference in tests:
+        assert ("The fit ignored free=" in str(inference)) == bool(said)
+    for warning in said:
+        one, other = ("x_re1", "x_re2") if arrays else ("Subject", "Days")
+        assert warning.filename == __file__
+        assert str(warning.message).startswith(
+            f"this is not the model asked for: free= holds the covariance of {one} and {other} at "
+            f"0, and it came out as {held:.3g}, since methods powell and nm ignore free=."
+        )
+
+
 def test_fixed_effects_that_statsmodels_set_to_zero_get_a_warning():
     """statsmodels#10239: with a covariance matrix near zero, effects between groups become 0."""
     result = sleep()
@@ -296,7 +329,8 @@ def test_a_method_that_ignored_free_is_tested_as_what_it_fitted():
     full = harness.satterthwaite(sleep(re_formula="~Days"))
     ignored = sleep(re_formula="~Days", free=True, method="powell")
     assert ignored.cov_re.iloc[0, 1] != 0.0
-    found = harness.satterthwaite(ignored, check_optimum=False)
+    with pytest.warns(harness.OtherModelWarning):
+        found = harness.satterthwaite(ignored, check_optimum=False)
     assert len(found._fit.design.random) == 1
     assert found.table["df"].to_numpy() == pytest.approx(full.table["df"].to_numpy(), rel=1e-2)
     kept = harness.satterthwaite(sleep(re_formula="~Days", free=True))
@@ -430,3 +464,23 @@ def test_a_component_without_columns_of_its_own_is_an_effect_of_the_group():
     wanted = harness.satterthwaite(sleep(re_formula="~Days", free=True)).table
     found = harness.satterthwaite(result).table
     assert found.to_numpy() == pytest.approx(wanted.to_numpy(), rel=1e-4)
+
+
+def test_what_the_data_do_not_determine_is_not_tested():
+    """Two sites as fixed and as random effects: any variance between them is as good."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"site": np.repeat(["A", "B"], 15), "x": rng.normal(size=30)})
+    frame["y"] = frame.x + rng.normal(size=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a Hessian that is not positive definite
+        result = smf.mixedlm("y ~ x + site", frame, groups="site").fit()
+    with pytest.warns(harness.UndeterminedWarning, match="do not determine a variance"):
+        found = harness.satterthwaite(result)
+    assert found.table.loc["site[T.B]", ["se", "df", "t", "p", "ci_low", "ci_high"]].isna().all()
+    assert found.table.loc["site[T.B]", "estimate"] == pytest.approx(result.params["site[T.B]"])
+    ols = smf.ols("y ~ x + site", frame).fit()
+    assert found.table.loc["x", "p"] == pytest.approx(ols.pvalues["x"], rel=1e-6)
+    assert found.table.loc["x", "df"] == pytest.approx(27.0, rel=1e-6)
+    assert np.isnan(found.type3().loc["site", "p"])
+    with pytest.raises(harness.KenwardRogerUndefined):
+        harness.kenward_roger(result)
