@@ -170,7 +170,8 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
 
 def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> None:
     from harness.base.json import encode
-    from harness.page.diagnosis_terminal import print_diagnosis
+    from harness.page.diagnosis_layout import diagnosis_page
+    from harness.page.terminal_page import print_page
 
     if out is not None:
         from harness.page.html.diagnosis_page import write_diagnosis
@@ -179,7 +180,7 @@ def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> 
     if as_json:
         click.echo(encode(found).decode())
     elif not quiet:
-        print_diagnosis(found)
+        print_page(diagnosis_page(found))
         if out is not None:
             click.echo(f"\nwritten: {page}")
 
