@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With --bundle: other names, labels and units, checked to leave the diagnosis what it is.",
 )
-@options.timeout
+@options.whole_timeout
 @click.option(
     "--json",
     "as_json",
@@ -94,26 +95,38 @@ def diagnose(
     Exit codes: 0 agreed or explained, 1 an unexplained disagreement, 2 usage, bad input, or data
     that cannot be anonymised (no bundle is written then), 3 environment.
     """
+    from harness.base.deadline import Deadline
     from harness.commands.progress import progress
     from harness.diagnose.user_engines import USER_ENGINES, opened
 
     _require_places(out, bundle, anonymise=anonymise)
-    rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+    deadline = Deadline(timeout)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
     pictures = out is not None or bundle is not None
-    with opened(wanted, timeout=timeout) as ready:
-        # Imported while R starts: it takes as long.
-        from harness.diagnose.diagnosis_cost import refuse_or_size
-        from harness.diagnose.pipeline import diagnose as run
-        from harness.diagnose.pipeline import steps
+    spoken = not (quiet or as_json)
+    shown: list[Diagnosis] = []
+    with ExitStack() as stack:
+        with progress("Diagnosing", 0, hidden=quiet) as advance:
+            advance("reading the data")
+            rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+            ready = stack.enter_context(opened(wanted, timeout=timeout))
+            # Imported while R starts: it takes as long.
+            from harness.diagnose.diagnosis_cost import refuse_or_size
+            from harness.diagnose.pipeline import diagnose as run
+            from harness.diagnose.pipeline import steps
 
-        for check in refuse_or_size(rung.case).checks:
-            if not (quiet or as_json):
-                click.echo(check.sentence, err=True)
+            for check in refuse_or_size(rung.case).checks:
+                if spoken:
+                    click.echo(check.sentence, err=True)
         total = steps(rung, ready, quick=quick, pictures=pictures)
 
-        def made(case: Rung, title: str, command: str = "") -> Diagnosis:
-            with progress(title, total, hidden=quiet or as_json) as advance:
+        def made(
+            case: Rung,
+            title: str,
+            command: str = "",
+            first: Callable[[Diagnosis], None] = lambda _: None,
+        ) -> Diagnosis:
+            with progress(title, total, hidden=quiet) as advance:
                 return run(
                     case,
                     ready,
@@ -122,18 +135,29 @@ def diagnose(
                     pictures=pictures,
                     command=command,
                     advance=advance,
+                    first=first,
+                    deadline=deadline,
                 )
 
-        found = made(rung, "Diagnosing", shlex.join(["lmm-parity", *sys.argv[1:]]))
-        _show(found, out, as_json=as_json, quiet=quiet)
+        def answered(early: Diagnosis) -> None:
+            from harness.page.diagnosis_terminal import print_diagnosis
+
+            if spoken:
+                print_diagnosis(early)
+                sys.stdout.flush()
+                shown.append(early)
+
+        command = shlex.join(["lmm-parity", *sys.argv[1:]])
+        found = made(rung, "Diagnosing", command, answered)
+        _show(found, shown, out, as_json=as_json)
         if bundle is not None:
             again = partial(made, title="Diagnosing anonymised") if anonymise else None
             try:
-                written = _bundle(bundle, rung, found, ready, again, hidden=quiet or as_json)
+                written = _bundle(bundle, rung, found, ready, again, hidden=quiet)
             except KeyboardInterrupt:
                 click.echo("lmm-parity: interrupted; no bundle was written", err=True)
                 sys.exit(EXIT_INTERRUPTED)
-            if not (as_json or quiet):
+            if spoken:
                 _print_bundle(written)
     if found.case.verdict == "ENVIRONMENT":
         sys.exit(EXIT_ENVIRONMENT)
@@ -168,9 +192,10 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
             require_writable(path)
 
 
-def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> None:
+def _show(found: Diagnosis, shown: Sequence[Diagnosis], out: Path | None, *, as_json: bool) -> None:
+    """Write the page, and print what was not shown with the answer."""
     from harness.base.json import encode
-    from harness.page.diagnosis_terminal import print_diagnosis
+    from harness.page.diagnosis_terminal import print_rest
 
     if out is not None:
         from harness.page.html.diagnosis_page import write_diagnosis
@@ -178,8 +203,8 @@ def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> 
         page = write_diagnosis(found, out)
     if as_json:
         click.echo(encode(found).decode())
-    elif not quiet:
-        print_diagnosis(found)
+    for early in shown:
+        print_rest(found, early)
         if out is not None:
             click.echo(f"\nwritten: {page}")
 

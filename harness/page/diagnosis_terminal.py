@@ -6,9 +6,24 @@ from rich.console import Console
 
 from harness.diagnose.diagnosis import Diagnosis
 from harness.page.diagnosis_layout import diagnosis_page
-from harness.page.terminal_page import print_page
+from harness.page.terminal_page import print_page, print_sections
 
 
 def print_diagnosis(found: Diagnosis, console: Console | None = None) -> None:
     """Print a diagnosis; see :func:`harness.page.terminal_page.print_page`."""
     print_page(diagnosis_page(found), console)
+
+
+def print_rest(found: Diagnosis, shown: Diagnosis, console: Console | None = None) -> None:
+    """Print what a diagnosis has besides what was shown of it; all of it where the answer changed.
+
+    Parameters
+    ----------
+    shown : Diagnosis
+        The same when its answer was there, which was printed then.
+    """
+    page, before = diagnosis_page(found), diagnosis_page(shown)
+    if page.answer != before.answer:
+        print_page(page, console)
+        return
+    print_sections([s for s in page.sections if s not in before.sections], console)

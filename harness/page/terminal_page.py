@@ -28,6 +28,7 @@ from harness.page.page import (
     Paragraph,
     Pictures,
     Quote,
+    Section,
     Table,
     pieces,
 )
@@ -55,7 +56,13 @@ def print_page(page: Page, console: Console | None = None) -> None:
         console.print(Text(sentence, style="bold" if i == 0 else ""))
     if page.warning:
         console.print(Text(page.warning, style="yellow"))
-    for section in page.sections:
+    print_sections(page.sections, console)
+
+
+def print_sections(sections: Sequence[Section], console: Console | None = None) -> None:
+    """Print sections of a page, but for those that only a page shows that is kept."""
+    console = console or _console()
+    for section in sections:
         shown = list(_blocks(section.blocks, console.width - _INDENT))
         if section.kept or not shown:
             continue
