@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.base.text import count
+from harness.base.text import count, listed, whose
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
-from harness.diagnose.headline import SAME, headline
+from harness.diagnose.headline import SAME, headline, right_engines
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import case_verdict
 from harness.judge.records import CaseRecord
@@ -46,7 +46,8 @@ def answer(
     parts += _changes(conclusions, alpha)
     if causes and case_verdict(record).verdict not in ("AGREE", "RIGHT"):
         parts.append(f"Why: {_lower(causes[0].title)}.")
-    parts += _what_to_do(causes)
+    right = right_engines(record, bench, engines) if determined else []
+    parts += _what_to_do(causes, right)
     return tuple(parts)
 
 
@@ -74,6 +75,8 @@ def advised(causes: Sequence[Cause]) -> tuple[Remedy, ...]:
         chosen.append(remedy)
         mended |= news
         answered.add(i)
+    if mended:  # by code that leaves out the incomplete rows as well
+        chosen = [remedy for remedy in chosen if remedy.kind != "rows"]
     return tuple(chosen)
 
 
@@ -137,7 +140,7 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
         )
 
 
-def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
+def _what_to_do(causes: Sequence[Cause], right: Sequence[str]) -> Iterator[str]:
     chosen = advised(causes)
     if chosen:
         yield f"What to do: {advice(causes)[0]}"
@@ -146,13 +149,18 @@ def _what_to_do(causes: Sequence[Cause]) -> Iterator[str]:
             yield f"Besides: {remedy.title}.{_another(remedy)} It was tried: {outcome}."
         return
     tried = [r for c in causes for r in c.remedies]
-    if tried:
-        many = (
-            f"of {len(tried)} remedies tried none helped. The last was"
-            if len(tried) > 1
-            else "the one remedy tried did not help, which was"
-        )
-        yield f"What to do is not known: {many}: {tried[-1].title} ({tried[-1].sentence})."
+    if not tried:
+        return
+    many = (
+        f"of {len(tried)} remedies tried none helped; what each did is below"
+        if len(tried) > 1
+        else f"the one remedy tried did not help: {tried[0].title} ({tried[0].sentence})"
+    )
+    if right:
+        keep = f"{whose(listed(right))} {'fit, which is' if len(right) == 1 else 'fits, which are'}"
+        yield f"Keep {keep} right: {many}."
+    else:
+        yield f"What to do is not known: {many}."
 
 
 def _one_line(text: str) -> str:

@@ -13,8 +13,9 @@ from harness.diagnose.diagnosis import Check
 from harness.model.case import Case
 from harness.model.formula import Name, names_in
 from harness.model.model import column_of
-from harness.model.table import FactorColumn, NumericColumn, are_codes
+from harness.model.table import FactorColumn, NumericColumn, Table, are_codes
 from harness.referee.crossproducts import EXACT, aliased_columns
+from harness.spelling.calls import missing_rows
 
 Array = NDArray[np.float64]
 
@@ -53,8 +54,9 @@ def rows(case: Case) -> Check:
     where = listed([f"{name} {n}" for name, n in missing.items()])
     sentence = (
         f"{count(total - used, 'row')} of {total} {'misses' if total - used == 1 else 'miss'} a "
-        f"value ({where}): R leaves them out without a word, statsmodels' formula interface "
-        f"stops unless missing='drop' is given. Both got the same {used} complete rows here."
+        f"value ({where}): R leaves them out without a word{_blanks(table)}, statsmodels' "
+        f"formula interface stops {missing_rows(case.model)}. "
+        f"Both got the same {used} complete rows here."
     )
     return Check(
         key="rows",
@@ -62,6 +64,21 @@ def rows(case: Case) -> Check:
         sentence=sentence,
         columns=tuple(missing),
         numbers=(("rows", total), ("used", used), *missing.items()),
+    )
+
+
+def _blanks(table: Table) -> str:
+    """Say of text that read.csv keeps a blank as a level: R then uses those rows."""
+    texts = [
+        c.name
+        for c in table.columns
+        if isinstance(c, FactorColumn) and c.missing.any() and not c.name.startswith("factor(")
+    ]
+    if not texts:
+        return ""
+    return (
+        f" where they are NA (read.csv takes a blank in {listed(texts)} for a level of its own "
+        "unless na.strings = c('NA', '') is given)"
     )
 
 

@@ -90,8 +90,8 @@ def too_many(term: RandomDesign, n: int) -> Iterator[Check]:
             + (
                 "; the residual variance is not identified."
                 if _takes_the_residual(term)
-                else ". Its variances and the residual variance can be told apart by how the "
-                "spread of the outcome changes with the predictors alone."
+                else f". The effects of {term.group} do not take the place of the residual "
+                "variance: no variances of them make rows vary alike and independently."
             ),
             columns=(term.group,),
             numbers=(("effects", effects), ("rows", n)),
@@ -101,6 +101,8 @@ def too_many(term: RandomDesign, n: int) -> Iterator[Check]:
 def _takes_the_residual(term: RandomDesign) -> bool:
     """Whether some D has Z_g D Z_g' = I in every group: then only D + s2 I can be known."""
     q = term.z.shape[1]
+    if np.bincount(term.codes).max() > q:  # the rank of Z_g D Z_g' is q at most
+        return False
     a, b = np.triu_indices(q)
     equations, wanted = [], []
     for group in range(len(term.levels)):

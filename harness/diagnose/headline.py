@@ -241,7 +241,8 @@ def _stated(quantity: str, item: str, value: float, right: float) -> Deviation:
     return _relative(quantity, item, value, right)
 
 
-def _right(record: CaseRecord, bench: Bench, engines: Sequence[str]) -> list[str]:
+def right_engines(record: CaseRecord, bench: Bench, engines: Sequence[str]) -> list[str]:
+    """Choose the engines whose answer has nothing wrong in it."""
     return [
         e
         for e in engines
@@ -251,7 +252,7 @@ def _right(record: CaseRecord, bench: Bench, engines: Sequence[str]) -> list[str
 
 def _short_enough(record: CaseRecord, bench: Bench, engines: Sequence[str], lead: str) -> str:
     """Join a clause for each engine, numbers of as many as there is room for."""
-    right = _right(record, bench, engines)
+    right = right_engines(record, bench, engines)
     wrong = [e for e in engines if isinstance(record.fit(e), Fit) and e not in right]
     none = "neither" if len(engines) == 2 else "none"
     who = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from harness.base.errors import BadInput
 from harness.base.text import listed, number, p_value
 from harness.data.rungs import Rung
@@ -103,6 +105,9 @@ def _remedy(
     assert outcome is not None
     audit = record.audit(engine) if case.design.random else None
     after = refit.bench.snapshot(outcome, audit, verdict=case_verdict(record).verdict)
+    if case.model.criterion == "OLS" and shop.bench.case.model.criterion == "REML":
+        ml = "without random effects both print the log-likelihood of ML, not to be compared"
+        after = msgspec.structs.replace(after, text=ml)
     before = shop.before(engine)
     unchanged = price is None and before.formula == after.formula
     # What a call that was given is below is the best point of its own model.

@@ -17,16 +17,9 @@ from harness.data.rungs import Rung
 from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe
 from harness.model.column_match import match_columns
-from harness.spelling.calls import MixedLMSpelling, mixedlm_spelling, python_call, r_call
+from harness.spelling.calls import MixedLMSpelling, imported, mixedlm_spelling, python_call, r_call
 
 Array = NDArray[np.float64]
-
-IMPORTS = {
-    "np.": "import numpy as np",
-    "pd.": "import pandas as pd",
-    "smf.": "import statsmodels.formula.api as smf",
-    "MixedLMParams.": "from statsmodels.regression.mixed_linear_model import MixedLMParams",
-}
 
 
 @dataclass(frozen=True)
@@ -142,12 +135,6 @@ def python_code(
         last = last.replace("(, ", "(")
     _, factors = preparation(writing.rung)
     return imported(stacked(writing.python_lines, factors, head, lines, last))
-
-
-def imported(code: str) -> str:
-    """Put the imports that Python code needs before it."""
-    needed = [line for used, line in IMPORTS.items() if used in code]
-    return stacked(*needed, code)
 
 
 def _start(rung: Rung, spelling: MixedLMSpelling, relative: Sequence[Array]) -> str:

@@ -45,6 +45,8 @@ def preparation(rung: Rung) -> tuple[str, str]:
         here, there = f"data[[{r_text(name)}]]", f"data[{name!r}]"
         numbers = pd.api.types.is_numeric_dtype(rung.data.frame[name])
         natural = _natural(rung.data.frame[name])
+        if column.missing.any() and not numbers:  # read.csv keeps a blank as a level
+            r.append(f'{here}[{here} %in% ""] <- NA')
         if natural != list(levels) and name in coded:
             shown = ", ".join(map(r_text, levels))
             r.append(f"{here} <- factor({here}, levels = c({shown}))")

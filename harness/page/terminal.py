@@ -156,11 +156,13 @@ def print_case(case: CaseRecord, versions: dict[str, str]) -> None:
         if one.setting == "default":
             _print_verdict(console, one, explained, named=len(case.engines) > 2)
     known = load_known()
+    if any(known[key].remedy for key in explained):
+        console.print(Text("  to try is not run here: lmm-parity diagnose runs what may help"))
     for note in examples(case):
         text = (
             f"  note     {known[note.cause].title}: {_what(note)} {note.engine} "
             f"{number(note.value)}, {case.reference} "
-            f"{'nothing' if note.reference is None else number(note.reference)}"
+            f"{'none' if note.reference is None else number(note.reference)}"
         )
         if note.like_for_like is not None:
             text += f", referee at {whose(note.engine)} point {number(note.like_for_like)}"
@@ -178,7 +180,7 @@ def _what(note: DefinitionNote) -> str:
 
 
 def _print_verdict(console: Console, one: Told, explained: set[str], *, named: bool) -> None:
-    """Print a verdict with its causes; what a cause is and its remedy, the first time only."""
+    """Print a verdict with its causes; what one is and what often helps, the first time only."""
     who = Text(f"{one.engine}  " if named else "", style="bold")
     console.print(Text.assemble(who, _verdict_text(one.verdict), f"  {one.sentence}"))
     known = load_known()
@@ -187,7 +189,7 @@ def _print_verdict(console: Console, one: Told, explained: set[str], *, named: b
         title = "" if evidence.cause in explained else f" {cause.title}."
         console.print(Text(f"  cause    {evidence.cause}:{title} {sentence(evidence)}"))
         if cause.remedy and evidence.cause not in explained:
-            console.print(Text(f"  remedy   {cause.remedy}"))
+            console.print(Text(f"  to try   {cause.remedy}"))
         explained.add(evidence.cause)
 
 

@@ -122,9 +122,23 @@ def _python_column(name: str) -> str:
     return f"{name}_" if name in HIDING else name
 
 
-def _python_name(name: str) -> str:
+def python_name(name: str) -> str:
+    """Write a column's name as patsy reads it."""
     name = _python_column(name)
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"Q({name!r})"
+
+
+def missing_rows(model: Model) -> str:
+    """Say when MixedLM's formulas raise an error for a row that misses a value.
+
+    With ``missing='drop'`` patsy evaluates the formula where ``Q`` finds no column (statsmodels
+    0.15.0: "no data named ... found").
+    """
+    formula = model.formula
+    names = [*names_in(formula.outcome), *names_in(formula.fixed)]
+    if any(python_name(name.name).startswith("Q(") for name in names):
+        return "with missing='drop' too, for names in Q() are then not found"
+    return "unless missing='drop' is given"
 
 
 def _data(columns: tuple[str, ...]) -> str:
@@ -221,7 +235,7 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
     def name(node: Name) -> str:
         if aliased:
             return alias[column_of(table, node).name]
-        shown = _python_name(node.name)
+        shown = python_name(node.name)
         return f"C({shown})" if node.as_factor else shown
 
     formula = python_formula(model, name)
@@ -268,9 +282,9 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
             shown = key
         elif len(own) > 1:
             extra["_".join(own)] = own
-            shown = _python_name("_".join(own))
+            shown = python_name("_".join(own))
         else:
-            shown = _python_name(own[0])
+            shown = python_name(own[0])
         indicator = f"C({shown})"
         if not t.effects.intercept:
             slope = _python_terms(Terms(True, t.effects.terms), name)
@@ -337,7 +351,7 @@ def python_call(model: Model, table: Table) -> str:
     if model.criterion == "OLS":
 
         def name(node: Name) -> str:
-            shown = _python_name(node.name)
+            shown = python_name(node.name)
             return f"C({shown})" if node.as_factor else shown
 
         fit_line = f"smf.ols({python_formula(model, name)!r}, data).fit()"
@@ -364,6 +378,19 @@ def python_call(model: Model, table: Table) -> str:
         fit.append(f"free=MixedLMParams.from_components({', '.join(free)})")
     lines += [f"model = smf.mixedlm({', '.join(arguments)})", f"model.fit({', '.join(fit)})"]
     return "\n".join(lines)
+
+
+IMPORTS = {
+    "np.": "import numpy as np",
+    "pd.": "import pandas as pd",
+    "smf.": "import statsmodels.formula.api as smf",
+    "MixedLMParams.": "from statsmodels.regression.mixed_linear_model import MixedLMParams",
+}
+
+
+def imported(code: str) -> str:
+    """Put the imports that Python code needs before it."""
+    return "\n".join([*(line for used, line in IMPORTS.items() if used in code), code])
 
 
 def in_words(model: Model) -> str:

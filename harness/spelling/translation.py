@@ -28,7 +28,7 @@ from harness.model.formula import (
 from harness.model.model import Criterion, Model, RandomTerm, bind, parse_model
 from harness.model.table import Column, FactorColumn, NumericColumn, Table
 from harness.model.terms import Terms, expand
-from harness.spelling.calls import in_words, lme4_formula, python_call, r_call
+from harness.spelling.calls import imported, in_words, lme4_formula, python_call, r_call
 from harness.spelling.mixedlm_call import MixedLMCall, looks_like_call, read_call
 from harness.spelling.r_call import is_r_call, read_r_call
 from harness.spelling.trap import Trap
@@ -119,6 +119,7 @@ def _from_lme4(
     table = _table(model, frame, factors)
     python = python_call(model, table)
     obstacle = python.removeprefix("# not expressible: ") if python.startswith("# not") else ""
+    python = python if obstacle else imported(python)
     return Translation(
         origin="lme4",
         formula=lme4_formula(model),

@@ -9,7 +9,13 @@ import pandas as pd
 from harness.model.formula import Name
 from harness.model.model import Model, RandomTerm, column_of
 from harness.model.table import FactorColumn, Table
-from harness.spelling.calls import HIDING, NotExpressible, mixedlm_spelling, quote_name
+from harness.spelling.calls import (
+    HIDING,
+    NotExpressible,
+    missing_rows,
+    mixedlm_spelling,
+    quote_name,
+)
 from harness.spelling.mixedlm_call import MixedLMCall
 from harness.spelling.python_surroundings import Pasting
 from harness.spelling.trap import Trap
@@ -136,7 +142,7 @@ def _always(model: Model) -> Iterator[Trap]:
     yield Trap(
         "missing",
         "rows with missing values: lme4 leaves them out; MixedLM's formulas raise "
-        "an error unless missing='drop', and its arrays raise one with it",
+        f"an error {missing_rows(model)}, and its arrays raise one with it",
     )
     yield Trap(
         "z-for-t",

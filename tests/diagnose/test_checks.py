@@ -85,6 +85,11 @@ def test_the_residual_variance_is_called_unidentified_only_where_it_is(frame):
     assert told in found(case_of(frame, "y ~ x + (x | pair)"))["too-many-effects"].sentence
     frame["x"] = np.random.default_rng(1).normal(size=60)
     assert told not in found(case_of(frame, "y ~ x + (x | pair)"))["too-many-effects"].sentence
+    # Many singletons beside one large group: no q effects make more than q rows independent.
+    frame["large"] = np.maximum(np.arange(60) - 29, 0)
+    many = found(case_of(frame, "y ~ x + (x | large)"))["too-many-effects"].sentence
+    assert told not in many
+    assert "The effects of large do not take the place of the residual variance" in many
     frame["id"] = range(60)
     apart = "cannot be told apart"
     assert apart in found(case_of(frame, "y ~ x + (1 | id)"))["one-row-per-group"].sentence

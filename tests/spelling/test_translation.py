@@ -293,3 +293,37 @@ def test_parse_and_words_agree_with_the_formula():
     found = translate("y ~ x + (1 | g)", criterion="ML")
     assert found.model == parse_model("y ~ x + (1 | g)", "ML")
     assert "maximum likelihood" in found.words
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ x + (x || g)", "y ~ x + (1 | g/h)"])
+def test_python_code_of_a_translation_brings_its_imports(formula):
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"y": rng.normal(size=60), "x": rng.normal(size=60)})
+    data["g"], data["h"] = np.repeat(list("abcdef"), 10), np.tile(list("uv"), 30)
+    names = {"data": data}
+    exec(translate(formula).python.rpartition("\n")[0], names)
+    assert names["model"].n_groups == 6
+
+
+@pytest.mark.parametrize(
+    ("formula", "names"),
+    [
+        ("y ~ x + (1 | g)", ("y", "x")),
+        ("`a b` ~ x + (1 | g)", ("a b", "x")),
+        ("y ~ `x (mg)` + (1 | g)", ("y", "x (mg)")),
+    ],
+)
+def test_missing_drop_fails_where_it_is_said_to(formula, names):
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame(rng.normal(size=(40, 2)), columns=list(names))
+    data["g"] = np.repeat(list("abcd"), 10)
+    data.iloc[3, 1] = np.nan
+    found = translate(formula)
+    call = next(n for n in ast.walk(ast.parse(found.python)) if isinstance(n, ast.Call))
+    (said,) = (trap.text for trap in found.traps if trap.key == "missing")
+    fixed = ast.literal_eval(call.args[0])
+    if "with missing='drop' too" in said:
+        with pytest.raises(Exception, match="no data named"):
+            smf.mixedlm(fixed, data, groups="g", missing="drop")
+    else:
+        assert smf.mixedlm(fixed, data, groups="g", missing="drop").nobs == 39

@@ -231,8 +231,9 @@ def _definitions(record: CaseRecord) -> Iterator[str]:
             if note.like_for_like is None
             else f" ({note.like_for_like:.6g} by the referee at its point)"
         )
+        of = f"for {_cell(note.item)} " if note.item else ""
         yield (
-            f"{known[note.cause].title} (`{note.cause}`): for {_cell(note.item)} {note.engine} "
+            f"{known[note.cause].title} (`{note.cause}`): {of}{note.engine} "
             f"prints {note.value:.6g} against {record.reference}'s {beside}{like}."
         )
 

@@ -1,0 +1,54 @@
+"""What an answer advises: of the remedies that were tried, or of the engines that are right."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.data.datasets import Dataset
+from harness.data.own_table import own_rung
+from harness.diagnose.pipeline import diagnose
+from tests.diagnose.far_predictors import generated
+
+pytestmark = [pytest.mark.r, pytest.mark.slow]
+
+
+def diagnosed(ready, frame, formula):
+    return diagnose(
+        own_rung("case", Dataset("data", frame, ""), formula, "REML"), ready(), quick=True
+    )
+
+
+@pytest.fixture(scope="module")
+def two_slopes():
+    """A slope by plant and by pot, both large and correlated: no smaller model fits."""
+    rng = np.random.default_rng(4)
+    plant, pot, x = (a.ravel() for a in np.meshgrid(range(8), range(5), range(6), indexing="ij"))
+    pots = 5 * plant + pot
+    of_plants = rng.multivariate_normal([0, 0], [[4, 3], [3, 4]], 8)
+    of_pots = rng.multivariate_normal([0, 0], [[4, 3], [3, 4]], 40)
+    mean, slope = (of_plants[plant] + of_pots[pots]).T
+    y = (mean + slope * x + rng.normal(0, 0.5, len(x))).round(2)
+    return pd.DataFrame({"y": y, "x": x, "plant": plant, "pot": [f"p{i}" for i in pots]})
+
+
+def test_where_nothing_helps_the_engine_that_is_right_is_kept(ready, two_slopes):
+    found = diagnosed(ready, two_slopes, "y ~ x + (x | plant) + (x | pot)")
+    tried = [r for cause in found.causes for r in cause.remedies]
+    assert len(tried) > 1
+    assert not any(r.helped for r in tried)
+    assert found.case.judgement("lme4").verdict == "RIGHT"
+    assert found.answer[-1] == (
+        f"Keep lme4's fit, which is right: of {len(tried)} remedies tried none helped; "
+        "what each did is below."
+    )
+
+
+def test_missing_rows_are_not_advised_on_beside_what_mends(ready):
+    frame = generated("year", "y ~ x + (x | g)", 1)
+    frame.loc[[3, 17], "y"] = np.nan
+    found = diagnosed(ready, frame, "y ~ x + (x | g)")
+    assert any(r.kind == "rows" and r.helped for c in found.causes for r in c.remedies)
+    (advice,) = found.advice
+    assert advice.startswith("centre x at")
+    (code,) = (r.python_code for c in found.causes for r in c.remedies if r.kind == "centre")
+    assert "dropna" in code
