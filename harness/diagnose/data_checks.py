@@ -12,6 +12,7 @@ from harness.base.text import count, listed, number
 from harness.diagnose.diagnosis import Check
 from harness.model.case import Case
 from harness.model.formula import Name, names_in
+from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import column_of
 from harness.model.table import FactorColumn, NumericColumn, Table, are_codes
 from harness.referee.crossproducts import EXACT, aliased_columns
@@ -115,7 +116,7 @@ def outcome(case: Case) -> Iterator[Check]:
 
 
 def factors(case: Case) -> Iterator[Check]:
-    """Levels and contrasts of the factors among the fixed effects."""
+    """Look at levels and contrasts of the factors among the fixed effects."""
     used = case.table.rows(case.table.complete)
     seen = set()
     for node in names_in(case.model.formula.fixed):
@@ -144,20 +145,40 @@ def factors(case: Case) -> Iterator[Check]:
                 columns=(node.name,),
                 numbers=(("absent", len(absent)),),
             )
-        # R sorts text by the locale, upper and lower case side by side; Python by code point.
-        local = min(levels, key=lambda text: (text.casefold(), text.swapcase()))
-        if local != levels[0]:
-            yield Check(
-                key="levels",
-                level="warning",
-                sentence=f"{node.name}: of its {len(levels)} levels R on its own would take "
-                f"{local!r} as the reference, Python {levels[0]!r}; coefficients of {node.name} "
-                "from two scripts would then not be comparable. Both got the same order here.",
-                columns=(node.name,),
-                numbers=(("levels", len(levels)),),
-                advice="Give the order yourself: --levels "
-                + shlex.quote(f"{node.name}={','.join(levels)}"),
-            )
+        yield from _other_order(node.name, column, levels)
+
+
+def _other_order(name: str, column: FactorColumn, levels: list[str]) -> Iterator[Check]:
+    """Say where R would put another level first than Python does, by the type of the column.
+
+    Both sort numbers as numbers; an order that was stated is nobody's own.
+    """
+    if column.order not in ("text", "categories"):
+        return
+    own = "its categories begin with" if column.order == "categories" else "Python begins with"
+    values = as_numbers(levels)
+    if values is None:
+        what = "text"
+        first = min(levels, key=locale_key)
+        r = f"R begins with {first!r} in an English locale"
+    else:
+        what = "numbers as text"
+        first = levels[int(np.argmin(values))]
+        r = f"R's read.csv makes numbers of them, a slope, and factor() begins with {first!r}"
+        merged = len(levels) - len(set(values))
+        r += f", {count(merged, 'level')} fewer" if merged else ""
+    if first == levels[0] and (values is None or len(set(values)) == len(levels)):
+        return
+    yield Check(
+        key="levels",
+        level="warning",
+        sentence=f"{name} holds {what} in {len(levels)} levels: {own} {levels[0]!r} as the "
+        f"reference, {r}; coefficients of {name} from two scripts would then not be comparable. "
+        "Both got the same order here.",
+        columns=(name,),
+        numbers=(("levels", len(levels)),),
+        advice="Give the order yourself: --levels " + shlex.quote(f"{name}={','.join(levels)}"),
+    )
 
 
 def rank(case: Case) -> Iterator[Check]:

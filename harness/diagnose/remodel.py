@@ -13,8 +13,9 @@ from harness.data.rungs import Rung
 from harness.model.case import Case
 from harness.model.expression_text import render_name
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
+from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import Model, bind, parse_model, split_bar
-from harness.model.table import FactorColumn
+from harness.model.table import FactorColumn, Order, label_of, own_order
 from harness.model.terms import Terms
 from harness.spelling.calls import lme4_formula
 
@@ -41,19 +42,19 @@ def preparation(rung: Rung) -> tuple[str, str]:
     for column in rung.case.table.columns:
         if not isinstance(column, FactorColumn) or column.name not in wanted:
             continue
-        name, levels = column.name, column.levels
-        here, there = f"data[[{r_text(name)}]]", f"data[{name!r}]"
-        numbers = pd.api.types.is_numeric_dtype(rung.data.frame[name])
-        natural = _natural(rung.data.frame[name])
-        if column.missing.any() and not numbers:  # read.csv keeps a blank as a level
+        series = rung.data.frame[column.name]
+        here, there = f"data[[{r_text(column.name)}]]", f"data[{column.name!r}]"
+        own, kind = own_order(series)
+        levels = column.levels if column.name in coded else own
+        if column.missing.any() and kind != "numbers":  # read.csv keeps a blank as a level
             r.append(f'{here}[{here} %in% ""] <- NA')
-        if natural != list(levels) and name in coded:
-            shown = ", ".join(map(r_text, levels))
-            r.append(f"{here} <- factor({here}, levels = c({shown}))")
-            keys = [_key(level) for level in levels] if numbers else list(levels)
+        if made := _factor_in_r(here, levels, own, kind):
+            r.append(f"{here} <- {made}")
+        if levels != own:
+            values = {label_of(v): v for v in series.dropna().unique().tolist()}
+            keys = [values.get(level, level) for level in levels]
             python.append(f"{there} = {there}.astype(pd.CategoricalDtype({keys!r}))")
-        elif numbers:
-            r.append(f"{here} <- factor({here})")
+        elif kind == "numbers":
             python.append(f"{there} = {there}.astype('category')")
     return "\n".join(r), "\n".join(python)
 
@@ -62,28 +63,25 @@ def _predictors(model: Model) -> list[Node | None]:
     return [model.formula.fixed, *(bar.effects for bar in model.formula.bars)]
 
 
-def _natural(column: pd.Series) -> list[str]:
-    """Return the levels in an order that R and Python agree on; empty where there is none."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return list(map(str, column.cat.categories))
-    if pd.api.types.is_numeric_dtype(column):
-        return [f"{v:g}" if not isinstance(v, bool) else str(v) for v in _distinct(column)]
-    texts = [str(v) for v in _distinct(column)]
-    # R sorts by the locale, upper and lower case side by side; Python by code point.
-    local = sorted(texts, key=lambda text: (text.casefold(), text.swapcase()))
-    return texts if local == texts else []
+def _factor_in_r(here: str, levels: tuple[str, ...], own: tuple[str, ...], kind: Order) -> str:
+    """Write the factor with these levels in their order; empty where R makes it by itself.
 
-
-def _distinct(column: pd.Series) -> list[object]:
-    return sorted(column.dropna().unique().tolist())
-
-
-def _key(level: str) -> float | int | str:
-    try:
-        value = float(level)
-    except ValueError:
-        return level
-    return int(value) if value.is_integer() else value
+    R's table may come from a file, where numbers are numbers whatever they are here, or not.
+    """
+    texts = tuple(sorted(levels))
+    if kind == "other" and set(levels) <= {"False", "True"}:
+        logical = ", ".join(map(str.upper, levels))
+        return "" if levels == texts else f"factor(as.logical({here}), levels = c({logical}))"
+    values = as_numbers(levels)
+    if values is not None:
+        if values == sorted(values) and (kind == "numbers" or levels == texts):
+            return f"factor({here})"
+        found = here if kind == "numbers" else f"as.character({here})"
+        return f"factor(as.numeric({found}), levels = c({', '.join(levels)}))"
+    anywhere = texts == tuple(sorted(levels, key=locale_key))
+    if levels == (own if kind == "other" else texts) and anywhere:
+        return ""
+    return f"factor({here}, levels = c({', '.join(map(r_text, levels))}))"
 
 
 def r_text(text: str) -> str:

@@ -11,6 +11,7 @@ __all__ = [
     "design",
     "expression_text",
     "formula",
+    "level_order",
     "model",
     "table",
     "term_match",

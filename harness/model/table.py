@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,11 @@ class NumericColumn:
         return np.isnan(self.values)
 
 
+Order = Literal["given", "numbers", "text", "categories", "other"]
+"""Why the levels of a factor come as they do: stated by the user, sorted as numbers or by code
+point, those of a categorical column, or sorted as logical values and times are everywhere."""
+
+
 @dataclass(frozen=True)
 class FactorColumn:
     """A factor; ``codes`` is int32 of length n, an index into ``levels`` or -1 for missing."""
@@ -40,6 +47,7 @@ class FactorColumn:
     name: str
     codes: NDArray[np.int32]
     levels: tuple[str, ...]
+    order: Order = "given"
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -96,7 +104,7 @@ class Table:
             tuple(
                 NumericColumn(c.name, c.values[keep])
                 if isinstance(c, NumericColumn)
-                else FactorColumn(c.name, c.codes[keep], c.levels)
+                else FactorColumn(c.name, c.codes[keep], c.levels, c.order)
                 for c in self.columns
             )
         )
@@ -212,13 +220,12 @@ def _is_numeric(series: pd.Series) -> bool:
 
 def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> FactorColumn:
     missing = series.isna().to_numpy()
-    labels = np.array([_label(v) for v in series], dtype=object)
+    labels = np.array([label_of(v) for v in series], dtype=object)
+    why: Order
     if explicit is not None:
-        order = explicit
-    elif isinstance(series.dtype, pd.CategoricalDtype):
-        order = tuple(_label(v) for v in series.cat.categories)
+        order, why = explicit, "given"
     else:
-        order = tuple(_label(v) for v in sorted(series[~missing].unique()))
+        order, why = own_order(series)
     index = {level: code for code, level in enumerate(order)}
     unknown = sorted({label for label in labels[~missing] if label not in index})
     if unknown:
@@ -230,10 +237,29 @@ def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> F
         ],
         dtype=np.int32,
     )
-    return FactorColumn(name, codes, order)
+    return FactorColumn(name, codes, order, why)
 
 
-def _label(value: object) -> str:
+def own_order(series: pd.Series) -> tuple[tuple[str, ...], Order]:
+    """Return the levels of a column as Python has them by itself, and why."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return tuple(label_of(v) for v in series.cat.categories), "categories"
+    values = series.dropna().unique()
+    kinds = {_kind(v) for v in values}
+    if len(kinds) > 1:  # a file has them as text
+        return tuple(sorted({label_of(v) for v in values})), "text"
+    return tuple(label_of(v) for v in sorted(values)), kinds.pop()
+
+
+def _kind(value: object) -> Order:
+    if isinstance(value, str):
+        return "text"
+    number = isinstance(value, Real | np.number) and not isinstance(value, bool)
+    return "numbers" if number else "other"
+
+
+def label_of(value: object) -> str:
+    """Return the level that a value is: whole numbers without a point, as R prints them."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)

@@ -62,6 +62,70 @@ def test_a_reference_level_that_depends_on_the_program_is_seen(frame):
     assert "'Zebra'" in check.sentence
 
 
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        ([8, 9, 10], {"factors": ["f"]}),
+        (["x8", "x9", "x10"], {"levels": {"f": ("x8", "x9", "x10")}}),
+        (["B", "a", "c"], {"levels": {"f": ("B", "a", "c")}}),
+        ([True, False, True], {}),
+        (["08", "09", "10"], {}),
+        (["10", 9, "x"], {}),
+        (["a b", "a_b", "ab"], {}),
+        (pd.to_datetime(["2021-03-01", "2020-12-01", "2021-01-01"]), {}),
+        (pd.to_timedelta([9, 10, 11], unit="D"), {}),
+        (pd.Categorical(["a", "b", "c"], ["a", "b", "c"]), {}),
+    ],
+    ids=[
+        "numbers",
+        "stated",
+        "stated, cases",
+        "logical",
+        "text of digits",
+        "mixed",
+        "punctuation",
+        "dates",
+        "times",
+        "own",
+    ],
+)
+def test_nothing_is_said_where_both_programs_take_the_same_level_first(frame, values, options):
+    frame["f"] = pd.Series(values).iloc[np.arange(60) // 2 % 3].to_numpy()
+    if isinstance(values, pd.Categorical):
+        frame["f"] = pd.Categorical(frame["f"], values.categories)
+    assert "levels" not in found(case_of(frame, "y ~ f + (1 | a)", **options))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            ["8", "9", "10"],
+            "f holds numbers as text in 3 levels: Python begins with '10' as the reference, R's "
+            "read.csv makes numbers of them, a slope, and factor() begins with '8'; coefficients",
+        ),
+        (["1", "-1", "-2"], "begins with '-1' as the reference, R's read.csv makes numbers"),
+        (["8", "08", "9"], "and factor() begins with '08', 1 level fewer;"),
+        (
+            ["Zebra", "apple", "b"],
+            "f holds text in 3 levels: Python begins with 'Zebra' as the reference, R begins with "
+            "'apple' in an English locale;",
+        ),
+        (["Item_1", "Item-2", "item"], "R begins with 'item' in an English locale"),
+        (
+            pd.Categorical(["a", "b", "c"], ["c", "a", "b"]),
+            "its categories begin with 'c' as the reference, R begins with 'a'",
+        ),
+    ],
+    ids=["numbers as text", "negative", "zeros", "cases", "a prefix", "categories"],
+)
+def test_the_level_that_r_would_take_first_is_named(frame, values, said):
+    frame["f"] = pd.Series(values).iloc[np.arange(60) // 2 % 3].to_numpy()
+    if isinstance(values, pd.Categorical):
+        frame["f"] = pd.Categorical(frame["f"], values.categories)
+    assert said in found(case_of(frame, "y ~ f + (1 | a)"))["levels"].sentence
+
+
 def test_few_whole_numbers_may_be_codes(frame):
     assert found(case_of(frame, "y ~ k + (1 | a)"))["coded-factor"].columns == ("k",)
     assert "coded-factor" not in found(case_of(frame, "y ~ k + (1 | a)", factors=["k"]))
