@@ -17,7 +17,7 @@ from harness.base import numerics
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.diagnose.pipeline import diagnose
+from harness.diagnose.pipeline import answered, completed
 from harness.diagnose.user_engines import opened
 from harness.engines.statsmodels import StatsmodelsEngine
 
@@ -53,16 +53,13 @@ def measure(*, quick: bool = False) -> Seconds:
     for setting in ("default", "tight"):
         StatsmodelsEngine().fit(plain.case, setting)
     fits = time.process_time() - began
-    answered: list[tuple[float, float]] = []
     with opened() as ready:
         began, clock = time.process_time(), time.perf_counter()
-
-        def first(_: object) -> None:
-            answered.append((time.process_time() - began, time.perf_counter() - clock))
-
-        diagnose(three_effects(), ready, quick=quick, first=first)
+        early = answered(three_effects(), ready)
+        answer, wall = time.process_time() - began, time.perf_counter() - clock
+        completed(early, quick=quick)
         whole = time.process_time() - began
-    return Seconds(fits, answered[0][0], whole, answered[0][1])
+    return Seconds(fits, answer, whole, wall)
 
 
 def main() -> None:

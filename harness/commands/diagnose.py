@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,62 +97,59 @@ def diagnose(
     from harness.base.deadline import Deadline
     from harness.commands.progress import progress
     from harness.diagnose.user_engines import USER_ENGINES, opened
+    from harness.judge.case_verdict import unexplained
 
     _require_places(out, bundle, anonymise=anonymise)
     deadline = Deadline(timeout)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
     pictures = out is not None or bundle is not None
     spoken = not (quiet or as_json)
-    shown: list[Diagnosis] = []
     with ExitStack() as stack:
         with progress("Diagnosing", 0, hidden=quiet) as advance:
             advance("reading the data")
             rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+            advance("starting the engines")
             ready = stack.enter_context(opened(wanted, timeout=timeout))
             # Imported while R starts: it takes as long.
             from harness.diagnose.diagnosis_cost import refuse_or_size
-            from harness.diagnose.pipeline import diagnose as run
-            from harness.diagnose.pipeline import steps
+            from harness.diagnose.pipeline import answered, completed, steps
+            from harness.diagnose.pipeline import diagnose as again
 
             for check in refuse_or_size(rung.case).checks:
                 if spoken:
                     click.echo(check.sentence, err=True)
+            early = answered(
+                rung,
+                ready,
+                alpha=alpha,
+                command=shlex.join(["lmm-parity", *sys.argv[1:]]),
+                deadline=deadline,
+                advance=advance,
+            )
+        if spoken:
+            _print(early.found)
         total = steps(rung, ready, quick=quick, pictures=pictures)
-
-        def made(
-            case: Rung,
-            title: str,
-            command: str = "",
-            first: Callable[[Diagnosis], None] = lambda _: None,
-        ) -> Diagnosis:
-            with progress(title, total, hidden=quiet) as advance:
-                return run(
-                    case,
-                    ready,
-                    alpha=alpha,
-                    quick=quick,
-                    pictures=pictures,
-                    command=command,
-                    advance=advance,
-                    first=first,
-                    deadline=deadline,
-                )
-
-        def answered(early: Diagnosis) -> None:
-            from harness.page.diagnosis_terminal import print_diagnosis
-
-            if spoken:
-                print_diagnosis(early)
-                sys.stdout.flush()
-                shown.append(early)
-
-        command = shlex.join(["lmm-parity", *sys.argv[1:]])
-        found = made(rung, "Diagnosing", command, answered)
-        _show(found, shown, out, as_json=as_json)
+        with progress("Completing", total, hidden=quiet) as advance:
+            found = completed(early, quick=quick, pictures=pictures, advance=advance)
+        _show(found, early.found, out, as_json=as_json, spoken=spoken)
         if bundle is not None:
-            again = partial(made, title="Diagnosing anonymised") if anonymise else None
+
+            def diagnosed(case: Rung) -> Diagnosis:
+                with progress("Diagnosing anonymised", total, hidden=quiet) as advance:
+                    return again(
+                        case,
+                        ready,
+                        alpha=alpha,
+                        quick=quick,
+                        pictures=pictures,
+                        deadline=deadline,
+                        advance=advance,
+                    )
+
             try:
-                written = _bundle(bundle, rung, found, ready, again, hidden=quiet)
+                written = _bundle(
+                    bundle, rung, found, ready, diagnosed if anonymise else None, hidden=quiet
+                )
             except KeyboardInterrupt:
                 click.echo("lmm-parity: interrupted; no bundle was written", err=True)
                 sys.exit(EXIT_INTERRUPTED)
@@ -161,15 +157,7 @@ def diagnose(
                 _print_bundle(written)
     if found.case.verdict == "ENVIRONMENT":
         sys.exit(EXIT_ENVIRONMENT)
-    sys.exit(EXIT_UNEXPLAINED if _unexplained(found) else EXIT_OK)
-
-
-def _unexplained(found: Diagnosis) -> bool:
-    """Whether a difference, or a number that is false, has no cause in some setting."""
-    return any(
-        c.unexplained and c.verdict in ("UNEXPLAINED", "FALSE_STATEMENT")
-        for c in found.case.comparisons
-    )
+    sys.exit(EXIT_UNEXPLAINED if unexplained(found.case) else EXIT_OK)
 
 
 def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -> None:
@@ -192,7 +180,16 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
             require_writable(path)
 
 
-def _show(found: Diagnosis, shown: Sequence[Diagnosis], out: Path | None, *, as_json: bool) -> None:
+def _print(answered: Diagnosis) -> None:
+    from harness.page.diagnosis_terminal import print_diagnosis
+
+    print_diagnosis(answered)
+    sys.stdout.flush()
+
+
+def _show(
+    found: Diagnosis, shown: Diagnosis, out: Path | None, *, as_json: bool, spoken: bool
+) -> None:
     """Write the page, and print what was not shown with the answer."""
     from harness.base.json import encode
     from harness.page.diagnosis_terminal import print_rest
@@ -203,8 +200,8 @@ def _show(found: Diagnosis, shown: Sequence[Diagnosis], out: Path | None, *, as_
         page = write_diagnosis(found, out)
     if as_json:
         click.echo(encode(found).decode())
-    for early in shown:
-        print_rest(found, early)
+    if spoken:
+        print_rest(found, shown)
         if out is not None:
             click.echo(f"\nwritten: {page}")
 

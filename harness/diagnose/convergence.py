@@ -1,7 +1,7 @@
 """Every optimizer of both programs on one case, each judged by the referee and none by vote.
 
-Runs from an engine's own start come first: where they end is where the referee's search starts,
-which is made once. Runs from the best point known, and from an engine's answer, follow.
+Runs from an engine's own start come first; runs from the best point known, and from an engine's
+answer, follow.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Trials:
     deadline : Deadline
         No run begins after it, and what is under way is stopped.
     advance : callable
-        Told what was run.
+        Told what is run.
     """
 
     def __init__(
@@ -177,9 +177,9 @@ class Trials:
         """Wait for what R has begun."""
         begun, self._begun = self._begun, []
         for recipe, wait in begun:
+            self._advance(f"lme4 {recipe.label}")
             outcome, reply = self._within(recipe, wait)
             self.runs.append(Run(recipe, outcome, None, reply))
-            self._advance(f"lme4 {recipe.label}")
 
     def from_known(self, bench: Bench, *, statsmodels: bool, lme4: Fit | None) -> None:
         """Run both programs from the best point known, and statsmodels from lme4's answer."""

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from harness.diagnose.diagnosis import Diagnosis
 from harness.page.diagnosis_layout import diagnosis_page
-from harness.page.terminal_page import print_page, print_sections
+from harness.page.terminal_page import print_page, print_sections, standard_output
 
 
 def print_diagnosis(found: Diagnosis, console: Console | None = None) -> None:
@@ -24,6 +24,11 @@ def print_rest(found: Diagnosis, shown: Diagnosis, console: Console | None = Non
     """
     page, before = diagnosis_page(found), diagnosis_page(shown)
     if page.answer != before.answer:
+        (console or standard_output()).print(
+            "\nWhat was run since changes the answer. It is now:\n"
+        )
         print_page(page, console)
         return
-    print_sections([s for s in page.sections if s not in before.sections], console)
+    # A NaN is not equal to itself, so that it is written out.
+    told = set(map(repr, before.sections))
+    print_sections([s for s in page.sections if repr(s) not in told], console)

@@ -48,7 +48,7 @@ def print_page(page: Page, console: Console | None = None) -> None:
     console : Console, optional
         Standard output without it: as wide as the terminal, 100 columns in a pipe.
     """
-    console = console or _console()
+    console = console or standard_output()
     console.print(Text(page.subject, style="bold"))
     console.print(Text(page.about, style=_DIM))
     console.print()
@@ -61,7 +61,7 @@ def print_page(page: Page, console: Console | None = None) -> None:
 
 def print_sections(sections: Sequence[Section], console: Console | None = None) -> None:
     """Print sections of a page, but for those that only a page shows that is kept."""
-    console = console or _console()
+    console = console or standard_output()
     for section in sections:
         shown = list(_blocks(section.blocks, console.width - _INDENT))
         if section.kept or not shown:
@@ -72,7 +72,8 @@ def print_sections(sections: Sequence[Section], console: Console | None = None) 
             console.print(_indented(item))
 
 
-def _console() -> Console:
+def standard_output() -> Console:
+    """Return a console on standard output: as wide as the terminal, 100 columns in a pipe."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=100)
 
