@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.judge.mixedlm_inference import (
         Inference,
         NotAtOptimumWarning,
+        OtherModelWarning,
         kenward_roger,
         satterthwaite,
     )
@@ -27,6 +28,7 @@ __all__ = [
     "Inference",
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
+    "OtherModelWarning",
     "__version__",
     "diagnose",
     "kenward_roger",

@@ -56,7 +56,8 @@ class Asked:
         found = diagnose(rung, ready, alpha=self.alpha, quick=self.quick, pictures=self.pictures)
         if self.given is None or rung is not self.rung:
             return found
-        return msgspec.structs.replace(found, notes=(*self.given.notes, *found.notes))
+        case = msgspec.structs.replace(found.case, spelling=self.given.spelling())
+        return msgspec.structs.replace(found, case=case, notes=(*self.given.notes, *found.notes))
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,6 +89,11 @@ class Diagnosed:
     def causes(self) -> tuple[str, ...]:
         """Keys of the causes that hold, the main one first."""
         return tuple(cause.key for cause in self.diagnosis.causes)
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The table that the code shown is for: the user's, or the columns of a result's design."""
+        return self.asked.rung.data.frame.copy()
 
     def write(self, folder: str | Path) -> Path:
         """Write ``diagnosis.html`` and ``diagnosis.json``; returns the path of the page."""
@@ -172,7 +178,8 @@ def diagnose(
         result of statsmodels' ``MixedLM.fit``, or a model of ``lme4::lmer`` or ``lmerTest::lmer``
         held by rpy2.
     data : DataFrame
-        With a formula; and with a result and ``formula`` where the result has no data frame.
+        With a formula; and with a result of statsmodels where the result has not kept all columns
+        of its data, as after ``missing="drop"``.
     formula : str
         With a result of statsmodels: the model that it is meant to be, in lme4's syntax. The
         diagnosis then says whether it is.
@@ -211,6 +218,8 @@ def diagnose(
     ...                      re_formula="~Days").fit()                      # doctest: +SKIP
     >>> diagnose(result)                                                    # doctest: +SKIP
     """
+    import pandas as pd
+
     from harness.engines.registry import require_known
 
     wanted = tuple(dict.fromkeys([engines] if isinstance(engines, str) else engines))
@@ -225,8 +234,12 @@ def diagnose(
             raise BadInput("two formulas: formula= says what a fitted model is meant to be")
         given, rung = None, _rung(model, data, ml, factors, levels)
     else:
-        if (data is not None and not formula) or ml or factors or levels:
-            raise BadInput("a fitted model has its data and criterion: give nothing else but it")
+        if ml or factors or levels:
+            raise BadInput(
+                "a fitted model has its criterion and factors: give no ml, factors, levels"
+            )
+        if data is not None and not isinstance(data, pd.DataFrame):
+            raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")
         given = _given(model, formula, data)
         rung = given.rung
         if given.fit.engine not in wanted:
@@ -269,10 +282,12 @@ def _given(model: Any, formula: str, data: pd.DataFrame | None) -> Given:
     from harness.rbridge.foreign import is_r_object, take_apart
 
     if is_r_object(model):
-        if formula:
-            raise BadInput("formula= is for results of statsmodels; an R model has its own")
+        if formula or data is not None:
+            raise BadInput(
+                "formula= and data are for results of statsmodels; an R model has its own"
+            )
         try:
             return of_r(take_apart(model))
         except RFailure as failure:
             raise BadInput(" ".join(str(failure).split())) from failure
-    return as_meant(model, formula, data) if formula else as_asked(model)
+    return as_meant(model, formula, data) if formula else as_asked(model, data)

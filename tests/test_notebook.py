@@ -129,9 +129,9 @@ def test_rows_that_a_result_leaves_out_are_named(sleep):
             "no column 'x' in the data; it has 'y'",
         ),
         (
-            (3, pd.DataFrame()),
-            {},
-            "a fitted model has its data and criterion: give nothing else but it",
+            (3,),
+            {"ml": True},
+            "a fitted model has its criterion and factors: give no ml, factors, levels",
         ),
         (
             (3,),
@@ -139,6 +139,7 @@ def test_rows_that_a_result_leaves_out_are_named(sleep):
             "no engine 'spss'; there are statsmodels, referee, lme4, or write module:attribute",
         ),
         ((3,), {"alpha": 1.5}, "alpha must lie between 0 and 1, not 1.5"),
+        ((3, [1, 2]), {}, "the data are a pandas DataFrame, not list"),
     ],
 )
 def test_a_mistake_is_one_clear_line(arguments, named, message):

@@ -18,7 +18,6 @@ from harness.certify.ball_likelihood import NotCertified
 from harness.certify.ball_route import BallCertificate
 from harness.data.certified_values import design_sha256
 from harness.model.case import Case
-from harness.referee.crossproducts import RankDeficient
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimum import find_optimum
 from harness.spelling.calls import lme4_formula
@@ -86,13 +85,13 @@ def certify(case: Case, starts: Iterable[NDArray[np.float64]] = ()) -> Certifica
     """
     design, criterion = case.design, case.model.criterion
     try:
-        likelihood = Likelihood(design, reml=criterion != "ML")
-    except (RankDeficient, ValueError) as error:
+        best = find_optimum(Likelihood(design, reml=criterion != "ML"), starts)
+    except ValueError as error:
         raise NotCertified(str(error)) from error
     if criterion == "OLS":
         first, second = ball_route.solve_ols(design), henderson_route.solve_ols(design)
     else:
-        theta = on_face(find_optimum(likelihood, starts).point)
+        theta = on_face(best.point)
         reml = criterion == "REML"
         try:
             first = ball_route.solve_mixed(design, reml=reml, theta=theta)

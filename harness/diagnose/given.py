@@ -8,7 +8,7 @@ columns.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,22 +21,35 @@ from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.diagnose.remedy_code import AS_IT_COMES, Habits
+from harness.diagnose.design_table import by_matrices
+from harness.diagnose.remedy_code import AS_IT_COMES, Habits, Writing, python_code, r_code
+from harness.diagnose.result_formula import bound, drops_missing, in_user_columns, same_design
+from harness.diagnose.result_remarks import (
+    aliased_terms,
+    ambiguous_groups,
+    foreign_groups,
+    other_rows,
+    require_groups,
+    why_matrices,
+)
+from harness.diagnose.user_columns import (
+    UserColumns,
+    groupings,
+    placements,
+    user_frame,
+    with_groups,
+)
 from harness.engines.engine import Engine, Fit, Message, Outcome, OwnModel, Setting
 from harness.engines.engine_wrapper import EngineWrapper
 from harness.engines.lme4_reply import native_terms, read_reply
 from harness.engines.mixedlm_result import MixedFit, read_mixed, unwrapped
 from harness.engines.warning_capture import captured
 from harness.model.case import Case
-from harness.model.column_match import match_columns
 from harness.model.design import Design, RandomDesign
 from harness.model.model import Criterion
-from harness.model.term_match import match_terms
 from harness.rbridge.worker import Reply
 from harness.referee.cost import Cost
-from harness.spelling.calls import lme4_formula, quote_name
-from harness.spelling.mixedlm_call import MixedLMCall
-from harness.spelling.translation import NotInLme4, model_of_call
+from harness.spelling.calls import NotExpressible
 
 Array = NDArray[np.float64]
 
@@ -60,6 +73,15 @@ class Given:
     own: OwnModel | None = None
     notes: tuple[str, ...] = ()
     habits: Habits = AS_IT_COMES
+
+    def spelling(self) -> dict[str, str]:
+        """Write the model in both languages, fitted as the fit was."""
+        writing = Writing(self.rung)
+        try:
+            python = python_code(writing, habits=self.habits)
+        except NotExpressible as reason:
+            python = f"# not expressible: {reason}"
+        return {"statsmodels": python, "lme4": r_code(writing, habits=self.habits)}
 
     def engine(self, usual: Engine) -> Engine:
         """Return an engine that answers this case with the given fit, and any other as usual."""
@@ -85,27 +107,90 @@ class _GivenEngine(EngineWrapper):
         return super().begin(case, setting)
 
 
-def of_statsmodels(result: Any) -> Given:
+def of_statsmodels(result: Any, data: pd.DataFrame | None = None) -> Given:
     """Read a result of ``MixedLM.fit``.
+
+    Parameters
+    ----------
+    data : DataFrame, optional
+        That of the fit, where the result has not kept all of it.
 
     Raises
     ------
     BadInput
-        For anything else, penalised fits, and models that have no formula here.
+        For anything else, penalised fits, models that have no formula here, and where the data are
+        needed.
     """
     native = mixed_fit(result)
-    rung = _by_formula(native) or _by_matrices(
+    model = native.result.model
+    if model.n_groups == 1 and model.k_re:
+        raise BadInput(
+            "groups= puts all rows into one group, so nothing determines the variance of its "
+            "random effects: leave re_formula (or exog_re) out, with variance components only"
+        )
+    rung, notes = _read_back(native, data)
+    fit = read_given(native, rung.case)
+    notes = (*notes, *aliased_terms(rung.case))
+    return Given(rung, fit, notes=notes, habits=habits_of(native))
+
+
+def _read_back(native: MixedFit, data: pd.DataFrame | None) -> tuple[Rung, tuple[str, ...]]:
+    """Return the case, in the user's columns where that is the model fitted, and notes on it."""
+    frame, given = user_frame(native, data), data is not None
+    places = [] if frame is None else list(placements(native, frame))
+    for place in places:
+        rung = in_user_columns(native, place)
+        if rung is not None:
+            return rung, (*ambiguous_groups(native, place), *other_rows(place, rung))
+    if getattr(native.result.model, "formula", None) is not None and places:
+        if not given and all(place.groups is None for place in places):
+            require_groups(native)
+        for place in (with_groups(native, p) for p in places if p.groups is None):
+            rung = in_user_columns(native, place)
+            if rung is not None:
+                return rung, (foreign_groups(place, given=given),)
+    tables = []
+    for place in places:
+        table = _by_matrices(native, place)
+        own = _on_user_data(table, place)
+        if own is not None:
+            return own, (*ambiguous_groups(native, place), *other_rows(place, own))
+        tables.append(table)
+    near = places[0] if places else None
+    table = tables[0] if tables else _by_matrices(native, None)
+    return table, (why_matrices(native, table.case, near, given=given),)
+
+
+def _by_matrices(native: MixedFit, place: UserColumns | None) -> Rung:
+    return by_matrices(
         native.design,
         str(native.result.model.endog_names),
         native.criterion,
         "a statsmodels result",
+        groupings=groupings(native, place),
+        used=None if place is None else place.used,
     )
-    fit = read_given(native, rung.case)
-    return Given(rung, fit, habits=Habits(method=method_of(native)))
+
+
+def _on_user_data(rung: Rung, place: UserColumns) -> Rung | None:
+    """Return the case on the user's data where those have its columns under their names."""
+    for name, values in rung.data.frame.items():
+        if name not in place.used or not np.array_equal(place.used[name], np.asarray(values)):
+            return None
+    return bound(place, rung.case.model.formula.text, rung.case.model.criterion, rung.case.design)
 
 
 METHODS = ("lbfgs", "bfgs", "cg", "powell", "nm")
 """Values of ``method=`` that a result is looked for among."""
+
+
+def habits_of(native: MixedFit) -> Habits:
+    """Return how a result was fitted, as far as that can be told."""
+    return Habits(
+        method=method_of(native),
+        use_sqrt=bool(native.result.model.use_sqrt),
+        drops_missing=drops_missing(native),
+    )
 
 
 def method_of(native: MixedFit) -> str:
@@ -154,89 +239,6 @@ def read_given(native: MixedFit, case: Case) -> Fit:
     return msgspec.structs.replace(fit, messages=tuple(messages))
 
 
-def _by_formula(native: MixedFit) -> Rung | None:
-    """Return the case in the user's own columns, or None where that is not the model fitted."""
-    model, design = native.result.model, native.design
-    formula = getattr(model, "formula", None)
-    frame = getattr(model.data, "frame", None)
-    if formula is None or not isinstance(frame, pd.DataFrame) or model.k_vc:
-        return None
-    group = next((c for c in frame.columns if _same_values(frame[c], model.groups)), None)
-    if group is None:
-        return None
-    z = np.asarray(model.exog_re, dtype=np.float64)
-    names = [str(n) for n in model.data.exog_re_names]
-    effects = ["1" if (z[:, j] == 1.0).all() else names[j] for j in range(z.shape[1])]
-    call = MixedLMCall(
-        formula=str(formula),
-        groups=(str(group),),
-        re_formula=" + ".join([*([] if "1" in effects else ["0"]), *effects]),
-        free="diagonal" if len(design.random) > 1 else "all",
-        reml=native.criterion == "REML",
-    )
-    texts = {str(c) for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])}
-    texts |= {str(c) for c in frame.columns if pd.api.types.is_bool_dtype(frame[c])}
-    try:
-        text = lme4_formula(model_of_call(call, texts, frame))
-        data = Dataset("data", frame, "a statsmodels result")
-        rung = own_rung("data", data, text, native.criterion)
-    except (BadInput, NotInLme4):
-        return None
-    return rung if _same_design(rung.case.design, design) else None
-
-
-def _same_values(column: pd.Series, groups: Any) -> bool:
-    values, wanted = column.to_numpy(), np.asarray(groups)
-    return len(values) == len(wanted) and bool(np.array_equal(values, wanted))
-
-
-def _same_design(one: Design, other: Design) -> bool:
-    """Whether two designs are of the same rows, columns and groups, in any order of columns."""
-    if len(one.y) != len(other.y) or not np.array_equal(one.y, other.y):
-        return False
-    if not match_columns(one.x, other.x).complete or len(one.random) != len(other.random):
-        return False
-    return None not in match_terms(one.random, other.random)
-
-
-def _by_matrices(design: Design, outcome: str, criterion: Criterion, origin: str) -> Rung:
-    """Return the case whose columns are those of the design matrices."""
-    columns: dict[str, Any] = {outcome: design.y}
-
-    def column(name: str, values: Any) -> str:
-        while name in columns:
-            name += "_"
-        columns[name] = values
-        return quote_name(name)
-
-    named: list[tuple[str, Array]] = []
-
-    def effect(name: str, values: Array) -> str:
-        known = next((text for text, own in named if np.array_equal(own, values)), None)
-        if known is None:
-            known = "1" if (values == 1.0).all() else column(name, values)
-            named.append((known, values))
-        return known
-
-    fixed = [effect(n, v) for n, v in zip(design.x_names, design.x.T, strict=True)]
-    bars: list[str] = []
-    groups: list[tuple[str, NDArray[np.int32]]] = []
-    for term in design.random:
-        effects = [effect(n, v) for n, v in zip(term.names, term.z.T, strict=True)]
-        group = next((text for text, codes in groups if np.array_equal(codes, term.codes)), None)
-        if group is None:
-            labels = pd.Categorical.from_codes(term.codes, categories=list(term.levels))
-            group = column(term.group, labels)
-            groups.append((group, term.codes))
-        bars.append(f"({_sum(effects)} | {group})")
-    text = f"{quote_name(outcome)} ~ {' + '.join([_sum(fixed), *bars])}"
-    return own_rung("data", Dataset("data", pd.DataFrame(columns), origin), text, criterion)
-
-
-def _sum(terms: Sequence[str]) -> str:
-    return " + ".join(terms if "1" in terms else ["0", *terms])
-
-
 def of_r(reply: Reply) -> Given:
     """Read a model of lme4 that R has taken apart, see ``r_scripts/take_apart.R``.
 
@@ -262,11 +264,11 @@ def of_r(reply: Reply) -> Given:
             "data", Dataset("data", _r_frame(reply), origin), reply.texts("formula")[0], criterion
         )
         assert rung is not None
-        if not _same_design(rung.case.design, design):
+        if not same_design(rung.case.design, design):
             rung = None
     except BadInput:
         rung = None
-    rung = rung or _by_matrices(design, reply.texts("outcome")[0], criterion, origin)
+    rung = rung or by_matrices(design, reply.texts("outcome")[0], criterion, origin)
     settings = ("a model that was given",)
     fit = read_reply(reply, rung.case, "default", settings=settings, aliased=False)
     assert isinstance(fit, Fit)

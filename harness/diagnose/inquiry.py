@@ -59,6 +59,12 @@ class Inquiry:
             self.cut(left)
             return otherwise
 
+    def has_time(self, what: str) -> bool:
+        """Say whether there is time to look into something; it is noted where there is none."""
+        if not self.deadline.left:
+            self.cut(f"{what} was not looked into")
+        return bool(self.deadline.left)
+
     def cut(self, left: str) -> None:
         """Note what the limit has cut."""
         self.notes.append(f"{left}: the limit of {number(self.deadline.seconds)} s was reached.")

@@ -7,6 +7,7 @@ model meant; what it is a fit of is for the verdict to find out.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
 from harness.diagnose.given import Given, mixed_fit, of_statsmodels, read_given
 from harness.diagnose.remodel import uncorrelated
+from harness.diagnose.user_columns import user_frame
 from harness.engines.mixedlm_result import MixedFit, own_model
+from harness.model.model import parse_model
 from harness.spelling.calls import lme4_formula
 
 
@@ -40,18 +43,26 @@ def as_meant(result: Any, formula: str, data: pd.DataFrame | None = None) -> Giv
         needed.
     """
     native = mixed_fit(result)
-    frame = data if data is not None else getattr(native.result.model.data, "frame", None)
-    if not isinstance(frame, pd.DataFrame):
+    frame = user_frame(native, data)
+    if frame is None:
         raise BadInput(
             "the result was not made from a data frame: give the data as well, "
             "diagnose(result, data, formula=...)"
         )
-    rung = own_rung(
-        "data",
-        Dataset("data", frame, "the data of a statsmodels result"),
-        formula,
-        native.criterion,
-    )
+    try:
+        rung = own_rung(
+            "data",
+            Dataset("data", frame, "the data of a statsmodels result"),
+            formula,
+            native.criterion,
+        )
+    except BadInput as error:
+        used = [n.name for n in parse_model(formula, native.criterion).names()]
+        if data is None and not set(used) <= set(frame.columns):
+            raise BadInput(
+                f"{error}: give the data as well, diagnose(result, data, formula=...)"
+            ) from error
+        raise
     fit = read_given(native, rung.case)
     own = own_model(native, rung.case)
     same_rows = own is None or np.array_equal(own.design.y, rung.case.design.y)
@@ -81,21 +92,29 @@ def _other_rows(native: MixedFit, frame: pd.DataFrame, rung: Rung) -> tuple[str,
     return tuple(out)
 
 
-def as_asked(result: Any) -> Given:
+def as_asked(result: Any, data: pd.DataFrame | None = None) -> Given:
     """Read a result of ``MixedLM.fit`` as a fit of the model that its own call asked for.
 
     That is the model fitted, unless ``free=`` asked for uncorrelated effects and was ignored.
+
+    Parameters
+    ----------
+    data : DataFrame, optional
+        That of the fit, where the result has not kept all of it.
 
     Raises
     ------
     BadInput
         As :func:`harness.diagnose.given.of_statsmodels`.
     """
-    given, native = of_statsmodels(result), mixed_fit(result)
-    if native.as_its_call_says or len(given.rung.case.design.random) > 1:
+    given, native = of_statsmodels(result, data), mixed_fit(result)
+    if native.as_its_call_says:
         return given
     joined = np.asarray(native.result.freepat.cov_re) != 0
     if not np.array_equal(joined, np.eye(len(joined), dtype=bool)):
         return given
-    asked = uncorrelated(given.rung, 0)
-    return as_meant(result, lme4_formula(asked.case.model), asked.data.frame)
+    terms = given.rung.case.design.random
+    whole = next(i for i, term in enumerate(terms) if len(term.names) == len(joined))
+    asked = uncorrelated(given.rung, whole)
+    meant = as_meant(result, lme4_formula(asked.case.model), asked.data.frame)
+    return replace(meant, notes=(*given.notes, *meant.notes), habits=given.habits)

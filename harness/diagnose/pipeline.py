@@ -7,11 +7,10 @@ engines are run after it, and so are all optimizers; where the answer depends on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
-import numpy as np
 
 import harness
 from harness.base.deadline import NEVER, Deadline
@@ -39,7 +38,7 @@ from harness.judge.case_record import case_record
 from harness.judge.examination import gap_tolerance
 from harness.judge.judge import Judged, judge, judge_outcomes
 from harness.judge.time_limit import outcomes_within
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum
 
 Advance = Callable[[str], None]
 
@@ -162,24 +161,23 @@ def completed(
     inquiry, found, judged, bench = early.inquiry, early.found, early.judged, early.bench
     if STRICT not in judged.settings:
         judged = _strict(inquiry, judged, advance)
-    if _changed(early.judged, judged):
+    if _changed(early.judged, judged) and inquiry.has_time("What strict tolerances show"):
         found, bench = _diagnosed(inquiry, judged, advance)
-    elif judged is not early.judged:
+    elif judged.examination.best is bench.best:
         found = _told(inquiry, judged, bench, found)
     if inquiry.mixed and not quick and bench.best is not None:
         trials = _every_optimizer(inquiry, judged, bench, advance)
         runs = judged_by(bench, trials.runs)
-        higher = [a for run in runs if (a := run.audit) and a.gap < -HIGHER]
-        if higher:
-            best = find_optimum(
-                bench.best.point.likelihood, [np.asarray(audit.theta) for audit in higher]
-            )
-            found, bench = _diagnosed(inquiry, _judged(inquiry, judged, best=best), advance)
+        higher = [run for run in runs if run.audit is not None and run.audit.gap < -HIGHER]
+        if higher and inquiry.has_time("That an optimizer of the table ended higher"):
+            above = -0.5 * min(run.audit.gap for run in higher if run.audit is not None)
+            starts = [run.outcome for run in higher if isinstance(run.outcome, Fit)]
+            judged = _judged(inquiry, judged, others=starts)
+            found, bench = _diagnosed(inquiry, judged, advance)
             runs = judged_by(bench, trials.runs)
             trials.notes.append(
-                "An optimizer of the table ended above the best point known, by "
-                f"{number(-0.5 * min(a.gap for a in higher))} in log-likelihood; all was judged "
-                "again."
+                f"An optimizer of the table ended {number(above)} in log-likelihood above the best "
+                "point known; all was judged again."
             )
         found = msgspec.structs.replace(found, runs=tuple(rows(bench, runs)))
         inquiry.notes.extend(trials.notes)
@@ -220,8 +218,13 @@ def standard_run(rung: Rung, with_engines: Opened, size: Size) -> Judged:
     )
 
 
-def _judged(inquiry: Inquiry, fitted: Judged, *, best: Optimum | None = None) -> Judged:
-    """Judge the outcomes there are at a best point; it is searched for without one."""
+def _judged(
+    inquiry: Inquiry, fitted: Judged, *, best: Optimum | None = None, others: Sequence[Fit] = ()
+) -> Judged:
+    """Judge the outcomes there are at a best point; it is searched for without one.
+
+    The search starts at ``others`` too.
+    """
     return judge_outcomes(
         inquiry.rung.case,
         fitted.outcomes,
@@ -230,6 +233,7 @@ def _judged(inquiry: Inquiry, fitted: Judged, *, best: Optimum | None = None) ->
         settings=fitted.settings,
         own=inquiry.with_engines.own(inquiry.rung),
         best=best,
+        others=others,
         seconds=fitted.seconds,
         deadline=inquiry.deadline,
     )

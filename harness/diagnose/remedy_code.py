@@ -55,10 +55,16 @@ class Habits:
         ``method=`` of ``MixedLM.fit``; empty for its own chain.
     control : str
         ``control =`` of lmer, as R code; empty for its own.
+    use_sqrt : bool
+        ``use_sqrt=`` of MixedLM.
+    drops_missing : bool
+        Whether rows that lack a value are left out, though the case shows none.
     """
 
     method: str = ""
     control: str = ""
+    use_sqrt: bool = True
+    drops_missing: bool = False
 
 
 AS_IT_COMES = Habits()
@@ -130,11 +136,17 @@ def python_code(
             lines = _start(writing.rung, spelling, recipe.relative)
             extra.append("start_params=start")
     head, _, last = python_call(case.model, case.table).rpartition("\n")
+    if not habits.use_sqrt and case.design.random:
+        head = head.removesuffix(")") + ", use_sqrt=False)"
     last = last.removesuffix(")") + "".join(f", {e}" for e in extra) + ")"
     if last.endswith("(, )"):
         last = last.replace("(, ", "(")
     _, factors = preparation(writing.rung)
-    return imported(stacked(writing.python_lines, factors, head, lines, last))
+    dropped = ""
+    if habits.drops_missing and case.table.complete.all():
+        names = list(dict.fromkeys(name.name for name in case.model.names()))
+        dropped = f"data = data.dropna(subset={names!r})"
+    return imported(stacked(dropped, writing.python_lines, factors, head, lines, last))
 
 
 def _start(rung: Rung, spelling: MixedLMSpelling, relative: Sequence[Array]) -> str:

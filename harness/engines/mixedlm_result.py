@@ -91,6 +91,11 @@ class MixedFit:
     def __init__(self, result: Any) -> None:
         if result.cov_pen is not None or result.model.fe_pen is not None:
             raise ValueError("a penalised fit has no sampling theory for t tests")
+        if result.model.endog is None or result.model.exog is None:
+            raise ValueError(
+                "the result holds no data any more, as after remove_data(): fit again, or save it "
+                "without remove_data=True"
+            )
         self.result = result
         self.criterion: Literal["REML", "ML"] = "REML" if result.reml else "ML"
         self.names = tuple(map(str, result.model.exog_names))
@@ -122,6 +127,15 @@ class MixedFit:
         """Largest covariance that ``free=`` holds at zero; 0 where all of them are, to rounding."""
         pattern = self.result.freepat
         return 0.0 if pattern is None else _held(self.result)
+
+    @property
+    def held_effects(self) -> tuple[str, str]:
+        """Names of the two random effects of that covariance."""
+        covariance = np.abs(np.asarray(self.result.cov_re, dtype=np.float64))
+        joined = np.asarray(self.result.freepat.cov_re) != 0
+        i, j = np.unravel_index(np.argmax(np.where(joined, -1.0, covariance)), covariance.shape)
+        names = getattr(self.result.model.data, "exog_re_names", range(len(covariance)))
+        return str(names[int(i)]), str(names[int(j)])
 
     @property
     def as_its_call_says(self) -> bool:
@@ -343,9 +357,12 @@ def read_mixed(
     except (ValueError, np.linalg.LinAlgError) as error:
         messages.append(Message("error", f"random_effects: {error}", type(error).__name__))
     else:
-        if layout.rows:
-            fitted = tuple(np.asarray(result.fittedvalues).tolist())
-            residuals = tuple(np.asarray(result.resid).tolist())
+        try:
+            if layout.rows:
+                fitted = tuple(np.asarray(result.fittedvalues).tolist())
+                residuals = tuple(np.asarray(result.resid).tolist())
+        except ValueError as error:  # sparse matrices of variance components
+            messages.append(Message("error", f"fittedvalues: {error}", type(error).__name__))
     errors = native.variance_errors()
     alone = native.as_its_call_says
     random = tuple(_term(native, shown, hit, modes) for shown, hit in layout.terms)

@@ -1,7 +1,8 @@
 """The referee as an engine of its own, so that it can stand in the ladder and the report.
 
-It maximises the same likelihood by other means (damped Newton steps with an analytic Hessian) and
-certifies what it finds, so its answer is the yardstick of the others with two engines or with one.
+It maximises the same likelihood by other means (damped Newton steps with an analytic Hessian, from
+many starts) and certifies what it finds as a local optimum, so its answer is the yardstick of the
+others with two engines or with one.
 """
 
 from __future__ import annotations
@@ -61,10 +62,9 @@ class RefereeEngine:
         """Fit a case; aliased fixed effects and too few rows are refused."""
         started = time.perf_counter()
         try:
-            likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
+            best = find_optimum(Likelihood(case.design, reml=case.model.criterion != "ML"))
         except ValueError as error:
             return Failure(engine=self.name, setting=setting, reason="refused", text=str(error))
-        best = find_optimum(likelihood)
         return fit_at(case, setting, best, time.perf_counter() - started)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:

@@ -90,14 +90,13 @@ def examine(
     reml = case.model.criterion != "ML"
     try:
         likelihood = Likelihood(case.design, reml=reml) if best is None else best.point.likelihood
+        points = {id(fit): point_of(likelihood, fit) for fit in fits}
+        starts = [point.theta for point in points.values() if point is not None]
+        found = best or find_optimum(likelihood, starts)
     except ValueError as error:  # aliased fixed effects among them
         return Examination((), None, str(error), isinstance(error, TooLarge))
     if case.model.criterion == "OLS":
-        found = best or find_optimum(likelihood)
         return Examination(tuple(_closed_form(case, f, found.point) for f in fits), found)
-    points = {id(fit): point_of(likelihood, fit) for fit in fits}
-    starts = [point.theta for point in points.values() if point is not None]
-    found = best or find_optimum(likelihood, starts)
     examined = []
     for fit in fits:
         model = own.get(fit.engine) if fit.setting == "default" else None
@@ -115,13 +114,13 @@ def _examined(case: Case, design: Design, fit: Fit, point: Point | None, best: O
 
 def _examined_in(case: Case, model: OwnModel, in_case: Examined, *, reml: bool) -> Examined:
     """Examine a fit as one of its own model."""
+    own = msgspec.structs.replace(in_case.fit, random=model.random)
     try:
         likelihood = Likelihood(model.design, reml=reml)
+        point = point_of(likelihood, own)
+        best = find_optimum(likelihood, [] if point is None else [point.theta])
     except ValueError:
         return in_case
-    own = msgspec.structs.replace(in_case.fit, random=model.random)
-    point = point_of(likelihood, own)
-    best = find_optimum(likelihood, [] if point is None else [point.theta])
     found = _examined(case, model.design, own, point, best)
     audit = msgspec.structs.replace(
         found.audit,

@@ -43,6 +43,10 @@ class NotAtOptimumWarning(UserWarning):
     """A result is not at the optimum of its likelihood, so its tests are those of another point."""
 
 
+class OtherModelWarning(UserWarning):
+    """A result is of another model than its call asked for."""
+
+
 @dataclass(frozen=True, repr=False)
 class Inference:
     """Tests of the fixed effects of a fitted model.
@@ -140,6 +144,8 @@ class Inference:
         out.add_df(shown, align="r")
         if self.singular:
             out.add_text("A random-effects covariance matrix is singular: some variance is zero.")
+        if not self._fit.as_its_call_says:
+            out.add_text("The fit ignored free=: the random effects are correlated.")
         return out
 
     def __str__(self) -> str:
@@ -185,6 +191,9 @@ def satterthwaite(
     -----
     NotAtOptimumWarning
         When the result is not at the optimum of its likelihood.
+    OtherModelWarning
+        When ``free=`` held covariances at zero and the fit ignored it, as methods powell and nm do:
+        the tests are those of the model that was fitted.
 
     Examples
     --------
@@ -228,6 +237,7 @@ def _inference(
         rows, labels = np.eye(len(fit.names)), list(fit.names)
     else:
         rows, labels = _contrasts(contrasts, fit.names)
+    _warn_if_not_asked_for(fit)
     correction = adjust(fit.point, sigma=fit.sigma) if adjusted else None
     gap = _gap(fit) if check else math.nan
     if correction is None:
@@ -243,6 +253,19 @@ def _inference(
         _fit=fit,
         _adjusted=correction,
     )
+
+
+def _warn_if_not_asked_for(fit: MixedFit) -> None:
+    """Warn of a result whose ``free=`` was ignored."""
+    if not fit.as_its_call_says:
+        one, other = fit.held_effects
+        warnings.warn(
+            f"this is not the model asked for: free= holds the covariance of {one} and {other} at "
+            f"0, and it came out as {fit.held:.3g}, since methods powell and nm ignore free=. The "
+            "tests are those of the model with that covariance; fit again with bfgs, lbfgs or cg",
+            OtherModelWarning,
+            stacklevel=4,
+        )
 
 
 def _table(tests: Sequence[ContrastTest], labels: list[str], alpha: float) -> pd.DataFrame:

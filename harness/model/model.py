@@ -131,7 +131,8 @@ def bind(
     both = [n for n, r in roles.items() if len(r) == 2 and isinstance(table[n], NumericColumn)]
     extra = table_from_frame(frame, both, factors=both).columns if both else ()
     table = Table(
-        table.columns + tuple(replace(column, name=f"factor({column.name})") for column in extra)
+        table.columns + tuple(replace(column, name=f"factor({column.name})") for column in extra),
+        table.labels_repeat,
     )
     require_fittable(model, table)
     return table

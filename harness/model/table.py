@@ -67,6 +67,8 @@ class Table:
     """
 
     columns: tuple[Column, ...]
+    labels_repeat: bool = False
+    """Whether a label of the data frame's index stands for several rows."""
 
     @property
     def n_rows(self) -> int:
@@ -106,7 +108,8 @@ class Table:
                 if isinstance(c, NumericColumn)
                 else FactorColumn(c.name, c.codes[keep], c.levels, c.order)
                 for c in self.columns
-            )
+            ),
+            self.labels_repeat,
         )
 
     def frame(self, *, aliased: bool = False) -> pd.DataFrame:
@@ -211,7 +214,7 @@ def table_from_frame(
                 row = int(np.flatnonzero(np.isinf(values))[0]) + 1
                 raise BadInput(f"column {name!r} has an infinite value (row {row})")
             built.append(NumericColumn(name, np.ascontiguousarray(values)))
-    return Table(tuple(built))
+    return Table(tuple(built), labels_repeat=not frame.index.is_unique)
 
 
 def _is_numeric(series: pd.Series) -> bool:

@@ -45,6 +45,16 @@ class _Solved:
     u: Array
 
 
+class NoMaximum(ValueError):
+    """Fixed and random effects fit the outcome exactly in fewer dimensions than there are rows."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "fixed and random effects together fit the outcome exactly: the likelihood grows "
+            "without bound as the residual variance goes to zero"
+        )
+
+
 class Likelihood:
     """The deviance of one design under one criterion.
 
@@ -74,10 +84,7 @@ class Likelihood:
         self.products: CrossProducts = cross_products(design)
         self.reml = reml
         if self.products.exact and self.products.n > self.products.span(reml=reml):
-            raise ValueError(
-                "fixed and random effects together fit the outcome exactly: the likelihood grows "
-                "without bound as the residual variance goes to zero"
-            )
+            raise NoMaximum
         self.layout = tuple(
             (t, a, b)
             for t, q in enumerate(self.products.sizes)

@@ -9,7 +9,7 @@ not fall all the way from it to a minimum that is known already.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,6 @@ _SMALLEST = 0.03
 _BESIDE = 2.6
 """Two points of the lattice beside each other are as far apart, in log variances, or less."""
 
-_ALONG = (0.003, 0.03, 0.1, 0.3, 0.6, 0.9)
-"""Where the way to a minimum is looked at: closely where it begins, in a basin perhaps narrow."""
-
 
 def screened(likelihood: Likelihood, known: Sequence[Variances], most: int) -> list[Variances]:
     """Return points from which a descent may end at a minimum that is not known, lowest first.
@@ -51,7 +48,7 @@ def screened(likelihood: Likelihood, known: Sequence[Variances], most: int) -> l
         Return no more than this.
     """
     count = _count(likelihood)
-    sample = list(itertools.islice(_sample(likelihood, known[0]), count))
+    sample = _different(itertools.islice(_sample(likelihood, known[0]), count))
     points = [*known, *sample]
     height = heights(likelihood, points)
     apart = _distances(likelihood, points)
@@ -61,23 +58,7 @@ def screened(likelihood: Likelihood, known: Sequence[Variances], most: int) -> l
         for i in np.argsort(height)
         if i >= len(known) and np.isfinite(height[i]) and not lower[i].any()
     ]
-    return [
-        points[i]
-        for i in alone[: 2 * most]
-        if not any(_falls_to(likelihood, points[i], minimum) for minimum in known)
-    ][:most]
-
-
-def _falls_to(likelihood: Likelihood, start: Variances, end: Variances) -> bool:
-    """Whether the deviance falls all the way from one point to another."""
-    way = [
-        tuple((1.0 - share) * a + share * b for a, b in zip(start, end, strict=True))
-        for share in (0.0, *_ALONG, 1.0)
-    ]
-    height = heights(likelihood, way)
-    if not np.isfinite(height).all():
-        return False
-    return bool((np.diff(height) <= 1e-9 * likelihood.m).all())
+    return [points[i] for i in alone[:most]]
 
 
 def _count(likelihood: Likelihood) -> int:
@@ -119,6 +100,10 @@ def _sample(likelihood: Likelihood, best: Variances) -> Iterator[Variances]:
         yield tuple(options[-1 - size] for options in lattice)
     few = [_few(q, scale) for q, scale in zip(sizes, scales, strict=True)]
     yield from itertools.product(*few)
+
+
+def _different(points: Iterable[Variances]) -> list[Variances]:
+    return list({tuple(psi.tobytes() for psi in point): point for point in points}.values())
 
 
 def _with(base: Variances, t: int, psi: Array) -> Variances:

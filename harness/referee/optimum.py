@@ -1,4 +1,4 @@
-"""The best point of a likelihood, found from many starts and certified.
+"""The best point of a likelihood: found from many starts, certified as a local optimum.
 
 Damped Newton steps on the factor with its signs free: the deviance is a smooth function of L, also
 where a diagonal passes through zero, and the boundary is reached exactly (a zero column stays
@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.referee.deviance import Likelihood, Point
+from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.landscape import screened
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
@@ -46,6 +46,10 @@ _DISTINCT = 1e-4
 
 _ENDLESS = 1e8
 """Variances where the residual one may go to zero: the deviance then has a limit out there."""
+
+_FALLING = 0.1
+"""Such a derivative at the best point: along a direction that fits the outcome exactly in k of m
+dimensions it is m - k, a whole number."""
 
 _STATIONARY = 1e-5
 """Derivative, in relative changes of the variances, at which a point is a minimum."""
@@ -105,6 +109,13 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     starts : iterable of theta
         For instance every engine's answer.
 
+    Raises
+    ------
+    NoMaximum
+        When the descent ends only where rounding does: X and some directions of the random effects
+        fit the outcome exactly in fewer dimensions than there are rows (as
+        :class:`Likelihood` finds at once when all directions do).
+
     Notes
     -----
     The built-in starts do not depend on those: the unit relative covariance, and what is left of
@@ -118,21 +129,30 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     points.sort(key=Point.deviance)
     if likelihood.products.exact:
         points += _evaluated(likelihood, [_scaled_identity(likelihood, _ENDLESS)])
-    basins = _Basins(_settled(_newton(points[0])))
+    first = _settled(_newton(points[0]))
+    _refuse_endless(first)
+    basins = _Basins(first)
     for start in points[1:]:
         basins.descend(start)
     runs = len(points)
+    _refuse_endless(basins.best)
     for _ in range(_SCREENINGS):
         known = [_variances(minimum) for minimum in basins.minima]
         candidates = screened(likelihood, known, _DESCENTS)
         lowest = basins.best
         for psi in candidates:
             basins.descend(likelihood.at(_theta_of_scaled(likelihood, psi)))
+        _refuse_endless(basins.best)
         runs += len(candidates)
         if basins.best is lowest:
             break
     best, outcome = basins.best, optimality(basins.best)
     return Optimum(best, best.deviance(), outcome, runs, basins.others())
+
+
+def _refuse_endless(lowest: Point) -> None:
+    if lowest.likelihood.products.exact and optimality(lowest).gradient > _FALLING:
+        raise NoMaximum
 
 
 class _Basins:
@@ -347,9 +367,12 @@ def _polished(point: Point) -> Point:
         values, vectors = np.linalg.eigh(twin.profiled_hessian())
         usable = values > 1e-9 * max(float(np.abs(values).max()), 1e-300)
         step = -vectors[:, usable] @ ((vectors[:, usable].T @ gradient) / values[usable])
-        moved = likelihood.at(point.theta + to_theta @ step)
-        twin, to_theta = moved.conditioned()
-        found = twin.profiled_gradient()
+        try:
+            moved = likelihood.at(point.theta + to_theta @ step)
+            twin, to_theta = moved.conditioned()
+            found = twin.profiled_gradient()
+        except np.linalg.LinAlgError:  # so far out that rounding leaves no information
+            break
         smaller = np.linalg.norm(found) < np.linalg.norm(gradient)
         if not smaller or moved.deviance() > point.deviance() + _SNAP:
             break

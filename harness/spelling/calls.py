@@ -361,6 +361,9 @@ def python_call(model: Model, table: Table) -> str:
     except NotExpressible as reason:
         return f"# not expressible: {reason}"
     lines = _preparation(table)
+    if table.labels_repeat and spelling.vc_formula:
+        # MixedLM takes the rows of a component by label, and stops where one stands for several.
+        lines.append("data = data.reset_index(drop=True)")
     lines += [
         f"data[{column!r}] = {_data(pasted)}" for column, pasted in spelling.data_columns.items()
     ]

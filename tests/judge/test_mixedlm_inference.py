@@ -264,6 +264,39 @@ def test_a_result_that_stopped_short_gets_a_warning_with_the_gap():
         assert np.isnan(harness.satterthwaite(result, check_optimum=False).gap)
 
 
+@pytest.mark.parametrize("arrays", [False, True])
+@pytest.mark.parametrize("method", ["powell", "nm", "bfgs", "lbfgs", "cg"])
+def test_a_result_whose_free_was_ignored_is_said_to_be_of_another_model(method, arrays):
+    frame = data("sleepstudy")
+    mask = MixedLMParams.from_components(fe_params=np.ones(2), cov_re=np.eye(2))
+    x = sm.add_constant(frame["Days"].to_numpy(dtype=float))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if arrays:
+            model = sm.MixedLM(frame["Reaction"].to_numpy(), x, frame["Subject"], exog_re=x)
+        else:
+            model = smf.mixedlm("Reaction ~ Days", frame, groups="Subject", re_formula="~Days")
+        result = model.fit(free=mask, method=method)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tests = [
+            f(result, check_optimum=False) for f in (harness.satterthwaite, harness.kenward_roger)
+        ]
+    said = [w for w in caught if w.category is harness.OtherModelWarning]
+    held = abs(float(np.asarray(result.cov_re)[0, 1]))
+    # Heeded, the covariance is 0; ignored, it is 9.6 at the optimum (nm stops short of that).
+    assert len(said) == (2 if held > 0.1 else 0) == (2 if method in ("powell", "nm") else 0)
+    for inference in tests:
+        assert ("The fit ignored free=" in str(inference)) == bool(said)
+    for warning in said:
+        one, other = ("x_re1", "x_re2") if arrays else ("Subject", "Days")
+        assert warning.filename == __file__
+        assert str(warning.message).startswith(
+            f"this is not the model asked for: free= holds the covariance of {one} and {other} at "
+            f"0, and it came out as {held:.3g}, since methods powell and nm ignore free=."
+        )
+
+
 def test_fixed_effects_that_statsmodels_set_to_zero_get_a_warning():
     """statsmodels#10239: with a covariance matrix near zero, effects between groups become 0."""
     result = sleep()
@@ -305,7 +338,8 @@ def test_a_method_that_ignored_free_is_tested_as_what_it_fitted():
     full = harness.satterthwaite(sleep(re_formula="~Days"))
     ignored = sleep(re_formula="~Days", free=True, method="powell")
     assert ignored.cov_re.iloc[0, 1] != 0.0
-    found = harness.satterthwaite(ignored, check_optimum=False)
+    with pytest.warns(harness.OtherModelWarning):
+        found = harness.satterthwaite(ignored, check_optimum=False)
     assert len(found._fit.design.random) == 1
     assert found.table["df"].to_numpy() == pytest.approx(full.table["df"].to_numpy(), rel=1e-2)
     kept = harness.satterthwaite(sleep(re_formula="~Days", free=True))
