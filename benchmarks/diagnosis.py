@@ -1,13 +1,14 @@
-"""When a diagnosis has its answer, and all of it, beside the plain fits of the same model.
+"""When a diagnosis has its answer, beside the plain fits of the same model by MixedLM and lmer.
 
-600 rows in 160 groups with three correlated effects; processor time of this process, in which
-statsmodels fits and the referee works, so that a busy machine changes the ratios little. R works
-beside it, and its fits take less. By itself: ``python -m benchmarks.diagnosis``.
+600 rows in 160 groups with three correlated effects, and three siblings. R is started before. By
+itself: ``python -m benchmarks.diagnosis``; with ``--quick`` without the table of all optimizers.
 """
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,58 +19,90 @@ from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
 from harness.diagnose.pipeline import answered, completed
-from harness.diagnose.user_engines import opened
+from harness.diagnose.user_engines import Opened, opened
+from harness.engines.engine import Fit
 from harness.engines.statsmodels import StatsmodelsEngine
 
 FORMULA = "y ~ x1 + x2 + (1 + x1 + x2 | g)"
 
+FACTORS = {
+    "regular": ((1.0, 0.0, 0.0), (0.3, 0.6, 0.0), (-0.2, 0.1, 0.5)),
+    "singular": ((1.0, 0.0, 0.0), (0.5, 0.0, 0.0), (-0.2, 0.1, 0.0)),
+}
+"""Factors of the covariance matrix of the effects."""
+
 
 @dataclass(frozen=True)
 class Seconds:
-    """Processor seconds: of MixedLM's default and tight fit, to the answer, of the whole."""
+    """Seconds by the clock, and of this process, which is all but R's."""
 
-    fits: float
-    answer: float
-    whole: float
-    wall_answer: float
+    clock: float
+    processor: float
 
-
-def three_effects(seed: int = 18) -> Rung:
-    """Draw 600 rows in 160 groups."""
-    r = np.random.default_rng(seed)
-    n, groups = 600, 160
-    g = np.sort(r.integers(0, groups, n))
-    x1, x2 = r.normal(size=(2, n))
-    u = r.normal(size=(groups, 3)) @ np.array([[1, 0, 0], [0.3, 0.6, 0], [-0.2, 0.1, 0.5]]).T
-    y = 2 + 0.5 * x1 - 0.3 * x2 + u[g, 0] + u[g, 1] * x1 + u[g, 2] * x2 + r.normal(size=n)
-    frame = pd.DataFrame({"y": y, "x1": x1, "x2": x2, "g": [f"g{i}" for i in g]})
-    return own_rung("three effects", Dataset("three effects", frame, ""), FORMULA, "REML")
+    def __truediv__(self, other: Seconds) -> tuple[float, float]:
+        return self.clock / other.clock, self.processor / other.processor
 
 
-def measure(*, quick: bool = False) -> Seconds:
+@dataclass(frozen=True)
+class Times:
+    """Of the plain fits, one after the other, to the answer, and of the whole diagnosis."""
+
+    fits: Seconds
+    answer: Seconds
+    whole: Seconds
+
+
+def cases(seed: int = 18) -> Iterator[Rung]:
+    """Draw 600 rows in 160 groups: regular, by ML, singular, and with a badly scaled predictor."""
+    for name, kind, criterion, scale in (
+        ("regular", "regular", "REML", (0.0, 1.0)),
+        ("by ML", "regular", "ML", (0.0, 1.0)),
+        ("singular", "singular", "REML", (0.0, 1.0)),
+        ("ill-scaled", "regular", "REML", (5000.0, 400.0)),
+    ):
+        r = np.random.default_rng(seed)
+        g = np.sort(r.integers(0, 160, 600))
+        x1, x2 = r.normal(size=(2, 600))
+        u = (r.normal(size=(160, 3)) @ np.array(FACTORS[kind]).T)[g]
+        y = 2 + 0.5 * x1 - 0.3 * x2 + u[:, 0] + u[:, 1] * x1 + u[:, 2] * x2 + r.normal(size=600)
+        x1 = scale[0] + scale[1] * x1
+        frame = pd.DataFrame({"y": y, "x1": x1, "x2": x2, "g": [f"g{i}" for i in g]})
+        yield own_rung(name, Dataset(name, frame, ""), FORMULA, criterion)
+
+
+def measure(rung: Rung, ready: Opened, *, quick: bool = False) -> Times:
     """Fit, then diagnose; ``quick`` leaves out the table of all optimizers."""
-    began = time.process_time()
-    plain = three_effects()
-    for setting in ("default", "tight"):
-        StatsmodelsEngine().fit(plain.case, setting)
-    fits = time.process_time() - began
-    with opened() as ready:
-        began, clock = time.process_time(), time.perf_counter()
-        early = answered(three_effects(), ready)
-        answer, wall = time.process_time() - began, time.perf_counter() - clock
-        completed(early, quick=quick)
-        whole = time.process_time() - began
-    return Seconds(fits, answer, whole, wall)
+    passed = _watch()
+    for engine in (StatsmodelsEngine(), ready.running[-1]):
+        outcome = engine.fit(rung.case, "default")
+        assert isinstance(outcome, Fit), outcome
+    fits, passed = passed(), _watch()
+    early = answered(rung, ready)
+    answer = passed()
+    completed(early, quick=quick)
+    return Times(fits, answer, passed())
+
+
+def _watch() -> Callable[[], Seconds]:
+    clock, processor = time.perf_counter(), time.process_time()
+    return lambda: Seconds(time.perf_counter() - clock, time.process_time() - processor)
 
 
 def main() -> None:
     """Print the times and their ratios."""
     numerics.pin()
-    found = measure()
-    print(f"statsmodels' two fits   {found.fits:6.1f} s")
-    for name, seconds in (("answer", found.answer), ("whole diagnosis", found.whole)):
-        print(f"{name:<23} {seconds:6.1f} s   {seconds / found.fits:.1f} times the fits")
-    print(f"answer, by the clock    {found.wall_answer:6.1f} s")
+    quick = "--quick" in sys.argv
+    with opened() as ready:
+        for rung in cases():
+            found = measure(rung, ready, quick=quick)
+            print(f"{rung.title}: plain fits {found.fits.clock:.1f} s", flush=True)
+            for name, seconds in (("answer", found.answer), ("whole", found.whole)):
+                clock, processor = seconds / found.fits
+                print(
+                    f"  {name:<7} {seconds.clock:6.1f} s, {clock:.1f} times; processor "
+                    f"{seconds.processor:.1f} s, {processor:.1f} times",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
