@@ -22,6 +22,7 @@ from harness.diagnose.pipeline import answered, completed
 from harness.diagnose.user_engines import Opened, opened
 from harness.engines.engine import Fit
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.model.model import Criterion
 
 FORMULA = "y ~ x1 + x2 + (1 + x1 + x2 | g)"
 
@@ -54,12 +55,13 @@ class Times:
 
 def cases(seed: int = 18) -> Iterator[Rung]:
     """Draw 600 rows in 160 groups: regular, by ML, singular, and with a badly scaled predictor."""
-    for name, kind, criterion, scale in (
+    kinds: tuple[tuple[str, str, Criterion, tuple[float, float]], ...] = (
         ("regular", "regular", "REML", (0.0, 1.0)),
         ("by ML", "regular", "ML", (0.0, 1.0)),
         ("singular", "singular", "REML", (0.0, 1.0)),
         ("ill-scaled", "regular", "REML", (5000.0, 400.0)),
-    ):
+    )
+    for name, kind, criterion, scale in kinds:
         r = np.random.default_rng(seed)
         g = np.sort(r.integers(0, 160, 600))
         x1, x2 = r.normal(size=(2, 600))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Inference,
         NotAtOptimumWarning,
         OtherModelWarning,
+        UndeterminedWarning,
         kenward_roger,
         satterthwaite,
     )
@@ -29,6 +30,7 @@ __all__ = [
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
     "OtherModelWarning",
+    "UndeterminedWarning",
     "__version__",
     "diagnose",
     "kenward_roger",

@@ -57,7 +57,12 @@ class Asked:
         if self.given is None or rung is not self.rung:
             return found
         case = msgspec.structs.replace(found.case, spelling=self.given.spelling())
-        return msgspec.structs.replace(found, case=case, notes=(*self.given.notes, *found.notes))
+        return msgspec.structs.replace(
+            found,
+            case=case,
+            questions=self.given.questions,
+            notes=(*self.given.notes, *found.notes),
+        )
 
 
 @dataclass(frozen=True, repr=False)

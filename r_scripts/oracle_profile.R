@@ -21,6 +21,20 @@ oracle_profile <- function(columns, formula, which = 1L) {
   )
 }
 
+# Intervals as confint() gives them of a REML fit: `low` and `high`, those of the variance parameters
+# first, then those of the fixed effects; and how many of these there are.
+oracle_confint <- function(columns, formula) {
+  fit <- suppressMessages(lme4::lmer(
+    formula_from_text(formula), data = data_frame_from_columns(columns), REML = TRUE
+  ))
+  bounds <- suppressMessages(suppressWarnings(stats::confint(fit)))
+  list(
+    low = as.double(bounds[, 1L]),
+    high = as.double(bounds[, 2L]),
+    fixed = length(lme4::fixef(fit))
+  )
+}
+
 # Conditional modes and standard deviations of the one term of a REML fit, k x q each, and sigma and
 # theta to evaluate them at.
 oracle_conditional <- function(columns, formula) {

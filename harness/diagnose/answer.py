@@ -7,10 +7,14 @@ from collections.abc import Iterator, Sequence
 from harness.base.text import count, listed, whose
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
+from harness.diagnose.found_causes import NO_REASON
 from harness.diagnose.headline import SAME, headline, right_engines
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import case_verdict
+from harness.judge.causes.basis import CODINGS
+from harness.judge.causes.predicates import WRONG
 from harness.judge.records import CaseRecord
+from harness.judge.verdict import VerdictClass
 
 
 def agreement(record: CaseRecord, engines: Sequence[str]) -> Agreement:
@@ -45,8 +49,7 @@ def answer(
     for item in truly:
         parts.append(f"The fit is singular: {item.direction_in_words}.")
     parts += _changes(conclusions, alpha)
-    if causes and case_verdict(record).verdict not in ("AGREE", "RIGHT"):
-        parts.append(f"Why: {_lower(causes[0].title)}.")
+    parts += _why(causes, case_verdict(record).verdict)
     right = right_engines(record, bench, engines) if determined else []
     parts += _what_to_do(causes, right)
     return tuple(parts)
@@ -134,13 +137,28 @@ def _why_no_fit(
             )
 
 
+def _why(causes: Sequence[Cause], verdict: VerdictClass) -> Iterator[str]:
+    """Name the cause of what was found, and where a fit has another coding besides, both."""
+    reasons = [c for c in causes if c.key not in NO_REASON]
+    if not reasons or verdict in ("AGREE", "RIGHT"):
+        return
+    first, coded = reasons[0], reasons[0].key in CODINGS
+    second = [c for c in reasons[1:] if c.key in (WRONG if coded else CODINGS)]
+    yield f"Why: {', and '.join(_lower(c.title) for c in (first, *second[:1]))}."
+
+
 def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
     changed = [c for c in conclusions if c.changed]
     if changed:
         yield from (f"This changes a conclusion. {c.sentence}" for c in changed)
         return
-    seen = [c for c in conclusions if len(c.printed) + (c.right is not None) > 1]
-    if seen:
+    yield from (c.sentence for c in conclusions if c.because == "undetermined")
+    left = [c for c in conclusions if c.because != "undetermined"]
+    seen = [c for c in left if len(c.printed) + (c.right is not None) > 1]
+    if seen and left != list(conclusions):
+        names = listed([c.name for c in seen])
+        yield f"No other conclusion changes: p of {names} is on one side of {alpha:g} for everyone."
+    elif seen:
         what = {1: "the p value of the fixed effect", 2: "the p values of both fixed effects"}.get(
             len(seen), f"the p values of all {len(seen)} fixed effects"
         )

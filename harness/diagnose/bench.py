@@ -112,8 +112,16 @@ class Bench:
             gap=0.5 * audit.gap,
             certificate=audit.certificate,
             verdict=verdict or "",
-            focus=focus_row(self.rung.focus, audit.coefficients),
+            focus=self._like_for_like(audit),
         )
+
+    def _like_for_like(self, audit: Audit) -> FocusRow | None:
+        """Return the row of the effect asked about; its estimate alone where that is determined."""
+        row = focus_row(self.rung.focus, audit.coefficients)
+        names = self.case.design.x_names
+        if row is None or self.best is None or row.name not in {names[j] for j in self.best.moved}:
+            return row
+        return FocusRow(name=row.name, estimate=row.estimate)
 
 
 def bench_of(rung: Rung, examination: Examination, elsewhere: Sequence[str] = ()) -> Bench:

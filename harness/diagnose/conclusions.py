@@ -24,16 +24,22 @@ def conclusions(
     An engine whose fit is in another coding than the case's has rows of its own.
     """
     right: dict[str, tuple[float, float]] = {}
+    names = bench.case.design.x_names
+    open_: set[str] = set()
     if bench.best is not None:
         tests = contrast_tests(bench.best.point, np.eye(bench.case.design.x.shape[1]))
+        open_ = {names[j] for j in bench.best.moved}  # as good a point has another p
         right = {
             name: (test.p, test.df)
-            for name, test in zip(bench.case.design.x_names, tests, strict=True)
+            for name, test in zip(names, tests, strict=True)
+            if name not in open_
         }
-    names = bench.case.design.x_names
     apart = tuple(e for e in engines if e in bench.elsewhere and not _coded_as(names, record, e))
     alike = tuple(e for e in engines if e not in apart)
-    rows = [_conclusion(name, record, alike, right.get(name), alpha) for name in names]
+    rows = [
+        _conclusion(name, record, alike, right.get(name), alpha, determined=name not in open_)
+        for name in names
+    ]
     for engine in apart:
         fit, audit = record.fit(engine), record.audit(engine)
         if not isinstance(fit, Fit) or audit is None:
@@ -56,6 +62,8 @@ def _conclusion(
     engines: tuple[str, ...],
     right: tuple[float, float] | None,
     alpha: float,
+    *,
+    determined: bool = True,
 ) -> Conclusion:
     printed, fair, tests = {}, {}, {}
     for engine in engines:
@@ -78,11 +86,18 @@ def _conclusion(
         "right": right[0] if right else None,
         "like_for_like": tuple(fair.items()),
     }
+    said = listed([f"{p_value(p)} in {engine}" for engine, p in printed.items()])
+    whole = f"{name}: {said}"
+    if not determined:
+        return Conclusion(
+            **common,  # type: ignore[arg-type]
+            changed=len(sides) > 1,
+            because="undetermined",
+            sentence=f"{whole}. The data do not determine it.",
+        )
     if len(sides) < 2:
         return Conclusion(**common)  # type: ignore[arg-type]
     because = _because(printed, tests, fair, right, alpha)
-    said = listed([f"{p_value(p)} in {engine}" for engine, p in printed.items()])
-    whole = f"{name}: {said}"
     if right is not None:
         whole += f"; at the best point {p_value(right[0])} with {number(right[1])} df"
     reason = {

@@ -24,6 +24,7 @@ from harness.diagnose.singular import (
 from harness.diagnose.workshop import Workshop
 from harness.engines.engine import Fit, Outcome
 from harness.judge.case_verdict import case_verdict
+from harness.judge.causes.basis import CODINGS
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY
 from harness.model.case import Case
@@ -177,12 +178,21 @@ def fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
 
 def undetermined_terms(shop: Workshop) -> list[Remedy | None]:
     """Take out each term in turn: without the one whose variance is open, the rest is settled."""
-    rung = shop.bench.rung
+    rung, best = shop.bench.rung, shop.bench.best
+    names = shop.bench.case.design.x_names
+    moved = [] if best is None else [names[j] for j in sorted(best.moved)]
+
+    def title(term: RandomDesign) -> str:
+        text = taken_out(list(term.names), term.names, term.group)
+        if not moved:
+            return text
+        return f"{text}; what is said of {listed(moved)} then holds for these groups only"
+
     return [
         remodelled(
             shop,
             "drop-term",
-            taken_out(list(term.names), term.names, term.group),
+            title(term),
             partial(remodel.without_effect, rung, t, set(term.names)),
             judge=by_verdict(shop, "undetermined-variance"),
             same_model=False,
@@ -249,7 +259,7 @@ OWN_CALL = {
     "crossed-as-nested": "give groups=np.ones(n), and each factor as a variance component",
     "dropped-term": "give re_formula='1' as well",
     "sm-mutated-model": "build a fresh model for every fit",
-    "reml-coding": "code the fixed effects alike in both programs",
+    **dict.fromkeys(CODINGS, "code the fixed effects alike in both programs"),
     "rows-left-out": "give statsmodels all complete rows",
 }
 """What is to be done where the call was another one, by cause."""

@@ -16,7 +16,7 @@ from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import column_of
 from harness.model.table import FactorColumn, NumericColumn, Table, are_codes
 from harness.referee.crossproducts import EXACT, aliased_columns
-from harness.spelling.calls import missing_rows
+from harness.spelling.calls import NotExpressible, missing_rows, mixedlm_spelling
 
 Array = NDArray[np.float64]
 
@@ -32,6 +32,7 @@ that are the square of it."""
 def data_checks(case: Case) -> Iterator[Check]:
     """Look at rows, outcome, factors, rank, codes and scales."""
     yield rows(case)
+    yield from labels(case)
     yield from outcome(case)
     yield from factors(case)
     yield from rank(case)
@@ -81,6 +82,25 @@ def _blanks(table: Table) -> str:
         f" where they are NA (read.csv takes a blank in {listed(texts)} for a level of its own "
         "unless na.strings = c('NA', '') is given)"
     )
+
+
+def labels(case: Case) -> Iterator[Check]:
+    """Labels of the index for several rows each, where MixedLM goes by them."""
+    if not case.table.labels_repeat:
+        return
+    try:
+        spelling = mixedlm_spelling(case.model, case.table, aliased=False)
+    except NotExpressible:
+        return
+    if spelling.vc_formula:
+        yield Check(
+            key="repeated-labels",
+            level="note",
+            sentence="Labels of the data frame's index stand for several rows each. "
+            "smf.mixedlm with vc_formula= takes rows by label, and stops with a ValueError about "
+            "the shapes or dimensions of arrays.",
+            advice="Give it data.reset_index(drop=True), as the code here does.",
+        )
 
 
 def outcome(case: Case) -> Iterator[Check]:

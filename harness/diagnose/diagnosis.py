@@ -34,7 +34,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         What was looked at: ``rows``, ``levels``, ``contrasts``, ``rank``, ``groups``,
         ``one-row-per-group``, ``too-many-effects``, ``slope-constant-within-groups``, ``nesting``,
         ``crossing``, ``reused-labels``, ``coded-factor``, ``scale``, ``far-from-zero``, ``cost``,
-        ``binary-outcome``, ``exact-fit``.
+        ``binary-outcome``, ``exact-fit``, ``repeated-labels``.
     sentence : str
         What was found, with its numbers.
     columns : tuple of str
@@ -214,16 +214,18 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     printed : tuple of (str, float)
         p as each engine prints it.
     right : float or None
-        p at the best point known, with Satterthwaite df; None when the referee cannot evaluate.
+        p at the best point known, with Satterthwaite df; None when the referee cannot evaluate, or
+        the data do not determine it.
     like_for_like : tuple of (str, float)
         p of each engine's own estimates with the referee's SE and df.
     changed : bool
         Whether two of these lie on different sides of alpha.
     because : str
-        Empty when not changed; else ``optimum`` (another point), ``definition`` (z for t, SE of the
-        joint Hessian), ``df`` (lmerTest's numerical df).
+        ``undetermined`` where as good a point has another p; else empty when not changed, and
+        ``optimum`` (another point), ``definition`` (z for t, SE of the joint Hessian) or ``df``
+        (lmerTest's numerical df).
     sentence : str
-        Empty when not changed.
+        Empty when not changed and determined.
     """
 
     name: str
@@ -398,6 +400,26 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     high: Real | None = None
     engines: tuple[tuple[str, Real, Real], ...] = ()
     """Engine, its value of the parameter, its deviance."""
+    ml_best: Real | None = None
+    """Best value by ML where the criterion is REML; None where that was not looked for."""
+    ml_low: Real | None = None
+    ml_high: Real | None = None
+
+
+class FixedInterval(msgspec.Struct, frozen=True, kw_only=True):
+    """Intervals of a fixed effect.
+
+    ``low`` and ``high`` are those of t with Satterthwaite's df at the best point, ``ml_low`` and
+    ``ml_high`` those of the profiled ML deviance, None where that has no bound.
+    """
+
+    name: str
+    estimate: Real
+    low: Real
+    high: Real
+    ml_low: Real | None
+    ml_high: Real | None
+    level: Real = 0.95
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):
@@ -450,6 +472,20 @@ class EffectIntervals(msgspec.Struct, frozen=True, kw_only=True):
     engines: tuple[EngineEffects, ...]
 
 
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked next about a result, and the answer that is true of it.
+
+    Attributes
+    ----------
+    key : str
+        ``bse-re``, ``predict`` or ``wald-intervals``.
+    """
+
+    key: str
+    question: str
+    answer: str
+
+
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_field="record"):
     """Everything that was found out about one case.
 
@@ -493,8 +529,10 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
     conditioning: Conditioning | None = None
     singular: tuple[Singular, ...] = ()
     profiles: tuple[Profile, ...] = ()
+    fixed_intervals: tuple[FixedInterval, ...] = ()
     contours: tuple[Contour, ...] = ()
     effects: tuple[EffectIntervals, ...] = ()
+    questions: tuple[Question, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 

@@ -68,8 +68,9 @@ def find_causes(
         shop.stopped()
         known = {cause.key for cause in found}
         found += [cause for cause in _unremedied(shop) if cause.key not in known]
-    # Incomplete rows are no reason for what was found: both programs got the same rows.
-    found.sort(key=lambda cause: cause.key == "missing-values")
+    # What is so of the data whatever the engines do is no reason for what was found; of incomplete
+    # rows both programs got none.
+    found.sort(key=lambda cause: (cause.key in NO_REASON, cause.key == "missing-values"))
     found = [msgspec.structs.replace(c, main=i == 0) for i, c in enumerate(found)]
     return tuple(found), kept
 
@@ -114,6 +115,11 @@ def _cause(
         remedies=tuple(r for r in remedies if r is not None),
     )
 
+
+NO_REASON = frozenset(
+    {*ACCOMPANYING, "coded-factor", "constant-slope", "missing-values", "reused-labels"}
+)
+"""Causes that are worth knowing and explain no difference between two fits of one model."""
 
 CHECKED = {"centre": ("far-from-zero", "uncentred-predictor"), "scale": ("scale", "badly-scaled")}
 """The check, and the cause, that each step of writing columns otherwise is about."""
@@ -177,7 +183,7 @@ def _of_verdict(shop: Workshop, *, columns_named: bool) -> Iterator[Cause]:
         if key in {*WRONG, *COLUMNS}:
             remedies += columns
             columns = []
-        if key in WRONG:
+        if key in WRONG and key not in CURES:
             # Several causes of one engine's fit have one way out.
             for engine in engines:
                 if engine not in routed:

@@ -22,6 +22,8 @@ from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
 from harness.diagnose.design_table import by_matrices
+from harness.diagnose.diagnosis import Question
+from harness.diagnose.next_questions import next_questions
 from harness.diagnose.remedy_code import AS_IT_COMES, Habits, Writing, python_code, r_code
 from harness.diagnose.result_formula import bound, drops_missing, in_user_columns, same_design
 from harness.diagnose.result_remarks import (
@@ -64,6 +66,8 @@ class Given:
         The model that the fit is of, where that is not the case's.
     notes : tuple of str
         Sentences for the diagnosis.
+    questions : tuple of Question
+        What is asked next about the fit.
     habits : Habits
         How it was fitted, as far as the fit tells.
     """
@@ -72,6 +76,7 @@ class Given:
     fit: Fit
     own: OwnModel | None = None
     notes: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
     habits: Habits = AS_IT_COMES
 
     def spelling(self) -> dict[str, str]:
@@ -131,7 +136,8 @@ def of_statsmodels(result: Any, data: pd.DataFrame | None = None) -> Given:
     rung, notes = _read_back(native, data)
     fit = read_given(native, rung.case)
     notes = (*notes, *aliased_terms(rung.case))
-    return Given(rung, fit, notes=notes, habits=habits_of(native))
+    questions = next_questions(result, native)
+    return Given(rung, fit, notes=notes, questions=questions, habits=habits_of(native))
 
 
 def _read_back(native: MixedFit, data: pd.DataFrame | None) -> tuple[Rung, tuple[str, ...]]:

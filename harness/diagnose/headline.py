@@ -17,12 +17,13 @@ from harness.judge.audit import Audit
 from harness.judge.case_verdict import case_verdict, least_digits, told
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.decision import GLS_DISTANCE
+from harness.judge.evidence import Evidence
 from harness.judge.judgement import Judgement
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import QUANTITIES, finding_sentence
 from harness.judge.tolerances import load_tolerances
 
-SAME = ("AGREE", "TOLERANCE", "DEFINITION", "CODING")
+SAME = ("AGREE", "TOLERANCE", "DEFINITION", "CODING", "UNDETERMINED")
 
 MOST_WORDS = 40
 """Words of a headline, less one; clauses lose their numbers until it holds."""
@@ -293,14 +294,26 @@ def _same(record: CaseRecord, engines: Sequence[str]) -> str:
             f"Yes: {everyone} agree{exact} in estimates, standard errors and degrees of freedom "
             f"like for like, and {all_} are right."
         )
+    if verdict.verdict == "UNDETERMINED":
+        return f"{everyone} are at points that are equally good: {_open(verdict.evidence)}."
     if verdict.verdict == "CODING":
         return f"Yes: {everyone} are at the same optimum. {finding_sentence(verdict.findings[0])}"
     kind = {"DEFINITION": "by definition"}.get(verdict.verdict, "within what stopping rules allow")
     if any(f.key == "no-df" for f in verdict.findings):
         kind = "and neither df is reliable"
-    if "undetermined-variance" in verdict.causes:
-        kind = "since the data do not determine a variance"
     return f"Yes: {everyone} are at the same optimum, but {_unlike(record)}, {kind}."
+
+
+def _open(evidence: Sequence[Evidence]) -> str:
+    """Say which variances, and with them which tests, the data leave open; a few by name."""
+    lists = next(e.lists for e in evidence if e.cause == "undetermined-variance")
+    variances, effects = ([*lists.get(key, ())] for key in ("open", "effects"))
+    text = f"the data do not determine the variance of {_few(variances)}"
+    return f"{text}, nor the standard error and p of {_few(effects)}" if effects else text
+
+
+def _few(names: list[str]) -> str:
+    return listed(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _unlike(record: CaseRecord) -> str:
@@ -354,6 +367,10 @@ def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
         return (
             f"{engine} has a fit, and nothing can be said of whether it is right: the referee "
             "could not evaluate it."
+        )
+    if judgement.verdict == "UNDETERMINED":
+        return (
+            f"{engine} is at one of many points that are equally good: {_open(judgement.evidence)}."
         )
     wrong = _clause(record, bench, engine)
     if wrong:

@@ -24,10 +24,10 @@ class Inquiry:
 
     Attributes
     ----------
-    advance : callable
-        Told what begins, for a progress bar.
     deadline : Deadline
-        What would take longer is left out, what does is stopped; notes say so.
+        What would take longer is left out, what does is stopped.
+    notes : list of str
+        What is to be said of the diagnosis itself; what was cut, too.
     """
 
     rung: Rung
@@ -44,6 +44,11 @@ class Inquiry:
         """Whether there are random effects."""
         return bool(self.rung.case.design.random)
 
+    @property
+    def undetermined(self) -> bool:
+        """Whether the checks say that the data do not determine the model."""
+        return any(check.level == "stop" for check in self.checks)
+
     @cached_property
     def r_runs(self) -> RRuns | None:
         """lme4's optimizers, where R is there and there is something to optimise."""
@@ -51,7 +56,7 @@ class Inquiry:
         return RRuns(session, self.rung.case) if session is not None and self.mixed else None
 
     def within(self, what: Callable[[], T], otherwise: T, left: str) -> T:
-        """Return what something gives before the deadline, else note that ``left`` was left."""
+        """Return what something gives before the deadline, else note what was ``left``."""
         try:
             with stopped_at(self.deadline):
                 return what()

@@ -18,7 +18,8 @@ from harness.base.text import count
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.diagnose.given import Given, mixed_fit, of_statsmodels, read_given
+from harness.diagnose.given import Given, habits_of, mixed_fit, of_statsmodels, read_given
+from harness.diagnose.next_questions import next_questions
 from harness.diagnose.remodel import uncorrelated
 from harness.diagnose.user_columns import user_frame
 from harness.engines.mixedlm_result import MixedFit, own_model
@@ -66,7 +67,8 @@ def as_meant(result: Any, formula: str, data: pd.DataFrame | None = None) -> Giv
     fit = read_given(native, rung.case)
     own = own_model(native, rung.case)
     same_rows = own is None or np.array_equal(own.design.y, rung.case.design.y)
-    return Given(rung, fit, own, () if same_rows else _other_rows(native, frame, rung))
+    notes = () if same_rows else _other_rows(native, frame, rung)
+    return Given(rung, fit, own, notes, next_questions(result, native), habits_of(native))
 
 
 SHOWN = 12

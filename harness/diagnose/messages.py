@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.base.text import number
+from harness.base.text import count, number
 from harness.diagnose.bench import Bench
 from harness.diagnose.data_checks import SCALES, numeric_predictors
 from harness.diagnose.diagnosis import Translation
@@ -81,6 +81,11 @@ def _boundary(seen: _Seen) -> Judgement:
 def _hessian(seen: _Seen) -> Judgement:
     matters, because = _by_gap(seen)
     best = seen.bench.best
+    if best is not None and best.free:
+        return True, (
+            f"{because}; but the deviance is flat there in {count(len(best.free), 'direction')}: "
+            "the data do not determine the variances"
+        )
     if not matters and best is not None and best.optimality.singular:
         return False, (
             f"{because}, on the boundary, where a Hessian in Cholesky or covariance elements need "
@@ -119,6 +124,8 @@ def _dropped(seen: _Seen) -> Judgement:
 
 
 def _df(seen: _Seen) -> Judgement:
+    if seen.bench.best is not None and seen.bench.best.free:
+        return _hessian(seen)
     off = [
         (c.name, c.df, f.df)
         for c, f in zip(seen.fit.coefficients, seen.audit.coefficients, strict=False)
@@ -151,7 +158,7 @@ _RULES = (
         "no-gradient",
         r"unable to evaluate scaled gradient",
         "lme4 could not scale the gradient, because its numerical Hessian has no Cholesky root.",
-        _by_gap,
+        _hessian,
     ),
     _Rule(
         "hessian",

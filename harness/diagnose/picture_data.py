@@ -7,8 +7,16 @@ from dataclasses import dataclass
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.contour import contour
-from harness.diagnose.diagnosis import Contour, EffectIntervals, OptimizerRun, Profile, Singular
+from harness.diagnose.diagnosis import (
+    Contour,
+    EffectIntervals,
+    FixedInterval,
+    OptimizerRun,
+    Profile,
+    Singular,
+)
 from harness.diagnose.intervals import effect_intervals
+from harness.diagnose.ml_intervals import ml_intervals
 from harness.diagnose.optimizer_path import statsmodels_path
 from harness.diagnose.profile import profiles
 from harness.judge.records import CaseRecord
@@ -19,6 +27,7 @@ class Pictured:
     """Profiles, contours and intervals; ``notes`` say what was left out and why."""
 
     profiles: tuple[Profile, ...] = ()
+    fixed: tuple[FixedInterval, ...] = ()
     contours: tuple[Contour, ...] = ()
     effects: tuple[EffectIntervals, ...] = ()
     notes: tuple[str, ...] = ()
@@ -34,10 +43,12 @@ def pictured(
     """Compute what the pictures show, as far as it does not take long."""
     curves, note = profiles(bench, record, engines)
     went = statsmodels_path(bench.case) if curves and "statsmodels" in engines else []
+    curves, fixed, by_ml = ml_intervals(bench, curves)
     plane, more = contour(bench, record, engines, curves, singular, runs, went)
     return Pictured(
         profiles=curves,
+        fixed=fixed,
         contours=() if plane is None else (plane,),
         effects=effect_intervals(bench, record, engines),
-        notes=tuple(n for n in (note, more) if n),
+        notes=tuple(n for n in (note, *by_ml, more) if n),
     )

@@ -191,7 +191,11 @@ def completed(
         )
         inquiry.notes.extend(drawn.notes)
         found = msgspec.structs.replace(
-            found, profiles=drawn.profiles, contours=drawn.contours, effects=drawn.effects
+            found,
+            profiles=drawn.profiles,
+            fixed_intervals=() if inquiry.undetermined else drawn.fixed,
+            contours=drawn.contours,
+            effects=drawn.effects,
         )
     seconds = early.found.seconds + time.perf_counter() - started
     return msgspec.structs.replace(
@@ -314,7 +318,7 @@ def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diag
         lambda: singular_terms(bench, record, engines), regular, "Singular terms were left out"
     )
     # Where the data do not determine the model, p values say nothing.
-    changed = () if any(check.level == "stop" for check in inquiry.checks) else changed
+    changed = () if inquiry.undetermined else changed
     advance("trying remedies")
     shop = Workshop(bench, record, engines, with_engines, inquiry.r_runs, alpha, inquiry.deadline)
     causes, tried = find_causes(shop, inquiry.checks, [c for c in changed if c.changed])

@@ -56,7 +56,9 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
     larger = both == less and parameters < 0 and _within(one, two)
     low = high = None
     null = ""
-    if smaller or larger:
+    # A variance that the likelihood does not see is not tested by it.
+    seen = bool(fall) or not bench.best.free
+    if seen and (smaller or larger):
         effects = abs(_effects(one) - _effects(two))
         ratio = max(2.0 * (fall if smaller else -fall), 0.0)
         low, high, null = null_p(ratio, abs(parameters), effects)
@@ -128,7 +130,8 @@ def _half(ratio: float, d: int) -> float:
 
 
 def _shifts(full: Optimum, one: Design, less: Optimum, two: Design) -> tuple[Shift, ...]:
-    before = dict(zip(one.x_names, full.tests, strict=True))
+    pairs = enumerate(zip(one.x_names, full.tests, strict=True))
+    before = {name: test for j, (name, test) in pairs if j not in full.moved}
     after = dict(zip(two.x_names, less.tests, strict=True))
     return tuple(
         Shift(
@@ -140,7 +143,7 @@ def _shifts(full: Optimum, one: Design, less: Optimum, two: Design) -> tuple[Shi
             p=before[name].p,
             p_reduced=after[name].p,
         )
-        for name in one.x_names
+        for name in before
         if name in after
     )
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -75,18 +76,11 @@ def profiles(
         if math.isnan(parameter.value(covariances, sigma)):
             left.append(parameter.label(design))
             continue
-        profiler = Profiler(design, bench.relative, sigma, (parameter,), reml=bench.likelihood.reml)
-        out.append(
-            _profile(
-                parameter,
-                design,
-                partial(_at, profiler),
-                parameter.value(covariances, sigma),
-                best.deviance,
-                _engines(parameter, record, engines),
-                _first_step(parameter, design, covariances, sigma),
-            )
+        found = of_parameter(
+            parameter, design, bench.relative, sigma, best.deviance, reml=bench.likelihood.reml
         )
+        own = _engines(parameter, record, engines)
+        out.append(msgspec.structs.replace(found, engines=own))
     note = (
         f"No profile of the {' and of the '.join(left)}: a variance is 0 at the best point, and "
         "the deviance is the same for every correlation."
@@ -94,6 +88,38 @@ def profiles(
         else ""
     )
     return tuple(out), note
+
+
+def of_parameter(
+    parameter: Parameter,
+    design: Design,
+    relative: Sequence[Array],
+    sigma: float,
+    minimum: float,
+    *,
+    reml: bool,
+) -> Profile:
+    """Profile one variance parameter.
+
+    Parameters
+    ----------
+    relative : sequence of (q, q) arrays
+        Covariance matrices at the best point, relative to the residual variance.
+    sigma : float
+        Residual standard deviation there, in the units of the data.
+    minimum : float
+        Deviance there.
+    """
+    covariances = [sigma**2 * psi for psi in relative]
+    profiler = Profiler(design, relative, sigma, (parameter,), reml=reml)
+    return _profile(
+        parameter,
+        design,
+        partial(_at, profiler),
+        parameter.value(covariances, sigma),
+        minimum,
+        _first_step(parameter, design, covariances, sigma),
+    )
 
 
 def _at(profiler: Profiler, x: float, near: Minimum | None) -> Minimum:
@@ -143,7 +169,6 @@ def _profile(
     evaluate: Evaluate,
     best: float,
     minimum: float,
-    engines: tuple[tuple[str, float, float], ...],
     step: float,
 ) -> Profile:
     known: dict[float, Minimum] = {}
@@ -158,7 +183,7 @@ def _profile(
     for direction in (-1.0, 1.0):
         bound = high if direction > 0 else low
         points = [(best, 0.0, None), *_walk(root, best, direction, bound, step)]
-        ends.append(_crossing(root, points))
+        ends.append(crossing(root, points))
     values = {best: minimum} | {x: m.deviance for x, m in known.items()}
     grid = sorted(x for x, d in values.items() if d - minimum <= 1.5 * FURTHEST**2 or x == best)
     return Profile(
@@ -171,7 +196,6 @@ def _profile(
         level=LEVEL,
         low=ends[0],
         high=ends[1],
-        engines=engines,
     )
 
 
@@ -201,7 +225,7 @@ def _walk(
         x, height, near = new, higher, found
 
 
-def _crossing(root: Root, points: Sequence[tuple[float, float, Minimum | None]]) -> float | None:
+def crossing(root: Root, points: Sequence[tuple[float, float, Minimum | None]]) -> float | None:
     """Return where the deviance leaves the interval; None when it does not on this side."""
     wanted = math.sqrt(float(stats.chi2.ppf(LEVEL, 1)))
     for inside, outside in pairwise(points):

@@ -179,6 +179,11 @@ def _focus(before: Snapshot, after: Snapshot) -> str:
     if before.focus is None or after.focus is None or before.focus.name != after.focus.name:
         return ""
     a, b = before.focus, after.focus
+    if a.p is None:
+        return (
+            f"{a.name} {number(a.estimate)}, SE and p not determined -> {number(b.estimate)}, SE "
+            f"{number(b.se)}, {p_value(b.p)}"
+        )
     return (
         f"{a.name} {number(a.estimate)} -> {number(b.estimate)}, SE {number(a.se)} -> "
         f"{number(b.se)}, {p_value(a.p)} -> {p_value(b.p).removeprefix('p = ')}"

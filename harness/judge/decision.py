@@ -8,13 +8,14 @@ numbers differ by coding, definition or tolerance, or for no known reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from harness.engines.engine import Failure
+from harness.judge.causes.basis import CODINGS, coding
 from harness.judge.causes.entries import cause_of_definition, load_known
-from harness.judge.causes.other_model import coding
+from harness.judge.causes.open_variances import is_open
 from harness.judge.causes.predicates import (
     ACCOMPANYING,
     EXPLAINING,
@@ -62,26 +63,16 @@ def first(view: View, table: Mapping[str, Predicate]) -> tuple[Evidence, ...]:
 # ---- one engine --------------------------------------------------------------------------------
 
 
-def decide(
-    view: View, statements: tuple[Statement, ...] = (), *, own_coding: bool = False
-) -> Judgement:
-    """Judge one engine's outcome.
-
-    Parameters
-    ----------
-    statements : tuple of Statement
-        Its numbers, judged.
-    own_coding : bool
-        Whether the fit was examined in its own coding, which may be another than the case's.
-    """
+def decide(view: View, statements: tuple[Statement, ...] = ()) -> Judgement:
+    """Judge one engine's outcome; ``statements`` are its numbers, judged."""
     failed = _failed(view)
     if failed is not None:
         return failed
     return (
         _other_data(view)
-        or _other_model(view, statements, own_coding=own_coding)
+        or _other_model(view, statements)
         or _wrong_optimum(view, statements)
-        or _stated(view, statements, own_coding=own_coding)
+        or _stated(view, statements)
     )
 
 
@@ -150,22 +141,27 @@ def _other_data(view: View) -> Judgement | None:
     return None
 
 
-def _other_model(
-    view: View, statements: tuple[Statement, ...], *, own_coding: bool
-) -> Judgement | None:
+def _other_model(view: View, statements: tuple[Statement, ...]) -> Judgement | None:
     fit = view.fit
     assert fit is not None
-    if not own_coding and [c.name for c in fit.coefficients] != list(view.case.design.x_names):
-        same = None if held(view, FAILING) else coding(view)
-        if same is not None:
-            return _judgement(view, "RIGHT", "other-coding", (same,), statements)
+    named = _named_otherwise(view)
+    if named and (coding(view) is None or (view.own is None and held(view, FAILING))):
         evidence = held(view, {"aliased-columns": FAILING["aliased-columns"]})
         return _judgement(view, "DIFFERENT_MODEL", "other-fixed-effects", evidence, statements)
     wanted = [(t.group, len(t.names)) for t in view.case.design.random]
     evidence = held(view, OTHER_MODEL)
     if random_effects(fit) != wanted or evidence:
         return _judgement(view, "DIFFERENT_MODEL", "other-random-effects", evidence, statements)
+    if named and view.own is None and view.audit and view.audit.certificate in OPTIMAL:
+        # In columns that are not known there is nothing else to judge.
+        return _judgement(view, "RIGHT", "other-coding", _coded(view), statements)
     return None
+
+
+def _named_otherwise(view: View) -> bool:
+    """Whether the coefficients of a fit have other names than the case's."""
+    names = [c.name for c in view.fit.coefficients] if view.fit else []
+    return names != list(view.case.design.x_names)
 
 
 def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement | None:
@@ -181,6 +177,7 @@ def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement |
     numbers = {view.engine: audit.gap / 2.0, "distance": audit.gls_distance}
     evidence = held(view, WRONG)
     if evidence:
+        evidence = _once((*evidence, *_coded(view)))
         evidence += held(view, ACCOMPANYING)
         return _judgement(
             view, "WRONG_OPTIMUM", "wrong-optimum", evidence, statements, numbers=numbers
@@ -190,14 +187,19 @@ def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement |
     return _judgement(view, "UNEXPLAINED", key, (), statements, numbers=numbers)
 
 
-def _stated(view: View, statements: tuple[Statement, ...], *, own_coding: bool) -> Judgement:
+def _coded(view: View) -> tuple[Evidence, ...]:
+    """Return the evidence of another basis of the fixed effects, one or none."""
+    same = coding(view) if _named_otherwise(view) else None
+    return () if same is None else (same,)
+
+
+def _stated(view: View, statements: tuple[Statement, ...]) -> Judgement:
     """At the optimum: are the numbers true."""
-    evidence: tuple[Evidence, ...] = ()
-    names = [c.name for c in view.fit.coefficients] if view.fit else []
-    if own_coding and names != list(view.case.design.x_names):
-        same = coding(view)
-        evidence = () if same is None else (same,)
+    evidence = _coded(view)
     accompanying = held(view, ACCOMPANYING)
+    open_ = "undetermined-variance" in causes_of(accompanying)
+    if open_:
+        statements = _left_open(statements, lambda s: is_open(view, s.quantity, s.item))
     false = [s for s in statements if s.truth == "false"]
     # Each false number needs its own cause.
     explained: set[str] = set()
@@ -206,7 +208,8 @@ def _stated(view: View, statements: tuple[Statement, ...], *, own_coding: bool) 
         evidence += why
         explained |= {"df"} if why else set()
         if "singular-df" in causes_of(why):
-            statements, false = _not_determined(statements)
+            statements = _left_open(statements, lambda s: s.quantity == "df" and s.truth == "false")
+            false = [s for s in statements if s.truth == "false"]
     if any(s.quantity == "loglik" for s in false):
         why = held(view, STATEMENTS)
         evidence += why
@@ -231,6 +234,8 @@ def _stated(view: View, statements: tuple[Statement, ...], *, own_coding: bool) 
             numbers=numbers,
             texts=texts,
         )
+    if open_:
+        return _judgement(view, "UNDETERMINED", "undetermined", evidence + accompanying, statements)
     audit = view.audit
     assert audit is not None
     singular = audit.certificate == "boundary optimum"
@@ -245,17 +250,13 @@ def _once(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     return tuple({e.cause: e for e in reversed(evidence)}.values())[::-1]
 
 
-def _not_determined(
-    statements: tuple[Statement, ...],
-) -> tuple[tuple[Statement, ...], list[Statement]]:
-    """Say of false df that they are not determined, and return what is false beside."""
-    changed = tuple(
-        msgspec.structs.replace(s, truth="not determined")
-        if s.quantity == "df" and s.truth == "false"
-        else s
-        for s in statements
+def _left_open(
+    statements: tuple[Statement, ...], which: Callable[[Statement], bool]
+) -> tuple[Statement, ...]:
+    """Say of some statements that the data do not determine them."""
+    return tuple(
+        msgspec.structs.replace(s, truth="not determined") if which(s) else s for s in statements
     )
-    return changed, [s for s in changed if s.truth == "false"]
 
 
 def _off(statement: Statement) -> float:
@@ -299,10 +300,12 @@ def compare(pair: Pair, one: Judgement, reference: Judgement) -> Comparison:
     """
     both = (one, reference)
     kind = graver(*(j.verdict for j in both))
+    if kind == "UNDETERMINED":
+        return _undetermined(pair, both)
     if kind != "RIGHT":
         return _graver(pair, both, kind)
     evidence = _united(both)
-    coded = tuple(j.engine for j in both if "reml-coding" in j.causes)
+    coded = tuple(j.engine for j in both if set(CODINGS) & set(j.causes))
     if coded:
         return _comparison(pair, "CODING", "coding", evidence, coded)
     outside = pair.outside()
@@ -314,6 +317,22 @@ def compare(pair: Pair, one: Judgement, reference: Judgement) -> Comparison:
         key = "agree-closed-form" if criterion == "OLS" else "agree"
         return _comparison(pair, "AGREE", key + ("-singular" if singular else ""), evidence)
     return _apart(pair, both, evidence, outside)
+
+
+def _undetermined(pair: Pair, both: Sequence[Judgement]) -> Comparison:
+    """Both are at points as good as the best; what else differs needs its cause."""
+    evidence = _united(both)
+    outside = pair.outside()
+    others = [d for d in outside if not is_open(pair.one, d.quantity, d.item)]
+    why = _explained(pair, EXPLAINING) if others else ()
+    key: VerdictClass = "UNEXPLAINED" if others and not why else "UNDETERMINED"
+    numbers, texts = {}, {}
+    if outside:
+        worst = max(others if key == "UNEXPLAINED" else outside, key=_excess)
+        numbers = {"difference": worst.difference}
+        texts = {"quantity": worst.quantity, "item": worst.item, "unit": worst.unit}
+    finding = {"UNEXPLAINED": "unexplained", "UNDETERMINED": "undetermined"}[key]
+    return _comparison(pair, key, finding, why + evidence, numbers=numbers, texts=texts)
 
 
 def _comparison(
@@ -353,8 +372,12 @@ def _united(judgements: Sequence[Judgement]) -> tuple[Evidence, ...]:
     return tuple(sorted(out, key=lambda e: e.cause in ACCOMPANYING))
 
 
-ACCOMPANYING_DATA = ("true-boundary",)
+ACCOMPANYING_DATA = ("true-boundary", "undetermined-variance")
 """Properties of the data, which the fits of all engines show."""
+
+
+_LEAVING_OPEN = {"undetermined-variance", "one-row-per-group", "too-many-effects"}
+"""Causes that say that a variance is not determined."""
 
 
 def _named(evidence: Sequence[Evidence]) -> tuple[str, ...]:
@@ -379,6 +402,10 @@ def _graver(pair: Pair, both: Sequence[Judgement], kind: VerdictClass) -> Compar
         evidence = _united([*grave, *(j for j in both if j.verdict != kind)])
     elif kind == "FAILED":
         evidence = _united(grave)
+        if not set(_named(list(evidence))) & _LEAVING_OPEN:
+            evidence += tuple(
+                e for j in both for e in j.evidence if e.cause == "undetermined-variance"
+            )
     else:
         evidence = tuple(e for j in grave for e in j.evidence)
     if lead.key == "other-rows":

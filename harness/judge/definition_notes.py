@@ -47,10 +47,15 @@ def definition_notes(
     if own is None or beside is None or comparison is None:
         return ()
     fair = {(d.quantity, d.item): d.value for d in comparison.differences if d.referee}
+    open_ = {
+        item for e in own.evidence for key in ("effects", "open") for item in e.lists.get(key, ())
+    }
     out = []
     for statement in own.statements:
         cause = cause_of_definition(statement.quantity, statement.definition)
         other = beside.statement(statement.quantity, statement.item)
+        if statement.truth == "not determined" and statement.item in open_:
+            continue
         if cause is None or (other is not None and other.definition == statement.definition):
             continue
         like = fair.get((statement.quantity, statement.item), _at_its_point(own, statement))

@@ -203,7 +203,10 @@ def _view(case: Case, outcome: Outcome, examination: Examination) -> View:
     seen = examination.of(outcome.engine, outcome.setting) if isinstance(outcome, Fit) else None
     thetas = tuple(a.theta for a in examination.audits if a.theta)
     reason = examination.reason if examination.left_out else ""
-    return View(case, outcome, None if seen is None else seen.audit, thetas, reason)
+    audit = None if seen is None else seen.audit
+    own = None if seen is None or seen.standpoint is None else seen.standpoint.design
+    other = None if own is case.design else own
+    return View(case, outcome, audit, thetas, reason, best=examination.best, own=other)
 
 
 def _judged(case: Case, outcome: Outcome, examination: Examination) -> Judgement:
@@ -217,7 +220,7 @@ def _judged(case: Case, outcome: Outcome, examination: Examination) -> Judgement
         singular=examination.singular,
         full_rank=seen.audit.dual is None,
     )
-    return decide(view, statements, own_coding=seen.standpoint.design is not case.design)
+    return decide(view, statements)
 
 
 def _pair(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +29,7 @@ from harness.referee.f_tests import (
     satterthwaite_f,
     type3_hypotheses,
 )
+from harness.referee.identifiability import undetermined_rows
 from harness.referee.kenward_roger import KenwardRoger
 from harness.referee.kenward_roger import kenward_roger as adjust
 from harness.referee.optimality import optimality
@@ -45,6 +46,10 @@ class NotAtOptimumWarning(UserWarning):
 
 class OtherModelWarning(UserWarning):
     """A result is of another model than its call asked for."""
+
+
+class UndeterminedWarning(UserWarning):
+    """The data do not determine a variance on which tests of a result depend."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,7 +112,10 @@ class Inference:
         fit = self._fit
         if self._adjusted is not None:
             return self._adjusted.f_test(rows, beta=fit.beta)
-        return satterthwaite_f(fit.point, rows, sigma=fit.sigma, beta=fit.beta)
+        found = satterthwaite_f(fit.point, rows, sigma=fit.sigma, beta=fit.beta)
+        if undetermined_rows(fit.point, rows).any():
+            return replace(found, df_den=math.nan, statistic=math.nan, p=math.nan)
+        return found
 
     def summary(self) -> Any:
         """Return the table as a ``statsmodels.iolib.summary2.Summary``: text, HTML or LaTeX."""
@@ -194,6 +202,9 @@ def satterthwaite(
     OtherModelWarning
         When ``free=`` held covariances at zero and the fit ignored it, as methods powell and nm do:
         the tests are those of the model that was fitted.
+    UndeterminedWarning
+        When the data do not determine a variance that a contrast's standard error depends on; it
+        has an estimate then, and NaN for all else.
 
     Examples
     --------
@@ -241,7 +252,11 @@ def _inference(
     correction = adjust(fit.point, sigma=fit.sigma) if adjusted else None
     gap = _gap(fit) if check else math.nan
     if correction is None:
-        tests = contrast_tests(fit.point, rows, sigma=fit.sigma, beta=fit.beta)
+        tests = _determined(
+            contrast_tests(fit.point, rows, sigma=fit.sigma, beta=fit.beta),
+            undetermined_rows(fit.point, rows),
+            labels,
+        )
     else:
         tests = correction.contrast_tests(rows, beta=fit.beta)
     return Inference(
@@ -266,6 +281,26 @@ def _warn_if_not_asked_for(fit: MixedFit) -> None:
             OtherModelWarning,
             stacklevel=4,
         )
+
+
+def _determined(
+    tests: Sequence[ContrastTest], open_: NDArray[np.bool_], labels: Sequence[str]
+) -> tuple[ContrastTest, ...]:
+    """Leave out, and warn of, what another point of the same likelihood has otherwise."""
+    if not open_.any():
+        return tuple(tests)
+    names = ", ".join(label for label, one in zip(labels, open_, strict=True) if one)
+    warnings.warn(
+        f"the data do not determine a variance of this model, and with it the standard errors and "
+        f"tests of: {names}; leave out a random effect, or the fixed effects of its groups",
+        UndeterminedWarning,
+        stacklevel=4,
+    )
+    nan = math.nan
+    return tuple(
+        ContrastTest(test.estimate, nan, nan, nan, nan) if one else test
+        for test, one in zip(tests, open_, strict=True)
+    )
 
 
 def _table(tests: Sequence[ContrastTest], labels: list[str], alpha: float) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from harness.page.appearance import (
     Look,
 )
 from harness.page.html.provenance_section import case_data
+from harness.page.interval_tables import fixed_intervals, variance_intervals
 from harness.page.numbers import (
     ABSENT,
     DF_DIGITS,
@@ -87,11 +88,18 @@ def diagnosis_page(found: Diagnosis, pictures: Sequence[Drawn] = ()) -> Page:
         Section("checks", "Data and model", tuple(_checks(found)), "Data"),
         Section("runs", "Every optimizer", tuple(_runs(found, engines)), "Optimizers"),
         Section("singular", "Singular terms", tuple(_singular(found.singular)), "Singular"),
-        Section("intervals", "Variance parameters", tuple(_profiles(found, engines)), "Variances"),
+        Section(
+            "intervals",
+            "Variance parameters",
+            tuple(variance_intervals(found, engines)),
+            "Variances",
+        ),
+        Section("fixed", "Intervals of fixed effects", tuple(fixed_intervals(found)), "Intervals"),
         Section("said", "What the engines said", tuple(_messages(found, engines)), "Messages"),
         Section("conditioning", "Conditioning", tuple(_conditioning(found))),
         Section("pictures", "Pictures", tuple(_pictures(found, pictures)), "Pictures", kept=True),
         Section("definitions", "Not the same by definition", tuple(_definitions(found))),
+        Section("questions", "Asked next", tuple(_questions(found)), "Asked next"),
         Section("notes", "Notes", (Items(found.notes),) if found.notes else ()),
         Section("provenance", "Provenance", tuple(_provenance(found)), "Provenance", kept=True),
     )
@@ -126,6 +134,7 @@ def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
     case = found.case
     lines: list[tuple[str, bool, list[float | None], Line]] = []
     failed = []
+    open_ = any(c.name == case.focus and c.because == "undetermined" for c in found.conclusions)
     for engine in engines:
         fit, audit = case.fit(engine), case.audit(engine)
         if isinstance(fit, Failure):
@@ -140,7 +149,9 @@ def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
         fair = audit and next((c for c in audit.coefficients if c.name == case.focus), None)
         if fair and own is not None and fair.se is not None and engine != "referee":
             values = [fair.estimate, fair.se, fair.df, fair.p]
-            lines.append((engine, True, [None, None, *values], ""))
+            if open_:
+                values[1:] = [None, None, None]
+            lines.append((engine, True, [None, None, *values], "not determined" if open_ else ""))
     text = (
         f"The effect {case.focus} as each engine prints it, and like for like: with the standard "
         "error and degrees of freedom of the referee at the engine's own variances."
@@ -272,7 +283,8 @@ def _p_values(found: Diagnosis) -> Section:
     for conclusion in found.conclusions:
         printed = dict(conclusion.printed)
         cells: list[Line] = [*pair_of_p([*(printed.get(e) for e in named), conclusion.right])]
-        rows.append(Row(conclusion.name, (*cells, look if conclusion.changed else "same")))
+        open_ = "not determined" if conclusion.because == "undetermined" else "same"
+        rows.append(Row(conclusion.name, (*cells, look if conclusion.changed else open_)))
     table = Table(
         "p as each engine prints it, and at the best point known with Satterthwaite's degrees of "
         f"freedom; level {found.alpha:g}",
@@ -402,29 +414,6 @@ def _shifts(term: Singular) -> Table:
     )
 
 
-def _profiles(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
-    if not found.profiles:
-        return
-    named = [e for e in engines if any(e in {n for n, *_ in p.engines} for p in found.profiles)]
-    rows = []
-    for profile in found.profiles:
-        least, most = ("-1", "1") if profile.scale == "correlation" else ("0", "unbounded")
-        own = {engine: value for engine, value, _ in profile.engines}
-        cells = [
-            number(profile.best, 4),
-            least if profile.low is None else number(profile.low, 4),
-            most if profile.high is None else number(profile.high, 4),
-            *("" if e not in own else number(own[e], 4) for e in named),
-        ]
-        rows.append(Row(profile.parameter, [_plain(cell) for cell in cells]))
-    yield Table(
-        f"At the best point, with {100 * found.profiles[0].level:g} % likelihood-ratio intervals",
-        (Column("parameter"), *map(Column, ("best point", "from", "to", *named))),
-        one_group(rows),
-        named=True,
-    )
-
-
 def _messages(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
     """Put messages of one engine with the same meaning and reason together."""
     grouped: dict[tuple[str, str, str, bool | None], list[str]] = {}
@@ -481,6 +470,11 @@ def _pictures(found: Diagnosis, drawn: Sequence[Drawn]) -> Iterator[Block]:
         )
     if drawn:
         yield Pictures(drawn)
+
+
+def _questions(found: Diagnosis) -> Iterator[Block]:
+    if found.questions:
+        yield Facts([(asked.question, asked.answer) for asked in found.questions])
 
 
 def _definitions(found: Diagnosis) -> Iterator[Block]:

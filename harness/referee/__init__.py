@@ -11,6 +11,7 @@ __all__ = [
     "definitions",
     "deviance",
     "f_tests",
+    "identifiability",
     "joint_hessian",
     "kenward_roger",
     "lmertest_recipe",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, NoMaximum, Point
+from harness.referee.identifiability import FreeDirection, centred, free_directions
 from harness.referee.landscape import screened
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
@@ -91,6 +92,16 @@ class Optimum:
         return contrast_tests(self.point, np.eye(self.point.likelihood.products.p))
 
     @cached_property
+    def free(self) -> tuple[FreeDirection, ...]:
+        """Directions in which the point can be left for others that are as good; none as a rule."""
+        return free_directions(self.point)
+
+    @property
+    def moved(self) -> frozenset[int]:
+        """Fixed effects whose standard error, df and p the data therefore do not determine."""
+        return frozenset(j for direction in self.free for j in direction.moved)
+
+    @cached_property
     def sigma(self) -> float:
         """Residual standard deviation, in the units of the data."""
         return self.point.sigma * self.point.likelihood.products.basis.y_scale
@@ -146,7 +157,8 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
         runs += len(candidates)
         if basins.best is lowest:
             break
-    best, outcome = basins.best, optimality(basins.best)
+    best = centred(basins.best)
+    outcome = optimality(best)
     return Optimum(best, best.deviance(), outcome, runs, basins.others())
 
 

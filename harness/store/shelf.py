@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+import stat
 import sys
 import time
 import zlib
@@ -26,6 +27,7 @@ from typing import Protocol
 
 import msgspec
 
+from harness.base.errors import BadInput
 from harness.base.files import replace_file
 
 ENVIRONMENT_VARIABLE = "LMM_PARITY_CACHE"
@@ -107,13 +109,27 @@ class ReadableStore(Protocol):
 
 
 def default_root() -> Path:
-    """Return ``$LMM_PARITY_CACHE``, or ``lmm-parity`` in the user's cache folder."""
+    """Return ``$LMM_PARITY_CACHE``, or ``lmm-parity`` in the user's cache folder.
+
+    Raises
+    ------
+    BadInput
+        When what is there is no folder: a file, a device, a FIFO, a link to nothing.
+    """
     own = os.environ.get(ENVIRONMENT_VARIABLE)
-    if own:
-        return Path(own).expanduser()
     # The XDG specification says that a relative path is to be ignored.
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "lmm-parity"
+    kept = (base if base.is_absolute() else Path.home() / ".cache") / "lmm-parity"
+    root = Path(own).expanduser() if own else kept
+    there = root.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise BadInput(
+            f"{root}: the cache cannot be kept there: {there} is no folder; name a folder in "
+            f"{ENVIRONMENT_VARIABLE}, or use --no-cache"
+        )
+    return root
 
 
 class Store:
@@ -144,9 +160,12 @@ class Store:
         """Return the content of an entry; None when it is missing, damaged or unreadable."""
         path = self._place(namespace, key)
         try:
-            with path.open("rb", buffering=0) as file:
-                used = os.fstat(file.fileno()).st_mtime
-                stored = file.read()
+            # Opened so that a FIFO in an entry's place does not wait for a writer.
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+                state = os.fstat(file.fileno())
+                if not stat.S_ISREG(state.st_mode):
+                    return None
+                used, stored = state.st_mtime, file.read()
         except OSError:
             # Not there, or a network file system has just lost it: either way it is made again.
             return None
@@ -290,6 +309,9 @@ class Store:
 
     def _write(self, path: Path, data: bytes) -> bool:
         problem: OSError
+        if _is_special(path):
+            self._give_up(OSError(errno.EEXIST, f"{path} is no regular file"))
+            return False
         for attempt in range(_ATTEMPTS):
             try:
                 if attempt:
@@ -356,6 +378,14 @@ def _entries(folder: Path) -> Iterator[Path]:
     for bucket in _buckets(folder):
         with contextlib.suppress(OSError):
             yield from (path for path in bucket.iterdir() if _KEY.fullmatch(path.name))
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something that is no regular file: a link, a device, a FIFO."""
+    try:
+        return not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _stated(path: Path) -> tuple[int, float]:

@@ -13,6 +13,7 @@ import pytest
 from harness import cli
 from harness.base.files import growing_place
 from harness.engines import registry
+from harness.store.shelf import ENVIRONMENT_VARIABLE
 from tests.page.html import many
 
 TABLE = "y,x,g\n" + "".join(f"{i % 7}.5,{i % 4},{'abc'[i % 3]}\n" for i in range(24))
@@ -206,6 +207,43 @@ def test_what_lies_in_the_folder_is_never_replaced(refused, tmp_path, key, name)
     before = special(tmp_path / "made" / name, "socket")
     assert name in refused(*FOLDER_OPTIONS[key], "made")
     assert same(tmp_path / "made" / name, before)
+
+
+CACHED = {
+    "run": ["run", "--rung", "dyestuff/REML", "--out", "r.jsonl"],
+    "report": FOLDER_OPTIONS["report", "--out"] + ["made"],
+    "ladder": FOLDER_OPTIONS["ladder", "--out"] + ["made"],
+    "conformance": ["conformance", "--quiet", "--out", "made"],
+    "cache info": ["cache", "info"],
+    "cache clear": ["cache", "clear"],
+}
+"""Commands that look into the cache."""
+
+
+@pytest.mark.parametrize("command", CACHED)
+@pytest.mark.parametrize("kind", ["fifo", "device", "socket", "file", "dangling", "below"])
+def test_a_cache_that_is_no_folder_is_refused(refused, monkeypatch, tmp_path, command, kind):
+    place = tmp_path / "kept"
+    if kind in ("file", "below"):
+        place.write_text("mine")
+    elif kind == "dangling":
+        place.symlink_to("nothing")
+    else:
+        special(place, kind)
+    before = place.lstat()
+    named = place / "deeper" if kind == "below" else place
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(named))
+    line = refused(*CACHED[command])
+    assert f"{named}: the cache cannot be kept there: {place} is no folder" in line
+    assert same(place, before)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_cache_may_be_a_link_to_a_folder(lmm_parity, monkeypatch, tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "kept").symlink_to("far")
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "kept"))
+    assert lmm_parity("cache", "info")[0] == 0
 
 
 def special(path, kind):

@@ -3,10 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
-from harness.data.datasets import Dataset
+from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
 from harness.diagnose.pipeline import diagnose
+from harness.diagnose.user_engines import Opened
+from harness.engines.engine_wrapper import EngineWrapper
+from harness.engines.referee_engine import RefereeEngine
 from tests.diagnose.far_predictors import generated
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
@@ -41,6 +45,32 @@ def test_where_nothing_helps_the_engine_that_is_right_is_kept(ready, two_slopes)
         f"Keep lme4's fit, which is right: of {len(tried)} remedies tried none helped; "
         "what each did is below."
     )
+
+
+class OwnErrors(EngineWrapper):
+    """The referee with standard errors that are false for no known reason."""
+
+    same_answers = False
+
+    def begin(self, case, setting):
+        fit = super().begin(case, setting)
+
+        def wrong():
+            outcome = fit()
+            rows = tuple(replace(c, se=1.3 * c.se, p=None) for c in outcome.coefficients)
+            return replace(outcome, engine="liar", coefficients=rows)
+
+        return wrong
+
+
+def test_that_an_optimum_is_on_the_boundary_is_no_reason_for_a_false_number():
+    frame = load_dataset("Dyestuff2").frame
+    rung = own_rung("case", Dataset("d", frame, ""), "Yield ~ 1 + (1 | Batch)", "REML")
+    liar = OwnErrors(RefereeEngine(), "liar")
+    found = diagnose(rung, Opened(("liar", "referee"), (liar, RefereeEngine())), quick=True)
+    assert found.case.judgement("liar").verdict == "FALSE_STATEMENT"
+    assert [cause.key for cause in found.causes] == ["true-boundary"]
+    assert not any(sentence.startswith("Why") for sentence in found.answer)
 
 
 def test_missing_rows_are_not_advised_on_beside_what_mends(ready):

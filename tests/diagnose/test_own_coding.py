@@ -7,8 +7,13 @@ import statsmodels.formula.api as smf
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 import harness
+from harness.diagnose.answer import _lower
+from harness.diagnose.found_causes import load_causes
 from harness.diagnose.intended_model import as_meant
+from harness.judge.causes.basis import CODINGS as NAMED
+from harness.judge.causes.predicates import WRONG
 from harness.judge.definition_notes import definition_notes
+from harness.judge.sentence import sentence
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -32,13 +37,13 @@ def frame():
     return pd.DataFrame({"y": y, "x": x, "f": f, "g": [f"s{i}" for i in g]})
 
 
-def fitted(frame, formula, **arguments):
-    return smf.mixedlm(formula, frame, groups="g", **arguments).fit()
+def fitted(frame, formula, *, re_formula=None, **arguments):
+    return smf.mixedlm(formula, frame, groups="g", re_formula=re_formula).fit(**arguments)
 
 
 def diagnosed(result, **options):
-    options = {"engines": "statsmodels", "quick": True, "pictures": False} | options
-    return harness.diagnose(result, formula=MEANT, **options)
+    usual = {"engines": "statsmodels", "quick": True, "pictures": False, "formula": MEANT}
+    return harness.diagnose(result, **usual | options)
 
 
 def rows_of(found):
@@ -69,6 +74,95 @@ def test_rows_in_another_coding_are_those_of_satterthwaite_for_the_result(frame,
     assert case.verdict == "CODING"
     assert case.audit("statsmodels").certificate == "interior optimum"
     assert found.answer[0].startswith("Yes: statsmodels' answer is right")
+
+
+LOG3, LOG6 = np.log(3.0), np.log(6.0)
+BASES = [
+    # Columns of the same space are X T; the constant of REML is -log |det T|. Of a factor's three
+    # levels and of its product with x: 3 each by sum contrasts, 6 by Helmert's as patsy has them,
+    # 1 by another first level and by differences of neighbours.
+    ("y ~ x*C(f,Treatment('b')) + h", {}, "other-reference-level", 0.0),
+    ("y ~ x*f + C(h,Treatment('v'))", {}, "other-reference-level", 0.0),
+    ("y ~ x*C(f,Treatment('c')) + C(h,Treatment('v'))", {}, "other-reference-level", 0.0),
+    ("y ~ x*C(f,Sum) + h", {}, "reml-coding", -2.0 * LOG3),
+    ("y ~ x*C(f,Helmert) + h", {}, "reml-coding", -2.0 * LOG6),
+    ("y ~ x*C(f,Diff) + h", {}, "other-contrasts", 0.0),
+    ("y ~ x*C(f,Sum) + h", {"reml": False}, "other-contrasts", 0.0),
+]
+
+
+@pytest.fixture(scope="module")
+def two_factors(frame):
+    h = np.random.default_rng(3).choice(["u", "v"], len(frame))
+    return frame.assign(h=h, y=frame.y + (h == "v"))
+
+
+def evidence_of(found):
+    return {e.cause: e for e in found.diagnosis.case.judgement("statsmodels").evidence}
+
+
+@pytest.mark.parametrize(("formula", "arguments", "cause", "constant"), BASES)
+def test_the_basis_of_a_result_is_named_with_its_constant(
+    two_factors, formula, arguments, cause, constant
+):
+    result = fitted(two_factors, formula, **arguments)
+    evidence = evidence_of(diagnosed(result, formula="y ~ x*f + h + (1|g)"))
+    assert set(evidence) & {*NAMED, *WRONG} == {cause}
+    case = fitted(two_factors, "y ~ x*f + h", **arguments)
+    # Both at default tolerances: log-likelihoods to 1e-6 or so.
+    assert result.llf - case.llf == pytest.approx(constant, abs=1e-5)
+    if cause == "reml-coding":
+        assert evidence[cause].numbers["constant"] == pytest.approx(constant, rel=1e-9)
+
+
+@pytest.mark.parametrize(("formula", "arguments", "cause", "constant"), BASES[2:5:2])
+def test_that_a_result_in_another_basis_stopped_short_is_found_besides(
+    two_factors, formula, arguments, cause, constant
+):
+    result = fitted(two_factors, formula, method="bfgs", maxiter=1, **arguments)
+    found = diagnosed(result, formula="y ~ x*f + h + (1|g)")
+    evidence = evidence_of(found)
+    assert set(evidence) & {*NAMED, *WRONG} == {cause, "stopped-short"}
+    case = fitted(two_factors, "y ~ x*f + h", **arguments)
+    gap = 2.0 * (case.llf + constant - result.llf)
+    assert gap > 1.0
+    assert evidence["stopped-short"].numbers["gap"] == pytest.approx(gap, abs=1e-5)
+    assert found.diagnosis.case.verdict == "WRONG_OPTIMUM"
+    assert found.causes[0] == "stopped-short"
+    short, other = (load_causes()[key].title for key in ("stopped-short", cause))
+    assert f"Why: {_lower(short)}, and {_lower(other)}." in found.answer
+
+
+def test_first_levels_of_several_factors_are_named_each_with_its_own(two_factors):
+    result = fitted(two_factors, BASES[2][0])
+    evidence = evidence_of(diagnosed(result, formula="y ~ x*f + h + (1|g)"))
+    one = evidence["other-reference-level"]
+    assert sentence(one) == (
+        "statsmodels: its fixed effects are those with 'c' as the first level of f and 'v' as the "
+        "first level of h"
+    )
+
+
+def test_a_result_with_other_fixed_effects_is_of_another_model(frame):
+    for formula in ("y ~ x", "y ~ f + I(x**2)"):
+        found = diagnosed(fitted(frame, formula), formula="y ~ x + f + (1 | g)")
+        assert found.diagnosis.case.verdict == "DIFFERENT_MODEL"
+        assert "fitted other fixed effects" in found.answer[0]
+        assert not {"flat-optimum", "stopped-short"} & set(found.causes)
+
+
+def test_no_boundary_warning_is_spoken_of_where_none_was_given(frame):
+    """A result that was given: what statsmodels said when it was made is not known."""
+    small = frame.assign(y=0.04 * frame.y)
+    result = fitted(small, "y ~ x*f")
+    assert result.cov_re.iloc[0, 0] < 0.01
+    assert "absolute-boundary-warning" not in evidence_of(diagnosed(result))
+    again = harness.diagnose(
+        MEANT, small, engines="statsmodels", quick=True, pictures=False
+    )  # fitted here, it warns
+    assert evidence_of(again)["absolute-boundary-warning"].numbers["smallest"] == pytest.approx(
+        result.cov_re.iloc[0, 0], rel=1e-4
+    )
 
 
 def test_x_beside_sum_contrasts_has_its_own_standard_error(frame):

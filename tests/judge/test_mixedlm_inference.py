@@ -473,3 +473,23 @@ def test_a_component_without_columns_of_its_own_is_an_effect_of_the_group():
     wanted = harness.satterthwaite(sleep(re_formula="~Days", free=True)).table
     found = harness.satterthwaite(result).table
     assert found.to_numpy() == pytest.approx(wanted.to_numpy(), rel=1e-4)
+
+
+def test_what_the_data_do_not_determine_is_not_tested():
+    """Two sites as fixed and as random effects: any variance between them is as good."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"site": np.repeat(["A", "B"], 15), "x": rng.normal(size=30)})
+    frame["y"] = frame.x + rng.normal(size=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a Hessian that is not positive definite
+        result = smf.mixedlm("y ~ x + site", frame, groups="site").fit()
+    with pytest.warns(harness.UndeterminedWarning, match="do not determine a variance"):
+        found = harness.satterthwaite(result)
+    assert found.table.loc["site[T.B]", ["se", "df", "t", "p", "ci_low", "ci_high"]].isna().all()
+    assert found.table.loc["site[T.B]", "estimate"] == pytest.approx(result.params["site[T.B]"])
+    ols = smf.ols("y ~ x + site", frame).fit()
+    assert found.table.loc["x", "p"] == pytest.approx(ols.pvalues["x"], rel=1e-6)
+    assert found.table.loc["x", "df"] == pytest.approx(27.0, rel=1e-6)
+    assert np.isnan(found.type3().loc["site", "p"])
+    with pytest.raises(harness.KenwardRogerUndefined):
+        harness.kenward_roger(result)

@@ -10,6 +10,8 @@ from harness.data.datasets import load_dataset
 from harness.judge.definition_notes import definition_notes
 from harness.judge.sentence import said as words_of
 from harness.judge.sentence import sentences
+from harness.model.design import build_design
+from harness.model.table import FactorColumn, Table
 from tests.judge.planted import (
     alter,
     both,
@@ -255,7 +257,7 @@ def rename(fit):
 
 def test_another_basis_of_the_same_space_is_coding(planted, engine):
     record = planted(rename)
-    assert said(record) == ("CODING", (engine,), ("reml-coding",))
+    assert said(record) == ("CODING", (engine,), ("other-contrasts",))
     assert "Days, centred" in sentences(record.comparisons[0].evidence)[0]
 
 
@@ -433,3 +435,89 @@ def test_without_a_log_likelihood_the_rest_is_compared(planted):
     record = planted(lambda fit: replace(fit, loglik=None))
     assert said(record) == ("AGREE", (), ())
     assert "loglik" not in {d.quantity for d in record.comparisons[0].differences}
+
+
+@pytest.fixture(scope="module")
+def parts(r):
+    """Sleepstudy in three parts and two kinds of subject, with an interaction, by both engines."""
+    frame = load_dataset("sleepstudy").frame
+    days, subject = frame["Days"], frame["Subject"].astype("category").cat.codes
+    part = np.select([days < 3, days < 7], ["early", "middle"], "never")
+    frame = frame.assign(part=part, kind=np.where(subject % 2, "odd", "even"))
+    rung = rung_of(frame, "Reaction ~ kind * part + (1 | Subject)")
+    return rung, fits(rung, r)
+
+
+def with_first(case, scale, **firsts):
+    """Make a fit one with its variance times ``scale``, and with other first levels.
+
+    Its fixed effects are the GLS estimates at that variance, of columns with these levels first,
+    under the names of the case.
+    """
+
+    def changed(fit):
+        columns = [
+            replace_order(c, firsts[c.name]) if c.name in firsts else c for c in case.table.columns
+        ]
+        x = build_design(case.model, Table(tuple(columns))).x
+        (own,) = fit.random
+        relative = scale * own.covariance[0][0] / fit.residual_variance
+        z = (own_codes(case)[:, None] == np.arange(len(own.levels))).astype(float)
+        weight = np.linalg.inv(np.eye(len(z)) + relative * z @ z.T)
+        beta = np.linalg.solve(x.T @ weight @ x, x.T @ weight @ case.design.y)
+        rows = tuple(
+            replace(row, estimate=float(b), statistic=None, p=None, se=None, df=None)
+            for row, b in zip(fit.coefficients, beta, strict=True)
+        )
+        term = replace(own, covariance=((scale * own.covariance[0][0],),), factor=None)
+        return replace(fit, coefficients=rows, random=(term,))
+
+    return changed
+
+
+def replace_order(column, first):
+    levels = (first, *(level for level in column.levels if level != first))
+    codes = np.array([levels.index(column.levels[k]) for k in column.codes], dtype=np.int32)
+    return FactorColumn(column.name, codes, levels)
+
+
+def own_codes(case):
+    return case.design.random[0].codes
+
+
+@pytest.mark.parametrize(
+    "firsts",
+    [{"kind": "odd"}, {"part": "never"}, {"kind": "odd", "part": "middle"}],
+    ids=["the first factor", "the second", "both"],
+)
+@pytest.mark.parametrize("scale", [1.0, 0.6], ids=["at the optimum", "short of it"])
+def test_another_first_level_is_found_beside_a_variance_that_is_short(parts, engine, firsts, scale):
+    rung, outcomes = parts
+    record = judge(rung, alter(outcomes, engine, with_first(rung.case, scale, **firsts)))
+    evidence = {e.cause: e for e in record.judgement(engine).evidence}
+    found = evidence["other-reference-level"]
+    assert dict(zip(found.lists["factors"], found.lists["levels"], strict=True)) == firsts
+    assert ("stopped-short" in evidence) == (scale < 1.0)
+    assert record.judgement(OTHER[engine]).verdict == "RIGHT"
+    if scale < 1.0:
+        # -2 log L of the altered variances by the multivariate normal density itself.
+        (term,) = next(o for o in outcomes if o.engine == engine).random
+        sigma2 = next(o for o in outcomes if o.engine == engine).residual_variance
+        at = [reml_deviance(rung.case, s * term.covariance[0][0], sigma2) for s in (scale, 1.0)]
+        # The engine's optimum is the best point to its tolerance, 1e-6 in deviance.
+        assert evidence["stopped-short"].numbers["gap"] == pytest.approx(at[0] - at[1], abs=1e-5)
+
+
+def reml_deviance(case, variance, sigma2):
+    x, y = case.design.x, case.design.y
+    z = (own_codes(case)[:, None] == np.arange(len(case.design.random[0].levels))).astype(float)
+    v = sigma2 * np.eye(len(y)) + variance * z @ z.T
+    inner = np.linalg.solve(v, x)
+    beta = np.linalg.solve(x.T @ inner, inner.T @ y)
+    left = y - x @ beta
+    return (
+        np.linalg.slogdet(v)[1]
+        + np.linalg.slogdet(x.T @ inner)[1]
+        + left @ np.linalg.solve(v, left)
+        + (len(y) - x.shape[1]) * np.log(2.0 * np.pi)
+    )

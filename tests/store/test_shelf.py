@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -243,6 +244,28 @@ def test_a_folder_that_cannot_be_written_warns_once(tmp_path, capsys):
     assert err.count("\n") == 1
     assert err.startswith(f"lmm-parity: results cannot be stored in {store.root}: Not a directory")
     assert (store.namespaces(), store.info().entries) == ((), 0)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "link"])
+def test_an_entry_that_is_no_file_is_neither_waited_for_nor_replaced(store, capsys, kind):
+    store.put(SHELF, KEY, TEXT)
+    path = entry(store)
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(store.root / "far")
+    else:
+        try:
+            os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("no node may be made here")
+    before = path.lstat()
+    assert store.get(SHELF, KEY) is None
+    assert not store.put(SHELF, KEY, TEXT)
+    assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert "is no regular file" in capsys.readouterr().err
+    assert not (store.root / "far").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -5,9 +5,10 @@ numbers, or nothing.
 """
 
 __all__ = [
+    "basis",
     "claims",
     "entries",
-    "other_model",
+    "open_variances",
     "predicates",
     "same_point",
     "view",

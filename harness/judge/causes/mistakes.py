@@ -13,16 +13,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.errors import BadInput
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found
 from harness.judge.examination import point_of
 from harness.judge.tolerances import load_tolerances
-from harness.model.case import Case
-from harness.model.design import build_design
-from harness.model.table import FactorColumn, Table
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 
@@ -217,67 +213,6 @@ def other_criterion(view: View) -> Evidence | None:
                 other=other,
             )
     return None
-
-
-def other_reference_level(view: View) -> Evidence | None:
-    """Hold when fixed effects are those of the design with another reference level of a factor."""
-    case = view.case
-    for fit, audit in view.judged():
-        if not audit.gls_distance > 1e-3 or not audit.theta:
-            continue
-        beta = view.likelihood.at(list(audit.theta)).beta
-        own = np.array([c.estimate for c in fit.coefficients])
-        se = np.array([c.se for c in audit.coefficients], dtype=np.float64)
-        for column in case.table.columns:
-            if not isinstance(column, FactorColumn):
-                continue
-            apart = _apart_from(column, case)
-            if float(np.abs((own - beta) / se)[apart].max(initial=0.0)) > 1e-3:
-                continue
-            for level in range(1, len(column.levels)):
-                x = _with_reference(case, column, level)
-                if x is None or x.shape != case.design.x.shape:
-                    continue
-                coded = np.linalg.lstsq(x, case.design.x @ beta, rcond=None)[0]
-                if float(np.abs((own - coded) / se).max()) <= 1e-3:
-                    return found(
-                        "other-reference-level",
-                        fit.engine,
-                        item=column.name,
-                        level=column.levels[level],
-                    )
-    return None
-
-
-def _apart_from(factor: FactorColumn, case: Case) -> list[int]:
-    """Columns of X whose fixed effects are the same whatever the factor's first level is.
-
-    Not those of the factor, and not those (the intercept, x beside x:f) that another first level
-    makes into sums with them. None where a name cannot be taken apart.
-    """
-    texts = list(case.table.names)
-    for column in case.table.columns:
-        texts += column.levels if isinstance(column, FactorColumn) else ()
-    if any(mark in text for text in texts for mark in ":["):
-        return []
-    names = case.design.x_names
-    pieces = [[] if name == "Intercept" else name.split(":") for name in names]
-    free = [[p for p in piece if p.partition("[")[0] != factor.name] for piece in pieces]
-    moved = [one for one, whole in zip(free, pieces, strict=True) if one != whole]
-    return [j for j, piece in enumerate(pieces) if free[j] == piece and piece not in moved]
-
-
-def _with_reference(case: Case, column: FactorColumn, level: int) -> Array | None:
-    """X with one level of a factor put first."""
-    order = [level, *(k for k in range(len(column.levels)) if k != level)]
-    place = np.argsort(order).astype(np.int32)
-    codes = np.where(column.missing, column.codes, place[column.codes]).astype(np.int32)
-    moved = FactorColumn(column.name, codes, tuple(column.levels[k] for k in order))
-    table = Table(tuple(moved if c.name == column.name else c for c in case.table.columns))
-    try:
-        return build_design(case.model, table).x
-    except BadInput:
-        return None
 
 
 def rows_left_out(view: View) -> Evidence | None:

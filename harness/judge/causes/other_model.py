@@ -14,7 +14,6 @@ from harness.judge.causes.view import View, misstated
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design, RandomDesign
-from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 
 
@@ -144,31 +143,4 @@ def _within(inner: RandomDesign, outer: RandomDesign) -> RandomDesign:
     labels = tuple(str(k) for k in present)
     return replace(
         inner, group=f"{outer.group}:{inner.group}", codes=codes.astype(np.int32), levels=labels
-    )
-
-
-def coding(view: View) -> Evidence | None:
-    """Hold when a fit has its own basis of the case's fixed effects: the fitted values tell.
-
-    They do not depend on the basis, and are compared with the referee's at the fit's own variances.
-    """
-    if not view.judged() or view.audit is None:
-        return None
-    fit, design = view.judged()[0][0], view.case.design
-    if len(fit.fitted) != len(design.y) or len(view.audit.theta) != len(view.likelihood.layout):
-        return None
-    if len(fit.coefficients) != design.x.shape[1]:
-        return None
-    point = view.likelihood.at(list(view.audit.theta))
-    right = design.x @ point.beta
-    for term, modes in zip(design.random, conditional_modes(point), strict=True):
-        right = right + (term.z * modes[term.codes]).sum(axis=1)
-    apart = float(np.abs(np.array(fit.fitted) - right).max()) / math.sqrt(fit.residual_variance)
-    if not apart <= load_tolerances()["fitted"].default:
-        return None
-    return found(
-        "reml-coding",
-        fit.engine,
-        columns=tuple(c.name for c in fit.coefficients),
-        apart=apart,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from harness.judge.causes.basis import other_reference_level
 from harness.judge.causes.claims import (
     absolute_boundary_warning,
     absolute_singularity,
@@ -28,7 +29,6 @@ from harness.judge.causes.mistakes import (
     covariance_sign,
     kept_off_boundary,
     other_criterion,
-    other_reference_level,
     rows_left_out,
     swapped_variances,
     wrong_divisor,
@@ -40,6 +40,7 @@ from harness.judge.causes.no_fit import (
     singular_covariance,
     too_many_effects,
 )
+from harness.judge.causes.open_variances import undetermined, undetermined_failure
 from harness.judge.causes.other_model import (
     constraint_ignored,
     crossed_as_nested,
@@ -52,7 +53,6 @@ from harness.judge.causes.same_point import (
     as_near_as_their_gaps,
     points_near,
     true_to_itself,
-    undetermined,
 )
 from harness.judge.causes.view import Pair, View
 from harness.judge.causes.wrong_optimum import (
@@ -86,8 +86,6 @@ def singular_not_flagged(view: View) -> Evidence | None:
 
 def flat_optimum(pair: Pair) -> Evidence | None:
     """Both fits are at the optimum, and differ as points of equal deviance may, or agree tight."""
-    if undetermined(pair) is not None:
-        return None
     near = as_near_as_their_gaps(pair)
     if near is not None:
         return near
@@ -157,6 +155,7 @@ FAILING: dict[str, Predicate] = {
     "too-many-effects": too_many_effects,
     "beyond-precision": beyond_precision,
     "sm-singular-covariance": singular_covariance,
+    "undetermined-variance": undetermined_failure,
     "engine-error": engine_error,
 }
 """Why there is no fit."""
@@ -208,7 +207,6 @@ NUMERICAL_DF: dict[str, Predicate] = {
 """Why an engine's df are not those of its own point; the first that holds is named."""
 
 EXPLAINING: dict[str, PairPredicate] = {
-    "undetermined-variance": undetermined,
     "flat-optimum": flat_optimum,
     "lme4-normal-equations": equations_rounded,
     "sm-llf-conditioning": effects_rounded,
@@ -216,6 +214,7 @@ EXPLAINING: dict[str, PairPredicate] = {
 """Why numbers differ between two fits at the optimum."""
 
 ACCOMPANYING: dict[str, Predicate] = {
+    "undetermined-variance": undetermined,
     "true-boundary": true_boundary,
     "singular-not-flagged": singular_not_flagged,
     "re-refused": random_effects_refused,

@@ -23,12 +23,6 @@ from harness.judge.tolerances import load_tolerances
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.satterthwaite import two_sided_p
 
-_LEVEL = 1e-9
-"""Deviance by which points on a level line may differ: an hundredth of what tight fits may."""
-
-_APART = 1e-2
-"""Relative standard deviations farther apart than this are different answers."""
-
 SLACK = 2.0
 """The deviance is quadratic near the optimum only to first order."""
 
@@ -154,33 +148,6 @@ def points_near(pair: Pair) -> dict[str, float | str] | None:
     if not farthest <= reach:
         return None
     return near | {"reach": reach, "farthest": farthest}
-
-
-def undetermined(pair: Pair) -> Evidence | None:
-    """Hold when the deviance does not change on the way from one fit to the other.
-
-    The groups' means are then used up by fixed effects that vary between groups only: any variance
-    between them is as good as any other.
-    """
-    pairs = pair.judged()
-    if len(pairs) != 2 or not all(
-        true_to_itself(v, *one) for v in pair.views for one in v.judged()
-    ):
-        return None
-    first, last = (np.array(audit.theta) for _, audit in pairs)
-    if first.shape != last.shape or not np.abs(first - last).max(initial=0.0) > _APART:
-        return None
-    likelihood = pair.one.likelihood
-    try:
-        way = [likelihood.at(first + s * (last - first)).deviance() for s in np.linspace(0, 1, 9)]
-    except np.linalg.LinAlgError:
-        return None
-    if not max(way) - min(way) <= _LEVEL:
-        return None
-    ends = tuple(
-        f"{fit.engine} " + ", ".join(f"{t:.3g}" for t in audit.theta) for fit, audit in pairs
-    )
-    return found("undetermined-variance", ends=ends, spread=float(max(way) - min(way)))
 
 
 def _diagonals(

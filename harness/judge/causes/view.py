@@ -11,7 +11,9 @@ from harness.judge.audit import Audit
 from harness.judge.comparison import Difference
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
+from harness.model.design import Design
 from harness.referee.deviance import Likelihood
+from harness.referee.optimum import Optimum
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class View:
 
     ``thetas`` are those of all audited fits of the case: points that are known already.
     ``not_examined`` says why the referee did not look at it, where that is for want of time.
+    ``best`` is the best point known of the case, where there is one; ``own`` the design that the
+    fit is of, where that is not the case's.
     """
 
     case: Case
@@ -27,6 +31,8 @@ class View:
     audit: Audit | None
     thetas: tuple[Vector, ...] = ()
     not_examined: str = ""
+    best: Optimum | None = None
+    own: Design | None = None
 
     @property
     def engine(self) -> str:

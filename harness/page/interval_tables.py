@@ -1,0 +1,79 @@
+"""Intervals of variance parameters and fixed effects, as tables of a diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.diagnose.diagnosis import Diagnosis
+from harness.page.numbers import Number, number
+from harness.page.page import Block, Column, Paragraph, Row, Table, one_group
+
+
+def variance_intervals(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
+    """Likelihood-ratio intervals by the criterion of the case, and by ML where that is REML."""
+    if not found.profiles:
+        return
+    named = [e for e in engines if any(e in {n for n, *_ in p.engines} for p in found.profiles)]
+    by_ml = any(p.ml_best is not None for p in found.profiles)
+    rows = []
+    for profile in found.profiles:
+        least, most = ("-1", "1") if profile.scale == "correlation" else ("0", "unbounded")
+        own = {engine: value for engine, value, _ in profile.engines}
+        cells = [number(profile.best, 4), *_ends(profile.low, profile.high, least, most)]
+        if by_ml and profile.ml_best is not None:
+            cells += _ends(profile.ml_low, profile.ml_high, least, most)
+        elif by_ml:
+            cells += ["", ""]
+        cells += ["" if e not in own else number(own[e], 4) for e in named]
+        rows.append(_row(profile.parameter, cells))
+    titles = ("best point", "from", "to", *(("ML from", "ML to") if by_ml else ()), *named)
+    yield Table(
+        f"At the best point, with {100 * found.profiles[0].level:g} % likelihood-ratio intervals",
+        (Column("parameter"), *map(Column, titles)),
+        one_group(rows),
+        named=True,
+    )
+    if by_ml:
+        yield Paragraph(
+            "From and to are by REML, as the model is fitted. confint() of lme4 profiles ML also "
+            "of a REML fit: ML from and ML to.",
+            dim=True,
+        )
+
+
+def fixed_intervals(found: Diagnosis) -> Iterator[Block]:
+    """Intervals of the fixed effects by t and by the profile of ML."""
+    if not found.fixed_intervals:
+        return
+    rows = [
+        _row(
+            each.name,
+            [
+                *(number(value, 4) for value in (each.estimate, each.low, each.high)),
+                *_ends(each.ml_low, each.ml_high, "unbounded", "unbounded"),
+            ],
+        )
+        for each in found.fixed_intervals
+    ]
+    titles = ("best point", "t from", "t to", "ML from", "ML to")
+    yield Table(
+        f"At the best point, with {100 * found.fixed_intervals[0].level:g} % intervals",
+        (Column("fixed effect"), *map(Column, titles)),
+        one_group(rows),
+        named=True,
+    )
+    yield Paragraph(
+        "By t with Satterthwaite's degrees of freedom (harness.satterthwaite has those of a "
+        "result), and by the profile of ML, which is what confint() of lme4 gives. conf_int() of "
+        "statsmodels is the estimate give or take 1.96 of the standard error that it prints.",
+        dim=True,
+    )
+
+
+def _ends(low: float | None, high: float | None, least: str, most: str) -> list[str]:
+    return [least if low is None else number(low, 4), most if high is None else number(high, 4)]
+
+
+def _row(name: str, cells: Sequence[str]) -> Row:
+    # None of these is held against another.
+    return Row(name, [Number(cell, len(cell)) for cell in cells])
