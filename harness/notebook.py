@@ -148,10 +148,11 @@ class Diagnosed:
 
         from rich.console import Console
 
-        from harness.page.diagnosis_terminal import print_diagnosis
+        from harness.page.diagnosis_layout import diagnosis_page
+        from harness.page.terminal_page import print_page
 
         text = StringIO()
-        print_diagnosis(self.diagnosis, Console(file=text, width=100, highlight=False))
+        print_page(diagnosis_page(self.diagnosis), Console(file=text, width=100, highlight=False))
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _repr_html_(self) -> str:

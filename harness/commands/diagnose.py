@@ -181,9 +181,10 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
 
 
 def _print(answered: Diagnosis) -> None:
-    from harness.page.diagnosis_terminal import print_diagnosis
+    from harness.page.diagnosis_layout import diagnosis_page
+    from harness.page.terminal_page import print_page
 
-    print_diagnosis(answered)
+    print_page(diagnosis_page(answered))
     sys.stdout.flush()
 
 
@@ -192,7 +193,8 @@ def _show(
 ) -> None:
     """Write the page, and print what was not shown with the answer."""
     from harness.base.json import encode
-    from harness.page.diagnosis_terminal import print_rest
+    from harness.page.diagnosis_layout import diagnosis_page
+    from harness.page.terminal_page import print_rest
 
     if out is not None:
         from harness.page.html.diagnosis_page import write_diagnosis
@@ -201,7 +203,7 @@ def _show(
     if as_json:
         click.echo(encode(found).decode())
     if spoken:
-        print_rest(found, shown)
+        print_rest(diagnosis_page(found), diagnosis_page(shown))
         if out is not None:
             click.echo(f"\nwritten: {page}")
 

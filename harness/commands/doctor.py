@@ -18,7 +18,8 @@ def doctor(as_json: bool, quiet: bool) -> None:
     from harness.base.json import encode
     from harness.commands.progress import progress
     from harness.diagnose.installation import examine_environment
-    from harness.page.terminal import print_checks
+    from harness.page.listing_layout import checks_page
+    from harness.page.terminal_page import print_page
     from harness.rbridge.worker import RSession
 
     with RSession(timeout=60) as session:
@@ -32,5 +33,5 @@ def doctor(as_json: bool, quiet: bool) -> None:
         for check in checks:
             click.echo(encode(check).decode())
     elif not quiet:
-        print_checks(checks)
+        print_page(checks_page(checks))
     sys.exit(EXIT_OK if all(check.ok for check in checks) else EXIT_ENVIRONMENT)

@@ -139,8 +139,9 @@ def render(
     source: Path, page: Path, *, wanted: Sequence[str] = (), as_json: bool, quiet: bool
 ) -> None:
     """Write the report of a record file, say the same on the terminal, and exit."""
+    from harness.page.excerpt_layout import excerpt_page
     from harness.page.html.parity_report import report_file
-    from harness.page.terminal import print_excerpt
+    from harness.page.terminal_page import print_page
 
     excerpt = report_file(source, page, wanted=wanted)
     if as_json:
@@ -148,5 +149,5 @@ def render(
             for line in lines:
                 click.echo(line, nl=False)
     elif not quiet:
-        print_excerpt(excerpt, source, page)
+        print_page(excerpt_page(excerpt, source, page), answer_last=True)
     sys.exit(exit_code(excerpt.summary))

@@ -47,8 +47,9 @@ def fit(
     from harness.campaign.serial import Plan, run, settings_of
     from harness.commands.progress import progress
     from harness.engines.engine import Fit
+    from harness.page.case_layout import case_page
     from harness.page.run_summary import summarize
-    from harness.page.terminal import print_case
+    from harness.page.terminal_page import print_page
 
     deadline = Deadline(timeout)
     with ExitStack() as stack:
@@ -65,5 +66,5 @@ def fit(
     if as_json:
         click.echo(encode(record).decode())
     elif not quiet:
-        print_case(record, versions)
+        print_page(case_page(record, versions))
     sys.exit(exit_code(summarize([(None, record)])))

@@ -86,7 +86,8 @@ def ladder(
 def _list_rungs(rungs: Sequence[Rung], *, as_json: bool, quiet: bool) -> None:
     import json
 
-    from harness.page.terminal import print_rungs
+    from harness.page.listing_layout import rungs_page
+    from harness.page.terminal_page import print_page
     from harness.spelling.calls import lme4_formula
 
     if as_json:
@@ -104,4 +105,4 @@ def _list_rungs(rungs: Sequence[Rung], *, as_json: bool, quiet: bool) -> None:
             }
             click.echo(json.dumps(about, ensure_ascii=False))
     elif not quiet:
-        print_rungs(rungs)
+        print_page(rungs_page(rungs))

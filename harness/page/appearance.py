@@ -12,6 +12,7 @@ from typing import Literal
 from harness.diagnose.diagnosis import Agreement, Level
 from harness.judge.audit import Certificate
 from harness.judge.case_verdict import told
+from harness.judge.property_outcome import Status
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import VerdictClass
 
@@ -147,6 +148,26 @@ MATTERS: dict[bool | None, Look] = {
     None: Look("not judged", "silent", "bar"),
 }
 """What an engine's message is worth."""
+
+WITHIN: dict[bool, Look] = {
+    True: Look("within tolerance", "silent", "tick", " "),
+    False: Look("outside tolerance", "unexplained", "out", "!"),
+}
+"""Whether a difference is tolerated."""
+
+CHECKS: dict[bool, Look] = {
+    True: Look("ok", "agree", "tick"),
+    False: Look("FAIL", "unexplained", "cross"),
+}
+"""What came of a check of the installation."""
+
+STATUSES: dict[Status, Look] = {
+    "holds": Look("HOLDS", "agree", "check"),
+    "fails": Look("FAILS", "differ", "warning"),
+    "unexplained": Look("UNEXPLAINED", "unexplained", "question"),
+    "not applicable": Look("NOT APPLICABLE", "silent", "bar"),
+}
+"""What came of a property, in the order in which they are shown."""
 
 HELPED: dict[bool, Look] = {
     True: Look("helped", "agree", "tick"),

@@ -15,7 +15,7 @@ from harness.base.text import whose
 from harness.engines.engine import Fit
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.records import CaseRecord
-from harness.page.numbers import ESTIMATE_DIGITS, P_DIGITS, Number, number, pair, pair_of_p
+from harness.page.numbers import ESTIMATE_DIGITS, Number, number, pair, pair_of_p, plain
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,14 @@ class NumberRow:
         values = [self.values[i] for i in among]
         alike = pair_of_p(values) if self.quantity == "p" else pair(values, digits)
         shown = dict(zip(among, alike, strict=True))
-        return tuple(shown.get(i, self._alone(v)) for i, v in enumerate(self.values))
+        return tuple(
+            shown[i] if i in shown else _alone(self.quantity, v) for i, v in enumerate(self.values)
+        )
 
     def digits(self) -> int:
         """Return how many digits show where the values part: a few more than agree."""
         apart = [d.digits for d in self.differences if d is not None and math.isfinite(d.digits)]
         return min(15, max(ESTIMATE_DIGITS, int(max(apart)) + 3)) if apart else ESTIMATE_DIGITS
-
-    def _alone(self, value: float | None) -> Number | None:
-        if value is None:
-            return None
-        text = number(value, P_DIGITS if self.quantity == "p" else ESTIMATE_DIGITS)
-        return Number(text, len(text))
 
 
 @dataclass(frozen=True)
@@ -92,6 +88,15 @@ def number_table(case: CaseRecord, comparisons: Sequence[Comparison]) -> NumberT
             NumberRow(quantity, item, tuple(v for v, _ in cells), tuple(c for _, c in cells), found)
         )
     return NumberTable(tuple(columns), compared, tuple(rows))
+
+
+def number_alone(quantity: str, value: float) -> str:
+    """Return a value that is compared with none as text; a p too small for a float is not zero."""
+    return pair_of_p([value])[0].text if quantity == "p" else number(value)
+
+
+def _alone(quantity: str, value: float | None) -> Number | None:
+    return None if value is None else plain(number_alone(quantity, value))
 
 
 def _key(difference: Difference) -> tuple[str, str, str]:

@@ -63,6 +63,11 @@ class Number:
         return marked + Markup(point + FIGURE_SPACE * missing)
 
 
+def plain(text: str) -> Number:
+    """Return a number that is not held against another one."""
+    return Number(text, len(text))
+
+
 def number(value: float | None, digits: int = ESTIMATE_DIGITS) -> str:
     """Return ``value`` with ``digits`` significant digits; never scientific for ordinary sizes."""
     if value is None:
@@ -84,6 +89,18 @@ def printed_number(value: float | None) -> str:
 def short(value: float | None) -> str:
     """Return a difference, gap or other size with two significant digits."""
     return number(value, 2)
+
+
+def power(value: float | None, digits: int = 1) -> str:
+    """Return a size of which the power of ten is what matters, with its exponent always."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    return f"{value:.{digits - 1}e}" if value else "0"
+
+
+def significant(value: float | None, digits: int = 6) -> str:
+    """Return at most so many significant digits, as programs that read numbers write them."""
+    return "none" if value is None else f"{value:.{digits}g}"
 
 
 def digits_of_agreement(value: float | None) -> str:

@@ -37,7 +37,14 @@ class EngineName:
     rank: int | None = None
 
 
-Piece = str | Number | Look | Code | Dim | EngineName
+@dataclass(frozen=True)
+class Sign:
+    """The sign of a look, where its word would be too long."""
+
+    look: Look
+
+
+Piece = str | Number | Look | Code | Dim | EngineName | Sign
 Line = Piece | tuple[Piece, ...]
 """What stands in a line; pieces have a space between them."""
 
@@ -139,6 +146,8 @@ class Table:
         Rows under a heading, or under none.
     over : sequence of (str, int)
         Headings over so many columns each, after the first.
+    apart : sequence of Table
+        The same in several tables, for where this one is too wide.
     """
 
     caption: str
@@ -146,11 +155,12 @@ class Table:
     groups: Sequence[tuple[Line | None, Sequence[Row]]]
     over: Sequence[tuple[str, int]] = ()
     named: bool = False
+    apart: Sequence[Table] = ()
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Code to copy."""
+    """Code or names of files to copy, line by line as they are."""
 
     text: str
     language: str
@@ -200,9 +210,10 @@ Block = (
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page with its title; ``short`` is its name in a list of sections.
+    """A part of the page; ``short`` is its name in a list of sections.
 
-    ``kept`` is a section for a page that is kept: a terminal leaves it out.
+    Without a title it goes on where the one before ends. ``kept`` is a section for a page that is
+    kept: a terminal leaves it out.
     """
 
     key: str
@@ -212,7 +223,7 @@ class Section:
     kept: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Page:
     """A page: what it is about, the answer, sections.
 
@@ -222,25 +233,25 @@ class Page:
         ``"Diagnosis"``, and what the window is called.
     made_by, made : str
         The program, and when.
-    look : Look
+    look : Look, optional
         What it comes to.
     subject, about : str
         What it is about: a formula, and the rest.
     answer : sequence of str
-        The headline first.
+        The headline first; none where the sections are the answer.
     warning : str
         Said at the top where something is missing.
     """
 
     kind: str
     title: str
-    made_by: str
-    made: str
-    look: Look
-    subject: str
-    about: str
-    answer: Sequence[str]
     sections: Sequence[Section]
+    made_by: str = ""
+    made: str = ""
+    look: Look | None = None
+    subject: str = ""
+    about: str = ""
+    answer: Sequence[str] = ()
     warning: str = ""
 
 

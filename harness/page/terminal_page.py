@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -26,9 +27,8 @@ from harness.page.page import (
     Notes,
     Page,
     Paragraph,
-    Pictures,
     Quote,
-    Section,
+    Sign,
     Table,
     pieces,
 )
@@ -37,54 +37,110 @@ _INDENT = 2
 _HEAD = 24
 """Characters of the heads of rows that are kept on one line."""
 
-_DIM = "bright_black"
+_NAME = 6
+"""Characters that the names of facts have at least, so that short lists of them line up."""
+
+_DIM = STYLES["silent"]
+_CODE = "cyan"
+
+WIDTH = 120
+"""Columns of what is no terminal."""
 
 
-def print_page(page: Page, console: Console | None = None) -> None:
+def print_page(page: Page, console: Console | None = None, *, answer_last: bool = False) -> None:
     """Print a page.
 
     Parameters
     ----------
     console : Console, optional
-        Standard output without it: as wide as the terminal, 100 columns in a pipe.
+        Standard output without it: as wide as the terminal, and in a pipe or a file, which have no
+        width, as wide as a reader of a log likes it.
+    answer_last : bool
+        After a long list the answer is where the eye is: at the end, before the last section.
     """
-    console = console or standard_output()
-    console.print(Text(page.subject, style="bold"))
-    console.print(Text(page.about, style=_DIM))
-    console.print()
-    for i, sentence in enumerate(page.answer):
-        console.print(Text(sentence, style="bold" if i == 0 else ""))
-    if page.warning:
-        console.print(Text(page.warning, style="yellow"))
-    print_sections(page.sections, console)
-
-
-def print_sections(sections: Sequence[Section], console: Console | None = None) -> None:
-    """Print sections of a page, but for those that only a page shows that is kept."""
-    console = console or standard_output()
-    for section in sections:
-        shown = list(_blocks(section.blocks, console.width - _INDENT))
+    console = console or _console()
+    for text, style in ((page.subject, "bold"), (page.about, _DIM)):
+        if text:
+            console.print(Text(text, style=style), soft_wrap=True)
+    begun = bool(page.subject or page.about)
+    last = len(page.sections) - 1 if answer_last else 0
+    for place, section in enumerate(page.sections):
+        if place == last and (page.answer or page.warning):
+            if begun:
+                console.print()
+            for i, sentence in enumerate(page.answer):
+                console.print(Text(sentence, style="bold" if i == 0 else ""))
+            if page.warning:
+                console.print(Text(page.warning, style=STYLES["differ"]))
+            begun = not answer_last
+        step = _INDENT if section.title else 0
+        shown = list(_blocks(section.blocks, console.width - step, step))
         if section.kept or not shown:
             continue
+        if begun:
+            console.print()
+        if section.title:
+            console.print(Text(section.title, style="bold underline"))
+        for indent, item in shown:
+            _print(console, indent, item)
+        begun = True
+
+
+def print_rest(page: Page, shown: Page, console: Console | None = None) -> None:
+    """Print what a page has besides what was shown of it; all of it where the answer has changed.
+
+    Parameters
+    ----------
+    shown : Page
+        The same page when its answer was there, as it was printed then.
+    """
+    console = console or _console()
+    if page.answer != shown.answer:
+        console.print("\nWhat was run since changes the answer. It is now:\n")
+        print_page(page, console)
+        return
+    # A NaN is not equal to itself, so that it is written out.
+    told = set(map(repr, shown.sections))
+    rest = [s for s in page.sections if not s.kept and repr(s) not in told]
+    if rest:
         console.print()
-        console.print(Text(section.title, style="bold underline"))
-        for item in shown:
-            console.print(_indented(item))
+        unheaded = replace(page, subject="", about="", answer=(), warning="", sections=rest)
+        print_page(unheaded, console)
 
 
-def standard_output() -> Console:
-    """Return a console on standard output: as wide as the terminal, 100 columns in a pipe."""
+def _console() -> Console:
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=100)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
-def _indented(item: RenderableType) -> Padding:
-    return Padding(item, (0, 0, 0, _INDENT), expand=False)
+def _print(console: Console, indent: int, item: RenderableType) -> None:
+    if isinstance(item, Text) and item.no_wrap:
+        # What is to be copied is not broken, however narrow the terminal.
+        for line in item.split("\n", allow_blank=True):
+            console.print(Text(" " * indent) + line, soft_wrap=True)
+    else:
+        console.print(Padding(item, (0, 0, 0, indent), expand=False))
 
 
-def _blocks(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
+_Placed = tuple[int, RenderableType]
+
+
+def _blocks(blocks: Sequence[Block], width: int, indent: int) -> Iterator[_Placed]:
+    """Yield what is printed, each with the columns by which it is indented."""
     for block in blocks:
-        yield from _block(block, width)
+        match block:
+            case Details():
+                if block.opened:
+                    yield from _blocks(block.blocks, width, indent)
+            case Box():
+                step = _INDENT if block.inner else 0
+                first, rest = block.blocks[:1], block.blocks[1:]
+                yield from _blocks(first, width - step, indent + step)
+                yield from _blocks(rest, width - _INDENT, indent + _INDENT)
+            case Quote():
+                yield indent + _INDENT, Text(f'"{_short(block.text)}"')
+            case _:
+                yield from ((indent, item) for item in _block(block, width))
 
 
 def _block(block: Block, width: int) -> Iterator[RenderableType]:
@@ -93,8 +149,6 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
             yield _text(block.line, "bold")
         case Paragraph():
             yield _text(block.line, _DIM if block.dim else "")
-        case Quote():
-            yield _indented(Text(f'"{_short(block.text)}"'))
         case Items():
             yield from (_text(line) for line in block.lines)
         case Notes():
@@ -104,16 +158,8 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
         case Table():
             yield from _table(block, width)
         case Listing():
-            yield Text(block.text, style="cyan")
-        case Details():
-            if block.opened:
-                yield from _blocks(block.blocks, width)
-        case Box():
-            yield from (
-                _indented(item) if i or block.inner else item
-                for i, item in enumerate(_blocks(block.blocks, width - _INDENT))
-            )
-        case Pictures():
+            yield Text(block.text, style=_CODE, no_wrap=True)
+        case _:
             return
 
 
@@ -132,9 +178,12 @@ def _piece(piece: object) -> Text:
             return Text.assemble(shared, (own, "bold"))
         case Look():
             # What stands in brackets explains, and a line is short.
-            return Text(piece.label.partition(" (")[0], style=STYLES[piece.family])
+            words = f"{piece.sign} {piece.label.partition(' (')[0]}".strip()
+            return Text(words, style=STYLES[piece.family])
+        case Sign():
+            return Text(piece.look.sign, style=f"bold {STYLES[piece.look.family]}")
         case Code():
-            return Text(piece.text, style="cyan")
+            return Text(piece.text, style=_CODE)
         case Dim():
             return Text(piece.text, style=_DIM)
         case EngineName():
@@ -150,14 +199,14 @@ def _notes(block: Notes) -> Grid:
     for note in block.notes:
         said = _text(note.line)
         if note.more:
-            said.append(f" {note.more}", style="cyan")
+            said.append(f" {note.more}", style=_CODE)
         grid.add_row(_piece(note.look), said)
     return grid
 
 
 def _facts(block: Facts) -> Grid:
     grid = Grid.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, style=_DIM)
+    grid.add_column(no_wrap=True, style=_DIM, min_width=_NAME)
     grid.add_column(overflow="fold")
     for name, line in block.rows:
         grid.add_row(name, _text(line))
@@ -165,6 +214,10 @@ def _facts(block: Facts) -> Grid:
 
 
 def _table(block: Table, width: int) -> Iterator[RenderableType]:
+    if block.apart and _width(_grid(block, range(1, len(block.columns)), 2)) > width:
+        for one in block.apart:
+            yield from _table(one, width)
+        return
     if block.named:
         yield Text(block.caption, style=_DIM)
     every = range(1, len(block.columns))
@@ -179,7 +232,7 @@ def _table(block: Table, width: int) -> Iterator[RenderableType]:
             if row.instead:
                 whole = "" if name is None else f"{_text(name).plain} "
                 text = f"{whole}{_text(row.head).plain}: {_short(row.instead)}"
-                yield Text(text, style="yellow")
+                yield Text(text, style=STYLES["differ"])
 
 
 def _width(grid: Grid) -> int:
@@ -187,7 +240,13 @@ def _width(grid: Grid) -> int:
 
 
 def _grid(block: Table, columns: Sequence[int], space: int) -> Grid:
-    grid = Grid(box=None, pad_edge=False, padding=(0, space, 0, 0), header_style=_DIM)
+    grid = Grid(
+        box=None,
+        pad_edge=False,
+        padding=(0, space, 0, 0),
+        header_style=_DIM,
+        show_header=any(column.title for column in block.columns),
+    )
     rows = [row for _, group in block.groups for row in group if not row.instead]
     longest = max((len(_text(row.head).plain) + 2 * row.under for row in rows), default=0)
     grid.add_column(block.columns[0].title, min_width=min(longest, _HEAD))

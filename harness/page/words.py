@@ -62,6 +62,11 @@ class Headline:
     rest: str
 
 
+def quantity(name: str) -> str:
+    """Return what a quantity is called."""
+    return QUANTITIES.get(name, name)
+
+
 def headline_of(blamed: Mapping[Blamed, int]) -> Headline:
     """Return the sentence at the top, for cases counted by main verdict and engines blamed."""
     counts: Counter[Family] = Counter()

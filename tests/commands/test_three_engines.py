@@ -86,7 +86,7 @@ def test_fit_prints_what_each_engine_prints(tmp_path):
     shown = call("fit", table, "y ~ x + (1 | g)", *TESTED)
     assert "referee at" in shown
     for engine in ("statsmodels", "referee"):
-        assert f"{engine}  = AGREE" in shown
+        assert f"= AGREE  {engine}: " in shown
     record = decode(call("fit", table, "y ~ x + (1 | g)", *TESTED, "--json"), CaseRecord)
     assert record.engines == ENGINES
     df = [r for r in shown.splitlines() if r.split()[:1] == ["df"]]

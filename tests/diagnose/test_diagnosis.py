@@ -22,7 +22,8 @@ from harness.diagnose.diagnosis import Diagnosis
 from harness.diagnose.examples import example_rung
 from harness.diagnose.pipeline import diagnose
 from harness.diagnose.user_engines import opened
-from harness.page.diagnosis_terminal import print_diagnosis
+from harness.page.diagnosis_layout import diagnosis_page
+from harness.page.terminal_page import print_page
 from harness.rbridge.failures import REnvironment
 
 TABLE = str(fixture("diagnoses", "six-groups-44.csv"))
@@ -36,7 +37,7 @@ def whole(ready):
 
 def printed(found, width):
     out = io.StringIO()
-    print_diagnosis(found, Console(file=out, width=width, highlight=False))
+    print_page(diagnosis_page(found), Console(file=out, width=width, highlight=False))
     return out.getvalue()
 
 

@@ -20,7 +20,8 @@ from harness.data.own_table import own_rung
 from harness.diagnose import convergence, found_causes, pipeline, workshop
 from harness.diagnose.pipeline import answered, completed
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.page.diagnosis_terminal import print_rest
+from harness.page.diagnosis_layout import diagnosis_page
+from harness.page.terminal_page import print_rest
 
 pytestmark = pytest.mark.slow
 
@@ -213,6 +214,7 @@ def test_an_answer_that_changes_is_told_again(plain, ready):
     shown = answered(plain, ready(("statsmodels",))).found
     for found, again in ((shown, False), (structs.replace(shown, answer=("No.",)), True)):
         out = io.StringIO()
-        print_rest(found, shown, Console(file=out, width=100))
+        pages = diagnosis_page(found), diagnosis_page(shown)
+        print_rest(*pages, Console(file=out, width=100))
         assert ("What was run since changes the answer. It is now:" in out.getvalue()) == again
         assert ("Side by side" in out.getvalue()) == again

@@ -11,7 +11,7 @@ from harness.campaign.record_file import RecordWriter, read_records
 from harness.page import record_export as module
 from harness.page.record_export import export
 from harness.page.record_tables import TABLES
-from tests.page.html import many, sample
+from tests.page.html import many, sample, sample_runs
 
 DOCS = Path(__file__).parents[2] / "docs" / "records.md"
 
@@ -20,7 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "records.md"
 def path(tmp_path_factory):
     """A file with every odd case of the sample, and checks of properties."""
     path = tmp_path_factory.mktemp("export") / "run.jsonl"
-    run = sample.run(sample.everything())
+    run = sample.run(sample_runs.everything())
     with RecordWriter(path) as writer:
         for record in (run.header, *run.cases, *(many.check(k) for k in range(30))):
             writer.write(record)

@@ -13,7 +13,7 @@ from harness.judge.case_verdict import definitions, main_verdict
 from harness.page import run_summary as summary_module
 from harness.page.distribution import Digits, Worst
 from harness.page.run_summary import REST, Summary, summarize
-from tests.page.html import many, sample
+from tests.page.html import many, sample, sample_runs
 
 CASES, CHECKS = 1200, 300
 
@@ -151,7 +151,7 @@ def test_a_disagreement_without_a_cause_is_told_from_one_with():
     for record in (
         sample.case("a", "UNEXPLAINED"),
         sample.case("b", "WRONG_OPTIMUM", causes=("sm-score-sign",)),
-        sample.failing("c", "FAILED", "crash", "gone"),
+        sample_runs.failing("c", "FAILED", "crash", "gone"),
         sample.case("d", "DATA_MISMATCH"),
         sample.case("e", "ENVIRONMENT"),
     ):

@@ -18,6 +18,8 @@ from harness.page.numbers import count, digits_of_agreement, short
 MOST_ITEMS = 30
 """Items shown of one quantity in the table of differences; the worst come first."""
 
+_UNITS = {"SE": "SE", "log10": "in log10", "relative": "rel.", "absolute": "abs."}
+
 
 @dataclass(frozen=True)
 class DifferenceTable:
@@ -36,12 +38,14 @@ class DifferenceTable:
 
 @dataclass(frozen=True)
 class DifferenceRow:
-    """A quantity: a value for each column, a difference for each engine."""
+    """A quantity: a value for each column, a difference for each engine, what is tolerated."""
 
     label: str
     item: str
     values: tuple[Markup | str, ...]
     differences: tuple[DifferenceCell | None, ...]
+    tolerance: str
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,7 @@ class DifferenceCell:
     """A difference, its digits and whether that is tolerated."""
 
     difference: str
-    unit: str
     digits: str
-    tolerance: str
     within: bool
 
 
@@ -104,21 +106,19 @@ def _badness(row: NumberRow) -> tuple[bool, float]:
 def _row(row: NumberRow) -> DifferenceRow:
     numbers = row.numbers(row.digits())
     fraction = max((n.fraction for n in numbers if n is not None), default=0)
+    there = [d for d in row.differences if d is not None]
     return DifferenceRow(
         words.QUANTITIES.get(row.quantity, row.quantity),
         row.item,
         tuple("" if n is None else n.html(fraction) for n in numbers),
         tuple(_cell(d) for d in row.differences),
+        # One for all engines, but where some of them and the reference are singular.
+        tolerance=" / ".join(dict.fromkeys(f"{d.tolerance:.0e}" for d in there)),
+        unit=_UNITS[there[0].unit],
     )
 
 
 def _cell(d: Difference | None) -> DifferenceCell | None:
     if d is None:
         return None
-    return DifferenceCell(
-        difference=short(d.difference),
-        unit={"SE": "SE", "log10": "in log10", "relative": "rel.", "absolute": "abs."}[d.unit],
-        digits=digits_of_agreement(d.digits),
-        tolerance=f"{d.tolerance:.0e}",
-        within=d.within,
-    )
+    return DifferenceCell(short(d.difference), digits_of_agreement(d.digits), d.within)

@@ -86,29 +86,27 @@ _Numbers = tuple[Number | None, ...]
 
 
 def ladder(run: Run, ctx: Context) -> tuple[LadderRow, ...]:
-    """Return the ladder table, with every column lined up over all rows."""
-    blocks = [_ladder_numbers(case, ctx) for case in run.cases]
-    aligned = iter(_aligned([numbers for block in blocks for _, numbers, _ in block if numbers]))
+    """Return the ladder table."""
+    return tuple(_ladder_row(case, ctx, _ladder_lines(case, ctx)) for case in run.cases)
+
+
+def _ladder_lines(case: CaseRecord, ctx: Context) -> tuple[Line, ...]:
+    """Return a line for each engine, their numbers lined up: other cases have other units."""
+    block = _ladder_numbers(case, ctx)
+    aligned = iter(_aligned([numbers for _, numbers, _ in block if numbers]))
     width = len(PRINTED)
     return tuple(
-        _ladder_row(
-            case,
-            ctx,
-            tuple(
-                Line(
-                    engine,
-                    ctx.rank(engine),
-                    (cells := next(aligned) if numbers else ())[:width],
-                    cells[width:],
-                    note,
-                    _fitter(case, engine),
-                    finding(case, ctx, engine, "default"),
-                    _outcome(case, ctx, engine),
-                )
-                for engine, numbers, note in block
-            ),
+        Line(
+            engine,
+            ctx.rank(engine),
+            (cells := next(aligned) if numbers else ())[:width],
+            cells[width:],
+            note,
+            _fitter(case, engine),
+            finding(case, ctx, engine, "default"),
+            _outcome(case, ctx, engine),
         )
-        for case, block in zip(run.cases, blocks, strict=True)
+        for engine, numbers, note in block
     )
 
 

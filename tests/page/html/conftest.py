@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-# Test modules are imported by path (--import-mode=importlib), so a module beside them is not found
-# by itself.
-sys.path.insert(0, str(Path(__file__).parent))
-
-import sample
-
 from harness.page.html.parity_report import render
+from tests.page.html import sample, sample_runs
 
 BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -46,7 +40,9 @@ def browser() -> Iterator[Any]:
 def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a run that holds every kind of case."""
     path = tmp_path_factory.mktemp("report") / "parity.html"
-    path.write_text(render(sample.run(sample.everything()), known=sample.KNOWN), encoding="utf-8")
+    path.write_text(
+        render(sample.run(sample_runs.everything()), known=sample.KNOWN), encoding="utf-8"
+    )
     return path
 
 
@@ -54,5 +50,19 @@ def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with one case of each verdict: what every element looks like, quick to examine."""
     path = tmp_path_factory.mktemp("report") / "small.html"
-    path.write_text(render(sample.run(sample.one_of_each()), known=sample.KNOWN), encoding="utf-8")
+    path.write_text(
+        render(sample.run(sample_runs.one_of_each()), known=sample.KNOWN), encoding="utf-8"
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def three_engines_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run of three engines."""
+    path = tmp_path_factory.mktemp("report") / "three.html"
+    cases = [sample.with_a_third(case) for case in sample_runs.everything()]
+    engines = (sample.ENGINE, "another", sample.REFERENCE)
+    path.write_text(
+        render(sample.run(cases, engines=engines), known=sample.KNOWN), encoding="utf-8"
+    )
     return path

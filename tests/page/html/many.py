@@ -11,7 +11,7 @@ import msgspec
 from harness.base.json import encode
 from harness.judge.property_outcome import PropertyOutcome, Status
 from harness.judge.records import CaseRecord, Footer
-from tests.page.html import sample
+from tests.page.html import sample, sample_runs
 
 SHAPES = ("intercept", "slope", "nested", "crossed", "few groups", "small groups")
 NAME = "THE-NAME"
@@ -33,7 +33,9 @@ def templates() -> list[CaseRecord]:
     singular = sample.with_audits(
         agree, lambda a: msgspec.structs.replace(a, certificate="boundary optimum")
     )
-    crash = sample.failing(NAME, "FAILED", "crash", "signal 11", groups=3, per_group=4, title=NAME)
+    crash = sample_runs.failing(
+        NAME, "FAILED", "crash", "signal 11", groups=3, per_group=4, title=NAME
+    )
     return [agree, singular, late, wrong, trap, unknown, crash]
 
 

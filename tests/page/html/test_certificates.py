@@ -6,7 +6,6 @@ import re
 
 import msgspec
 import pytest
-import sample
 
 from harness.judge.audit import Certificate
 from harness.judge.causes.entries import load_known
@@ -21,6 +20,7 @@ from harness.page.html.certified_section import (
 )
 from harness.page.html.context import context
 from harness.page.html.parity_report import render
+from tests.page.html import sample, sample_runs
 
 LEFT, RIGHT = sample.ENGINE, sample.REFERENCE
 
@@ -77,7 +77,7 @@ def with_digits(case, left, right):
 
 @pytest.fixture(scope="module")
 def whole():
-    return page(sample.run(sample.everything()))
+    return page(sample.run(sample_runs.everything()))
 
 
 def test_every_certificate_has_words_and_an_icon_of_its_own():
@@ -139,7 +139,7 @@ def test_a_fit_that_was_not_audited_says_so_and_a_failure_says_nothing():
         judgements=tuple(msgspec.structs.replace(j, audit=None) for j in audited.judgements),
     )
     assert ladder_row(page(sample.run([case])), "case-a").count("not audited") == 2
-    failed = sample.failing("b", "FAILED", "crash", "signal 11")
+    failed = sample_runs.failing("b", "FAILED", "crash", "signal 11")
     run = sample.run([failed])
     assert finding(failed, context(run), LEFT, "default") is None
     assert ladder_row(page(run), "case-b").count("optimum") == 1
@@ -177,7 +177,7 @@ def test_the_sentence_is_first_in_each_card_and_the_certificate_on_demand(whole)
 
 
 def test_a_closed_form_has_no_rows_on_optima():
-    case = sample.tutorial_case(sample.TABLE[0], 0)
+    case = sample_runs.tutorial_case(sample_runs.TABLE[0], 0)
     run = sample.run([case])
     labels = [r.label for r in certificate(case, context(run)).rows]
     assert "gap in deviance" not in labels

@@ -17,7 +17,7 @@ from harness.page.excerpt import read_excerpt
 from harness.page.html import parity_report as build
 from harness.page.html.parity_report import PAGE_BYTES, render, render_excerpt, report_file
 from harness.page.words import times
-from tests.page.html import many, sample
+from tests.page.html import many, sample, sample_runs
 
 pytestmark = pytest.mark.slow
 
@@ -160,7 +160,7 @@ def test_equal_files_give_equal_pages(path, whole):
 
 
 def test_a_small_file_gives_the_page_that_its_run_gives(tmp_path):
-    run = sample.run(sample.everything())
+    run = sample.run(sample_runs.everything())
     source = tmp_path / "parity.jsonl"
     with RecordWriter(source) as writer:
         for record in (run.header, *run.cases):

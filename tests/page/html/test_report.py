@@ -6,7 +6,6 @@ import re
 
 import msgspec
 import pytest
-import sample
 
 from harness.base.json import decode, encode
 from harness.campaign.record_file import RecordWriter
@@ -16,6 +15,7 @@ from harness.judge.records import Run
 from harness.page import words
 from harness.page.excerpt import whole as excerpt_of
 from harness.page.html.parity_report import render, report_file
+from tests.page.html import sample, sample_runs
 
 
 def headline(cases):
@@ -32,11 +32,11 @@ def text_of(source):
 
 @pytest.fixture(scope="module")
 def whole():
-    return page(sample.run(sample.everything()))
+    return page(sample.run(sample_runs.everything()))
 
 
 def test_every_case_is_in_the_ladder_the_heat_map_and_a_card(whole):
-    cases = sample.everything()
+    cases = sample_runs.everything()
     anchors = re.findall(r'<tbody class="case" data-case="([^"]+)"', whole)
     assert len(set(anchors)) == len(anchors) == len(cases)
     for table in ('class="heat"', 'class="heat certified"'):
@@ -61,7 +61,7 @@ def test_cases_whose_ids_differ_only_in_signs_get_their_own_anchors():
 
 
 def test_the_headline_counts_right(whole):
-    assert headline(sample.everything()) == words.Headline(
+    assert headline(sample_runs.everything()) == words.Headline(
         "31 models, 26 agree; 3 differ, 2 explained (statsmodels stopped short once, lme4 once) "
         "and 1 unexplained.",
         "2 could not be compared: statsmodels is not judged for 1; "
@@ -119,7 +119,7 @@ def test_nothing_is_loaded_from_anywhere(whole):
 
 @pytest.mark.slow
 def test_equal_records_give_equal_pages(whole):
-    again = sample.run(sample.everything())
+    again = sample.run(sample_runs.everything())
     read = Run(
         header=decode(encode(again.header), type(again.header)),
         cases=tuple(decode(encode(c), type(c)) for c in again.cases),
@@ -156,14 +156,14 @@ def test_causes_are_explained_once_and_linked_from_the_verdicts(whole):
 
 def test_the_printed_table_has_the_publications_numbers_and_says_what_holds(whole):
     table = whole.split('id="printed"')[1].split("</section>")[0]
-    for row in sample.TABLE:
+    for row in sample_runs.TABLE:
         for item in row:
             assert item in table
     assert "52 of 56 numbers round to the printed digits; 4 differ by definition" in text_of(table)
 
 
 def test_a_definition_is_not_blamed_for_what_it_does_not_explain():
-    case = sample.tutorial_case(sample.TABLE[4], 4)
+    case = sample_runs.tutorial_case(sample_runs.TABLE[4], 4)
     case = sample.with_audits(
         case,
         lambda a: msgspec.structs.replace(
@@ -175,7 +175,7 @@ def test_a_definition_is_not_blamed_for_what_it_does_not_explain():
 
 
 def test_a_printed_number_that_no_longer_holds_is_marked():
-    case = sample.tutorial_case(sample.TABLE[0], 0)
+    case = sample_runs.tutorial_case(sample_runs.TABLE[0], 0)
     wrong = tuple(
         msgspec.structs.replace(p, value=p.value + 1, matches=False) for p in case.printed
     )
@@ -361,7 +361,7 @@ def test_many_items_of_one_quantity_show_the_worst_and_count_the_rest():
 
 
 def test_the_page_stays_light(whole):
-    assert len(whole.encode()) / len(sample.everything()) < 75_000
+    assert len(whole.encode()) / len(sample_runs.everything()) < 75_000
 
 
 def test_a_report_replaces_the_old_one_only_when_whole(tmp_path, monkeypatch):

@@ -1,0 +1,104 @@
+"""A run on the terminal: a line per case shown, the sentence that sums up, where the report is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.engines.engine import Setting
+from harness.judge.case_verdict import Told, told
+from harness.judge.records import CaseRecord
+from harness.page import words
+from harness.page.appearance import VERDICTS
+from harness.page.excerpt import Excerpt
+from harness.page.numbers import digits_of_agreement, plain
+from harness.page.page import (
+    Block,
+    Column,
+    Line,
+    Listing,
+    Page,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    one_group,
+)
+
+MOST_LINES = 20
+"""Cases of a large run that the terminal lists."""
+
+
+def excerpt_page(excerpt: Excerpt, records: Path, page: Path) -> Page:
+    """Lay out a run as far as a terminal shows it; ``page`` is its report."""
+    summary, header = excerpt.summary, excerpt.run.header
+    cases = excerpt.run.cases[:MOST_LINES] if excerpt.large else excerpt.run.cases
+    blocks: list[Block] = []
+    if cases:
+        blocks += [
+            _table(cases, several=len(header.engines) > 2),
+            Paragraph(
+                "digits: fewest digits of agreement on any coefficient's estimate, SE, df or p"
+            ),
+        ]
+    if len(cases) < summary.cases:
+        blocks.append(Paragraph(f"the {len(cases)} worst of {summary.cases} cases"))
+    answer = []
+    if summary.cases:
+        said = words.headline_of(summary.blamed)
+        answer.append(" ".join(filter(None, (said.lead, said.rest))))
+    if summary.properties:
+        answer.append(words.headline_of_properties(summary.properties))
+    return Page(
+        kind="Report",
+        title=header.title,
+        made_by=header.program,
+        made=header.created,
+        answer=answer,
+        sections=(Section("cases", "", blocks), written(records, page)),
+    )
+
+
+def written(records: Path, page: Path | None) -> Section:
+    """Return where records and report are, as a section to end with."""
+    lines = [f"report   {page}"] if page is not None else []
+    return Section("written", "", (Listing("\n".join([*lines, f"records  {records}"]), "files"),))
+
+
+def _table(cases: Sequence[CaseRecord], *, several: bool) -> Table:
+    rows = []
+    for case in cases:
+        for place, one in enumerate(lines_of(case, several=several)):
+            cells: list[Line] = [one.engine] if several else []
+            cells += [VERDICTS[one.verdict], ", ".join(one.causes)]
+            cells += [_least_digits(case, one.engine, s) for s in ("default", "tight")]
+            rows.append(Row("" if place else case.id, cells))
+    columns = [
+        Column("case"),
+        *([Column("engine", text=True)] if several else []),
+        Column("verdict", text=True),
+        Column("cause", text=True),
+        Column("digits"),
+        Column("tight"),
+    ]
+    return Table("Every case and its verdict", columns, one_group(rows))
+
+
+def lines_of(case: CaseRecord, *, several: bool) -> tuple[Told, ...]:
+    """Return what is told of a case; of several engines the reference too, judged by itself."""
+    first = tuple(one for one in told(case) if one.setting == told(case)[0].setting)
+    alone = case.judgement(case.reference, first[0].setting) if several else None
+    return first if alone is None or alone in first else (*first, alone)
+
+
+def _least_digits(case: CaseRecord, engine: str, setting: Setting) -> Line:
+    one = case.comparison(engine, setting)
+    found = [
+        d.digits
+        for d in (one.differences if one is not None else ())
+        if d.quantity in ("estimate", "se", "df", "p")
+    ]
+    if not found or any(map(math.isnan, found)):
+        return ""
+    return plain(digits_of_agreement(min(found)))
