@@ -91,8 +91,8 @@ def diagnose(
     \b
     lmm-parity diagnose sleep.csv "Reaction ~ Days + (Days | Subject)"
 
-    Exit codes: 0 agreed or explained, 1 an unexplained disagreement, 2 usage, bad input, or data
-    that cannot be anonymised (no bundle is written then), 3 environment.
+    Exit codes: 0 agreed or explained, 1 an unexplained disagreement or a crash, 2 usage, bad
+    input, or data that cannot be anonymised (no bundle is written then), 3 environment.
     """
     from harness.base.deadline import Deadline
     from harness.commands.progress import progress
