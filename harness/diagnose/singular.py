@@ -114,8 +114,8 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
         shifts: tuple[Shift, ...] = ()
         text = (
             f"({', '.join(term.names)} | {term.group}) is truly singular, rank {rank} of "
-            f"{len(term.names)}: {words}. The certificate confirms it (dual eigenvalue "
-            f"{number(best.optimality.dual)}, not below -0.001)."
+            f"{len(term.names)}: {words}. The likelihood rises in no direction from there (dual "
+            f"eigenvalue {number(best.optimality.dual)}, not below -0.001)."
         )
         if chosen is not None:
             shifts = chosen.price.shifts
