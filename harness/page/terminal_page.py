@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -82,6 +83,28 @@ def print_page(page: Page, console: Console | None = None, *, answer_last: bool 
         for indent, item in shown:
             _print(console, indent, item)
         begun = True
+
+
+def print_rest(page: Page, shown: Page, console: Console | None = None) -> None:
+    """Print what a page has besides what was shown of it; all of it where the answer has changed.
+
+    Parameters
+    ----------
+    shown : Page
+        The same page when its answer was there, as it was printed then.
+    """
+    console = console or terminal()
+    if page.answer != shown.answer:
+        console.print("\nWhat was run since changes the answer. It is now:\n")
+        print_page(page, console)
+        return
+    # A NaN is not equal to itself, so that it is written out.
+    told = set(map(repr, shown.sections))
+    rest = [s for s in page.sections if not s.kept and repr(s) not in told]
+    if rest:
+        console.print()
+        unheaded = replace(page, subject="", about="", answer=(), warning="", sections=rest)
+        print_page(unheaded, console)
 
 
 def terminal() -> Console:
