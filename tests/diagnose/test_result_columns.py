@@ -287,6 +287,26 @@ def test_a_result_that_dropped_rows_asks_for_the_data_and_reads_them(gaps, argum
     assert again.llf == pytest.approx(result.llf, abs=1e-6)
 
 
+def test_rows_are_dropped_in_the_code_only_where_some_were():
+    crossed = by_formula(
+        "diameter ~ 1",
+        PENICILLIN[["diameter", "plate", "sample"]],
+        np.ones(len(PENICILLIN)),
+        vc_formula={"p": "0 + C(plate)", "s": "0 + C(sample)"},
+    )
+    assert "dropna" not in of_statsmodels(crossed).spelling()["statsmodels"]
+    gaps = PENICILLIN.assign(diameter=PENICILLIN["diameter"].where(PENICILLIN.index != 9))
+    dropped = by_formula(
+        "diameter ~ 1",
+        gaps,
+        np.ones(len(gaps)),
+        vc_formula={"p": "0 + C(plate)", "s": "0 + C(sample)"},
+        missing="drop",
+    )
+    again = python_value(of_statsmodels(dropped).spelling()["statsmodels"], gaps)
+    assert again.llf == pytest.approx(dropped.llf, abs=1e-6)
+
+
 def test_other_data_are_refused(gaps):
     result = sm.MixedLM(Y, X, WHO).fit()
     for other in (SLEEP.iloc[:100], SLEEP.assign(Reaction=0.0), SLEEP.iloc[::-1]):
