@@ -157,7 +157,7 @@ def conformance(
     if source is not None:
         judgement, header = judge_file(source, expected, strict=strict)
         _hand_out(judgement, header, junit, summary, badge, annotations=annotations)
-        _end(judgement, source, None, as_json=as_json, quiet=quiet)
+        _end(judgement, header, source, None, as_json=as_json, quiet=quiet)
     engines = tuple(name for name in engine_names if name != reference_name) or engine_names
     suite = suite_of(
         engines,
@@ -195,7 +195,7 @@ def conformance(
         quiet=quiet or as_json,
     )
     _hand_out(judgement, header, junit, summary, badge, annotations=annotations)
-    _end(judgement, out / RECORDS, out / PAGE, as_json=as_json, quiet=quiet)
+    _end(judgement, header, out / RECORDS, out / PAGE, as_json=as_json, quiet=quiet)
 
 
 def _require_together(
@@ -342,22 +342,21 @@ def _hand_out(
 
 
 def _end(
-    judgement: SuiteResult, records: Path, page: Path | None, *, as_json: bool, quiet: bool
+    judgement: SuiteResult,
+    header: Header,
+    records: Path,
+    page: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
-    from rich.console import Console
-
-    from harness.conformance.outcome_text import print_judgement
+    from harness.page.suite_layout import suite_page
+    from harness.page.terminal_page import print_page
 
     if as_json:
         click.echo(records.read_text(encoding="utf-8"), nl=False)
     elif not quiet:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=120)
-        print_judgement(console, judgement)
-        if page is not None:
-            console.print(f"report   {page}", soft_wrap=True)
-        console.print(f"records  {records}", soft_wrap=True)
+        print_page(suite_page(judgement, header, records, page), answer_last=True)
     sys.exit(EXIT_OK if judgement.passed else EXIT_UNEXPLAINED)
 
 

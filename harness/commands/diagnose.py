@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With --bundle: other names, labels and units, checked to leave the diagnosis what it is.",
 )
-@options.timeout
+@options.whole_timeout
 @click.option(
     "--json",
     "as_json",
@@ -94,47 +94,66 @@ def diagnose(
     Exit codes: 0 agreed or explained, 1 an unexplained disagreement or a crash, 2 usage, bad
     input, or data that cannot be anonymised (no bundle is written then), 3 environment.
     """
+    from harness.base.deadline import Deadline
     from harness.commands.progress import progress
     from harness.diagnose.user_engines import USER_ENGINES, opened
     from harness.judge.case_verdict import unexplained
 
     _require_places(out, bundle, anonymise=anonymise)
-    rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+    deadline = Deadline(timeout)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
     pictures = out is not None or bundle is not None
-    with opened(wanted, timeout=timeout) as ready:
-        # Imported while R starts: it takes as long.
-        from harness.diagnose.diagnosis_cost import refuse_or_size
-        from harness.diagnose.pipeline import diagnose as run
-        from harness.diagnose.pipeline import steps
+    spoken = not (quiet or as_json)
+    with ExitStack() as stack:
+        with progress("Diagnosing", 0, hidden=quiet) as advance:
+            advance("reading the data")
+            rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+            advance("starting the engines")
+            ready = stack.enter_context(opened(wanted, timeout=timeout))
+            # Imported while R starts: it takes as long.
+            from harness.diagnose.diagnosis_cost import refuse_or_size
+            from harness.diagnose.pipeline import answered, completed, steps
+            from harness.diagnose.pipeline import diagnose as again
 
-        for check in refuse_or_size(rung.case).checks:
-            if not (quiet or as_json):
-                click.echo(check.sentence, err=True)
+            for check in refuse_or_size(rung.case).checks:
+                if spoken:
+                    click.echo(check.sentence, err=True)
+            early = answered(
+                rung,
+                ready,
+                alpha=alpha,
+                command=shlex.join(["lmm-parity", *sys.argv[1:]]),
+                deadline=deadline,
+                advance=advance,
+            )
+        if spoken:
+            _print(early.found)
         total = steps(rung, ready, quick=quick, pictures=pictures)
-
-        def made(case: Rung, title: str, command: str = "") -> Diagnosis:
-            with progress(title, total, hidden=quiet or as_json) as advance:
-                return run(
-                    case,
-                    ready,
-                    alpha=alpha,
-                    quick=quick,
-                    pictures=pictures,
-                    command=command,
-                    advance=advance,
-                )
-
-        found = made(rung, "Diagnosing", shlex.join(["lmm-parity", *sys.argv[1:]]))
-        _show(found, out, as_json=as_json, quiet=quiet)
+        with progress("Completing", total, hidden=quiet) as advance:
+            found = completed(early, quick=quick, pictures=pictures, advance=advance)
+        _show(found, early.found, out, as_json=as_json, spoken=spoken)
         if bundle is not None:
-            again = partial(made, title="Diagnosing anonymised") if anonymise else None
+
+            def diagnosed(case: Rung) -> Diagnosis:
+                with progress("Diagnosing anonymised", total, hidden=quiet) as advance:
+                    return again(
+                        case,
+                        ready,
+                        alpha=alpha,
+                        quick=quick,
+                        pictures=pictures,
+                        deadline=deadline,
+                        advance=advance,
+                    )
+
             try:
-                written = _bundle(bundle, rung, found, ready, again, hidden=quiet or as_json)
+                written = _bundle(
+                    bundle, rung, found, ready, diagnosed if anonymise else None, hidden=quiet
+                )
             except KeyboardInterrupt:
                 click.echo("lmm-parity: interrupted; no bundle was written", err=True)
                 sys.exit(EXIT_INTERRUPTED)
-            if not (as_json or quiet):
+            if spoken:
                 _print_bundle(written)
     if found.case.verdict == "ENVIRONMENT":
         sys.exit(EXIT_ENVIRONMENT)
@@ -161,10 +180,21 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
             require_writable(path)
 
 
-def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> None:
-    from harness.base.json import encode
+def _print(answered: Diagnosis) -> None:
     from harness.page.diagnosis_layout import diagnosis_page
     from harness.page.terminal_page import print_page
+
+    print_page(diagnosis_page(answered))
+    sys.stdout.flush()
+
+
+def _show(
+    found: Diagnosis, shown: Diagnosis, out: Path | None, *, as_json: bool, spoken: bool
+) -> None:
+    """Write the page, and print what was not shown with the answer."""
+    from harness.base.json import encode
+    from harness.page.diagnosis_layout import diagnosis_page
+    from harness.page.terminal_page import print_rest
 
     if out is not None:
         from harness.page.html.diagnosis_page import write_diagnosis
@@ -172,8 +202,8 @@ def _show(found: Diagnosis, out: Path | None, *, as_json: bool, quiet: bool) -> 
         page = write_diagnosis(found, out)
     if as_json:
         click.echo(encode(found).decode())
-    elif not quiet:
-        print_page(diagnosis_page(found))
+    if spoken:
+        print_rest(diagnosis_page(found), diagnosis_page(shown))
         if out is not None:
             click.echo(f"\nwritten: {page}")
 

@@ -45,12 +45,11 @@ _STYLES = {"worse": "red", "other": "", "better": "green"}
 
 
 def _print(found: Diff) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=120)
+    from harness.page.terminal_page import terminal
+
+    console = terminal()
     for name, was, now in found.versions:
         console.print(Text(f"{name:<14} {was or '-'} -> {now or '-'}"), soft_wrap=True)
     if not found.versions:

@@ -6,7 +6,6 @@ It runs by the command line and under pytest; what comes of it is a
 
 __all__ = [
     "expectations",
-    "outcome_text",
     "properties",
     "regressions",
     "suite",

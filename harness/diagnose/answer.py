@@ -44,9 +44,11 @@ def answer(
         *_why_no_fit(record, bench, engines, checks),
         *_each(record, engines),
     ]
+    parts += _to_strict_tolerances(record)
     truly = [s for s in singular if s.truly]
     for item in truly:
-        parts.append(f"The fit is singular: {item.direction_in_words}.")
+        why = "".join(f" {reason}" for reason in item.reasons)
+        parts.append(f"The fit is singular: {item.direction_in_words}.{why}")
     parts += _changes(conclusions, alpha)
     parts += _why(causes, case_verdict(record).verdict)
     right = right_engines(record, bench, engines) if determined else []
@@ -103,6 +105,15 @@ def _each(record: CaseRecord, engines: Sequence[str]) -> Iterator[str]:
     if len(engines) > 2:
         found = [record.judgement(engine) for engine in engines]
         yield " ".join(judgement.sentence for judgement in found if judgement is not None)
+
+
+def _to_strict_tolerances(record: CaseRecord) -> Iterator[str]:
+    """Say what only the fits to strict tolerances show, where it has no known cause."""
+    if any(c.unexplained for c in record.comparisons if c.setting == "default"):
+        return
+    found = [c.sentence for c in record.comparisons if c.unexplained]
+    if found:
+        yield f"To strict tolerances there is what has no known cause: {' '.join(found)}"
 
 
 def _why_no_fit(

@@ -1,7 +1,7 @@
 """Every optimizer of both programs on one case, each judged by the referee and none by vote.
 
-Runs from an engine's own start come first: where they end is where the referee's search starts,
-which is made once. Runs from the best point known, and from an engine's answer, follow.
+Runs from an engine's own start come first; runs from the best point known, and from an engine's
+answer, follow.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.base.deadline import NEVER, Deadline, TimeUp, stopped_at
 from harness.base.text import number
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import OptimizerRun
@@ -126,8 +127,10 @@ class Trials:
     r_runs : RRuns or None
     evaluations : Evaluations or None
         What MixedLM has evaluated already.
+    deadline : Deadline
+        No run begins after it, and what is under way is stopped.
     advance : callable
-        Told what was run.
+        Told what is run.
     """
 
     def __init__(
@@ -135,23 +138,22 @@ class Trials:
         case: Case,
         r_runs: RRuns | None,
         evaluations: Evaluations | None,
+        deadline: Deadline = NEVER,
         advance: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.notes: list[str] = []
         self.runs: list[Run] = []
         self._case, self._r, self._evaluations = case, r_runs, evaluations
-        self._advance = advance
+        self._advance, self._deadline = advance, deadline
         self._asked = None if r_runs is None else r_runs.optimizers()
         self._optimizers: list[tuple[str, str]] = []
         self._begun: list[Begun] = []
 
-    def statsmodels(self, allowed: Callable[[], bool]) -> None:
-        """Run MixedLM's methods from its own starts; ``allowed`` is asked before R begins."""
+    def statsmodels(self) -> None:
+        """Run MixedLM's methods from its own starts."""
         if StatsmodelsEngine().unsupported(self._case) is not None:
             return
         for recipe in recipes_statsmodels(self._case):
-            if self._asked is not None and self._asked.done():
-                self.begin_lme4(allowed)
             self._statsmodels(recipe)
         self.runs += _left_out(self._case, self.runs)
 
@@ -175,9 +177,9 @@ class Trials:
         """Wait for what R has begun."""
         begun, self._begun = self._begun, []
         for recipe, wait in begun:
-            outcome, reply = wait()
-            self.runs.append(Run(recipe, outcome, None, reply))
             self._advance(f"lme4 {recipe.label}")
+            outcome, reply = self._within(recipe, wait)
+            self.runs.append(Run(recipe, outcome, None, reply))
 
     def from_known(self, bench: Bench, *, statsmodels: bool, lme4: Fit | None) -> None:
         """Run both programs from the best point known, and statsmodels from lme4's answer."""
@@ -193,9 +195,25 @@ class Trials:
         self.finish()
 
     def _statsmodels(self, recipe: Recipe) -> None:
-        outcome = run_statsmodels(self._case, recipe, self._evaluations)
-        self.runs.append(Run(recipe, outcome, None))
+        def run() -> tuple[Outcome, Reply | None]:
+            return run_statsmodels(self._case, recipe, self._evaluations), None
+
         self._advance(f"statsmodels {recipe.label}")
+        self.runs.append(Run(recipe, self._within(recipe, run)[0], None))
+
+    def _within(
+        self, recipe: Recipe, run: Callable[[], tuple[Outcome, Reply | None]]
+    ) -> tuple[Outcome, Reply | None]:
+        """Return what a run gives before the deadline."""
+        began = self._deadline.left
+        try:
+            with stopped_at(self._deadline):
+                return run()
+        except TimeUp:
+            limit = f"the limit of {number(self._deadline.seconds)} s was reached"
+            text = f"stopped: {limit}" if began else f"not run: {limit}"
+            failure = Failure(engine=recipe.engine, setting="default", reason="timeout", text=text)
+            return failure, None
 
 
 def _left_out(case: Case, runs: list[Run]) -> list[Run]:

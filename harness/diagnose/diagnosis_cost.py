@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.base.errors import BadInput
 from harness.base.text import number
 from harness.diagnose.diagnosis import Check
+from harness.engines.mixedlm_cost import mixedlm_cost
 from harness.model.case import Case
 from harness.referee.cost import Cost, cost
 
@@ -19,10 +20,6 @@ LIMIT = Cost(seconds=900.0, bytes=2.5e9)
 
 LARGE_ROWS = 20_000
 """Above this an engine is run in its default setting only."""
-
-GROUP_SECONDS = 0.001
-"""Seconds that MixedLM's own chain takes for a group, which it goes through in Python; with two
-effects in it four times as long. Measured on 500 and 2,000 groups of ten rows, 0.8 to 1.1 ms."""
 
 BUDGET = 240.0
 """Seconds that the table of all optimizers of one engine may take."""
@@ -62,7 +59,7 @@ def refuse_or_size(case: Case) -> Size:
         )
     if n <= LARGE_ROWS:
         return Size(False, BUDGET, ())
-    python = GROUP_SECONDS * sum(len(t.levels) * len(t.names) ** 2 for t in design.random)
+    python = mixedlm_cost(case).seconds
     sentence = (
         f"{n:,} rows, {levels}: the referee's evaluations are estimated at {whole}, statsmodels' "
         f"fit at {number(python)} s. Engines are run in their default setting only."

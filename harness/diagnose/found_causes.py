@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import msgspec
 
+from harness.base.deadline import TimeUp, stopped_at
 from harness.base.text import number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
@@ -58,8 +59,29 @@ def find_causes(
     checks : tuple of Check
         Those given; what was tried for one without making a difference stands in its ``advice``.
     """
-    of_columns = _of_columns(shop, checks)
-    found = [*of_columns, *_of_verdict(shop, columns_named=bool(of_columns))]
+    found: list[Cause] = []
+    kept: tuple[Check, ...] = tuple(checks)
+    try:
+        with stopped_at(shop.deadline):
+            kept = _look(shop, checks, changed, found)
+    except TimeUp:
+        shop.stopped()
+        known = {cause.key for cause in found}
+        found += [cause for cause in _unremedied(shop) if cause.key not in known]
+    # What is so of the data whatever the engines do is no reason for what was found; of incomplete
+    # rows both programs got none.
+    found.sort(key=lambda cause: (cause.key in NO_REASON, cause.key == "missing-values"))
+    found = [msgspec.structs.replace(c, main=i == 0) for i, c in enumerate(found)]
+    return tuple(found), kept
+
+
+def _look(
+    shop: Workshop, checks: Sequence[Check], changed: Sequence[Conclusion], found: list[Cause]
+) -> tuple[Check, ...]:
+    """Add causes to ``found`` as they are found, and return the checks."""
+    found += _of_columns(shop, checks)
+    for cause in _of_verdict(shop, columns_named=bool(found)):
+        found.append(cause)  # one by one: what the limit stops keeps those before it
     known = {cause.key for cause in found}
     for conclusion in changed:
         for cause in _of_conclusion(shop, conclusion):
@@ -76,11 +98,7 @@ def find_causes(
             found.append(suspect)
             known.add(suspect.key)
         kept.append(msgspec.structs.replace(check, advice=advice) if advice else check)
-    # What is so of the data whatever the engines do is no reason for what was found; of incomplete
-    # rows both programs got none.
-    found.sort(key=lambda cause: (cause.key in NO_REASON, cause.key == "missing-values"))
-    found = [msgspec.structs.replace(c, main=i == 0) for i, c in enumerate(found)]
-    return tuple(found), tuple(kept)
+    return tuple(kept)
 
 
 def _cause(
@@ -137,19 +155,30 @@ def _worth_writing(shop: Workshop) -> bool:
     return wrong and bool((causes | found) & {*WRONG, *COLUMNS})
 
 
-def _of_verdict(shop: Workshop, *, columns_named: bool) -> Iterator[Cause]:
+def _named_by_verdict(shop: Workshop) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield each cause of the verdict, with its evidence in words and whom it is of."""
     verdict = shop.verdict
     evidence = verdict.evidence
     if verdict.verdict in ("FAILED", "UNSUPPORTED", "ENVIRONMENT"):
         known = {(e.cause, e.engine) for e in evidence}
         evidence += tuple(e for e in _of_the_others(shop) if (e.cause, e.engine) not in known)
-    routed = {e for r in shop.writings if r.helped for e in r.mends}
-    columns = [] if columns_named else list(shop.writings)
     for key in causes_of(evidence):
         found = [e for e in evidence if e.cause == key]
         engines = [e for e in shop.engines if any(e in _named(one) for one in found)] or [
             e for e in verdict.blamed if e in shop.engines
         ]
+        yield key, "; ".join(sentence(e) for e in found), engines
+
+
+def _unremedied(shop: Workshop) -> list[Cause]:
+    """Name the causes of the verdict, for which there was no time to try anything."""
+    return [_cause(key, words, [], engines) for key, words, engines in _named_by_verdict(shop)]
+
+
+def _of_verdict(shop: Workshop, *, columns_named: bool) -> Iterator[Cause]:
+    routed = {e for r in shop.writings if r.helped for e in r.mends}
+    columns = [] if columns_named else list(shop.writings)
+    for key, words, engines in _named_by_verdict(shop):
         remedies: list[Remedy | None] = []
         if key in {*WRONG, *COLUMNS}:
             remedies += columns
@@ -163,7 +192,7 @@ def _of_verdict(shop: Workshop, *, columns_named: bool) -> Iterator[Cause]:
             remedies += simpler_random(shop) if key == "sm-zero-fe" else []
         elif key in CURES:
             remedies += CURES[key](shop, engines)
-        yield _cause(key, "; ".join(sentence(e) for e in found), remedies, engines)
+        yield _cause(key, words, remedies, engines)
 
 
 def _named(evidence: Evidence) -> tuple[str, ...]:

@@ -1,42 +1,63 @@
-"""From a case to its diagnosis."""
+"""From a case to its diagnosis: the answer first, then what takes longer.
+
+The answer needs each engine's fit as it comes, the referee, and remedies. To strict tolerances the
+engines are run after it, and so are all optimizers; where the answer depends on them, before.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
-import numpy as np
 
 import harness
+from harness.base.deadline import NEVER, Deadline
 from harness.base.text import number
 from harness.campaign import provenance
 from harness.data.rungs import Rung
 from harness.diagnose.answer import advice, agreement, answer
-from harness.diagnose.bench import bench_of
+from harness.diagnose.bench import Bench, bench_of
 from harness.diagnose.conclusions import conclusions
 from harness.diagnose.conditioning import conditioning
 from harness.diagnose.convergence import Trials, how_many, judged_by, rows
 from harness.diagnose.data_checks import data_checks
-from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.diagnosis import Conclusion, Diagnosis, Singular
 from harness.diagnose.diagnosis_cost import Size, refuse_or_size
 from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
+from harness.diagnose.inquiry import Inquiry
 from harness.diagnose.messages import translate
 from harness.diagnose.picture_data import Pictured, pictured
 from harness.diagnose.result_remarks import path_unknown
-from harness.diagnose.runs import RRuns
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.user_engines import Opened
-from harness.diagnose.workshop import ABOVE, Workshop
-from harness.engines.engine import Fit, Outcome, Setting
-from harness.engines.engine_wrapper import bare
-from harness.engines.guard import guarded
+from harness.diagnose.workshop import Workshop
+from harness.engines.engine import Failure, Fit, Setting
 from harness.judge.case_record import case_record
-from harness.judge.examination import point_of
+from harness.judge.examination import gap_tolerance
 from harness.judge.judge import Judged, judge, judge_outcomes
-from harness.referee.deviance import Likelihood, NoMaximum
-from harness.referee.optimum import Optimum, find_optimum
+from harness.judge.time_limit import outcomes_within
+from harness.referee.optimum import Optimum
+
+Advance = Callable[[str], None]
+
+STRICT: Setting = "tight"
+"""The setting that comes after the answer."""
+
+HIGHER = gap_tolerance(STRICT, singular=False)
+"""Deviance by which a fit that lies above the best point known shows a better one."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A diagnosis that has its answer, and what the rest of it works on."""
+
+    inquiry: Inquiry
+    found: Diagnosis
+    judged: Judged
+    bench: Bench
 
 
 def diagnose(
@@ -47,9 +68,26 @@ def diagnose(
     quick: bool = False,
     pictures: bool = False,
     command: str = "",
-    advance: Callable[[str], None] = lambda _: None,
+    deadline: Deadline = NEVER,
+    advance: Advance = lambda _: None,
 ) -> Diagnosis:
-    """Diagnose a case.
+    """Diagnose a case; see :func:`answered` and :func:`completed`."""
+    early = answered(
+        rung, with_engines, alpha=alpha, command=command, deadline=deadline, advance=advance
+    )
+    return completed(early, quick=quick, pictures=pictures, advance=advance)
+
+
+def answered(
+    rung: Rung,
+    with_engines: Opened,
+    *,
+    alpha: float = 0.05,
+    command: str = "",
+    deadline: Deadline = NEVER,
+    advance: Advance = lambda _: None,
+) -> Answered:
+    """Diagnose a case as far as its answer: who is right, why, and what to do.
 
     Parameters
     ----------
@@ -59,10 +97,11 @@ def diagnose(
         From :func:`harness.diagnose.user_engines.opened`.
     alpha : float
         Level at which a p value decides a conclusion.
-    quick : bool
-        Leave out the table of all optimizers.
-    pictures : bool
-        Compute what the pictures of the HTML page show besides: profiles, a contour, intervals.
+    command : str
+        By which the diagnosis can be had again.
+    deadline : Deadline
+        Of all of the diagnosis: what would take longer is left out, what does is stopped, and
+        notes say so.
     advance : callable
         Told what begins, for a progress bar.
 
@@ -74,185 +113,269 @@ def diagnose(
     started = time.perf_counter()
     size = refuse_or_size(rung.case)
     advance("checking the data")
-    checks = [
+    checks = tuple(
         msgspec.structs.replace(check, numbers=tuple((k, float(v)) for k, v in check.numbers))
         for check in (*data_checks(rung.case), *group_checks(rung.case), *size.checks)
-    ]
+    )
     advance("fitting as it comes")
-    trials: Trials | None = None
-    notes = [with_engines.absent] if with_engines.absent else []
-    mixed = bool(rung.case.design.random)
-    r_runs = RRuns(with_engines.session, rung.case) if with_engines.session and mixed else None
-    if mixed and not quick:
-        judged, trials = _every_optimizer(rung, with_engines, r_runs, size, notes, advance)
-    else:
-        judged = standard_run(rung, with_engines, size)
-    record = case_record(judged, rung)
-    bench = bench_of(rung, judged.examination, tuple(with_engines.own(rung)))
-    runs = [] if trials is None else judged_by(bench, trials.runs)
-    advance("singular terms and conclusions")
-    changed = conclusions(record, bench, with_engines.engines, alpha)
-    singular = singular_terms(bench, record, with_engines.engines)
-    table = tuple(rows(bench, runs))
-    drawn = Pictured()
-    if pictures and mixed:
+    case, running = rung.case, with_engines.running
+    judged = judge(
+        case,
+        running,
+        ("default",),
+        reference=with_engines.reference,
+        own=with_engines.own(rung),
+        deadline=deadline,
+    )
+    inquiry = Inquiry(rung, with_engines, size, checks, alpha, command, deadline)
+    if with_engines.absent:
+        inquiry.notes.append(with_engines.absent)
+    # Right and yet apart: whether they agree when run to strict tolerances is part of the answer.
+    if any(c.verdict in ("UNEXPLAINED", "TOLERANCE") for c in judged.comparisons):
+        judged = _strict(inquiry, judged, advance)
+    found, bench = _diagnosed(inquiry, judged, advance)
+    found = msgspec.structs.replace(found, seconds=time.perf_counter() - started)
+    return Answered(inquiry, found, judged, bench)
+
+
+def completed(
+    early: Answered,
+    *,
+    quick: bool = False,
+    pictures: bool = False,
+    advance: Advance = lambda _: None,
+) -> Diagnosis:
+    """Complete a diagnosis: strict tolerances, the table of all optimizers, pictures.
+
+    Where one of them shows a better point than the best one known, the answer is given again.
+
+    Parameters
+    ----------
+    quick : bool
+        Leave out the table of all optimizers.
+    pictures : bool
+        Compute what the pictures of the HTML page show besides: profiles, a contour, intervals.
+    advance : callable
+        Told what begins, for a progress bar.
+    """
+    started = time.perf_counter()
+    inquiry, found, judged, bench = early.inquiry, early.found, early.judged, early.bench
+    if STRICT not in judged.settings:
+        judged = _strict(inquiry, judged, advance)
+    if _changed(early.judged, judged) and inquiry.has_time("What strict tolerances show"):
+        found, bench = _diagnosed(inquiry, judged, advance)
+    elif judged.examination.best is bench.best:
+        found = _told(inquiry, judged, bench, found)
+    if inquiry.mixed and not quick and bench.best is not None:
+        trials = _every_optimizer(inquiry, judged, bench, advance)
+        runs = judged_by(bench, trials.runs)
+        higher = [run for run in runs if run.audit is not None and run.audit.gap < -HIGHER]
+        if higher and inquiry.has_time("That an optimizer of the table ended higher"):
+            above = -0.5 * min(run.audit.gap for run in higher if run.audit is not None)
+            starts = [run.outcome for run in higher if isinstance(run.outcome, Fit)]
+            judged = _judged(inquiry, judged, others=starts)
+            found, bench = _diagnosed(inquiry, judged, advance)
+            runs = judged_by(bench, trials.runs)
+            trials.notes.append(
+                f"An optimizer of the table ended {number(above)} in log-likelihood above the best "
+                "point known; all was judged again."
+            )
+        found = msgspec.structs.replace(found, runs=tuple(rows(bench, runs)))
+        inquiry.notes.extend(trials.notes)
+    if pictures and inquiry.mixed:
         advance("profiles of the deviance")
-        drawn = pictured(bench, record, with_engines.engines, singular, table)
-        notes += drawn.notes
-    if with_engines.given is not None and with_engines.given.rung is rung:
-        notes += path_unknown(record)
-    advance("trying remedies")
-    shop = Workshop(bench, record, with_engines.engines, with_engines, r_runs, runs, alpha)
-    # Where the data do not determine the model, p values say nothing.
-    stopped = any(check.level == "stop" for check in checks)
-    changed = () if stopped else changed
-    causes, tried = find_causes(shop, checks, [c for c in changed if c.changed])
-    return Diagnosis(
-        program=f"lmm-parity {harness.__version__}",
-        created=provenance.now(),
-        command=command,
-        versions=provenance.versions(with_engines.running),
-        case=record,
-        engines=with_engines.engines,
-        absent=with_engines.absent,
-        alpha=alpha,
-        agreement=agreement(record, with_engines.engines),
-        answer=answer(record, bench, with_engines.engines, causes, tried, changed, singular, alpha),
-        advice=advice(causes),
-        conclusions=changed,
-        causes=causes,
-        checks=tried,
-        runs=table,
-        translations=tuple(translate(record, bench, with_engines.engines)),
-        conditioning=conditioning(bench),
-        singular=singular,
-        profiles=drawn.profiles,
-        fixed_intervals=() if stopped else drawn.fixed,
-        contours=drawn.contours,
-        effects=drawn.effects,
-        notes=tuple(notes),
-        seconds=time.perf_counter() - started,
+        engines = inquiry.with_engines.engines
+        drawn = inquiry.within(
+            lambda: pictured(bench, found.case, engines, found.singular, found.runs),
+            Pictured(),
+            "Pictures were left out",
+        )
+        inquiry.notes.extend(drawn.notes)
+        found = msgspec.structs.replace(
+            found,
+            profiles=drawn.profiles,
+            fixed_intervals=() if inquiry.undetermined else drawn.fixed,
+            contours=drawn.contours,
+            effects=drawn.effects,
+        )
+    seconds = early.found.seconds + time.perf_counter() - started
+    return msgspec.structs.replace(
+        found, notes=tuple(dict.fromkeys(inquiry.notes)), seconds=seconds
     )
 
 
 def steps(rung: Rung, with_engines: Opened, *, quick: bool, pictures: bool = False) -> int:
-    """Return about how many steps ``advance`` will be told, for a progress bar."""
-    few = 5 + (pictures and bool(rung.case.design.random))
+    """Return about how many steps :func:`completed` will tell of, for a progress bar."""
+    few, engines = 2 + pictures, with_engines.engines
     if quick or not rung.case.design.random:
         return few
-    engines = with_engines.engines
     return few + how_many(rung.case, statsmodels="statsmodels" in engines, lme4="lme4" in engines)
 
 
 def standard_run(rung: Rung, with_engines: Opened, size: Size) -> Judged:
-    """Fit a case with all engines, as they come and tight, and judge the fits."""
+    """Fit a case with all engines, as they come and to strict tolerances, and judge the fits."""
     return judge(
         rung.case,
         with_engines.running,
-        _settings(size),
+        ("default",) if size.large else ("default", STRICT),
         reference=with_engines.reference,
         own=with_engines.own(rung),
     )
-
-
-def _settings(size: Size) -> tuple[Setting, ...]:
-    return ("default",) if size.large else ("default", "tight")
-
-
-def _every_optimizer(
-    rung: Rung,
-    with_engines: Opened,
-    r_runs: RRuns | None,
-    size: Size,
-    notes: list[str],
-    advance: Callable[[str], None],
-) -> tuple[Judged, Trials | None]:
-    """Make the standard run and try all optimizers; the referee searches from where all ended.
-
-    R starts, and fits, while statsmodels runs in this process. The optimizers of an engine are run
-    for which that takes no longer than ``size.budget``.
-    """
-    case, settings = rung.case, _settings(size)
-    try:
-        likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
-    except ValueError:  # nothing could be said of the runs
-        return standard_run(rung, with_engines, size), None
-    started = time.perf_counter()
-    begun = [(e, s, guarded(e, case, s)) for s in settings for e in with_engines.running]
-    outcomes: dict[tuple[str, Setting], Outcome] = {}
-
-    def outcome(engine: str, setting: Setting) -> Outcome:
-        if (engine, setting) not in outcomes:
-            wait = next(w for e, s, w in begun if (e.name, s) == (engine, setting))
-            outcomes[engine, setting] = wait()
-        return outcomes[engine, setting]
-
-    def allowed(engine: str) -> bool:
-        seconds = outcome(engine, "default").seconds
-        count = how_many(case, statsmodels=engine == "statsmodels", lme4=engine == "lme4")
-        if count * seconds <= size.budget:
-            return True
-        notes.append(
-            f"Not every optimizer of {engine} was run: {count} runs of about {number(seconds)} s "
-            f"would take {number(count * seconds)} s (limit {number(size.budget)} s)."
-        )
-        return False
-
-    for engine, setting, _ in begun:
-        if not getattr(bare(engine), "elsewhere", False):
-            outcome(engine.name, setting)
-    seconds = time.perf_counter() - started
-    trials = Trials(case, r_runs, with_engines.evaluations, advance)
-    statsmodels = "statsmodels" in with_engines.engines and allowed("statsmodels")
-    if statsmodels:
-        trials.statsmodels(lambda: allowed("lme4"))
-    resumed = time.perf_counter()
-    fits = [outcome(engine.name, setting) for engine, setting, _ in begun]
-    seconds += time.perf_counter() - resumed
-    trials.begin_lme4(lambda: allowed("lme4"))
-    trials.finish()
-    advance("looking for the best point")
-    found = [*fits, *(run.outcome for run in trials.runs)]
-    points = [point_of(likelihood, fit) for fit in found if isinstance(fit, Fit)]
-    try:
-        best = find_optimum(likelihood, [point.theta for point in points if point is not None])
-    except NoMaximum:
-        return _judged(rung, with_engines, fits, settings, None, seconds), None
-    judged = _judged(rung, with_engines, fits, settings, best, seconds)
-    lme4 = outcomes.get(("lme4", "default"))
-    trials.from_known(
-        bench_of(rung, judged.examination),
-        statsmodels=statsmodels,
-        lme4=lme4 if isinstance(lme4, Fit) else None,
-    )
-    notes += trials.notes
-    bench = bench_of(rung, judged.examination)
-    higher = [a for r in judged_by(bench, trials.runs) if (a := r.audit) and a.gap < -ABOVE]
-    if higher:
-        notes.append(
-            "An optimizer that started at the best point known went on from it: "
-            f"{number(-0.5 * min(a.gap for a in higher))} higher in log-likelihood."
-        )
-        best = find_optimum(likelihood, [np.asarray(a.theta) for a in higher])
-        judged = _judged(rung, with_engines, fits, settings, best, seconds)
-    return judged, trials
 
 
 def _judged(
-    rung: Rung,
-    with_engines: Opened,
-    fits: Sequence[Outcome],
-    settings: tuple[Setting, ...],
-    best: Optimum | None,
-    seconds: float,
+    inquiry: Inquiry, fitted: Judged, *, best: Optimum | None = None, others: Sequence[Fit] = ()
 ) -> Judged:
+    """Judge the outcomes there are at a best point; it is searched for without one.
+
+    The search starts at ``others`` too.
+    """
     return judge_outcomes(
-        rung.case,
-        fits,
-        engines=tuple(engine.name for engine in with_engines.running),
-        reference=with_engines.reference,
-        settings=settings,
-        own=with_engines.own(rung),
+        inquiry.rung.case,
+        fitted.outcomes,
+        engines=fitted.engines,
+        reference=fitted.reference,
+        settings=fitted.settings,
+        own=inquiry.with_engines.own(inquiry.rung),
         best=best,
-        seconds=seconds,
+        others=others,
+        seconds=fitted.seconds,
+        deadline=inquiry.deadline,
     )
+
+
+def _strict(inquiry: Inquiry, judged: Judged, advance: Advance) -> Judged:
+    """Run the engines to strict tolerances as well, unless the case is large or time is up."""
+    if inquiry.size.large:
+        return judged
+    advance("fitting to strict tolerances")
+    started, case = time.perf_counter(), inquiry.rung.case
+    running = inquiry.with_engines.running
+    outcomes = outcomes_within(inquiry.deadline, case, running, (STRICT,))
+    left = "Fits to strict tolerances were left out"
+    if any(isinstance(o, Failure) and o.reason == "timeout" for o in outcomes):
+        inquiry.cut(left)
+        return judged
+    both = replace(
+        judged,
+        outcomes=(*judged.outcomes, *outcomes),
+        settings=(*judged.settings, STRICT),
+        seconds=judged.seconds + time.perf_counter() - started,
+    )
+    again = _judged(inquiry, both, best=judged.examination.best)
+    if any(audit.gap < -HIGHER for audit in again.examination.audits):
+        again = _judged(inquiry, both)
+    if again.examination.left_out and not judged.examination.left_out:
+        inquiry.cut(left)
+        return judged
+    return again
+
+
+def _changed(before: Judged, after: Judged) -> bool:
+    """Whether an answer rests on another best point, or another verdict, than it did."""
+    if before.examination.best is not after.examination.best:
+        return True
+    was, now = (
+        [(c.verdict, c.blamed, c.causes) for c in judged.comparisons if c.setting == "default"]
+        for judged in (before, after)
+    )
+    return was != now
+
+
+def _told(inquiry: Inquiry, judged: Judged, bench: Bench, found: Diagnosis) -> Diagnosis:
+    """Tell an answer that stays as it is with what was judged besides."""
+    record = case_record(judged, inquiry.rung)
+    said = answer(
+        record,
+        bench,
+        found.engines,
+        found.causes,
+        found.checks,
+        found.conclusions,
+        found.singular,
+        found.alpha,
+    )
+    return msgspec.structs.replace(
+        found,
+        case=record,
+        answer=said,
+        translations=tuple(translate(record, bench, found.engines)),
+    )
+
+
+def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diagnosis, Bench]:
+    """Look for causes and remedies, and give the answer."""
+    rung, with_engines, within = inquiry.rung, inquiry.with_engines, inquiry.within
+    engines, alpha = with_engines.engines, inquiry.alpha
+    record = case_record(judged, rung)
+    bench = bench_of(rung, judged.examination, tuple(with_engines.own(rung)))
+    advance("singular terms and conclusions")
+    none: tuple[Conclusion, ...] = ()
+    changed = within(
+        lambda: conclusions(record, bench, engines, alpha), none, "p values were not compared"
+    )
+    regular: tuple[Singular, ...] = ()
+    singular = within(
+        lambda: singular_terms(bench, record, engines), regular, "Singular terms were left out"
+    )
+    # Where the data do not determine the model, p values say nothing.
+    changed = () if inquiry.undetermined else changed
+    if with_engines.given is not None and with_engines.given.rung is rung:
+        inquiry.notes.extend(path_unknown(record))
+    advance("trying remedies")
+    shop = Workshop(bench, record, engines, with_engines, inquiry.r_runs, alpha, inquiry.deadline)
+    causes, tried = find_causes(shop, inquiry.checks, [c for c in changed if c.changed])
+    inquiry.notes.extend(shop.left)
+    silent = {o.engine for o in judged.outcomes if isinstance(o, Failure) and o.reason == "timeout"}
+    speaking = tuple(engine for engine in with_engines.running if engine.name not in silent)
+    found = Diagnosis(
+        program=f"lmm-parity {harness.__version__}",
+        created=provenance.now(),
+        command=inquiry.command,
+        versions=provenance.versions(speaking) if inquiry.deadline.left else {},
+        case=record,
+        engines=engines,
+        absent=with_engines.absent,
+        alpha=alpha,
+        agreement=agreement(record, engines),
+        answer=answer(record, bench, engines, causes, tried, changed, singular, alpha),
+        advice=advice(causes),
+        conclusions=changed,
+        causes=causes,
+        checks=tried,
+        translations=tuple(translate(record, bench, engines)),
+        conditioning=conditioning(bench),
+        singular=singular,
+        notes=tuple(dict.fromkeys(inquiry.notes)),
+    )
+    return found, bench
+
+
+def _every_optimizer(inquiry: Inquiry, judged: Judged, bench: Bench, advance: Advance) -> Trials:
+    """Try all optimizers of the engines for which that takes no longer than ``size.budget``.
+
+    R works while statsmodels does in this process.
+    """
+    case, with_engines = inquiry.rung.case, inquiry.with_engines
+    budget = inquiry.size.budget
+    trials = Trials(case, inquiry.r_runs, with_engines.evaluations, inquiry.deadline, advance)
+
+    def allowed(engine: str) -> bool:
+        seconds = judged.outcome(engine).seconds
+        count = how_many(case, statsmodels=engine == "statsmodels", lme4=engine == "lme4")
+        if count * seconds <= budget:
+            return True
+        trials.notes.append(
+            f"Not every optimizer of {engine} was run: {count} runs of about {number(seconds)} s "
+            f"would take {number(count * seconds)} s (limit {number(budget)} s)."
+        )
+        return False
+
+    statsmodels = "statsmodels" in with_engines.engines and allowed("statsmodels")
+    trials.begin_lme4(lambda: allowed("lme4"))
+    if statsmodels:
+        trials.statsmodels()
+    trials.finish()
+    lme4 = judged.outcome("lme4") if "lme4" in judged.engines else None
+    trials.from_known(bench, statsmodels=statsmodels, lme4=lme4 if isinstance(lme4, Fit) else None)
+    return trials

@@ -25,6 +25,9 @@ from harness.model.case import Case
 from harness.model.column_match import match_columns
 from harness.model.design import RandomDesign
 
+SHOWN = 5
+"""Columns that a sentence names."""
+
 CODE = "In the code `data` is the table of this diagnosis, its .data"
 
 
@@ -56,9 +59,10 @@ def ambiguous_groups(native: MixedFit, place: UserColumns) -> Iterator[str]:
     alike = [n for n in alike_columns(place.used, row_groups(native)) if n not in place.groups]
     if alike:
         group = ":".join(place.groups)
+        more = [f"{len(alike) - SHOWN} more"] if len(alike) > SHOWN else []
         yield (
-            f"groups= divides the rows as each of {listed([group, *alike])} does: it is called "
-            f"{group} here."
+            f"groups= divides the rows as each of {listed([group, *alike[:SHOWN], *more])} does: "
+            f"it is called {group} here."
         )
 
 
@@ -177,7 +181,7 @@ def require_groups(native: MixedFit) -> None:
     if lost or bare:
         what = f"the column {named!r} of groups=" if lost else "the column of groups="
         raise BadInput(
-            f"the data frame that the result keeps has not {what} (missing='drop' leaves only the "
+            f"the data frame that the result keeps lacks {what} (missing='drop' leaves only the "
             "columns of the formulas): give the data as well, diagnose(result, data)"
         )
 

@@ -82,11 +82,10 @@ def route(
 ) -> tuple[Remedy, Outcome] | None:
     """Run the code of a recipe and judge it; None where it cannot be run here."""
     try:
-        shop.require_patience()
         python = python_code(writing, recipe, shop.habits) if running.name == "statsmodels" else ""
+        judged = shop.judged(writing, [running], recipe)
     except (BadInput, NotExpressible):
         return None
-    judged = shop.judged(writing, [running], recipe)
     outcome: Outcome = judged.outcome(running.name)
     after_bench = bench_of(writing.rung, judged.examination)
     verdict = judged.judgement(running.name).verdict

@@ -157,6 +157,9 @@ def _same_values(column: pd.Series, groups: Any) -> bool:
 def _codes(frame: pd.DataFrame, names: Sequence[str]) -> Codes | None:
     """Return numbers of the combinations of values; None where one is missing or no label."""
     try:
+        if len(names) == 1:
+            own = np.asarray(pd.factorize(frame[names[0]])[0], dtype=np.int64)
+            return None if own.min(initial=0) < 0 else own
         if frame[list(names)].isna().any(axis=None):
             return None
         groups = frame.groupby(list(names), sort=False, observed=True)
@@ -202,9 +205,11 @@ def grouping(
 
 
 def alike_columns(used: pd.DataFrame, codes: Codes) -> list[str]:
-    """Return every column that divides the rows as ``codes`` do."""
+    """Return every column that divides the rows as ``codes`` do, but for decimal numbers."""
     out = []
-    for name in _by_kind(used):
+    for name in column_names(used):
+        if pd.api.types.is_float_dtype(used[name]):
+            continue
         own = _codes(used, [name])
         if own is not None and divides_alike(own, codes):
             out.append(name)

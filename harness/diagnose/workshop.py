@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
+from harness.base.deadline import NEVER, Deadline, TimeUp, stopped_at
 from harness.base.errors import BadInput
+from harness.base.text import number
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench, bench_of
-from harness.diagnose.convergence import Run
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.messages import OPTIMAL
 from harness.diagnose.optima import Optima
@@ -32,6 +33,9 @@ PATIENCE = 60.0
 
 ABOVE = 1e-9
 """A fit whose deviance is lower by this than that of the best point known shows a better one."""
+
+TELLING = 1.0
+"""Seconds before the deadline, a tenth of a short limit at most, at which the last fit ends."""
 
 WRONG, AT_OPTIMUM, RIGHT = range(3)
 """What an engine's fit comes to: at the optimum a number of it may be false all the same."""
@@ -55,6 +59,10 @@ class Workshop:
         The user's.
     opened : Opened
         Those of the record.
+    deadline : Deadline
+        Of all that is done here; the last fit ends ``TELLING`` seconds earlier.
+    left : list of str
+        Why not every remedy was tried, in sentences.
     """
 
     bench: Bench
@@ -62,11 +70,12 @@ class Workshop:
     engines: tuple[str, ...]
     opened: Opened
     r_runs: RRuns | None
-    runs: Sequence[Run]
     alpha: float
+    deadline: Deadline = NEVER
     _cache: dict[str, Refit] = field(default_factory=dict)
     writings: list[Remedy] = field(default_factory=list)
     """Remedies that write the columns otherwise, once they have been run."""
+    left: list[str] = field(default_factory=list)
 
     @cached_property
     def verdict(self) -> CaseVerdict:
@@ -78,6 +87,11 @@ class Workshop:
         """How the user fits."""
         return AS_IT_COMES if self.opened.given is None else self.opened.given.habits
 
+    @property
+    def fits_until(self) -> Deadline:
+        """When the last fit has to end."""
+        return self.deadline.less(min(TELLING, 0.1 * self.deadline.seconds))
+
     def refit(self, writing: Writing) -> Refit:
         """Run the engines, as the user runs them, on another model or on data written otherwise.
 
@@ -86,7 +100,6 @@ class Workshop:
         BadInput
             When the standard run has shown that this takes too long.
         """
-        self.require_patience()
         rung = writing.rung
         key = f"{rung.case.model.formula.text} {rung.case.table.checksum()} {writing.r_lines}"
         if key not in self._cache:
@@ -95,12 +108,21 @@ class Workshop:
         return self._cache[key]
 
     def require_patience(self) -> None:
-        """Refuse where the standard run has taken too long."""
+        """Refuse where the standard run has taken too long, and where no time is left."""
+        if not self.fits_until.left:
+            raise self.stopped()
         if self.record.seconds > PATIENCE:
-            raise BadInput(
-                f"the standard run took {self.record.seconds:.0f} s; remedies that fit again in "
-                "all engines are not run"
+            self.left.append(
+                f"Remedies that fit again were not tried: the standard run took "
+                f"{self.record.seconds:.0f} s (limit {PATIENCE:.0f} s)."
             )
+            raise BadInput(self.left[-1])
+
+    def stopped(self) -> BadInput:
+        """Return that the limit has cut what was to be tried, which is noted."""
+        limit = f"the limit of {number(self.deadline.seconds)} s was reached"
+        self.left.append(f"Not every cause and remedy was looked into: {limit}.")
+        return BadInput(self.left[-1])
 
     def judged(
         self, writing: Writing, running: Sequence[Engine], recipe: Recipe | None = None
@@ -108,15 +130,26 @@ class Workshop:
         """Fit by the code that is shown, and judge the fits at the best point known.
 
         That may have been found without these fits: where one lies above it, it is searched again.
+
+        Raises
+        ------
+        BadInput
+            When the standard run has shown that this takes too long, or no time is left.
         """
+        self.require_patience()
         started = time.perf_counter()
         # R works in its own process while statsmodels runs in this one.
         order = sorted(running, key=lambda engine: engine.name == "statsmodels")
         begun = {engine.name: self.begin(writing, engine, recipe) for engine in order}
+        try:
+            with stopped_at(self.fits_until):
+                outcomes = [begun[engine.name]() for engine in running]
+        except TimeUp:
+            raise self.stopped() from None
         judge = partial(
             judge_outcomes,
             writing.rung.case,
-            [begun[engine.name]() for engine in running],
+            outcomes,
             engines=tuple(engine.name for engine in running),
             reference=running[-1].name,
             settings=("default",),

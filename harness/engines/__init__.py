@@ -11,6 +11,7 @@ __all__ = [
     "lme4",
     "lme4_f_tests",
     "lme4_reply",
+    "mixedlm_cost",
     "mixedlm_evaluations",
     "mixedlm_result",
     "mixedlm_terms",

@@ -24,6 +24,7 @@ __all__ = [
     "records",
     "sentence",
     "side_by_side",
+    "time_limit",
     "tolerances",
     "verdict",
 ]

@@ -18,5 +18,6 @@ __all__ = [
     "record_diff",
     "record_export",
     "run_summary",
+    "suite_layout",
     "terminal_page",
 ]

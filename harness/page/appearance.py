@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.conformance.suite_result import Standing
 from harness.diagnose.diagnosis import Agreement, Level
 from harness.judge.audit import Certificate
 from harness.judge.case_verdict import told
@@ -168,6 +169,20 @@ STATUSES: dict[Status, Look] = {
     "not applicable": Look("NOT APPLICABLE", "silent", "bar"),
 }
 """What came of a property, in the order in which they are shown."""
+
+STANDINGS: dict[Standing, Look] = {
+    "holds": Look("holds", "agree", "check"),
+    "expected": Look("fails as expected", "silent", "lead"),
+    "unexpected": Look("fails", "unexplained", "cross"),
+    "not applicable": Look("not applicable", "silent", "bar"),
+}
+"""What an outcome is, held against what was expected of it."""
+
+PASSED: dict[bool, Look] = {
+    True: Look("passed", "agree", "check", "✅"),
+    False: Look("failed", "unexplained", "cross", "❌"),
+}
+"""What a suite comes to."""
 
 HELPED: dict[bool, Look] = {
     True: Look("helped", "agree", "tick"),

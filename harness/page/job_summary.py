@@ -16,6 +16,7 @@ from harness.conformance.suite_result import (
 )
 from harness.judge.records import Header
 from harness.judge.sentence import sentences
+from harness.page.appearance import PASSED, STANDINGS
 
 LIMIT = 1024 * 1024
 """Bytes; GitHub refuses a larger summary."""
@@ -27,7 +28,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
 
 def job_summary(judgement: SuiteResult, header: Header) -> str:
     """Return the summary: the sentence, a table by property, what failed, what was expected."""
-    mark = "✅" if judgement.passed else "❌"
+    mark = PASSED[judgement.passed].sign
     versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
     parts = [
         f"## {mark} {_text(header.title)}",
@@ -46,14 +47,11 @@ def job_summary(judgement: SuiteResult, header: Header) -> str:
 
 
 def _properties(judgement: SuiteResult) -> str:
-    head = ("property", "holds", "fails as expected", "fails", "not applicable")
+    head = ("property", *(look.label for look in STANDINGS.values()))
     rows = [
         (
             f"`{name}`",
-            *(
-                str(sum(j.standing == s for j in group) or "")
-                for s in ("holds", "expected", "unexpected", "not applicable")
-            ),
+            *(str(sum(j.standing == s for j in group) or "") for s in STANDINGS),
         )
         for name, group in by_property(judgement.judged).items()
     ]

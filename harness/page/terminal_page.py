@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -52,12 +53,11 @@ def print_page(page: Page, console: Console | None = None, *, answer_last: bool 
     Parameters
     ----------
     console : Console, optional
-        Standard output without it: as wide as the terminal, and in a pipe or a file, which have no
-        width, as wide as a reader of a log likes it.
+        :func:`terminal` without it.
     answer_last : bool
         After a long list the answer is where the eye is: at the end, before the last section.
     """
-    console = console or _console()
+    console = console or terminal()
     for text, style in ((page.subject, "bold"), (page.about, _DIM)):
         if text:
             console.print(Text(text, style=style), soft_wrap=True)
@@ -85,7 +85,30 @@ def print_page(page: Page, console: Console | None = None, *, answer_last: bool 
         begun = True
 
 
-def _console() -> Console:
+def print_rest(page: Page, shown: Page, console: Console | None = None) -> None:
+    """Print what a page has besides what was shown of it; all of it where the answer has changed.
+
+    Parameters
+    ----------
+    shown : Page
+        The same page when its answer was there, as it was printed then.
+    """
+    console = console or terminal()
+    if page.answer != shown.answer:
+        console.print("\nWhat was run since changes the answer. It is now:\n")
+        print_page(page, console)
+        return
+    # A NaN is not equal to itself, so that it is written out.
+    told = set(map(repr, shown.sections))
+    rest = [s for s in page.sections if not s.kept and repr(s) not in told]
+    if rest:
+        console.print()
+        unheaded = replace(page, subject="", about="", answer=(), warning="", sections=rest)
+        print_page(unheaded, console)
+
+
+def terminal() -> Console:
+    """Return standard output: a pipe or a file has no width, and cutting at 80 hides too much."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 

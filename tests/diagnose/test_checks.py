@@ -237,6 +237,6 @@ def test_a_large_case_has_its_cost_estimated():
     size = refuse_or_size(case_of(frame, "y ~ x + (x | g)"))
     (check,) = size.checks
     assert size.large
-    assert dict(check.numbers)["statsmodels seconds"] == pytest.approx(12.0)
+    assert dict(check.numbers)["statsmodels seconds"] == pytest.approx(12.0, rel=1e-3)
     assert "statsmodels' fit at 12 s" in check.sentence
     assert refuse_or_size(case_of(frame[:100], "y ~ x + (x | g)")).checks == ()

@@ -10,7 +10,7 @@ from harness.data.own_table import own_rung
 from harness.diagnose.diagnosis import Remedy, Snapshot
 from harness.diagnose.other_columns import candidates, far_means, written
 from harness.diagnose.singular import direction_of, in_words
-from harness.page.diagnosis_layout import _before_after, _came
+from harness.page.remedy_layout import _before_after, _came
 
 
 def rung(formula):

@@ -161,6 +161,7 @@ IN_THE_DATA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["own", "repeated"])
 @pytest.mark.parametrize("kind", IN_THE_DATA)
 def test_with_the_data_it_is_a_formula_over_the_users_columns(kind, labels):
@@ -179,6 +180,7 @@ def by_formula(formula, data, groups, *, fit=None, **arguments):
 CASKS = {"re_formula": "1", "vc_formula": {"cask": "0 + C(cask)"}}
 
 
+@pytest.mark.slow
 def test_components_are_nested_in_the_groups():
     nested = by_formula("strength ~ 1", PASTES, "batch", **CASKS)
     assert formula_of(reads_the_same(nested)) == "strength ~ 1 + (1 | batch) + (1 | batch:cask)"
@@ -189,6 +191,7 @@ def test_components_are_nested_in_the_groups():
         assert formula_of(given) == "strength ~ 1 + (1 | batch) + (1 | batch:cask)"
 
 
+@pytest.mark.slow
 def test_a_slope_that_is_a_component_and_names_that_python_keeps_for_itself():
     days = by_formula(
         "Reaction ~ Days", SLEEP, "Subject", re_formula="1", vc_formula={"Days": "0 + Days"}
@@ -224,6 +227,7 @@ def test_columns_that_divide_the_rows_alike_are_named():
     assert (formula_of(named), named.notes) == ("Reaction ~ Days + (1 | name)", ())
 
 
+@pytest.mark.slow
 def test_one_factor_under_two_names_is_told():
     said = (
         "are one grouping factor under two names: they divide the rows alike. The intercept varies "
@@ -266,6 +270,7 @@ def gaps():
     return SLEEP.assign(Days=SLEEP["Days"].where(~SLEEP.index.isin([3, 50])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"re_formula": "~Days"}, {"vc_formula": {"d": "0 + Days"}}],
@@ -285,6 +290,26 @@ def test_a_result_that_dropped_rows_asks_for_the_data_and_reads_them(gaps, argum
     already = of_statsmodels(result, gaps.dropna())
     again = python_value(already.spelling()["statsmodels"], gaps)
     assert again.llf == pytest.approx(result.llf, abs=1e-6)
+
+
+def test_rows_are_dropped_in_the_code_only_where_some_were():
+    crossed = by_formula(
+        "diameter ~ 1",
+        PENICILLIN[["diameter", "plate", "sample"]],
+        np.ones(len(PENICILLIN)),
+        vc_formula={"p": "0 + C(plate)", "s": "0 + C(sample)"},
+    )
+    assert "dropna" not in of_statsmodels(crossed).spelling()["statsmodels"]
+    gaps = PENICILLIN.assign(diameter=PENICILLIN["diameter"].where(PENICILLIN.index != 9))
+    dropped = by_formula(
+        "diameter ~ 1",
+        gaps,
+        np.ones(len(gaps)),
+        vc_formula={"p": "0 + C(plate)", "s": "0 + C(sample)"},
+        missing="drop",
+    )
+    again = python_value(of_statsmodels(dropped).spelling()["statsmodels"], gaps)
+    assert again.llf == pytest.approx(dropped.llf, abs=1e-6)
 
 
 def test_other_data_are_refused(gaps):
@@ -337,3 +362,79 @@ def test_lme4_agrees_about_the_model_that_was_read():
     assert found.diagnosis.notes[0].startswith("The result was made from arrays")
     again = python_value(found.diagnosis.case.spelling["statsmodels"], found.data)
     assert again.llf == pytest.approx(-123.4953730, abs=1e-6)
+
+
+KINDS = {
+    "int": lambda codes: codes * 3 + 1,
+    "text": lambda codes: np.array([f"g {c}" for c in codes], dtype=object),
+    "category": lambda codes: pd.Categorical.from_codes(codes, [f"c{i}" for i in range(9)]),
+    "float": lambda codes: codes / 2,
+    "date": lambda codes: pd.Timestamp("2021-03-01") + pd.to_timedelta(codes, unit="D"),
+}
+INDEXES = {
+    "range": range,
+    "text": lambda n: [f"row {i}" for i in range(n)],
+    "repeated": lambda n: [i % 4 for i in range(n)],
+}
+NAMES = (["y", "x", "a", "b"], ["the y", "x.1", "class", "a b"], ["Y", "I(x)", "groups", "a:b"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", ["one intercept", "a slope", "nested", "crossed"])
+def test_generated_results_from_arrays(kind, shape):
+    """Rows in any order, labels of every type, from numpy and from pandas."""
+    rng = np.random.default_rng(list(KINDS).index(kind) * 10 + len(shape))
+    a = rng.permutation(np.repeat(np.arange(7), 6))
+    b = rng.integers(0, 3, 42)
+    outcome, x, outer, inner = NAMES[rng.integers(len(NAMES))]
+    frame = pd.DataFrame({x: rng.normal(3, 1, 42).round(2)})
+    noise = rng.normal(0, 1, 7)[a] + rng.normal(0, 1, 21)[a * 3 + b] + rng.normal(0, 1, 42)
+    frame[outcome] = (frame[x] / 2 + noise).round(3)
+    frame[outer], frame[inner] = KINDS[kind](a), [f"b{i}" for i in b]
+    frame.index = list(INDEXES.values())[rng.integers(3)](42)
+    exog = frame[[x]].assign(const=1.0)[["const", x]]
+    more, groups = {}, frame[outer]
+    if shape == "a slope":
+        more = {"exog_re": exog}
+    elif shape == "nested":
+        rows = [a == label for label in pd.Series(a).groupby(np.asarray(groups)).first()]
+        parts = [pd.get_dummies(frame[inner].to_numpy()[part]).astype(float) for part in rows]
+        names = [list(part.columns) for part in parts]
+        more = {"exog_vc": VCSpec(["k"], [names], [[part.to_numpy() for part in parts]])}
+    elif shape == "crossed":
+        groups = pd.Series(np.ones(42), index=frame.index)
+        parts = [pd.get_dummies(codes).astype(float) for codes in (a, b)]
+        more = {
+            "exog_vc": VCSpec(
+                ["one", "two"],
+                [[list(map(str, part.columns))] for part in parts],
+                [[part.to_numpy()] for part in parts],
+            )
+        }
+    arrays = {key: np.asarray(v) if key == "exog_re" else v for key, v in more.items()}
+    wanted = {
+        "one intercept": [(outer,)],
+        "a slope": [(outer,)],
+        "nested": [(outer, inner)],
+        "crossed": [(outer,), (inner,)],
+    }[shape]
+    if len(kind + shape) % 2:
+        model = sm.MixedLM(frame[outcome], exog, groups, **more)
+    else:
+        model = sm.MixedLM(frame[outcome].to_numpy(), exog.to_numpy(), groups.to_numpy(), **arrays)
+    result = model.fit()
+    reads_the_same(result)
+    given = reads_the_same(result, frame)
+    assert [term.group for term in given.rung.case.model.random] == wanted
+    assert given.notes == ()
+
+
+def test_many_columns_that_divide_the_rows_alike_are_counted():
+    codes = pd.factorize(SLEEP["Subject"])[0]
+    many = SLEEP.assign(**{f"id{i}": codes + i for i in range(8)})
+    (note,) = of_statsmodels(by_formula("Reaction ~ Days", many, -codes)).notes
+    assert note == (
+        "groups= divides the rows as each of Subject, id0, id1, id2, id3, id4 and 3 more does: it "
+        "is called Subject here."
+    )

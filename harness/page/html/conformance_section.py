@@ -8,17 +8,10 @@ from dataclasses import dataclass
 
 from harness.judge.property_outcome import PropertyOutcome, Status
 from harness.judge.sentence import sentences
+from harness.page.appearance import STATUSES, Look
 from harness.page.html.context import Context, Link
 from harness.page.numbers import ABSENT, count, short
 from harness.page.run_summary import PropertyCount, Summary
-
-STATUSES: dict[Status, tuple[str, str, str]] = {
-    "holds": ("HOLDS", "agree", "check"),
-    "fails": ("FAILS", "differ", "warning"),
-    "unexplained": ("UNEXPLAINED", "unexplained", "question"),
-    "not applicable": ("NOT APPLICABLE", "silent", "bar"),
-}
-"""Word, family and icon, in the order in which they are shown."""
 
 FIRST_FAILURES = 2
 """Failures of a property that are shown at once; the others are a click away."""
@@ -29,9 +22,7 @@ class PropertyLine:
     """One property: its counts by status, why it failed, how far at worst it is from holding."""
 
     name: str
-    family: str
-    icon: str
-    label: str
+    look: Look
     cells: tuple[str, ...]
     causes: tuple[tuple[Link, str], ...]
     worst: str
@@ -49,9 +40,7 @@ class FailedProperty:
     rank: int
     reference: str
     setting: str
-    label: str
-    family: str
-    icon: str
+    look: Look
     causes: tuple[Link, ...]
     sentence: str
     evidence: tuple[str, ...]
@@ -73,7 +62,7 @@ class Failures:
 class Conformance:
     """Every property that was checked, and the failures, the unexplained ones first."""
 
-    heads: tuple[tuple[str, str, str], ...]
+    heads: tuple[Look, ...]
     rows: tuple[PropertyLine, ...]
     failures: tuple[Failures, ...]
 
@@ -109,7 +98,6 @@ def _failures(name: str, found: PropertyCount, ctx: Context) -> Failures:
 
 
 def _failed(outcome: PropertyOutcome, ctx: Context) -> FailedProperty:
-    label, family, icon = STATUSES[outcome.status]
     return FailedProperty(
         case=outcome.case,
         link=ctx.case_link(outcome.case),
@@ -117,9 +105,7 @@ def _failed(outcome: PropertyOutcome, ctx: Context) -> FailedProperty:
         rank=ctx.rank(outcome.engine),
         reference=outcome.reference,
         setting=outcome.setting,
-        label=label,
-        family=family,
-        icon=icon,
+        look=STATUSES[outcome.status],
         causes=tuple(ctx.cause(key) for key in outcome.causes),
         sentence=outcome.sentence,
         evidence=(*sentences(outcome.evidence), *outcome.notes),
@@ -137,12 +123,9 @@ def _ordered(properties: Mapping[str, PropertyCount]) -> list[tuple[str, Propert
 
 def _line(name: str, found: PropertyCount, ctx: Context) -> PropertyLine:
     present: list[Status] = [s for s in ("unexplained", "fails", "holds") if found.statuses[s]]
-    label, family, icon = STATUSES[present[0] if present else "not applicable"]
     return PropertyLine(
         name=name,
-        family=family,
-        icon=icon,
-        label=label,
+        look=STATUSES[present[0] if present else "not applicable"],
         cells=tuple(count(n) if (n := found.statuses[s]) else ABSENT for s in STATUSES),
         causes=tuple((ctx.cause(key), count(n)) for key, n in found.causes.most_common()),
         worst=short(found.worst) if found.worst > -math.inf else ABSENT,
