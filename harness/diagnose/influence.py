@@ -29,6 +29,9 @@ Mask = NDArray[np.bool_]
 _GROUPS, _ROWS, _SIZE = 200, 250, 2000
 """Groups and rows that are left out in turn, of a case of so many rows at most."""
 
+_FEW = 3
+"""Groups of which it may be so; where it is of more, the answer rests on none of them."""
+
 _SOME = 0.02
 """Part of the residual variance, or of a correlation's distance from 1, that is a difference."""
 
@@ -79,7 +82,8 @@ def _the_one(
         size, value = _measured(step.covariances[t], step.residual, term, effect)
         if size > _SOME:
             found.append((size, value, step))
-    if not found or (kind == "row" and len(found) > 1):
+    few = 1 if kind == "row" else min(_FEW, len(steps[key]) // 2)
+    if not 0 < len(found) <= few:
         return None
     _, about, step = max(found, key=lambda one: one[0])
     right = _refitted(bench, t, effect, step.keep)

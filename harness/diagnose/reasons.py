@@ -16,7 +16,8 @@ def reasons_in_words(
     ``effect`` is the one whose variance is zero; empty for a correlation of 1 or -1.
     """
     group = case.design.random[t].group
-    said = [] if chance is None else [_by_chance(chance, group, _adjusted(case, t, effect))]
+    lines = any(set(r.names) != {"Intercept"} for r in case.design.random if r.group == group)
+    said = [] if chance is None else [_by_chance(chance, group, _adjusted(case, t, effect), lines)]
     if carried is not None:
         said.append(_carried(case, carried, group, effect))
     return tuple(said)
@@ -40,12 +41,13 @@ def _the(effect: str) -> str:
     return "the groups' intercepts" if effect == "Intercept" else f"the groups' slopes of {effect}"
 
 
-def _by_chance(chance: ByChance, group: str, adjusted: str) -> str:
+def _by_chance(chance: ByChance, group: str, adjusted: str, lines: bool) -> str:
     between = f"{number(chance.between)} on {chance.between_df} df"
     within = f"{number(chance.within)} on {chance.within_df} df within them"
     if chance.effect == "Intercept":
+        who = f"intercepts of the groups of {group}" if lines else f"groups of {group}"
         return (
-            f"The groups of {group} differ no more than chance makes them: the mean square between "
+            f"The {who} differ no more than chance makes them: the mean square between "
             f"them{adjusted} is {between}, not above {within}."
         )
     if not chance.effect:
@@ -72,13 +74,15 @@ def _carried(case: Case, carried: Without, group: str, effect: str) -> str:
     now = "0" if effect else number(carried.value_now)
     found = (
         f"Without {_named(case, carried, group)} alone {told} would be {number(carried.value)} "
-        f"instead of {now}; one Newton step for each {carried.kind} says about "
-        f"{number(carried.about)} for this one"
+        f"instead of {now}; one Newton step for each {carried.kind} says "
     )
+    near = 0.25 * carried.value if effect else 0.1
+    if abs(carried.about - carried.value) <= near:
+        found += f"about {number(carried.about)} for this one, and "
     others, alike = carried.of - 1, carried.like_it - 1
     if not alike:
-        return f"{found}, and the like for none of the other {others}."
-    return f"{found}, and the like, though less, for {alike} of the other {others}."
+        return f"{found}the like for none of the other {others}."
+    return f"{found}the like, though less, for {alike} of the other {others}."
 
 
 def _named(case: Case, carried: Without, group: str) -> str:

@@ -114,6 +114,7 @@ def evidence_of(found):
     return {e.cause: e for e in found.diagnosis.case.judgement("statsmodels").evidence}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("formula", "arguments", "cause", "constant"), BASES)
 def test_the_basis_of_a_result_is_named_with_its_constant(
     two_factors, formula, arguments, cause, constant
@@ -128,6 +129,7 @@ def test_the_basis_of_a_result_is_named_with_its_constant(
         assert evidence[cause].numbers["constant"] == pytest.approx(constant, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("formula", "arguments", "cause", "constant"), BASES[2:5:2])
 def test_that_a_result_in_another_basis_stopped_short_is_found_besides(
     two_factors, formula, arguments, cause, constant
@@ -146,6 +148,7 @@ def test_that_a_result_in_another_basis_stopped_short_is_found_besides(
     assert f"Why: {_lower(short)}, and {_lower(other)}." in found.answer
 
 
+@pytest.mark.slow
 def test_first_levels_of_several_factors_are_named_each_with_its_own(two_factors):
     result = fitted(two_factors, BASES[2][0])
     evidence = evidence_of(diagnosed(result, formula="y ~ x*f + h + (1|g)"))
@@ -156,6 +159,7 @@ def test_first_levels_of_several_factors_are_named_each_with_its_own(two_factors
     )
 
 
+@pytest.mark.slow
 def test_a_result_with_other_fixed_effects_is_of_another_model(frame):
     for formula in ("y ~ x", "y ~ f + I(x**2)"):
         found = diagnosed(fitted(frame, formula), formula="y ~ x + f + (1 | g)")
@@ -217,6 +221,7 @@ def test_a_result_with_other_random_effects_has_the_certificate_of_its_own_model
     assert 0.0 <= audit.gap < 1e-6
 
 
+@pytest.mark.slow
 def test_a_result_of_its_own_model_that_stopped_short_is_short_of_that_models_optimum(frame):
     model = smf.mixedlm("y ~ x*f", frame, groups="g", re_formula="~x")
     short = model.fit(method="bfgs", maxiter=1)

@@ -159,7 +159,11 @@ def test_slopes_are_held_against_their_sampling_variance():
     x = np.column_stack([np.ones(len(rest)), rest.t])
     right = reml(rest, x, [indicator(rest), indicator(rest, rest.t.to_numpy(float))])
     assert term.without.value == pytest.approx(right[1], rel=1e-3)
-    assert "the variance of t by g would be" in term.reasons[1]
+    # One step is half as much again off here: its number is not told.
+    assert term.reasons[1] == (
+        f"Without g s4 (5 rows) alone the variance of t by g would be {number(right[1])} instead "
+        "of 0; one Newton step for each group says the like for none of the other 8."
+    )
 
 
 def test_where_nothing_is_singular_there_is_no_reason():
@@ -236,7 +240,7 @@ def correlation(frame):
     return psi[0, 1] / np.sqrt(psi[0, 0] * psi[1, 1])
 
 
-@pytest.mark.parametrize("seed", [8, 12, 24, 57])
+@pytest.mark.parametrize("seed", [8, 24, 49, 57])
 def test_a_correlation_of_one_is_told_from_what_it_is_without_a_group_or_row(seed):
     frame = drifting(seed)
     term = terms_of(frame, "y ~ t + (t | g)")["g"]

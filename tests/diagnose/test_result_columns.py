@@ -161,6 +161,7 @@ IN_THE_DATA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["own", "repeated"])
 @pytest.mark.parametrize("kind", IN_THE_DATA)
 def test_with_the_data_it_is_a_formula_over_the_users_columns(kind, labels):
@@ -179,6 +180,7 @@ def by_formula(formula, data, groups, *, fit=None, **arguments):
 CASKS = {"re_formula": "1", "vc_formula": {"cask": "0 + C(cask)"}}
 
 
+@pytest.mark.slow
 def test_components_are_nested_in_the_groups():
     nested = by_formula("strength ~ 1", PASTES, "batch", **CASKS)
     assert formula_of(reads_the_same(nested)) == "strength ~ 1 + (1 | batch) + (1 | batch:cask)"
@@ -189,6 +191,7 @@ def test_components_are_nested_in_the_groups():
         assert formula_of(given) == "strength ~ 1 + (1 | batch) + (1 | batch:cask)"
 
 
+@pytest.mark.slow
 def test_a_slope_that_is_a_component_and_names_that_python_keeps_for_itself():
     days = by_formula(
         "Reaction ~ Days", SLEEP, "Subject", re_formula="1", vc_formula={"Days": "0 + Days"}
@@ -224,6 +227,7 @@ def test_columns_that_divide_the_rows_alike_are_named():
     assert (formula_of(named), named.notes) == ("Reaction ~ Days + (1 | name)", ())
 
 
+@pytest.mark.slow
 def test_one_factor_under_two_names_is_told():
     said = (
         "are one grouping factor under two names: they divide the rows alike. The intercept varies "
@@ -266,6 +270,7 @@ def gaps():
     return SLEEP.assign(Days=SLEEP["Days"].where(~SLEEP.index.isin([3, 50])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"re_formula": "~Days"}, {"vc_formula": {"d": "0 + Days"}}],
