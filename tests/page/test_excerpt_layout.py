@@ -7,7 +7,7 @@ from rich.console import Console
 
 from harness.page.appearance import VERDICTS
 from harness.page.excerpt import whole
-from harness.page.excerpt_layout import excerpt_page
+from harness.page.excerpt_layout import excerpt_page, written
 from harness.page.terminal_page import print_page
 from harness.page.words import headline_of
 from tests.page.html import sample, sample_runs
@@ -15,8 +15,12 @@ from tests.page.html import sample, sample_runs
 
 def printed(excerpt, width=120):
     out = io.StringIO()
-    page = excerpt_page(excerpt, Path("a/records.jsonl"), Path("a/very/long/" * 12 + "page.html"))
-    print_page(page, Console(file=out, width=width, highlight=False), answer_last=True)
+    files = written(Path("a/records.jsonl"), Path("a/very/long/" * 12 + "page.html"))
+    print_page(
+        excerpt_page(excerpt, files),
+        Console(file=out, width=width, highlight=False),
+        answer_last=True,
+    )
     return out.getvalue()
 
 
