@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.base.text import listed
+from harness.base.text import listed, shortened
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord, Run
 from harness.page.excerpt import Excerpt
-from harness.page.html import axes
 from harness.page.numbers import count, plain, seconds
 from harness.page.page import (
     Block,
@@ -110,7 +109,7 @@ def case_data(case: CaseRecord) -> tuple[tuple[str, str], ...]:
             "columns",
             "; ".join(
                 c.name
-                + (f" (factor: {axes.shortened(', '.join(c.levels), 60)})" if c.levels else "")
+                + (f" (factor: {shortened(', '.join(c.levels), 60)})" if c.levels else "")
                 + (f", {c.missing} missing" if c.missing else "")
                 for c in data.columns
             ),
