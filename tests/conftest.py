@@ -27,17 +27,16 @@ def no_sign_of_life():
         yield
 
 
+R_SCRIPTS = ("faults.R", "oracle.R", "oracle_inference.R", "oracle_profile.R")
+"""What only tests ask of R: to go wrong, and what its own methods give."""
+
+
 @pytest.fixture(scope="session")
 def r():
     """One warm R for all tests; its faults are contained, so tests cannot disturb each other."""
-    with RSession(timeout=60, extra_scripts=("faults.R",)) as session:
-        yield session
+    from harness.diagnose import user_engines
 
-
-@pytest.fixture(scope="session")
-def oracle():
-    """R with the functions that say what lme4 makes of a formula, and what its methods give."""
-    with RSession(timeout=60, extra_scripts=("oracle.R",)) as session:
+    with RSession(timeout=120, extra_scripts=(*R_SCRIPTS, *user_engines.R_SCRIPTS)) as session:
         yield session
 
 

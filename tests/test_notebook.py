@@ -25,8 +25,13 @@ def sleep():
     return load_dataset("sleepstudy").frame
 
 
-def test_a_formula_and_a_frame(sleep):
-    found = harness.diagnose("Reaction ~ Days + (Days | Subject)", sleep, **ALONE)
+@pytest.fixture(scope="module")
+def slopes(sleep):
+    return harness.diagnose("Reaction ~ Days + (Days | Subject)", sleep, **ALONE)
+
+
+def test_a_formula_and_a_frame(slopes):
+    found = slopes
     assert found.agreement == "one engine"
     assert found.answer[0].startswith("Yes: statsmodels")
     assert repr(found).splitlines()[0] == "Reaction ~ Days + (Days | Subject)"
@@ -34,8 +39,8 @@ def test_a_formula_and_a_frame(sleep):
     assert not any(line != line.rstrip() for line in str(found).splitlines())
 
 
-def test_in_a_notebook_the_page_is_in_a_frame_of_its_own(sleep):
-    html = harness.diagnose("Reaction ~ Days + (Days | Subject)", sleep, **ALONE)._repr_html_()
+def test_in_a_notebook_the_page_is_in_a_frame_of_its_own(slopes):
+    html = slopes._repr_html_()
     assert html.startswith('<iframe title="Diagnosis of Reaction ~ Days')
     assert html.endswith("</iframe>")
     assert 'sandbox="allow-popups"' in html
@@ -45,6 +50,7 @@ def test_in_a_notebook_the_page_is_in_a_frame_of_its_own(sleep):
     assert "&lt;!DOCTYPE html&gt;" in inside
 
 
+@pytest.mark.slow
 def test_the_result_itself_is_diagnosed_not_a_refit(sleep):
     model = smf.mixedlm("Reaction ~ Days", sleep, groups="Subject", re_formula="~Days")
     short = model.fit(method="bfgs", maxiter=1)

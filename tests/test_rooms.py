@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import harness
@@ -34,8 +35,10 @@ TOP = len(FLOORS)
 NOUNS = {"conditioning", "rounding", "row_mixing"}
 
 
+@cache
 def imported(path):
     """Return the modules that a module imports of the house, inside functions too, as parts."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -50,7 +53,8 @@ def imported(path):
             if first == "harness":
                 if not is_module(parts):
                     parts.pop()
-                yield tuple(parts)
+                found.append(tuple(parts))
+    return found
 
 
 def is_module(parts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 from harness.data.datasets import load_dataset
 from harness.data.ladder_file import ladder_file
@@ -19,6 +20,7 @@ from harness.model.case import Case
 from harness.model.model import bind, parse_model
 
 
+@cache
 def full_ladder() -> tuple[Rung, ...]:
     """Return every rung, each mixed model in REML and ML."""
     return (*tutorial_ladder(), *_beyond())

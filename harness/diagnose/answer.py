@@ -47,7 +47,8 @@ def answer(
     parts += _to_strict_tolerances(record)
     truly = [s for s in singular if s.truly]
     for item in truly:
-        parts.append(f"The fit is singular: {item.direction_in_words}.")
+        why = "".join(f" {reason}" for reason in item.reasons)
+        parts.append(f"The fit is singular: {item.direction_in_words}.{why}")
     parts += _changes(conclusions, alpha)
     parts += _why(causes, case_verdict(record).verdict)
     right = right_engines(record, bench, engines) if determined else []

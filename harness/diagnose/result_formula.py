@@ -131,12 +131,14 @@ def _found_components(native: MixedFit, place: UserColumns) -> dict[str, str] | 
 
 
 def drops_missing(native: MixedFit) -> bool:
-    """Whether a result looks as if fitted with ``missing="drop"``.
+    """Whether a result looks as if rows had been left out by ``missing="drop"``.
 
-    MixedLM then keeps only the columns that its formulas name, sorted.
+    MixedLM then keeps only the columns that its formulas name, sorted, and rows under their labels.
     """
     kept = getattr(native.result.model.data, "frame", None)
     if getattr(native.result.model, "formula", None) is None or not isinstance(kept, pd.DataFrame):
+        return False
+    if kept.index.equals(pd.RangeIndex(len(kept))):
         return False
     return bool(list(kept.columns) == sorted(_words(native) & set(kept.columns)))
 

@@ -168,7 +168,7 @@ def require_groups(native: MixedFit) -> None:
     if lost or bare:
         what = f"the column {named!r} of groups=" if lost else "the column of groups="
         raise BadInput(
-            f"the data frame that the result keeps has not {what} (missing='drop' leaves only the "
+            f"the data frame that the result keeps lacks {what} (missing='drop' leaves only the "
             "columns of the formulas): give the data as well, diagnose(result, data)"
         )
 

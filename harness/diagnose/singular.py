@@ -14,13 +14,16 @@ from harness.base.text import listed, number
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
 from harness.diagnose.covariance_space import is_smaller
-from harness.diagnose.diagnosis import Price, Shift, Singular
+from harness.diagnose.diagnosis import ByChance, Price, Shift, Singular, Without
+from harness.diagnose.influence import Steps, influence
 from harness.diagnose.phrases import bar, taken_out
 from harness.diagnose.price import price_of
+from harness.diagnose.reasons import reasons_in_words
 from harness.diagnose.remodel import uncorrelated, without_effect
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
+from harness.referee.mean_squares import mean_squares
 from harness.referee.optimality import NULL_VARIANCE
 from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
@@ -102,6 +105,7 @@ def singular_terms(
 def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
     best = bench.best
     assert best is not None
+    steps: Steps = {}
     for t, (term, rank) in enumerate(
         zip(bench.case.design.random, best.optimality.ranks, strict=True)
     ):
@@ -112,6 +116,10 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
         every = reductions(bench, t)
         chosen = preferred(every)
         shifts: tuple[Shift, ...] = ()
+        chance, carried = _by_chance(bench, t, found), _carried(bench, t, found, steps)
+        lone = found.kind == "variance 0" and len(found.null_effects) == 1
+        effect = term.names[found.null_effects[0]] if lone else ""
+        reasons = reasons_in_words(bench.case, t, effect, chance, carried)
         text = (
             f"({', '.join(term.names)} | {term.group}) is truly singular, rank {rank} of "
             f"{len(term.names)}: {words}. The likelihood rises in no direction from there (dual "
@@ -123,6 +131,7 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
                 f" Without it, {lme4_formula(chosen.rung.case.model)} has a log-likelihood "
                 f"{number(chosen.lost)} lower."
             )
+        text = " ".join((text, *reasons))
         yield Singular(
             fit="best",
             group=term.group,
@@ -141,9 +150,47 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
             if chosen is None
             else python_call(chosen.rung.case.model, chosen.rung.case.table),
             shifts=shifts,
+            by_chance=chance,
+            without=carried,
+            reasons=reasons,
             df_warning=_df_warning(bench, record, chosen),
             sentence=text,
         )
+
+
+def _by_chance(bench: Bench, t: int, found: Direction) -> ByChance | None:
+    """Compare what groups differ by in the null direction with chance, where that is all."""
+    design = bench.case.design
+    term = design.random[t]
+    q = len(term.names)
+    if found.kind == "variance 0":
+        if len(found.null_effects) != 1:
+            return None
+        at = found.null_effects[0]
+        direction, others = np.eye(q)[at], np.delete(np.eye(q), at, axis=1)
+        effect = term.names[at]
+    else:
+        # In effects at unit root mean square, where the direction is orthogonal to the others.
+        scaled = np.outer(found.widths, found.widths) * bench.relative[t]
+        vectors = np.linalg.eigh(scaled)[1] / found.widths[:, None]
+        direction, others, effect = vectors[:, 0], vectors[:, 1:], ""
+    squares = mean_squares(design, t, direction, others)
+    if squares is None or not squares.is_chance:
+        return None
+    return ByChance(
+        between=squares.between,
+        between_df=squares.between_df,
+        within=squares.within,
+        within_df=squares.within_df,
+        per_variance=squares.per_variance if effect and squares.balanced else None,
+        effect=effect,
+    )
+
+
+def _carried(bench: Bench, t: int, found: Direction, steps: Steps) -> Without | None:
+    if found.kind == "variance 0" and len(found.null_effects) == 1:
+        return influence(bench, t, found.null_effects[0], steps)
+    return influence(bench, t, None, steps) if found.kind.startswith("correlation") else None
 
 
 def _falsely(bench: Bench, record: CaseRecord, engines: tuple[str, ...]) -> Iterator[Singular]:

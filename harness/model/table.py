@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from harness.base.errors import BadInput
 
 MISSING_CODE = -1
+_UNKNOWN = -2
 
 
 @dataclass(frozen=True)
@@ -222,24 +223,25 @@ def _is_numeric(series: pd.Series) -> bool:
 
 
 def _factor(name: str, series: pd.Series, explicit: tuple[str, ...] | None) -> FactorColumn:
-    missing = series.isna().to_numpy()
-    labels = np.array([label_of(v) for v in series], dtype=object)
+    # One label for each different value; a column of objects may hold equal ones (1 and True) that
+    # are written differently.
+    if series.dtype == object:
+        rows, values = np.arange(len(series)), list(series)
+    else:
+        rows, found = pd.factorize(series)
+        values = list(found)
     why: Order
     if explicit is not None:
         order, why = explicit, "given"
     else:
         order, why = own_order(series)
     index = {level: code for code, level in enumerate(order)}
-    unknown = sorted({label for label in labels[~missing] if label not in index})
+    labels = [label_of(v) for v in values]
+    codes = np.array([index.get(label, _UNKNOWN) for label in labels], dtype=np.int32)[rows]
+    codes[series.isna().to_numpy()] = MISSING_CODE
+    unknown = sorted({labels[row] for row in rows[codes == _UNKNOWN]})
     if unknown:
         raise BadInput(f"column {name!r}: value {unknown[0]!r} is not among its levels {order}")
-    codes = np.array(
-        [
-            MISSING_CODE if gone else index[label]
-            for label, gone in zip(labels, missing, strict=True)
-        ],
-        dtype=np.int32,
-    )
     return FactorColumn(name, codes, order, why)
 
 

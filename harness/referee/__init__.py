@@ -15,8 +15,10 @@ __all__ = [
     "joint_hessian",
     "kenward_roger",
     "lmertest_recipe",
+    "mean_squares",
     "optimality",
     "optimum",
     "satterthwaite",
+    "scoring_step",
     "variance_errors",
 ]

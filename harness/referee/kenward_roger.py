@@ -169,8 +169,8 @@ def kenward_roger(point: Point, *, sigma: float | None = None) -> KenwardRoger:
         )
     scale = likelihood.products.basis.y_scale
     internal = (point.sigma if sigma is None else sigma / scale) ** 2
-    pieces = _Pieces.at(point)
-    w = _variance(pieces.information)
+    pieces = Pieces.at(point)
+    w = inverse_information(pieces.information)
     c = point.c
     k = len(pieces.p)
     inner = np.einsum("rs,rsij->ij", w[:k, :k], pieces.q_less)
@@ -188,16 +188,22 @@ def kenward_roger(point: Point, *, sigma: float | None = None) -> KenwardRoger:
 
 
 @dataclass(frozen=True)
-class _Pieces:
-    """P_r (k, p, p), Q_rs - P_r Phi P_s (k, k, p, p) and the information (k + 1, k + 1)."""
+class Pieces:
+    """P_r (k, p, p), Q_rs - P_r Phi P_s (k, k, p, p) and the information (k + 1, k + 1).
+
+    The information is twice the expected one on the directions of each Psi_t / s2 at fixed s2, and
+    on s2 at fixed Psi_t / s2, both times s2: tr(P G_r P G_s) for H in place of V, and by ML
+    tr(H^-1 G_r H^-1 G_s).
+    """
 
     p: Array
     q_less: Array
     information: Array
 
     @classmethod
-    def at(cls, point: Point) -> _Pieces:
-        terms, matrices = _directions(point)
+    def at(cls, point: Point) -> Pieces:
+        """Return them at a point, for its :func:`directions`."""
+        terms, matrices = directions(point)
         k, p, c = len(terms), len(point.c), point.c
         first = np.zeros((k, p, p))
         second = np.zeros((k, k, p, p))
@@ -218,9 +224,12 @@ class _Pieces:
         c_p = c @ first
         products = np.einsum("rij,sji->rs", c_p, c_p)
         information = np.empty((k + 1, k + 1))
-        information[:k, :k] = traces - 2.0 * np.einsum("ij,rsji->rs", c, second) + products
+        reml = point.likelihood.reml
+        information[:k, :k] = traces
+        if reml:
+            information[:k, :k] += products - 2.0 * np.einsum("ij,rsji->rs", c, second)
         mixed = [
-            float((e * (point.summed[t][0] - point.summed[t][1])).sum())
+            float((e * (point.summed[t][0] - reml * point.summed[t][1])).sum())
             for t, e in zip(terms, matrices, strict=True)
         ]
         information[k, :k] = information[:k, k] = mixed
@@ -229,7 +238,7 @@ class _Pieces:
         return cls(first, second, information)
 
 
-def _directions(point: Point) -> tuple[list[int], list[Array]]:
+def directions(point: Point) -> tuple[list[int], list[Array]]:
     """Term and symmetric q x q matrix of each direction, whitened by the sum of Z'H^-1 Z."""
     terms, matrices = [], []
     for t, q in enumerate(point.likelihood.products.sizes):
@@ -245,7 +254,7 @@ def _directions(point: Point) -> tuple[list[int], list[Array]]:
     return terms, matrices
 
 
-def _variance(information: Array) -> Array:
+def inverse_information(information: Array) -> Array:
     """W = 2 I^-1, or a refusal."""
     diagonal = np.diag(information)
     if diagonal.min() > 0.0:

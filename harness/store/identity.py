@@ -17,7 +17,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -162,12 +162,12 @@ def _own_files(module: str) -> set[Path] | None:
     found, waiting = {path}, [(module, path)]
     while waiting:
         name, path = waiting.pop()
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            names = _imports(path.read_text(encoding="utf-8"), package)
         except (SyntaxError, UnicodeDecodeError):
             return None
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for imported in _imports(tree, package):
+        for imported in names:
             base = place.joinpath(*imported.split("."))
             for file in (base.with_suffix(".py"), base / "__init__.py"):
                 if file.is_file() and file not in found:
@@ -176,10 +176,11 @@ def _own_files(module: str) -> set[Path] | None:
     return found
 
 
-def _imports(tree: ast.Module, package: str) -> set[str]:
+@lru_cache(maxsize=256)
+def _imports(source: str, package: str) -> frozenset[str]:
     """Return what a source imports anywhere in it, and the packages above that."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -189,7 +190,7 @@ def _imports(tree: ast.Module, package: str) -> set[str]:
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     parts = [name.split(".") for name in names]
     above_all = {".".join(p[:i]) for p in parts for i in range(1, len(p) + 1)}
-    return {name for name in above_all if name.partition(".")[0] not in ("", _PROGRAM)}
+    return frozenset(n for n in above_all if n.partition(".")[0] not in ("", _PROGRAM))
 
 
 def _plain(value: object) -> bool:

@@ -174,11 +174,11 @@ def test_the_cache_gives_the_same_records_under_their_new_names(tmp_path):
 
 @pytest.mark.slow
 def test_a_stub_case_costs_little(tmp_path):
-    """A tenth of a hundred thousand, in a tenth of three minutes."""
+    """Two thousand of a hundred thousand, in a fiftieth of three minutes."""
     started, cpu = time.perf_counter(), time.process_time()
     footer = run_to_file(
-        Campaign(Numbered(10_000), setup_of(function=quick_task), jobs=2), tmp_path / "many.jsonl"
+        Campaign(Numbered(2000), setup_of(function=quick_task), jobs=2), tmp_path / "many.jsonl"
     )
-    assert footer.cases == 10_000
-    assert time.process_time() - cpu < 18.0
+    assert footer.cases == 2000
+    assert time.process_time() - cpu < 3.6
     assert time.perf_counter() - started < 60.0

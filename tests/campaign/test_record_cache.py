@@ -33,6 +33,7 @@ def test_a_second_run_reads_the_records_of_the_first(tmp_path):
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_record_with_one_engine_more_or_in_another_order_is_another(tmp_path):
     store, made = str(tmp_path / "store"), []
     for number, engines in enumerate([("Good",), ("Good", "Better"), ("Better", "Good")]):

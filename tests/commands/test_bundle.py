@@ -1,6 +1,5 @@
 """``lmm-parity bundle`` as a person uses it."""
 
-import contextlib
 import json
 import os
 import re
@@ -8,8 +7,6 @@ from functools import partial
 
 import pytest
 
-from harness.engines import registry
-from harness.engines.lme4 import Lme4Engine
 from harness.page.bundle import bundle_folder as bundles
 from harness.page.bundle.bundle_scripts import Ran
 
@@ -24,17 +21,6 @@ def run(tmp_path, monkeypatch, lmm_parity):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d.csv").write_text(TABLE)
     return partial(lmm_parity, "bundle")
-
-
-@pytest.fixture
-def warm(r, monkeypatch):
-    """Let the command use the tests' R and not one of its own."""
-
-    @contextlib.contextmanager
-    def engine(*_, **__):
-        yield Lme4Engine(r)
-
-    monkeypatch.setattr(registry, "open_lme4", engine)
 
 
 @pytest.mark.r

@@ -1,6 +1,5 @@
 """The command line: one clear line for bad input, names of any kind, exit codes, quiet and JSON."""
 
-import contextlib
 import csv
 import json
 import os
@@ -28,17 +27,6 @@ def run(tmp_path, monkeypatch, lmm_parity):
     """Return a function that runs ``main()`` with arguments in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     return lmm_parity
-
-
-@pytest.fixture
-def warm(r, monkeypatch):
-    """Let the commands use the tests' R and not one of their own."""
-
-    @contextlib.contextmanager
-    def engine(timeout, **_):
-        yield Lme4Engine(r)
-
-    monkeypatch.setattr(registry, "open_lme4", engine)
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_the_report_has_a_row_for_each_engine(records):
     assert "referee at statsmodels&#39; point" in page
 
 
-def test_fit_prints_what_each_engine_prints(tmp_path):
+def test_fit_prints_what_each_engine_prints(warm, tmp_path):
     table = tmp_path / "own.csv"
     rows = [
         f"{3 + 0.5 * x + (g % 3) + 0.1 * ((7 * x + 3 * g) % 5)},{x},s{g}"

@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from harness.conformance import pytest_suite
 from harness.conformance.plugin import asks_for_suite
 
 pytestmark = pytest.mark.slow
@@ -90,7 +92,7 @@ def test_expected_failures_are_listed_and_fail_nothing(tmp_path):
         '[[expected]]\nproperty = "parity"\nreason = "it is planted"\n'
         '[[expected]]\nproperty = "rows.used"\nreason = "it is not so"\n'
     )
-    arguments = ("--max-examples", 6, "--property", "parity", "--property", "rows.used")
+    arguments = ("--max-examples", 1, "--property", "parity", "--property", "rows.used")
     found = suite(tmp_path, *arguments, "--expectations", "expected.toml")
     assert found.returncode == 0, found.stdout
     assert "it is planted" in found.stdout
@@ -99,20 +101,27 @@ def test_expected_failures_are_listed_and_fail_nothing(tmp_path):
     assert strict.returncode == 1
 
 
+def test_a_wrong_option_ends_the_run_in_one_line(tmp_path):
+    found = run(tmp_path, "--pyargs", "harness.conformance", "--engine", "none")
+    assert found.returncode == 4
+    assert "ERROR: lmm-parity: no engine 'none'" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("option", "value", "message"),
     [
-        (("--engine", "none"), "lmm-parity: no engine 'none'"),
-        (("--property", "none"), "lmm-parity: no property matches 'none'"),
-        (("--expectations", "no.toml"), "lmm-parity: no.toml: cannot be read"),
-        (("--profile", "weekly"), "lmm-parity: no profile 'weekly'"),
+        ("--property", ["none"], "no property matches 'none'"),
+        ("--expectations", "no.toml", "no.toml: cannot be read"),
+        ("--profile", "weekly", "no profile 'weekly'"),
     ],
 )
-def test_a_wrong_option_ends_the_run_in_one_line(tmp_path, arguments, message):
-    found = run(tmp_path, "--pyargs", "harness.conformance", *arguments)
-    assert found.returncode == 4
-    assert f"ERROR: {message}" in found.stderr
-    assert "Traceback" not in found.stderr
+def test_every_wrong_option_is_a_usage_error(option, value, message):
+    defaults = {"--engine": "statsmodels", "--reference": "referee", "--profile": "pr"}
+    given = defaults | {"--property": [], option: value}
+    config = SimpleNamespace(getoption=given.get, stash=pytest.Stash())
+    with pytest.raises(pytest.UsageError, match=f"^lmm-parity: {message}"):
+        pytest_suite.pytest_configure(config)
 
 
 def test_other_peoples_tests_see_nothing_of_it(tmp_path):

@@ -196,9 +196,9 @@ def test_all_rungs_can_be_anonymised():
 
 @pytest.mark.r
 @pytest.mark.study
-def test_the_ladder_keeps_its_verdicts(oracle):
+def test_the_ladder_keeps_its_verdicts(r):
     rungs = select(full_ladder(), ("tutorial", "sleepstudy", "dyestuff", "dyestuff2", "pastes"))
-    plan = Plan("x", rungs, (StatsmodelsEngine(), Lme4Engine(oracle)))
+    plan = Plan("x", rungs, (StatsmodelsEngine(), Lme4Engine(r)))
     for rung, record in zip(rungs, run(plan), strict=True):
         _, again, key = anonymised(rung, record, replace(plan, rungs=(rung,)), seed=1)
         assert key.strength in STRENGTHS

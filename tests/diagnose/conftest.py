@@ -6,35 +6,27 @@ import pytest
 
 from harness.diagnose.examples import example_rung, load_examples, run_script
 from harness.diagnose.pipeline import diagnose
-from harness.diagnose.user_engines import R_SCRIPTS, Opened, in_order
+from harness.diagnose.user_engines import Opened, in_order
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.rbridge.worker import RSession
 
 
 @pytest.fixture(scope="session")
-def r_all():
-    """R with the script for all optimizers."""
-    with RSession(timeout=60, extra_scripts=R_SCRIPTS) as session:
-        yield session
-
-
-@pytest.fixture(scope="session")
-def ready(r_all):
+def ready(r):
     """Return a function from engine names to engines that are open."""
 
     here = {
         "statsmodels": StatsmodelsEngine,
         "referee": RefereeEngine,
-        "lme4": lambda: Lme4Engine(r_all),
+        "lme4": lambda: Lme4Engine(r),
     }
 
     def of(engines=("statsmodels", "lme4")):
         names = engines if len(engines) > 1 else (*engines, "referee")
         running = in_order([here[name]() for name in names])
-        session = r_all if "lme4" in engines else None
+        session = r if "lme4" in engines else None
         return Opened(tuple(engines), running, session, evaluations=Evaluations())
 
     return of

@@ -27,9 +27,9 @@ def rung(frame):
     return own_rung("case", Dataset("data", frame, ""), "y ~ x + f + (1 | g)", "REML")
 
 
-def test_the_code_for_r_leaves_out_the_rows_that_the_case_leaves_out(frame, rung, r_all):
+def test_the_code_for_r_leaves_out_the_rows_that_the_case_leaves_out(frame, rung, r):
     as_read = frame.assign(f=frame["f"].fillna(""))
-    fit = begin_r(r_all, r_code(Writing(rung)), as_read, rung)()
+    fit = begin_r(r, r_code(Writing(rung)), as_read, rung)()
     best = bench_of(rung, examine(rung.case, ())).loglik
     assert fit.n_obs == len(frame) - 3
     # The tolerance of a log-likelihood at default settings.

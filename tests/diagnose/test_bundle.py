@@ -118,7 +118,7 @@ def test_a_diagnosis_that_changes_is_refused_and_nothing_is_written(ready, tmp_p
     import msgspec
 
     def never(case):
-        return msgspec.structs.replace(diagnose(case, engines, quick=True), agreement="agree")
+        return msgspec.structs.replace(found, agreement="agree")
 
     with pytest.raises(BadInput, match=r"cannot be anonymised.*\(the answer differ became agree"):
         hidden(rung, found, engines, never, seed=1)
@@ -127,6 +127,7 @@ def test_a_diagnosis_that_changes_is_refused_and_nothing_is_written(ready, tmp_p
     assert {c.key for c in kept.found.causes} == {c.key for c in found.causes}
 
 
+@pytest.mark.slow
 def test_values_that_cannot_be_changed_are_refused_in_one_line(call, tmp_path):
     frame = secret_frame().rename(columns={'Größe "cm"': "y", "days awake": "x", "Klinik": "g"})
     frame.to_csv(tmp_path / "d.csv", index=False)
@@ -160,6 +161,7 @@ def test_places_are_looked_at_before_anything_is_fitted(call, tmp_path, argument
     assert {p.name for p in tmp_path.iterdir()} == {"d.csv", "taken"}
 
 
+@pytest.mark.slow
 def test_interrupting_leaves_the_report_and_no_half_bundle(call, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -174,6 +176,7 @@ def test_interrupting_leaves_the_report_and_no_half_bundle(call, tmp_path, monke
     assert {p.name for p in (tmp_path / "page").iterdir()} == {"diagnosis.html", "diagnosis.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_result_that_was_given_has_a_bundle_from_the_notebook(tmp_path, monkeypatch):
     monkeypatch.setattr(bundles, "run_script", no_scripts)

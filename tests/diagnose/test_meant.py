@@ -48,6 +48,7 @@ def test_a_result_that_is_what_it_is_meant_to_be_is_its_fit(slopes):
     assert given.fit.probes == {}
 
 
+@pytest.mark.slow
 def test_a_mask_that_was_heeded_gives_two_terms_and_one_that_was_ignored_says_so(slopes):
     heeded = as_asked(slopes(free=UNCORRELATED))
     assert heeded.rung.case.model.formula.text == "Reaction ~ Days + (Days || Subject)"

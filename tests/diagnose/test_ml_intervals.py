@@ -18,7 +18,6 @@ from harness.engines.lme4 import r_columns
 from harness.engines.referee_engine import RefereeEngine
 from harness.judge.case_record import case_record
 from harness.judge.judge import judge
-from harness.rbridge.worker import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from harness.spelling.calls import lme4_formula
@@ -40,12 +39,6 @@ def measured(data, formula, criterion="REML"):
 @pytest.fixture(scope="module")
 def sleep():
     return measured("sleepstudy", SLEEP)
-
-
-@pytest.fixture(scope="module")
-def oracle():
-    with RSession(timeout=60, extra_scripts=("oracle_profile.R",)) as session:
-        yield session
 
 
 def unbalanced(seed):
@@ -86,10 +79,10 @@ def test_the_published_intervals_of_the_fixed_effects_of_sleepstudy(sleep):
         (unbalanced(2), "y ~ 0 + f + x + (1 | g)"),
     ],
 )
-def test_the_intervals_of_a_reml_fit_are_those_of_confint(oracle, data, formula):
+def test_the_intervals_of_a_reml_fit_are_those_of_confint(r, data, formula):
     bench, (curves, fixed, _) = measured(data, formula)
     table = bench.case.table
-    reply = oracle.call(
+    reply = r.call(
         "oracle_confint",
         {"columns": r_columns(table), "formula": lme4_formula(bench.case.model, table.alias)},
     )

@@ -98,6 +98,7 @@ def test_an_interval_below_zero_is_a_wald_interval_of_a_ratio():
     assert "wald-intervals" not in asked(only_above)
 
 
+@pytest.mark.slow
 def test_the_answers_are_in_the_diagnosis_of_a_result_only():
     alone = {"engines": "statsmodels", "quick": True, "pictures": False}
     found = harness.diagnose(casks(re_formula="1"), **alone)

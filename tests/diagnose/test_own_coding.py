@@ -1,5 +1,7 @@
 """A result in another coding, or of another model, than the formula is judged as what it is."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +48,18 @@ def diagnosed(result, **options):
     return harness.diagnose(result, **usual | options)
 
 
+@pytest.fixture(scope="module")
+def in_coding(frame):
+    """Return a function from a coding to a result in it and its diagnosis."""
+
+    @cache
+    def of(coding):
+        result = fitted(frame, CODINGS[coding])
+        return result, diagnosed(result)
+
+    return of
+
+
 def rows_of(found):
     """What is like for like, by the result's own names."""
     case = found.diagnosis.case
@@ -65,10 +79,9 @@ def assert_rows_are_those_of_satterthwaite(found, result):
         )
 
 
-@pytest.mark.parametrize("formula", CODINGS.values(), ids=CODINGS)
-def test_rows_in_another_coding_are_those_of_satterthwaite_for_the_result(frame, formula):
-    result = fitted(frame, formula)
-    found = diagnosed(result)
+@pytest.mark.parametrize("coding", CODINGS)
+def test_rows_in_another_coding_are_those_of_satterthwaite_for_the_result(in_coding, coding):
+    result, found = in_coding(coding)
     assert_rows_are_those_of_satterthwaite(found, result)
     case = found.diagnosis.case
     assert case.verdict == "CODING"
@@ -101,6 +114,7 @@ def evidence_of(found):
     return {e.cause: e for e in found.diagnosis.case.judgement("statsmodels").evidence}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("formula", "arguments", "cause", "constant"), BASES)
 def test_the_basis_of_a_result_is_named_with_its_constant(
     two_factors, formula, arguments, cause, constant
@@ -115,6 +129,7 @@ def test_the_basis_of_a_result_is_named_with_its_constant(
         assert evidence[cause].numbers["constant"] == pytest.approx(constant, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("formula", "arguments", "cause", "constant"), BASES[2:5:2])
 def test_that_a_result_in_another_basis_stopped_short_is_found_besides(
     two_factors, formula, arguments, cause, constant
@@ -133,6 +148,7 @@ def test_that_a_result_in_another_basis_stopped_short_is_found_besides(
     assert f"Why: {_lower(short)}, and {_lower(other)}." in found.answer
 
 
+@pytest.mark.slow
 def test_first_levels_of_several_factors_are_named_each_with_its_own(two_factors):
     result = fitted(two_factors, BASES[2][0])
     evidence = evidence_of(diagnosed(result, formula="y ~ x*f + h + (1|g)"))
@@ -143,6 +159,7 @@ def test_first_levels_of_several_factors_are_named_each_with_its_own(two_factors
     )
 
 
+@pytest.mark.slow
 def test_a_result_with_other_fixed_effects_is_of_another_model(frame):
     for formula in ("y ~ x", "y ~ f + I(x**2)"):
         found = diagnosed(fitted(frame, formula), formula="y ~ x + f + (1 | g)")
@@ -165,17 +182,17 @@ def test_no_boundary_warning_is_spoken_of_where_none_was_given(frame):
     )
 
 
-def test_x_beside_sum_contrasts_has_its_own_standard_error(frame):
-    row = rows_of(diagnosed(fitted(frame, CODINGS["sum"])))["x"]
+def test_x_beside_sum_contrasts_has_its_own_standard_error(in_coding):
+    _, found = in_coding("sum")
+    row = rows_of(found)["x"]
     assert round(row.se, 3) == 0.132
     assert round(row.df, 2) == 66.23
     assert round(row.statistic, 3) == 6.565
-    shown = str(diagnosed(fitted(frame, CODINGS["sum"])))
-    assert "like for like              0.863925  0.131599  66.231  9.43e-09" in shown
+    assert "like for like              0.863925  0.131599  66.231  9.43e-09" in str(found)
 
 
-def test_nothing_is_shown_beside_a_coefficient_of_the_same_name_and_another_meaning(frame):
-    found = diagnosed(fitted(frame, CODINGS["sum"]))
+def test_nothing_is_shown_beside_a_coefficient_of_the_same_name_and_another_meaning(in_coding):
+    _, found = in_coding("sum")
     (x,) = (c for c in found.diagnosis.conclusions if c.name == "x")
     assert round(x.right, 12) == round(rows_of(found)["x"].p, 12)
     comparison = found.diagnosis.case.comparison("statsmodels")
@@ -204,6 +221,7 @@ def test_a_result_with_other_random_effects_has_the_certificate_of_its_own_model
     assert 0.0 <= audit.gap < 1e-6
 
 
+@pytest.mark.slow
 def test_a_result_of_its_own_model_that_stopped_short_is_short_of_that_models_optimum(frame):
     model = smf.mixedlm("y ~ x*f", frame, groups="g", re_formula="~x")
     short = model.fit(method="bfgs", maxiter=1)

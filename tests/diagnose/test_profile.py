@@ -1,6 +1,7 @@
 """Profiles, contours, paths and intervals: against lme4, against brute force, at the boundary."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,6 @@ from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.case_record import case_record
 from harness.judge.judge import judge
-from harness.rbridge.worker import RSession
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
@@ -50,13 +50,15 @@ def sleep_profiles(sleep):
 
 
 @pytest.fixture(scope="module")
-def oracle():
-    with RSession(timeout=60, extra_scripts=("oracle_profile.R",)) as session:
-        yield session
+def by_ml():
+    """Return a function from data and formula to the bounds of the intervals by ML."""
 
+    @cache
+    def of(data, formula):
+        bench, record = bench_and_record(data, formula, "ML")
+        return bench, [(p.low, p.high) for p in profiles(bench, record, ())[0]]
 
-def intervals(found):
-    return {p.parameter: (p.low, p.high) for p in found}
+    return of
 
 
 def test_every_variance_parameter_has_its_profile(sleep_profiles):
@@ -81,34 +83,35 @@ def test_every_variance_parameter_has_its_profile(sleep_profiles):
     ("data", "formula"),
     [("sleepstudy", SLEEP), ("Penicillin", "diameter ~ (1|plate) + (1|sample)")],
 )
-def test_intervals_by_ml_are_those_of_lme4s_profile(oracle, data, formula):
-    bench, record = bench_and_record(data, formula, "ML")
+def test_intervals_by_ml_are_those_of_lme4s_profile(r, by_ml, data, formula):
+    bench, ours = by_ml(data, formula)
     table = bench.case.table
 
-    reply = oracle.call(
+    reply = r.call(
         "oracle_profile",
         {"columns": r_columns(table), "formula": lme4_formula(bench.case.model, table.alias)},
     )
     theirs = sorted(zip(reply.numbers("low"), reply.numbers("high"), strict=True))
-    ours = sorted(intervals(profiles(bench, record, ())[0]).values())
     # lme4 interpolates its profile by splines: four digits.
-    np.testing.assert_allclose(ours, theirs, rtol=2e-4)
+    np.testing.assert_allclose(sorted(ours), theirs, rtol=2e-4)
 
 
-def test_the_published_intervals_of_sleepstudy():
+def test_the_published_intervals_of_sleepstudy(by_ml):
     # As lme4's confint prints them (Bates, Maechler, Bolker and Walker 2015), to two decimals. The
     # upper bound of the correlation is 0.68502; lme4's spline has it as 0.68499.
     published = [14.38, 37.72, 3.80, 8.75, -0.48, 0.68, 22.90, 28.86]
-    bench, record = bench_and_record("sleepstudy", SLEEP, "ML")
-    found = [v for pair in intervals(profiles(bench, record, ())[0]).values() for v in pair]
+    _, bounds = by_ml("sleepstudy", SLEEP)
+    found = [v for pair in bounds for v in pair]
     np.testing.assert_allclose(found, published, rtol=0, atol=0.0051)
 
 
-def test_a_bound_of_the_interval_is_where_the_deviance_has_risen_by_the_quantile(sleep):
+def test_a_bound_of_the_interval_is_where_the_deviance_has_risen_by_the_quantile(
+    sleep, sleep_profiles
+):
     bench, _ = sleep
     design = bench.case.design
     wanted = 3.841458820694124
-    for parameter, p in zip(parameters(design), profiles(bench, sleep[1], ())[0], strict=True):
+    for parameter, p in zip(parameters(design), sleep_profiles, strict=True):
         sigma = bench.best.point.sigma * bench.likelihood.products.basis.y_scale
         profiler = Profiler(design, bench.relative, sigma, (parameter,), reml=True)
         for bound in (p.low, p.high):
@@ -202,12 +205,11 @@ def test_a_correlation_with_a_variance_of_zero_has_no_profile_and_a_note_says_so
     assert note.startswith("No profile of the correlation of Intercept and x by g")
 
 
-def test_what_would_take_too_long_is_left_out_with_the_estimate(sleep):
+def test_what_would_take_too_long_is_left_out_with_the_estimate(sleep, sleep_profiles):
     found, note = profiles(*sleep, (), budget=1e-9)
     assert found == ()
     assert note.startswith("No profiles of the deviance: those of 4 variance parameters")
-    curves, _ = profiles(*sleep, ())
-    plane, note = contour(*sleep, (), curves, (), (), [], budget=1e-9)
+    plane, note = contour(*sleep, (), sleep_profiles, (), (), [], budget=1e-9)
     assert plane is None
     assert note.startswith("No contour of the deviance: 1 of 15 rows of its grid took")
 
@@ -255,11 +257,11 @@ def test_a_contour_marks_the_answers_and_the_way_of_a_run_that_stopped_short(sin
 
 
 @pytest.mark.r
-def test_conditional_standard_deviations_are_lme4s(oracle):
+def test_conditional_standard_deviations_are_lme4s(r):
     bench, _ = bench_and_record("sleepstudy", SLEEP)
     table = bench.case.table
 
-    reply = oracle.call(
+    reply = r.call(
         "oracle_conditional",
         {"columns": r_columns(table), "formula": lme4_formula(bench.case.model, table.alias)},
     )

@@ -161,6 +161,7 @@ IN_THE_DATA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["own", "repeated"])
 @pytest.mark.parametrize("kind", IN_THE_DATA)
 def test_with_the_data_it_is_a_formula_over_the_users_columns(kind, labels):
@@ -179,6 +180,7 @@ def by_formula(formula, data, groups, *, fit=None, **arguments):
 CASKS = {"re_formula": "1", "vc_formula": {"cask": "0 + C(cask)"}}
 
 
+@pytest.mark.slow
 def test_components_are_nested_in_the_groups():
     nested = by_formula("strength ~ 1", PASTES, "batch", **CASKS)
     assert formula_of(reads_the_same(nested)) == "strength ~ 1 + (1 | batch) + (1 | batch:cask)"
@@ -189,6 +191,7 @@ def test_components_are_nested_in_the_groups():
         assert formula_of(given) == "strength ~ 1 + (1 | batch) + (1 | batch:cask)"
 
 
+@pytest.mark.slow
 def test_a_slope_that_is_a_component_and_names_that_python_keeps_for_itself():
     days = by_formula(
         "Reaction ~ Days", SLEEP, "Subject", re_formula="1", vc_formula={"Days": "0 + Days"}
@@ -224,6 +227,7 @@ def test_columns_that_divide_the_rows_alike_are_named():
     assert (formula_of(named), named.notes) == ("Reaction ~ Days + (1 | name)", ())
 
 
+@pytest.mark.slow
 def test_one_factor_under_two_names_is_told():
     said = (
         "are one grouping factor under two names: they divide the rows alike. The intercept varies "
@@ -266,6 +270,7 @@ def gaps():
     return SLEEP.assign(Days=SLEEP["Days"].where(~SLEEP.index.isin([3, 50])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"re_formula": "~Days"}, {"vc_formula": {"d": "0 + Days"}}],
@@ -285,6 +290,26 @@ def test_a_result_that_dropped_rows_asks_for_the_data_and_reads_them(gaps, argum
     already = of_statsmodels(result, gaps.dropna())
     again = python_value(already.spelling()["statsmodels"], gaps)
     assert again.llf == pytest.approx(result.llf, abs=1e-6)
+
+
+def test_rows_are_dropped_in_the_code_only_where_some_were():
+    crossed = by_formula(
+        "diameter ~ 1",
+        PENICILLIN[["diameter", "plate", "sample"]],
+        np.ones(len(PENICILLIN)),
+        vc_formula={"p": "0 + C(plate)", "s": "0 + C(sample)"},
+    )
+    assert "dropna" not in of_statsmodels(crossed).spelling()["statsmodels"]
+    gaps = PENICILLIN.assign(diameter=PENICILLIN["diameter"].where(PENICILLIN.index != 9))
+    dropped = by_formula(
+        "diameter ~ 1",
+        gaps,
+        np.ones(len(gaps)),
+        vc_formula={"p": "0 + C(plate)", "s": "0 + C(sample)"},
+        missing="drop",
+    )
+    again = python_value(of_statsmodels(dropped).spelling()["statsmodels"], gaps)
+    assert again.llf == pytest.approx(dropped.llf, abs=1e-6)
 
 
 def test_other_data_are_refused(gaps):

@@ -15,7 +15,6 @@ from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.examination import examine
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge.worker import RSession
 from harness.referee.joint_hessian import joint_inverse
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -52,10 +51,9 @@ def case(request, frame):
     return Case(request.param, model, bind(model, frame))
 
 
-@pytest.fixture(scope="module")
-def lme4():
-    with RSession(timeout=60) as session:
-        yield Lme4Engine(session)
+@pytest.fixture
+def lme4(r):
+    return Lme4Engine(r)
 
 
 def engines():

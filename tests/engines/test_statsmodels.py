@@ -1,5 +1,7 @@
 """The statsmodels engine: the case's own order, every message, nothing on stderr, repeatable."""
 
+from functools import cache
+
 import msgspec
 import numpy as np
 import pandas as pd
@@ -46,6 +48,12 @@ FRAME = simulated()
 def case_of(text, criterion="REML", frame=FRAME):
     model = parse_model(text, criterion)
     return Case(text, model, bind(model, frame))
+
+
+@cache
+def default_fit(text):
+    case = case_of(text)
+    return case, ENGINE.fit(case, "default")
 
 
 def psi(fit):
@@ -101,8 +109,7 @@ def test_tight_fits_agree_with_lme4_term_by_term_and_level_by_level(r, text):
 @pytest.mark.parametrize("text", AGREEING)
 def test_the_covariance_is_in_the_order_of_the_design(text):
     """The referee, at the engine's Psi in the design's order, finds the engine's own likelihood."""
-    case = case_of(text)
-    fit = ENGINE.fit(case, "default")
+    case, fit = default_fit(text)
     likelihood = Likelihood(case.design, reml=True)
     theta = likelihood.theta([p / fit.residual_variance for p in psi(fit)])
     deviance = likelihood.at(theta).deviance(np.sqrt(fit.residual_variance))
@@ -112,8 +119,7 @@ def test_the_covariance_is_in_the_order_of_the_design(text):
 @pytest.mark.slow
 @pytest.mark.parametrize("text", AGREEING)
 def test_fitted_values_are_x_beta_plus_the_random_effects(text):
-    case = case_of(text)
-    fit = ENGINE.fit(case, "default")
+    case, fit = default_fit(text)
     fitted = case.design.x @ [c.estimate for c in fit.coefficients]
     for design, term in zip(case.design.random, fit.random, strict=True):
         fitted += (design.z * np.array(term.effects)[design.codes]).sum(1)

@@ -120,7 +120,9 @@ def test_no_code_reads_a_sentence():
     found_in = {
         str(path.relative_to(ROOT)): lines
         for path in ROOT.rglob("*.py")
-        if (lines := readings(ast.parse(path.read_text(encoding="utf-8"))))
+        # Only a module that has one of the words can read them.
+        if any(word in (text := path.read_text(encoding="utf-8")) for word in TEXTS)
+        and (lines := readings(ast.parse(text)))
     }
     assert sorted(set(found_in) - set(FOREIGN)) == []
 

@@ -18,14 +18,7 @@ from harness.base.resources import fixture
 from harness.engines.lme4 import r_columns
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge.worker import RSession
 from harness.spelling.calls import lme4_formula
-
-
-@pytest.fixture(scope="module")
-def oracle():
-    with RSession(timeout=120, extra_scripts=("oracle_inference.R",)) as session:
-        yield session
 
 
 def data(name, every=None):
@@ -97,9 +90,7 @@ FITS = [
 @pytest.mark.r
 @pytest.mark.parametrize("every", [None, True])
 @pytest.mark.parametrize(("name", "formula", "spelling", "given"), FITS)
-def test_results_have_the_df_and_standard_errors_of_r(
-    oracle, name, formula, spelling, given, every
-):
+def test_results_have_the_df_and_standard_errors_of_r(r, name, formula, spelling, given, every):
     """1e-4: statsmodels stops where the gradient is 1e-10 at best, often before; df follow theta.
 
     At the same theta the digits are those of tests/referee.
@@ -113,7 +104,7 @@ def test_results_have_the_df_and_standard_errors_of_r(
         "criterion": "REML",
     }
     result = mixed(spelling, frame, **given)
-    theirs = oracle.call("oracle_kenward_roger", request)
+    theirs = r.call("oracle_kenward_roger", request)
     p = len(theirs.numbers("beta"))
     # Columns by their estimates: every program has an order of its own.
     mine = harness.kenward_roger(result)
@@ -125,7 +116,7 @@ def test_results_have_the_df_and_standard_errors_of_r(
     assert mine.table["se"].to_numpy() == pytest.approx(adjusted, rel=1e-4)
     satterthwaite = harness.satterthwaite(result)
     assert satterthwaite.table["se"].to_numpy() == pytest.approx(phi, rel=1e-4)
-    tests = oracle.call("oracle_f_tests", request)
+    tests = r.call("oracle_f_tests", request)
     if len(tests.texts("terms")):
         # By F: patsy puts terms with factors only before the others.
         found = satterthwaite.type3().sort_values("F")
@@ -153,11 +144,11 @@ def cake(formula=CAKE, **given):
 
 @pytest.mark.r
 @pytest.mark.parametrize("method", ["Satterthwaite", "Kenward-Roger"])
-def test_type_three_tests_of_cake_are_those_of_r(oracle, method):
+def test_type_three_tests_of_cake_are_those_of_r(r, method):
     frame = data("cake", every=True)
     model = parse_model("angle ~ recipe*temperature + (1 | recipe:replicate)")
     case = Case("cake", model, bind(model, frame, factors=("temperature", "replicate")))
-    reply = oracle.call(
+    reply = r.call(
         "oracle_f_tests",
         {
             "columns": r_columns(case.table),

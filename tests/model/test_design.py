@@ -76,8 +76,8 @@ class RDesign:
     terms: list
 
 
-def r_design(oracle, case):
-    reply = oracle.call(
+def r_design(r, case):
+    reply = r.call(
         "oracle_design",
         {"columns": r_columns(case.table), "formula": lme4_formula(case.model, case.table.alias)},
     )
@@ -170,9 +170,9 @@ SAME_COLUMNS = [
 
 @pytest.mark.r
 @pytest.mark.parametrize("text", SAME_COLUMNS)
-def test_columns_groups_and_levels_are_those_of_lme4(oracle, text):
+def test_columns_groups_and_levels_are_those_of_lme4(r, text):
     case = case_of(text)
-    ours, theirs = case.design, r_design(oracle, case)
+    ours, theirs = case.design, r_design(r, case)
     assert np.array_equal(ours.rows, theirs.rows)
     # Division, powers and logarithms may differ in the last bit between numpy and libm.
     assert np.allclose(ours.y, theirs.y, rtol=1e-15, atol=0)
@@ -193,32 +193,32 @@ def test_columns_groups_and_levels_are_those_of_lme4(oracle, text):
         "y ~ log(w) + log2(w) + (1 | g)",
     ],
 )
-def test_where_columns_are_aliased_the_column_space_is_lme4s(oracle, text):
+def test_where_columns_are_aliased_the_column_space_is_lme4s(r, text):
     """R writes down one column too many for f:h alone and then drops an aliased one."""
     case = case_of(text)
-    theirs = r_design(oracle, case)
+    theirs = r_design(r, case)
     assert theirs.dropped > 0
     assert same_space(case.design.x, theirs.x)
 
 
 @pytest.mark.r
-def test_redundant_random_effects_columns_of_r_span_the_same_space(oracle):
+def test_redundant_random_effects_columns_of_r_span_the_same_space(r):
     """(f:h | s) has seven columns of rank six in R; every covariance of six is one of seven."""
     case = case_of("y ~ x + (f:h | s)")
-    theirs = r_design(oracle, case)
+    theirs = r_design(r, case)
     assert theirs.terms[0].z.shape[1] == 7
     assert case.design.random[0].z.shape[1] == 6
     assert has_term(case.design.random[0], theirs.terms, same_columns=False)
 
 
 @pytest.mark.r
-def test_r_codes_a_factor_too_sparsely_beside_its_product_with_a_number(oracle):
+def test_r_codes_a_factor_too_sparsely_beside_its_product_with_a_number(r):
     """In y ~ x:h + f:h R takes x:h for the margin of f:h and loses h; patsy's manual describes it.
 
     The design here has the full interaction, so a fit by R is another model and must be told so.
     """
     case = case_of("y ~ x:h + f:h + (1 | g)")
-    theirs = r_design(oracle, case)
+    theirs = r_design(r, case)
     assert np.linalg.matrix_rank(case.design.x) == 8
     assert np.linalg.matrix_rank(theirs.x) == 7
     assert np.linalg.matrix_rank(np.hstack([case.design.x, theirs.x])) == 8
@@ -226,10 +226,10 @@ def test_r_codes_a_factor_too_sparsely_beside_its_product_with_a_number(oracle):
 
 @pytest.mark.r
 @pytest.mark.parametrize("text", ["y ~ x + (1 | g/b)", "y ~ x + (x | g/b)", "y ~ 1 + (1 | s/b:h)"])
-def test_nested_groups_divide_the_rows_as_lme4_does(oracle, text):
+def test_nested_groups_divide_the_rows_as_lme4_does(r, text):
     """lme4 writes the inner factor first, b:g, and so orders the levels otherwise."""
     case = case_of(text)
-    theirs = r_design(oracle, case)
+    theirs = r_design(r, case)
     assert len(case.design.random) == len(theirs.terms)
     for ours in case.design.random:
         partners = [

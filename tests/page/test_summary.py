@@ -15,7 +15,7 @@ from harness.page.distribution import Digits, Worst
 from harness.page.run_summary import REST, Summary, summarize
 from tests.page.html import many, sample, sample_runs
 
-CASES, CHECKS = 1200, 300
+CASES, CHECKS = 800, 300
 
 
 @pytest.fixture(scope="module")

@@ -267,13 +267,13 @@ def test_any_small_design_agrees_with_the_full_matrix(seed, groups, q, per, reml
 @pytest.mark.r
 @BOTH
 @EACH
-def test_deviance_is_lme4s_own_at_random_theta(oracle, name, reml):
+def test_deviance_is_lme4s_own_at_random_theta(r, name, reml):
     """lme4's deviance function, given the same columns; 1e-10 relative is its own rounding."""
     made = STRUCTURES[name]
     likelihood = Likelihood(made, reml=reml)
     order = lme4_order(made)
     points = [np.abs(t) for t in thetas(likelihood, 4, seed=9)]
-    reply = oracle.call(
+    reply = r.call(
         "oracle_deviance",
         {
             "columns": frame_columns(made),
@@ -305,11 +305,11 @@ ALIASED = {
 
 @pytest.mark.r
 @pytest.mark.parametrize("name", list(ALIASED))
-def test_aliased_columns_are_those_that_lm_drops(oracle, name):
+def test_aliased_columns_are_those_that_lm_drops(r, name):
     x = ALIASED[name]
     columns = {f"x{j}": np.ascontiguousarray(c) for j, c in enumerate(x.T)}
     formula = "y ~ 0 + " + " + ".join(columns)
-    reply = oracle.call(
+    reply = r.call(
         "oracle_lm_aliased",
         {"columns": {"y": np.array([1.0, 3, 2, 5]), **columns}, "formula": formula},
     )

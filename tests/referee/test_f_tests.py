@@ -10,7 +10,6 @@ from scipy import stats
 
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge.worker import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.f_tests import (
     Factor,
@@ -26,13 +25,6 @@ from harness.referee.optimum import find_optimum
 from harness.referee.satterthwaite import contrast_tests
 from tests.referee.designs import design, slope_data, structures
 from tests.referee.test_kenward_roger import csv_case, every_third, point_of, request
-
-
-@pytest.fixture(scope="module")
-def inference_oracle():
-    with RSession(timeout=120, extra_scripts=("oracle_inference.R",)) as session:
-        yield session
-
 
 CAKE = "angle ~ recipe*temperature + (1 | recipe:replicate)"
 CAKE_FACTORS = ("temperature", "replicate")
@@ -64,14 +56,14 @@ def f_tests(hypotheses, method, point, sigma, beta):
 @pytest.mark.r
 @pytest.mark.parametrize("method", ["Satterthwaite", "Kenward-Roger"])
 @pytest.mark.parametrize(("name", "formula", "factors", "rows"), CASES)
-def test_type_three_tests_are_lmertests(inference_oracle, name, formula, factors, rows, method):
+def test_type_three_tests_are_lmertests(r, name, formula, factors, rows, method):
     """At lmerTest's own hypotheses to 1e-6.
 
     At the referee's to 1e-5: lmerTest rounds its coefficients to seven decimals (``zapsmall``), so
     that a third is 0.3333333 and F with three levels off by up to 2e-6.
     """
     case = csv_case(name, formula, factors=factors, rows=rows)
-    reply = inference_oracle.call("oracle_f_tests", request(case) | {"ddf": method})
+    reply = r.call("oracle_f_tests", request(case) | {"ddf": method})
     point, sigma, at = point_of(case.design, reply)
     beta = reply.numbers("beta")[at]
     own = list(type3_hypotheses(fixed_terms(case.model, case.table), case.design.x).values())
@@ -90,10 +82,10 @@ def test_type_three_tests_are_lmertests(inference_oracle, name, formula, factors
 
 @pytest.mark.r
 @pytest.mark.parametrize(("name", "formula", "factors", "rows"), CASES)
-def test_type_three_hypotheses_are_lmertests(inference_oracle, name, formula, factors, rows):
+def test_type_three_hypotheses_are_lmertests(r, name, formula, factors, rows):
     """Row by row: the df of an F test depend on how its rows are scaled."""
     case = csv_case(name, formula, factors=factors, rows=rows)
-    reply = inference_oracle.call("oracle_f_tests", request(case))
+    reply = r.call("oracle_f_tests", request(case))
     _, _, at = point_of(case.design, reply)
     theirs = reply.numbers("hypotheses").reshape(-1, len(at))[:, at]
     mine = np.vstack(
@@ -117,10 +109,10 @@ def test_type_three_hypotheses_are_lmertests(inference_oracle, name, formula, fa
         ("score_parentedu_byclass", "score ~ edu + (edu | classroom)", None),
     ],
 )
-def test_joint_tests_of_all_effects_are_lmertests(inference_oracle, name, formula, rows):
+def test_joint_tests_of_all_effects_are_lmertests(r, name, formula, rows):
     case = csv_case(name, formula, rows=rows)
     p = case.design.x.shape[1]
-    reply = inference_oracle.call("oracle_f_tests", request(case) | {"rows": np.eye(p).ravel()})
+    reply = r.call("oracle_f_tests", request(case) | {"rows": np.eye(p).ravel()})
     if name.startswith("score"):
         assert reply.numbers("singular")[0] == 1.0
     point, sigma, at = point_of(case.design, reply)
@@ -132,7 +124,7 @@ def test_joint_tests_of_all_effects_are_lmertests(inference_oracle, name, formul
 
 
 @pytest.mark.r
-def test_other_codings_have_the_same_hypotheses(inference_oracle):
+def test_other_codings_have_the_same_hypotheses(r):
     """lmerTest maps them from treatment coding; here X comes from it in sum coding.
 
     1e-6: it rounds coefficients to seven decimals twice.
@@ -140,7 +132,7 @@ def test_other_codings_have_the_same_hypotheses(inference_oracle):
     case = csv_case("cake", CAKE, factors=CAKE_FACTORS, rows=every_third)
     alias = case.table.alias
     codings = {alias["recipe"]: "contr.sum", alias["temperature"]: "contr.sum"}
-    reply = inference_oracle.call("oracle_f_tests", request(case) | {"contrasts": codings})
+    reply = r.call("oracle_f_tests", request(case) | {"contrasts": codings})
     p = case.design.x.shape[1]
     x = reply.numbers("x").reshape(-1, p, order="F")
     theirs = reply.numbers("hypotheses").reshape(-1, p)

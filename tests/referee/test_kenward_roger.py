@@ -8,7 +8,6 @@ from harness.base.resources import fixture
 from harness.engines.lme4 import r_columns
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.rbridge.worker import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.optimum import find_optimum
@@ -23,12 +22,6 @@ from tests.referee.designs import (
 )
 
 STRUCTURES = structures()
-
-
-@pytest.fixture(scope="module")
-def inference_oracle():
-    with RSession(timeout=120, extra_scripts=("oracle_inference.R",)) as session:
-        yield session
 
 
 def csv_case(name, formula, criterion="REML", factors=(), rows=None):
@@ -102,26 +95,24 @@ CASES = [
 
 @pytest.mark.r
 @pytest.mark.parametrize(("name", "formula", "factors", "rows"), CASES)
-def test_real_data_have_pbkrtests_df_and_standard_errors(
-    inference_oracle, name, formula, factors, rows
-):
+def test_real_data_have_pbkrtests_df_and_standard_errors(r, name, formula, factors, rows):
     case = csv_case(name, formula, factors=factors, rows=rows)
-    compare(inference_oracle.call("oracle_kenward_roger", request(case)), case.design)
+    compare(r.call("oracle_kenward_roger", request(case)), case.design)
 
 
 @pytest.mark.r
 @pytest.mark.parametrize("name", list(STRUCTURES))
-def test_every_random_structure_has_pbkrtests_df_and_standard_errors(inference_oracle, name):
+def test_every_random_structure_has_pbkrtests_df_and_standard_errors(r, name):
     made = STRUCTURES[name]
     payload = {"columns": frame_columns(made), "formula": r_formula(made), "criterion": "REML"}
     p = made.x.shape[1]
-    reply = inference_oracle.call("oracle_kenward_roger", payload | {"rows": np.eye(p).ravel()})
+    reply = r.call("oracle_kenward_roger", payload | {"rows": np.eye(p).ravel()})
     compare(reply, made, np.eye(p))
 
 
 @pytest.mark.r
 @pytest.mark.parametrize("rows", [None, every_third])
-def test_cakes_joint_tests_are_pbkrtests(inference_oracle, rows):
+def test_cakes_joint_tests_are_pbkrtests(r, rows):
     case = csv_case(
         "cake",
         "angle ~ recipe*temperature + (1 | recipe:replicate)",
@@ -136,12 +127,12 @@ def test_cakes_joint_tests_are_pbkrtests(inference_oracle, rows):
         ["recipe[T.B]", "recipe[T.C]"],
     ):
         mine = np.array([np.eye(p)[names.index(n)] for n in wanted])
-        reply = inference_oracle.call("oracle_kenward_roger", request(case))
+        reply = r.call("oracle_kenward_roger", request(case))
         _, _, at = point_of(case.design, reply)
         theirs = np.zeros_like(mine)
         theirs[:, at] = mine
         payload = request(case) | {"rows": theirs.ravel()}
-        reply = inference_oracle.call("oracle_kenward_roger", payload)
+        reply = r.call("oracle_kenward_roger", payload)
         compare(reply, case.design, mine)
 
 
@@ -239,7 +230,7 @@ def test_nothing_depends_on_units_or_origins(a, c, d):
 
 
 @pytest.mark.r
-def test_pbkrtests_df_depend_on_the_units_of_a_predictor(inference_oracle):
+def test_pbkrtests_df_depend_on_the_units_of_a_predictor(r):
     """Where an eigenvalue of its information is below an absolute 1e-10 it takes ``MASS::ginv``,
 
     which drops eigenvalues below 1.5e-8 of the largest: with days counted in thousands that is
@@ -251,7 +242,7 @@ def test_pbkrtests_df_depend_on_the_units_of_a_predictor(inference_oracle):
     theirs, mine = [], []
     for unit in (1.0, 1000.0):
         payload["columns"][days] = case.table["Days"].values / unit
-        reply = inference_oracle.call("oracle_kenward_roger", payload)
+        reply = r.call("oracle_kenward_roger", payload)
         to = np.array([[1.0, 0.0], [0.0, 1.0 / unit]])
         given = case.design
         made = design(given.y, given.x @ to, [(given.random[0].z @ to, given.random[0].codes)])

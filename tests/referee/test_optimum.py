@@ -24,11 +24,11 @@ def data_case(name, formula, criterion="REML", factors=()):
     return Case(name, model, bind(model, frame, factors=factors))
 
 
-def lmertest(oracle, made, criterion, start=None):
+def lmertest(r, made, criterion, start=None):
     payload = {"columns": frame_columns(made), "formula": r_formula(made), "criterion": criterion}
     if start is not None:
         payload["start"] = start
-    return oracle.call("oracle_lmertest", payload)
+    return r.call("oracle_lmertest", payload)
 
 
 CASES = [
@@ -48,10 +48,10 @@ CASES = [
 @pytest.mark.r
 @pytest.mark.parametrize("criterion", ["REML", "ML"])
 @pytest.mark.parametrize(("name", "formula"), CASES)
-def test_the_optimum_is_lme4s_or_better(oracle, name, formula, criterion):
+def test_the_optimum_is_lme4s_or_better(r, name, formula, criterion):
     made = data_case(name, formula, criterion).design
     best = find_optimum(Likelihood(made, reml=criterion == "REML"))
-    reply = lmertest(oracle, made, criterion)
+    reply = lmertest(r, made, criterion)
     theirs = reply.numbers("deviance")[0]
     # lme4 stops at 1e-12 of the deviance or of theta; its own rounding is 1e-9 here.
     assert best.deviance <= theirs + 1e-8

@@ -83,8 +83,8 @@ class Studied:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(range(40), id="40"),
-        pytest.param(range(40, 300), id="260 more", marks=pytest.mark.study),
+        pytest.param(range(20), id="20"),
+        pytest.param(range(20, 300), id="280 more", marks=pytest.mark.study),
     ],
 )
 def study(request, r):

@@ -25,8 +25,8 @@ def rows_at(likelihood, theta, **options):
     return contrast_tests(likelihood.at(theta), np.eye(likelihood.products.p), **options)
 
 
-def compare(oracle, made, criterion, rel):
-    reply = oracle.call(
+def compare(r, made, criterion, rel):
+    reply = r.call(
         "oracle_lmertest",
         {"columns": frame_columns(made), "formula": r_formula(made), "criterion": criterion},
     )
@@ -42,15 +42,15 @@ def compare(oracle, made, criterion, rel):
 @pytest.mark.r
 @pytest.mark.parametrize("criterion", ["REML", "ML"])
 @pytest.mark.parametrize("name", list(STRUCTURES))
-def test_df_are_lmertests_at_the_same_theta(oracle, name, criterion):
+def test_df_are_lmertests_at_the_same_theta(r, name, criterion):
     """1e-6: what Richardson's extrapolation in numDeriv leaves."""
-    compare(oracle, STRUCTURES[name], criterion, 1e-6)
+    compare(r, STRUCTURES[name], criterion, 1e-6)
 
 
 @pytest.mark.r
 @pytest.mark.parametrize(("name", "formula"), CASES)
-def test_df_are_lmertests_on_real_data_singular_fits_included(oracle, name, formula):
-    compare(oracle, data_case(name, formula).design, "REML", 1e-6)
+def test_df_are_lmertests_on_real_data_singular_fits_included(r, name, formula):
+    compare(r, data_case(name, formula).design, "REML", 1e-6)
 
 
 def test_balanced_one_way_data_have_the_df_of_the_analysis_of_variance():

@@ -187,14 +187,14 @@ def test_the_python_call_leaves_out_incomplete_rows_as_the_engine_does():
 
 @pytest.mark.r
 @pytest.mark.parametrize("text", EXECUTED)
-def test_the_r_call_gives_the_engines_log_likelihood(oracle, tmp_path, text):
+def test_the_r_call_gives_the_engines_log_likelihood(r, tmp_path, text):
     case, data = case_of(text, "ML")
     path = tmp_path / "data.csv"
     data.to_csv(path, index=False, float_format="%.17g")
-    fit = Lme4Engine(oracle).fit(case, "default")
+    fit = Lme4Engine(r).fit(case, "default")
     assert isinstance(fit, Fit)
     call = r_call(case.model)
-    reply = oracle.call("oracle_loglik_of_call", {"path": str(path), "call": call})
+    reply = r.call("oracle_loglik_of_call", {"path": str(path), "call": call})
     assert reply.numbers("loglik")[0] == pytest.approx(fit.loglik, abs=1e-7)
 
 

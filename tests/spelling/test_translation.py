@@ -140,7 +140,7 @@ CALLS = [
 @pytest.mark.r
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("call", "formula", "warned"), CALLS)
-def test_a_call_and_its_translation_have_the_same_log_likelihood(oracle, call, formula, warned):
+def test_a_call_and_its_translation_have_the_same_log_likelihood(r, call, formula, warned):
     call = call.format(TIGHT)
     found = translate(call, frame=FRAME)
     assert found.formula == formula
@@ -151,7 +151,7 @@ def test_a_call_and_its_translation_have_the_same_log_likelihood(oracle, call, f
     last = ast.Expression(tree.body.pop().value)
     exec(compile(tree, "call", "exec"), names)
     result = eval(compile(last, "call", "eval"), names)
-    fit = Lme4Engine(oracle).fit(Case("call", found.model, bind(found.model, FRAME)), "tight")
+    fit = Lme4Engine(r).fit(Case("call", found.model, bind(found.model, FRAME)), "tight")
     assert isinstance(fit, Fit)
     # Both are at the optimum: the log-likelihood is flat there, to the square of the tolerances.
     assert result.llf == pytest.approx(fit.loglik, abs=1e-6)

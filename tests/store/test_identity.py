@@ -99,6 +99,7 @@ def test_sources_of_lme4_are_those_of_its_way_to_r():
     assert not {"optimum.py", "records.py", "campaign_file.py"} & files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [StatsmodelsEngine, RefereeEngine, Lme4Engine])
 def test_engines_list_every_package_that_they_import(kind):
     code = (

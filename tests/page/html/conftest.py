@@ -37,6 +37,24 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def violations() -> Any:
+    """Return a function from an open page to what is wrong with it for readers of every kind.
+
+    Whether text stands out from what is behind it takes longer than all the rest. It depends on the
+    colour scheme, and not on the width.
+    """
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def of(page: Any, parts: Any = None, *, colours: bool = True) -> list[tuple[str, str]]:
+        rules = {"color-contrast": {"enabled": colours}}
+        options = {"resultTypes": ["violations"], "rules": rules}
+        found = axe.run(page, context=parts, options=options).response["violations"]
+        return [(v["id"], v["nodes"][0]["html"][:200]) for v in found]
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a run that holds every kind of case."""
     path = tmp_path_factory.mktemp("report") / "parity.html"
