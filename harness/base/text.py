@@ -98,3 +98,8 @@ def rounded(value: float) -> str:
     if abs(value) < 1e-6:
         return "nearly 0"
     return f"{sign}{size(value)}"
+
+
+def shortened(content: str, length: int) -> str:
+    """Return text cut to ``length`` characters, the cut shown."""
+    return content if len(content) <= length else content[: length - 1] + "…"

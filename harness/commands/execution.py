@@ -139,7 +139,7 @@ def render(
     source: Path, page: Path, *, wanted: Sequence[str] = (), as_json: bool, quiet: bool
 ) -> None:
     """Write the report of a record file, say the same on the terminal, and exit."""
-    from harness.page.excerpt_layout import excerpt_page
+    from harness.page.excerpt_layout import excerpt_page, written
     from harness.page.html.parity_report import report_file
     from harness.page.terminal_page import print_page
 
@@ -149,5 +149,5 @@ def render(
             for line in lines:
                 click.echo(line, nl=False)
     elif not quiet:
-        print_page(excerpt_page(excerpt, source, page), answer_last=True)
+        print_page(excerpt_page(excerpt, written(source, page)), answer_last=True)
     sys.exit(exit_code(excerpt.summary))

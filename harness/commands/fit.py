@@ -53,18 +53,20 @@ def fit(
 
     deadline = Deadline(timeout)
     with ExitStack() as stack:
-        told = stack.enter_context(progress("Fitting", 0, hidden=quiet))
-        told("reading the data")
-        rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
-        engines = stack.enter_context(open_engines(engine_names, reference_name, timeout))
-        told(f"{listed([e.name for e in engines])}, and judging")
-        plan = Plan("fit", [rung], engines, settings_of(rung.case))
-        record = next(run(plan, deadline))
-        # What did not end in time may be at its fit still, and would answer after it only.
-        fitted = [e for e in engines if isinstance(record.fit(e.name), Fit)]
-        versions = {e.name: e.versions().get(e.name, "") for e in fitted}
-    if as_json:
-        click.echo(encode(record).decode())
-    elif not quiet:
-        print_page(case_page(record, versions))
+        with progress("Fitting", 0, hidden=quiet) as told:
+            told("reading the data")
+            rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+            engines = stack.enter_context(open_engines(engine_names, reference_name, timeout))
+            told(f"{listed([e.name for e in engines])}, and judging")
+            plan = Plan("fit", [rung], engines, settings_of(rung.case))
+            record = next(run(plan, deadline))
+            # What did not end in time may be at its fit still, and would answer after it only.
+            fitted = [e for e in engines if isinstance(record.fit(e.name), Fit)]
+            versions = {e.name: e.versions().get(e.name, "") for e in fitted}
+        # Shown before engines are closed: one that is only starting is waited for.
+        if as_json:
+            click.echo(encode(record).decode())
+        elif not quiet:
+            print_page(case_page(record, versions))
+        sys.stdout.flush()
     sys.exit(exit_code(summarize([(None, record)])))

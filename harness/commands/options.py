@@ -23,7 +23,8 @@ timeout = click.option(
     type=click.FloatRange(min=1),
     default=120.0,
     show_default=True,
-    help="Seconds that a fit may take, in any engine, and the referee with a case.",
+    help="Seconds that a fit may take, in any engine, and the referee with a case; the whole "
+    "has no limit.",
 )
 whole_timeout = click.option(
     "--timeout",

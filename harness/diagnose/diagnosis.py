@@ -471,14 +471,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 class FixedInterval(msgspec.Struct, frozen=True, kw_only=True):
     """Intervals of a fixed effect.
 
-    ``low`` and ``high`` are those of t with Satterthwaite's df at the best point, ``ml_low`` and
-    ``ml_high`` those of the profiled ML deviance, None where that has no bound.
+    ``low`` and ``high`` are those of t with Satterthwaite's df at the best point, None where the
+    data do not determine the standard error; ``ml_low`` and ``ml_high`` are those of the profiled
+    ML deviance, None where that has no bound.
     """
 
     name: str
     estimate: Real
-    low: Real
-    high: Real
+    low: Real | None
+    high: Real | None
     ml_low: Real | None
     ml_high: Real | None
     level: Real = 0.95

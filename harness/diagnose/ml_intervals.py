@@ -23,6 +23,7 @@ from harness.diagnose.parameter import parameters
 from harness.diagnose.profile import LEVEL, Place, crossing, of_parameter
 from harness.model.design import Design
 from harness.referee.deviance import Likelihood
+from harness.referee.identifiability import undetermined_rows
 from harness.referee.optimum import Optimum, find_optimum
 
 _MOST_STEPS = 12
@@ -61,15 +62,17 @@ def ml_intervals(
         made = _within(budget, _by_ml(design, best, curves), len(curves), "variance", notes)
         out[: len(made)] = made
     ends = _within(budget, _fixed(design, best), design.x.shape[1], "fixed effect", notes)
+    tests = bench.best.tests
+    known = ~undetermined_rows(bench.best.point, np.eye(len(tests)))
     fixed = []
-    for name, test, (low, high) in zip(design.x_names, bench.best.tests, ends, strict=False):
+    for name, test, told, (low, high) in zip(design.x_names, tests, known, ends, strict=False):
         half = float(stats.t.ppf(0.5 + LEVEL / 2, test.df)) * test.se
         fixed.append(
             FixedInterval(
                 name=name,
                 estimate=test.estimate,
-                low=test.estimate - half,
-                high=test.estimate + half,
+                low=test.estimate - half if told else None,
+                high=test.estimate + half if told else None,
                 ml_low=low,
                 ml_high=high,
                 level=LEVEL,

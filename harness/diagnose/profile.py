@@ -37,6 +37,10 @@ FURTHEST = 2.8
 
 _STEP = 0.45
 _MOST_STEPS = 24
+_LEAST = 1e-3
+"""Share of the best residual SD down to which that is followed: at 0 the deviance has a limit at
+most, which it has where every row is a group."""
+
 _EDGE = 1e-6
 """A correlation nearer to +-1 than this is at the boundary."""
 
@@ -179,6 +183,8 @@ def _profile(
         return math.sqrt(max(found.deviance - minimum, 0.0)), found
 
     low, high = parameter.bounds
+    if parameter.scale == "sigma":
+        low = _LEAST * best
     ends = []
     for direction in (-1.0, 1.0):
         bound = high if direction > 0 else low

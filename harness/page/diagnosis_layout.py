@@ -24,7 +24,6 @@ from harness.page.evidence_layout import (
     runs,
     singular,
 )
-from harness.page.html.provenance_section import case_data
 from harness.page.interval_tables import fixed_intervals, variance_intervals
 from harness.page.numbers import (
     DF_DIGITS,
@@ -59,6 +58,7 @@ from harness.page.page import (
     Table,
     one_group,
 )
+from harness.page.provenance_layout import case_data
 from harness.page.remedy_layout import cause_box
 
 

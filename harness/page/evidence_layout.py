@@ -21,6 +21,7 @@ from harness.page.numbers import (
     pair,
     pair_of_p,
     plain,
+    power,
     seconds,
     short,
 )
@@ -93,8 +94,8 @@ def _run(run: OptimizerRun, loglik: Number) -> Row:
             run.start,
             loglik,
             "" if run.gap is None else short(max(run.gap, 0.0)),
-            "" if run.gradient is None else f"{run.gradient:.0e}",
-            "" if run.dual is None else f"{run.dual:.0e}",
+            "" if run.gradient is None else power(run.gradient),
+            "" if run.dual is None else power(run.dual),
             "" if run.evaluations is None else count(run.evaluations),
             seconds(run.seconds),
             {True: "yes", False: "no", None: ""}[run.converged],

@@ -1,9 +1,9 @@
-"""A run on the terminal: a line per case shown, the sentence that sums up, where the report is."""
+"""A run laid out: a line per case shown, the sentence that sums up, what is missing, provenance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.engines.engine import Setting
@@ -12,7 +12,7 @@ from harness.judge.records import CaseRecord
 from harness.page import words
 from harness.page.appearance import VERDICTS
 from harness.page.excerpt import Excerpt
-from harness.page.numbers import digits_of_agreement, plain
+from harness.page.numbers import count, digits_of_agreement, plain
 from harness.page.page import (
     Block,
     Column,
@@ -25,13 +25,15 @@ from harness.page.page import (
     Table,
     one_group,
 )
+from harness.page.provenance_layout import provenance
+from harness.page.run_summary import Summary
 
 MOST_LINES = 20
 """Cases of a large run that the terminal lists."""
 
 
-def excerpt_page(excerpt: Excerpt, records: Path, page: Path) -> Page:
-    """Lay out a run as far as a terminal shows it; ``page`` is its report."""
+def excerpt_page(excerpt: Excerpt, written_to: Section | None = None) -> Page:
+    """Lay out a run; ``written_to`` is where its files are, for who does not see them."""
     summary, header = excerpt.summary, excerpt.run.header
     cases = excerpt.run.cases[:MOST_LINES] if excerpt.large else excerpt.run.cases
     blocks: list[Block] = []
@@ -44,19 +46,43 @@ def excerpt_page(excerpt: Excerpt, records: Path, page: Path) -> Page:
         ]
     if len(cases) < summary.cases:
         blocks.append(Paragraph(f"the {len(cases)} worst of {summary.cases} cases"))
-    answer = []
-    if summary.cases:
-        said = words.headline_of(summary.blamed)
-        answer.append(" ".join(filter(None, (said.lead, said.rest))))
-    if summary.properties:
-        answer.append(words.headline_of_properties(summary.properties))
+    sections = [Section("cases", "", blocks), provenance(excerpt)]
     return Page(
         kind="Report",
         title=header.title,
         made_by=header.program,
         made=header.created,
-        answer=answer,
-        sections=(Section("cases", "", blocks), written(records, page)),
+        about=_chosen(excerpt),
+        answer=tuple(_answer(summary)),
+        warning=_missing(excerpt),
+        sections=[*sections, written_to] if written_to is not None else sections,
+    )
+
+
+def _answer(summary: Summary) -> Iterator[str]:
+    if summary.cases or not summary.properties:
+        said = words.headline_of(summary.blamed)
+        yield from filter(None, (said.lead, said.rest))
+    if summary.properties:
+        yield words.headline_of_properties(summary.properties)
+
+
+def _missing(excerpt: Excerpt) -> str:
+    """Say what is not in the file."""
+    have, planned = count(excerpt.cases), count(excerpt.run.header.planned)
+    there = f"{have} of {planned} planned cases are in "
+    if excerpt.run.footer is None:
+        torn = " The last line broke off and is not counted." if excerpt.torn else ""
+        return f"This run did not finish: {there}the file, and nothing is known of the rest.{torn}"
+    return f"{there}this file." if excerpt.cases < excerpt.run.header.planned else ""
+
+
+def _chosen(excerpt: Excerpt) -> str:
+    if not excerpt.chosen:
+        return ""
+    return (
+        f"Only what was asked for is shown: {count(excerpt.summary.cases)} of the "
+        f"{count(excerpt.cases)} cases in the file."
     )
 
 

@@ -49,7 +49,8 @@ def fixed_intervals(found: Diagnosis) -> Iterator[Block]:
         _row(
             each.name,
             [
-                *(number(value, 4) for value in (each.estimate, each.low, each.high)),
+                number(each.estimate, 4),
+                *_ends(each.low, each.high, "open", "open"),
                 *_ends(each.ml_low, each.ml_high, "unbounded", "unbounded"),
             ],
         )
@@ -62,6 +63,11 @@ def fixed_intervals(found: Diagnosis) -> Iterator[Block]:
         one_group(rows),
         named=True,
     )
+    if any(each.low is None for each in found.fixed_intervals):
+        yield Paragraph(
+            "Open where the data do not determine a variance that the standard error depends on.",
+            dim=True,
+        )
     yield Paragraph(
         "By t with Satterthwaite's degrees of freedom (harness.satterthwaite has those of a "
         "result), and by the profile of ML, which is what confint() of lme4 gives. conf_int() of "

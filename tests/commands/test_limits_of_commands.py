@@ -1,7 +1,11 @@
 """Commands end at their limit, and are never silent for long."""
 
 import re
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,8 @@ pytestmark = pytest.mark.slow
 
 FOREVER = ("--engine", "tests.commands.forever:Forever", "--reference", "referee")
 MODEL = ("fixtures/data/sleepstudy.csv", "Reaction ~ Days + (1 | Subject)")
+
+ROOT = Path(__file__).parents[2]
 
 SLACK = 60.0
 """Seconds for starting and ending on the busiest machine; without a limit nothing would end."""
@@ -52,3 +58,18 @@ def test_in_a_log_a_line_comes_whenever_nothing_was_said(capfd, monkeypatch):
     with progress("Working", 3, hidden=True):
         time.sleep(0.1)
     assert capfd.readouterr().err == ""
+
+
+def test_ctrl_c_stops_a_fit_in_this_process():
+    program = [sys.executable, "-m", "harness", "fit", *MODEL, *FOREVER]
+    process = subprocess.Popen(
+        program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    # The second line is of the fit, which has begun by then.
+    while "and judging" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=SLACK)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.splitlines()[-1] == "lmm-parity: interrupted; no report was written"

@@ -161,3 +161,28 @@ def test_what_would_take_too_long_is_left_out_and_said():
     assert [each.name for each in fixed] == ["Intercept"]
     (note,) = notes
     assert note.startswith("ML intervals of 1 of 2 fixed effects only: all would take about")
+
+
+def test_a_t_interval_that_the_data_do_not_determine_is_left_open():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"site": np.repeat(["a", "b"], 10), "x": rng.normal(size=20)})
+    frame["y"] = frame["x"] + rng.normal(size=20)
+    _, (_, fixed, _) = measured(frame, "y ~ site + x + (1 | site)")
+    # Each site has an effect of its own and a random one: their variance moves the SE of those.
+    assert {each.name: each.low is None for each in fixed} == {
+        "Intercept": True,
+        "site[T.b]": True,
+        "x": False,
+    }
+    assert all(each.ml_low < each.estimate < each.ml_high for each in fixed)
+
+
+@pytest.mark.parametrize("criterion", ["REML", "ML"])
+def test_where_every_row_is_a_group_both_standard_deviations_may_be_zero(criterion):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"g": [f"g{i}" for i in range(20)], "x": rng.normal(size=20)})
+    frame["y"] = frame["x"] + rng.normal(size=20)
+    _, (curves, _, _) = measured(frame, "y ~ x + (1 | g)", criterion)
+    assert [(p.low, p.ml_low) for p in curves] == [(None, None)] * 2
+    # One total variance: the interval of either ends where that of the other does.
+    assert curves[0].high == pytest.approx(curves[1].high, rel=1e-4)

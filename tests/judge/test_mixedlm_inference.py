@@ -255,6 +255,7 @@ def test_a_result_that_stopped_short_gets_a_warning_with_the_gap():
         assert np.isnan(harness.satterthwaite(result, check_optimum=False).gap)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arrays", [False, True])
 @pytest.mark.parametrize("method", ["powell", "nm", "bfgs", "lbfgs", "cg"])
 def test_a_result_whose_free_was_ignored_is_said_to_be_of_another_model(method, arrays):

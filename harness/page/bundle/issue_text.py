@@ -22,6 +22,7 @@ from harness.model.case import Case
 from harness.page.bundle.bundle_columns import bundle_columns
 from harness.page.bundle.bundle_scripts import Ran
 from harness.page.bundle.template_environment import environment
+from harness.page.numbers import significant
 
 TABLE_ROWS = 40
 """Rows up to which the data are in the text itself."""
@@ -89,7 +90,7 @@ def issue_text(
             others=_others(record),
             best=""
             if record.best_loglik is None
-            else f" (log-likelihood {record.best_loglik:.10g})",
+            else f" (log-likelihood {significant(record.best_loglik, 10)})",
             audits=list(_audits(record)),
             verdicts=[
                 {
@@ -151,23 +152,23 @@ def _others(record: CaseRecord) -> str:
         if isinstance(fit, Failure):
             lines.append(f"{fit.engine}, {fit.setting}: no fit ({fit.reason}): {fit.text}")
             continue
-        lines.append(f"{fit.engine}, {fit.setting}: logLik {_number(fit.loglik)}")
+        lines.append(f"{fit.engine}, {fit.setting}: logLik {_digits(fit.loglik)}")
         lines += [
-            f"  {c.name}: estimate {_number(c.estimate)}, SE {_number(c.se)}, df {_number(c.df)}, "
-            f"p {_number(c.p)}"
+            f"  {c.name}: estimate {_digits(c.estimate)}, SE {_digits(c.se)}, df {_digits(c.df)}, "
+            f"p {_digits(c.p)}"
             for c in fit.coefficients
         ]
         lines += [
-            f"  variance {t.group}: {name} {_number(t.covariance[i][i])}"
+            f"  variance {t.group}: {name} {_digits(t.covariance[i][i])}"
             for t in fit.random
             for i, name in enumerate(t.names)
         ]
-        lines.append(f"  variance residual {_number(fit.residual_variance)}")
+        lines.append(f"  variance residual {_digits(fit.residual_variance)}")
     return "\n".join(lines)
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.15g}"
+def _digits(value: float | None) -> str:
+    return significant(value, 15)
 
 
 def _audits(record: CaseRecord) -> Iterator[tuple[str, ...]]:
@@ -179,10 +180,10 @@ def _audits(record: CaseRecord) -> Iterator[tuple[str, ...]]:
             audit.engine,
             audit.setting,
             audit.certificate,
-            f"{audit.loglik:.10g}",
-            f"{audit.gap:.3g}",
-            f"{audit.gradient:.3g}",
-            "" if audit.dual is None else f"{audit.dual:.3g}",
+            significant(audit.loglik, 10),
+            significant(audit.gap, 3),
+            significant(audit.gradient, 3),
+            "" if audit.dual is None else significant(audit.dual, 3),
         )
     for fit in record.fits:
         if not isinstance(fit, Fit):
@@ -225,16 +226,16 @@ def _definitions(record: CaseRecord) -> Iterator[str]:
     """One line per definition that differs, for the effect of interest where it has one."""
     known = load_known()
     for note in examples(record):
-        beside = "nothing" if note.reference is None else f"{note.reference:.6g}"
+        beside = "nothing" if note.reference is None else significant(note.reference)
         like = (
             ""
             if note.like_for_like is None
-            else f" ({note.like_for_like:.6g} by the referee at its point)"
+            else f" ({significant(note.like_for_like)} by the referee at its point)"
         )
         of = f"for {_cell(note.item)} " if note.item else ""
         yield (
             f"{known[note.cause].title} (`{note.cause}`): {of}{note.engine} "
-            f"prints {note.value:.6g} against {record.reference}'s {beside}{like}."
+            f"prints {significant(note.value)} against {record.reference}'s {beside}{like}."
         )
 
 

@@ -4,5 +4,4 @@ __all__ = [
     "diagnosis_bundle",
     "diagnosis_page",
     "parity_report",
-    "provenance_section",
 ]

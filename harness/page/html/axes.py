@@ -14,6 +14,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from harness.base.text import shortened
+
 Array = NDArray[np.float64]
 
 MARKS = ("circle", "square", "triangle", "diamond", "cross", "plus")
@@ -128,11 +130,6 @@ def coordinate(value: float) -> str:
     """Return a picture coordinate to a tenth of a unit."""
     shown = f"{value:.1f}"
     return shown[:-2] if shown.endswith(".0") else shown
-
-
-def shortened(content: str, length: int) -> str:
-    """Return text cut to ``length`` characters, the cut shown."""
-    return content if len(content) <= length else content[: length - 1] + "…"
 
 
 def horizontal_axis(across: Scale, bottom: float, label: str, about: int = 5) -> str:

@@ -17,8 +17,8 @@ from harness.page.html.context import Badge, Context, Link, reason
 from harness.page.html.differences import DifferenceTable, difference_tables
 from harness.page.html.pictures import case_figures
 from harness.page.html.printed_section import PrintedLine, printed_lines
-from harness.page.html.provenance_section import case_data
 from harness.page.html.svg import Figure
+from harness.page.provenance_layout import case_data
 
 OPENED, PICTURED = 5, 40
 """Cards of a large run that start open, and that have pictures."""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from scipy.interpolate import RectBivariateSpline
 
-from harness.base.text import listed
+from harness.base.text import listed, shortened
 from harness.diagnose.diagnosis import Contour, Path
 from harness.page.html import axes
 from harness.page.html.axes import Array, Scale
@@ -80,7 +80,7 @@ def contour_figure(key: str, contour: Contour, engines: Sequence[str]) -> Figure
         place_x, place_y = across(np.array([ex])), up(np.array([ey]))
         body.append(axes.marks(place_x, place_y, f"e{rank}", shape, 7.0))
     body.append(axes.horizontal_axis(across, HEIGHT - BOTTOM, contour.x_name))
-    body.append(axes.text(4, 14, axes.shortened(contour.y_name, 44), "axis-title"))
+    body.append(axes.text(4, 14, shortened(contour.y_name, 44), "axis-title"))
     body.append(legend([(e, point_key(engines.index(e))) for e, *_ in known], WIDTH))
     title = f"Deviance over {contour.x_name} and {contour.y_name}"
     caption = _caption(contour, known)

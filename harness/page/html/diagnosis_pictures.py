@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from harness.base.text import listed, whose
+from harness.base.text import listed, shortened, whose
 from harness.diagnose.diagnosis import Diagnosis, EffectIntervals, EngineEffects, Profile
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
@@ -157,7 +157,7 @@ def effects_figure(key: str, effects: EffectIntervals, engines: Sequence[str]) -
     halves = [TWO_SIDED * np.asarray(e.errors, dtype=np.float64) for e in known]
     order = np.argsort(np.nan_to_num(values[-1]), kind="stable")
     chosen = order[thin(len(order), STRIP_ROWS)]
-    labels = [axes.shortened(effects.levels[i], 14) for i in chosen]
+    labels = [shortened(effects.levels[i], 14) for i in chosen]
     left = 16.0 + 6.2 * max(len(label) for label in labels)
     height = TOP + 14.0 * len(chosen) + BOTTOM
     ends = [v[chosen] + s * h[chosen] for v, h in zip(values, halves, strict=True) for s in (-1, 1)]

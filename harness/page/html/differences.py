@@ -13,7 +13,7 @@ from harness.judge.records import CaseRecord
 from harness.page import words
 from harness.page.html.context import Context
 from harness.page.number_table import NumberColumn, NumberRow, number_table
-from harness.page.numbers import count, digits_of_agreement, short
+from harness.page.numbers import count, digits_of_agreement, power, short
 
 MOST_ITEMS = 30
 """Items shown of one quantity in the table of differences; the worst come first."""
@@ -90,7 +90,7 @@ def _shown(rows: tuple[NumberRow, ...]) -> tuple[list[NumberRow], str]:
             rest = here[MOST_ITEMS:]
             outside = sum(not d.within for row in rest for d in row.differences if d is not None)
             left_out.append(
-                f"{count(len(rest))} more of {words.QUANTITIES.get(quantity, quantity)}, "
+                f"{count(len(rest))} more of {words.quantity(quantity)}, "
                 + ("all within tolerance" if not outside else f"{outside} outside tolerance")
             )
         shown += here[:MOST_ITEMS]
@@ -108,12 +108,12 @@ def _row(row: NumberRow) -> DifferenceRow:
     fraction = max((n.fraction for n in numbers if n is not None), default=0)
     there = [d for d in row.differences if d is not None]
     return DifferenceRow(
-        words.QUANTITIES.get(row.quantity, row.quantity),
+        words.quantity(row.quantity),
         row.item,
         tuple("" if n is None else n.html(fraction) for n in numbers),
         tuple(_cell(d) for d in row.differences),
         # One for all engines, but where some of them and the reference are singular.
-        tolerance=" / ".join(dict.fromkeys(f"{d.tolerance:.0e}" for d in there)),
+        tolerance=" / ".join(dict.fromkeys(power(d.tolerance) for d in there)),
         unit=_UNITS[there[0].unit],
     )
 

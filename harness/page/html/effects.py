@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.base.text import shortened
 from harness.page.html import axes
 from harness.page.html.axes import Array
 from harness.page.html.svg import (
@@ -35,7 +36,7 @@ def random_effects_figure(
     order = np.argsort(np.nan_to_num(effects[0][2]), kind="stable")
     everything = len(order)
     order = order[thin(everything, STRIP_ROWS)]
-    labels = [axes.shortened(levels[i], 14) for i in order]
+    labels = [shortened(levels[i], 14) for i in order]
     left = 16.0 + 6.2 * max(len(label) for label in labels)
     height = TOP + 13.0 * len(order) + BOTTOM
     across = axes.scale([e[2][order] for e in effects] + [np.zeros(1)], left, WIDTH - RIGHT)

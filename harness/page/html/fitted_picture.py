@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.base.text import shortened
 from harness.page.html import axes
 from harness.page.html.axes import Array
 from harness.page.html.svg import (
@@ -70,7 +71,7 @@ def _overlay(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
     if len(rows.present) > 1:
         body.append(_end_labels(rows, ends, WIDTH - right + 5))
     body.append(axes.horizontal_axis(across, HEIGHT - BOTTOM, rows.x_name))
-    body.append(axes.text(8, 14, axes.shortened(rows.y_name, 50), "axis-title"))
+    body.append(axes.text(8, 14, shortened(rows.y_name, 50), "axis-title"))
     lines = how_drawn(traces)
     caption = f"{rows.y_name} against {rows.x_name} with fitted lines"
     caption += f" by {rows.group_name}" if len(rows.present) > 1 else ""
@@ -100,9 +101,7 @@ def _panels(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
             f'y="{axes.coordinate(top + 14)}" width="{axes.coordinate(cell - 4)}" '
             f'height="{axes.coordinate(cell_height - 18)}"/>'
         )
-        body.append(
-            axes.text(left, top + 10, axes.shortened(rows.levels[level], 15), "panel-title")
-        )
+        body.append(axes.text(left, top + 10, shortened(rows.levels[level], 15), "panel-title"))
         mask = rows.of(level)
         chosen = np.flatnonzero(mask)[thin(int(mask.sum()), every)]
         points = across(rows.x[chosen]), up(rows.y[chosen])
@@ -125,7 +124,7 @@ def _panels(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
                 )
     body.append(axes.text(width / 2, height - 6, rows.x_name, "axis-title", "middle"))
     body.append(engine_legend(traces, width))
-    body.append(axes.text(8, 14, axes.shortened(rows.y_name, 40), "axis-title"))
+    body.append(axes.text(8, 14, shortened(rows.y_name, 40), "axis-title"))
     caption = (
         f"{rows.y_name} against {rows.x_name}, a panel for each {rows.group_name}, "
         f"with fitted lines. {how_drawn(traces)}" + thinning(rows.y.size)
@@ -149,7 +148,7 @@ def _crowd(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
             css = f"e{trace.rank} {weight(trace, traces)} many"
             body.append(axes.line(across(at), up(fit), css, stroke(trace, traces, css)))
     body.append(axes.horizontal_axis(across, HEIGHT - BOTTOM, rows.x_name))
-    body.append(axes.text(8, 14, axes.shortened(rows.y_name, 24), "axis-title"))
+    body.append(axes.text(8, 14, shortened(rows.y_name, 24), "axis-title"))
     body.append(engine_legend(traces))
     caption = (
         f"{rows.y_name} against {rows.x_name}; fitted lines of {len(shown)} of "
@@ -162,7 +161,7 @@ def _crowd(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
 
 def _strips(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
     levels = some(rows.present, STRIP_ROWS)
-    labels = [axes.shortened(rows.levels[k], 14) if rows.levels else "" for k in levels]
+    labels = [shortened(rows.levels[k], 14) if rows.levels else "" for k in levels]
     left = 16.0 + 6.2 * max(len(label) for label in labels)
     step = 18.0 if len(levels) <= 12 else 13.0
     height = TOP + step * len(levels) + BOTTOM
@@ -215,6 +214,6 @@ def _end_labels(rows: Rows, ends: list[tuple[float, int]], x: float) -> str:
     last = -1e9
     for y, place in sorted(ends):
         last = max(y, last + 12)
-        label = axes.shortened(rows.levels[rows.present[place]], 12)
+        label = shortened(rows.levels[rows.present[place]], 12)
         drawn.append(axes.text(x, last + 3.5, label, f"g{place} direct"))
     return "".join(drawn)

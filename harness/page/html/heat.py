@@ -87,7 +87,7 @@ def heat_map(run: Run, ctx: Context) -> HeatMap:
             )
     return HeatMap(
         settings,
-        tuple(words.SHORT.get(q, words.QUANTITIES.get(q, q)) for q in quantities),
+        tuple(words.SHORT.get(q, words.quantity(q)) for q in quantities),
         tuple(rows),
     )
 

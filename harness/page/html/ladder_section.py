@@ -131,9 +131,7 @@ def _outcome(case: CaseRecord, ctx: Context, engine: str) -> Outcome | None:
         rows=1 if several else len(ctx.engines),
         badge=badge,
         digits=digits_of_agreement(worst.digits if worst else None),
-        digits_in=words.QUANTITIES.get(worst.quantity, worst.quantity)
-        if worst and not math.isinf(worst.digits)
-        else "",
+        digits_in=words.quantity(worst.quantity) if worst and not math.isinf(worst.digits) else "",
         # A verdict of another setting is worth a line only where it is not a milder one.
         others=tuple(
             ctx.badge(other)

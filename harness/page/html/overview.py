@@ -167,7 +167,7 @@ def _digits(summary: Summary, setting: Setting) -> tuple[DigitsLine, ...]:
     order = [q for q in words.QUANTITIES if q in here] + sorted(set(here) - set(words.QUANTITIES))
     return tuple(
         DigitsLine(
-            label=words.QUANTITIES.get(quantity, quantity),
+            label=words.quantity(quantity),
             cases=count((found := here[quantity]).cases),
             outside=count(found.outside),
             outside_share=share(found.outside, found.cases) if found.outside else "",

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.base.files import require_writable, write_file
 from harness.judge.causes.entries import load_known
 from harness.judge.records import Run
 from harness.judge.verdict import VerdictClass
-from harness.page import appearance, numbers, words
+from harness.page import appearance
 from harness.page.excerpt import Excerpt, read_excerpt, whole
+from harness.page.excerpt_layout import excerpt_page
 from harness.page.html import cause_section as causes
 from harness.page.html.cards import card
 from harness.page.html.cause_section import Explanation
@@ -28,10 +25,10 @@ from harness.page.html.conformance_section import conformance
 from harness.page.html.context import context
 from harness.page.html.drawn_section import drawn
 from harness.page.html.heat import heat_map
+from harness.page.html.html_environment import asset, csp_hash, environment
 from harness.page.html.ladder_section import ladder
 from harness.page.html.overview import overview
 from harness.page.html.printed_section import printed_tables
-from harness.page.html.provenance_section import data_sets, provenance
 from harness.page.html.summary_section import tally, tally_of
 
 PAGE_BYTES = 4_500_000
@@ -79,7 +76,7 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
     ctx = context(run)
     ctx.causes.update(causes.cause_links(summary, explanations))
     definitions, other_causes = causes.causes(excerpt, ctx, explanations)
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = asset("report.css"), asset("report.js")
     verdicts: Counter[VerdictClass] = Counter()
     for (verdict, _), number in summary.blamed.items():
         verdicts[verdict] += number
@@ -88,7 +85,7 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
     )
     only_properties = not summary.cases and bool(summary.properties)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             run=run,
@@ -96,12 +93,7 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
             excerpt=excerpt,
             summary=summary,
             ctx=ctx,
-            headline=words.Headline(words.headline_of_properties(summary.properties), "")
-            if only_properties
-            else words.headline_of(summary.blamed),
-            said_of_properties=""
-            if only_properties or not summary.properties
-            else words.headline_of_properties(summary.properties),
+            page=excerpt_page(excerpt),
             only_properties=only_properties,
             tally=tally(verdicts),
             differing_cases=differing,
@@ -120,12 +112,10 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
             ],
             definitions=definitions,
             other_causes=other_causes,
-            provenance=provenance(excerpt),
-            data_sets=() if excerpt.large else data_sets(run),
             style=Markup(style),
             script=Markup(script),
-            style_hash=_csp_hash(style),
-            script_hash=_csp_hash(script),
+            style_hash=csp_hash(style),
+            script_hash=csp_hash(script),
         )
     )
 
@@ -163,32 +153,3 @@ def report_file(
     excerpt = read_excerpt(source, wanted)
     write_file(path, render_excerpt(excerpt, known=known))
     return excerpt
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("harness.page.html"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["count"] = numbers.count
-    environment.filters["seconds"] = numbers.seconds
-    return environment
-
-
-@cache
-def _asset(name: str) -> str:
-    loader = _environment().loader
-    assert loader is not None
-    return loader.get_source(_environment(), name)[0]
-
-
-def _csp_hash(content: str) -> str:
-    """Return what a Content-Security-Policy needs to allow exactly this inline block.
-
-    With it the page can run no other script and load nothing, whatever the records hold.
-    """
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from harness.base.text import shortened
 from harness.page.html import axes
 from harness.page.html.axes import Array
 from harness.page.numbers import count
@@ -122,7 +123,7 @@ def legend(entries: Sequence[tuple[str, str]], width: float = WIDTH) -> str:
     room = int(((width - 70) / max(len(entries), 1) - 32) / 6.4)
     drawn = []
     for label, sample in reversed(entries):
-        shown = axes.shortened(label, min(18, room))
+        shown = shortened(label, min(18, room))
         x -= 6.4 * len(shown)
         drawn.append(axes.text(x, 14, shown, "legend"))
         x -= 22
