@@ -113,7 +113,7 @@ def one_of_the_same(shop: Workshop) -> list[Remedy | None]:
                     f"{taken_out(term.names, term.names, term.group)}: its {len(term.levels)} "
                     f"groups are those of {twin.group}",
                     partial(remodel.without_effect, shop.bench.rung, t, set(term.names)),
-                    judge=by_verdict(shop, "engine-error"),
+                    judge=by_verdict(shop, "undetermined-variance"),
                     same_model=False,
                 )
             )
@@ -127,12 +127,10 @@ def _same_term(one: RandomDesign, other: RandomDesign) -> bool:
 
 
 def after_an_error(shop: Workshop, engines: Sequence[str]) -> list[Remedy | None]:
-    """Try what may keep an engine from raising: another term, another optimizer."""
-    out = one_of_the_same(shop)
-    if not any(r is not None and r.helped for r in (*out, *shop.writings)):
-        for engine in engines:
-            out += other_routes(shop, engine)
-    return out
+    """Try other optimizers, which may keep an engine from raising."""
+    if any(r.helped for r in shop.writings):
+        return []
+    return [remedy for engine in engines for remedy in other_routes(shop, engine)]
 
 
 def remove_aliased(shop: Workshop) -> list[Remedy | None]:
@@ -177,7 +175,10 @@ def fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
 
 
 def undetermined_terms(shop: Workshop) -> list[Remedy | None]:
-    """Take out each term in turn: without the one whose variance is open, the rest is settled."""
+    """Take out a term that is there twice, else each in turn: one of them leaves all settled."""
+    twins = one_of_the_same(shop)
+    if twins:
+        return twins
     rung, best = shop.bench.rung, shop.bench.best
     names = shop.bench.case.design.x_names
     moved = [] if best is None else [names[j] for j in sorted(best.moved)]

@@ -20,7 +20,7 @@ FAST = (
     "true-boundary",
     "lmertest-units",
     "aliased-columns",
-    "engine-error",
+    "same-groups-twice",
     "sm-mutated-model",
     "aic-counts-scale",
 )
