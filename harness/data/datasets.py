@@ -21,6 +21,9 @@ from harness.base.resources import fixture
 _DELIMITERS = (",", ";", "\t")
 _TEXTS_AT_MOST = 3
 _NUMBERS_AT_LEAST = 3
+_OPENED = re.compile(r'(?:^|[,;\t ])"')
+"""Where a quoted field may begin; a quote within a field, as in 5'10", is a character."""
+
 _DECIMAL_COMMA = re.compile(r"(?:^|[;\t])[+-]?\d+,\d+(?:[eE][+-]?\d+)?(?=[;\t]|\r?$)", re.MULTILINE)
 
 
@@ -125,11 +128,14 @@ def read_table(path: Path, reading: Reading | None = None) -> tuple[pd.DataFrame
     text = _without_comments(_text(path), reading.comment)
     if not text.strip():
         raise BadInput(f"{path}: the file is empty")
-    first = text.lstrip("\r\n").splitlines()[0]
+    first = next(line for line in io.StringIO(text) if line.strip()).rstrip("\n")
     delimiter = max(_DELIMITERS, key=first.count)
     if delimiter not in first and _is_spaced(text):
         delimiter = " "
-    header = next(csv.reader([first], delimiter=delimiter))
+    try:
+        header = next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)))
+    except csv.Error as error:
+        raise BadInput(f"{path}: not a CSV table: {error}") from None
     _check_header(path, header, first, reading.comment)
     indexed = _has_index(text, delimiter, len(header))
     _check_widths(path, text, delimiter, len(header), indexed=indexed)
@@ -148,6 +154,7 @@ def read_table(path: Path, reading: Reading | None = None) -> tuple[pd.DataFrame
         raise BadInput(f"{path}: not a CSV table: {reason}") from None
     if len(frame) == 0:
         raise BadInput(f"{path}: there is a header but no rows")
+    frame.attrs["decimal"] = options["decimal"]
     if not indexed:
         return frame, ""
     note = (
@@ -178,11 +185,20 @@ def _text(path: Path) -> str:
 
 
 def _without_comments(text: str, comment: str) -> str:
-    """Empty the lines that begin with ``comment``, so that the others keep their numbers."""
+    """Empty the lines that begin with ``comment``, so that the others keep their numbers.
+
+    A line within a quoted field is none: what is quoted is read as it stands.
+    """
     if not comment:
         return text
-    lines = text.splitlines(keepends=True)
-    return "".join("\n" if line.lstrip().startswith(comment) else line for line in lines)
+    kept, quoted = [], False
+    for line in io.StringIO(text, newline=""):
+        if not quoted and line.lstrip().startswith(comment):
+            kept.append("\n")
+            continue
+        kept.append(line)
+        quoted ^= line.count('"') % 2 == 1 and (quoted or bool(_OPENED.search(line)))
+    return "".join(kept)
 
 
 def _parsed(text: str, options: dict[str, Any]) -> pd.DataFrame:
@@ -233,15 +249,21 @@ def missing_hints(frame: pd.DataFrame) -> dict[str, str]:
         if pd.api.types.is_numeric_dtype(frame[name]):
             continue
         known = frame[name].dropna()
-        odd = known[pd.to_numeric(known, errors="coerce").isna()].astype(str)
+        plain = known.astype(str)
+        if frame.attrs.get("decimal") == ",":
+            plain = plain.str.replace(",", ".", regex=False)
+        odd = known[pd.to_numeric(plain, errors="coerce").isna()].astype(str)
         texts = list(dict.fromkeys(odd))
         if texts and len(texts) <= _TEXTS_AT_MOST and len(odd) <= len(known) / _NUMBERS_AT_LEAST:
             shown = ", ".join(map(repr, texts))
             given = " ".join(f"--na {shlex.quote(text)}" for text in texts)
+            them = "it" if len(texts) == 1 else "them"
+            # A number with a sign or a unit is a value, and no missing one.
+            written = any(re.search(r"\d", text) for text in texts)
+            numbers = "write numbers as numbers; " if written else ""
             hints[str(name)] = (
                 f"column {str(name)!r} is read as text for {shown} in {len(odd)} of its "
-                f"{len(known)} values; {given} reads {'it' if len(texts) == 1 else 'them'} as "
-                "missing"
+                f"{len(known)} values; {numbers}{given} reads {them} as missing"
             )
     return hints
 

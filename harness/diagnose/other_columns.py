@@ -26,6 +26,9 @@ from harness.diagnose.remodel import r_text
 from harness.diagnose.routes import other_routes
 from harness.diagnose.workshop import RIGHT, WRONG, Workshop, expressible, state
 from harness.model.case import Case
+from harness.model.expression_text import render_name
+from harness.model.formula import names_in
+from harness.model.model import Model
 
 MANY_SDS = 3.0
 """Standard deviations from zero beyond which centring a predictor is tried."""
@@ -124,6 +127,24 @@ def written(rung: Rung, means: Numbers, sizes: Numbers) -> Writing:
         "\n".join(r),
         "\n".join(python),
         (*(["centre"] if means else []), *(["scale"] if sizes else [])),
+        _meaning(rung.case.model, means),
+    )
+
+
+def _meaning(model: Model, means: Numbers) -> str:
+    """Say which coefficients are at a centred predictor's new zero: those it interacts with."""
+    moved: list[str] = []
+    for term in model.fixed.terms:
+        rest = [a for a in term if not any(n.name in means for n in names_in(a))]
+        if rest and len(rest) < len(term):
+            moved.append(":".join(render_name(a) for a in rest))
+    if not moved:
+        return ""
+    names = ["the intercept"] * model.fixed.intercept + list(dict.fromkeys(moved))
+    at = listed([f"{k} = {m:.12g}" for k, m in means.items()])
+    return (
+        f"{listed(names)} {'is' if len(names) == 1 else 'are'} then at {at} and no longer at zero, "
+        "with other p values than those of the columns as they are"
     )
 
 

@@ -30,6 +30,7 @@ from harness.diagnose.group_checks import group_checks
 from harness.diagnose.inquiry import Inquiry
 from harness.diagnose.messages import translate
 from harness.diagnose.picture_data import Pictured, pictured
+from harness.diagnose.result_remarks import path_unknown
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.user_engines import Opened
 from harness.diagnose.workshop import Workshop
@@ -319,6 +320,8 @@ def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diag
     )
     # Where the data do not determine the model, p values say nothing.
     changed = () if inquiry.undetermined else changed
+    if with_engines.given is not None and with_engines.given.rung is rung:
+        inquiry.notes.extend(path_unknown(record))
     advance("trying remedies")
     shop = Workshop(bench, record, engines, with_engines, inquiry.r_runs, alpha, inquiry.deadline)
     causes, tried = find_causes(shop, inquiry.checks, [c for c in changed if c.changed])

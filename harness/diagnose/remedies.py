@@ -81,6 +81,7 @@ def rewritten(shop: Workshop, writing: Writing, gone: Sequence[str] = ()) -> Rem
     except BadInput:
         return None
     helped, why = by_verdict(shop, *gone)(refit.record)
+    why = "; ".join(part for part in (why, writing.meaning) if part)
     mends = mended(shop.record, refit.record, shop.engines)
     helped = (helped or bool(mends)) and not spoilt(shop.record, refit.record, shop.engines)
     return _remedy(shop, writing, refit, helped=helped, why=why, price=None)
@@ -113,9 +114,14 @@ def _remedy(
     # What a call that was given is below is the best point of its own model.
     gaps = _every_gap(shop, record) if unchanged and writing.kind != "call" else ""
     outcome_text = gaps or why
-    parts = [gaps, why, f"verdict {before.verdict or 'none'} -> {after.verdict or 'none'}"]
+    verdicts = f"verdict {before.verdict} -> {after.verdict}"
+    parts = [gaps, why, verdicts if before.verdict and after.verdict else ""]
     parts += _wrong_then(shop, record)
-    parts.append(shift_in_words(price, shop.bench.rung.focus) if price else _focus(before, after))
+    if price is None:
+        parts.append(_focus(before, after))
+    elif shifted := shift_in_words(price, shop.bench.rung.focus):
+        # The rows below the sentence are an engine's, as it prints them.
+        parts.append(f"at the best points {shifted}")
     sentence = "; ".join(part for part in parts if part) + _crossing(shop, before, after)
     return Remedy(
         kind=writing.kind,

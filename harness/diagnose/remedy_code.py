@@ -35,6 +35,8 @@ class Writing:
     r_lines, python_lines : str
     steps : tuple of str
         ``centre``, ``scale``, or both.
+    meaning : str
+        Which coefficients then are something else, and what.
     """
 
     rung: Rung
@@ -43,6 +45,7 @@ class Writing:
     r_lines: str = ""
     python_lines: str = ""
     steps: tuple[str, ...] = ()
+    meaning: str = ""
 
 
 @dataclass(frozen=True)

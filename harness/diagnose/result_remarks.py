@@ -20,6 +20,7 @@ from harness.diagnose.user_columns import (
     row_groups,
 )
 from harness.engines.mixedlm_result import MixedFit
+from harness.judge.records import CaseRecord
 from harness.model.case import Case
 from harness.model.column_match import match_columns
 from harness.model.design import RandomDesign
@@ -28,6 +29,18 @@ SHOWN = 5
 """Columns that a sentence names."""
 
 CODE = "In the code `data` is the table of this diagnosis, its .data"
+
+
+def path_unknown(record: CaseRecord) -> tuple[str, ...]:
+    """Say of a result that is not at the optimum what cannot be known of how it came there."""
+    audit = record.audit("statsmodels")
+    if audit is None or audit.certificate not in ("stopped short", "false boundary"):
+        return ()
+    return (
+        "A result does not keep the path of its optimizer: whether MixedLM's gradient had the "
+        "wrong sign where it stopped (sm-score-sign) is not known; `lmm-parity diagnose` fits the "
+        "model anew and says it.",
+    )
 
 
 def foreign_groups(place: UserColumns, *, given: bool) -> str:

@@ -22,6 +22,7 @@ from harness.diagnose.reasons import reasons_in_words
 from harness.diagnose.remodel import uncorrelated, without_effect
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
+from harness.model.design import RandomDesign
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.mean_squares import mean_squares
 from harness.referee.optimality import NULL_VARIANCE
@@ -112,7 +113,7 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
         if rank == len(term.names):
             continue
         found = direction_of(bench.relative[t], term.z)
-        words = in_words(found, term.group, term.names)
+        words = in_words(found, term)
         every = reductions(bench, t)
         chosen = preferred(every)
         shifts: tuple[Shift, ...] = ()
@@ -208,7 +209,7 @@ def _falsely(bench: Bench, record: CaseRecord, engines: tuple[str, ...]) -> Iter
             if rank == len(term.names):
                 continue
             found = direction_of(np.array(own.covariance) / fit.residual_variance, term.z)
-            words = in_words(found, term.group, term.names)
+            words = in_words(found, term)
             yield Singular(
                 fit=engine,
                 group=term.group,
@@ -229,8 +230,9 @@ def _falsely(bench: Bench, record: CaseRecord, engines: tuple[str, ...]) -> Iter
             )
 
 
-def in_words(found: Direction, group: str, names: tuple[str, ...]) -> str:
+def in_words(found: Direction, term: RandomDesign) -> str:
     """Say which direction has no variance, in the user's column names."""
+    group, names = term.group, term.names
     if found.kind == "variance 0":
         gone = [names[i] for i in found.null_effects]
         verb = "has" if len(gone) == 1 else "have"
@@ -239,9 +241,13 @@ def in_words(found: Direction, group: str, names: tuple[str, ...]) -> str:
     if len(names) == 2 and names[0] == "Intercept" and abs(weights[0]) > 0.0:
         sign = "1" if found.kind == "correlation 1" else "-1"
         at = weights[1] / weights[0]
+        text = f"intercept and {names[1]} are correlated {sign} over the groups of {group}: "
+        low, high = float(term.z[:, 1].min()), float(term.z[:, 1].max())
+        if low - (high - low) <= at <= high + (high - low):
+            return f"{text}the lines of all groups meet at {names[1]} = {number(at)}"
         return (
-            f"intercept and {names[1]} are correlated {sign} over the groups of {group}: the lines "
-            f"of all groups meet at {names[1]} = {number(at)}"
+            f"{text}the lines of no two groups cross in the data ({names[1]} from {number(low)} to "
+            f"{number(high)}), and all distances between them change in proportion"
         )
     if len(names) == 2:
         return f"{names[0]} and {names[1]} are {found.kind.replace('correlation', 'correlated')}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from harness.diagnose.diagnosis import (
     Cause,
     Remedy,
     Snapshot,
 )
+from harness.judge.tolerances import load_tolerances
 from harness.page.appearance import (
     CERTIFICATES,
     HELPED,
@@ -57,7 +59,7 @@ def cause_box(cause: Cause) -> Box:
 
 def _remedy(remedy: Remedy, *, first: bool) -> Box:
     """Show what was tried, with its numbers, and how to do the same where it helped."""
-    head: tuple[str | Look | Dim, ...] = (HELPED[remedy.helped], remedy.title)
+    head: tuple[str | Look | Dim, ...] = (_came(remedy), remedy.title)
     if not remedy.same_model:
         head = (*head, Dim("another model"))
     # An arrow of two characters breaks at the end of a line.
@@ -79,6 +81,16 @@ def _remedy(remedy: Remedy, *, first: bool) -> Box:
     return Box(blocks, inner=True)
 
 
+def _came(remedy: Remedy) -> Look:
+    """Say what came of a remedy: of one for a single engine, or with a fit still short, which."""
+    look = HELPED[remedy.helped]
+    if not remedy.helped:
+        return look
+    if remedy.kind == "rows" and (remedy.after.gap or 0.0) > load_tolerances()["loglik"].default:
+        return replace(look, label="gives a fit, not yet a right one")
+    return replace(look, label=f"helped {remedy.engine}") if remedy.engine else look
+
+
 def _before_after(before: Snapshot, after: Snapshot) -> Iterator[Row | None]:
     """Rows of what differs, or says where the fits stand."""
     if before.formula != after.formula:
@@ -91,9 +103,9 @@ def _before_after(before: Snapshot, after: Snapshot) -> Iterator[Row | None]:
             CERTIFICATES[s.certificate] if s.certificate else ABSENT for s in (before, after)
         ]
         yield Row("the fit is at", looks)
-    if before.verdict or after.verdict:
-        looks = [VERDICTS[s.verdict] if s.verdict else ABSENT for s in (before, after)]
-        yield Row("verdict", looks)
+    # One engine run by itself has no verdict: that is on all of them.
+    if before.verdict and after.verdict:
+        yield Row("verdict", (VERDICTS[before.verdict], VERDICTS[after.verdict]))
     one, two = before.focus, after.focus
     what = " / ".join(dict.fromkeys(f.name for f in (one, two) if f is not None))
     for label, read in (("estimate", "estimate"), ("SE", "se"), ("df", "df"), ("p", "p")):

@@ -403,14 +403,17 @@ def in_words(model: Model) -> str:
     text = f"{outcome} on {', '.join(fixed)}" if fixed else f"the mean of {outcome}"
     if not model.fixed.intercept:
         text += " without an intercept"
-    pieces = []
+    pieces: list[str] = []
+    groups: set[tuple[str, ...]] = set()
     for term in model.random:
         effects = ["an intercept"] if term.effects.intercept else []
         effects += [
             "a slope for " + ":".join(render_name(a) for a in t) for t in term.effects.terms
         ]
         joined = " and ".join(effects) + (", correlated," if len(effects) > 1 else "")
-        pieces.append(f"{joined} that varies by {' within '.join(reversed(term.group))}")
+        apart = ", uncorrelated with the former" if term.group in groups else ""
+        groups.add(term.group)
+        pieces.append(f"{joined} that varies by {' within '.join(reversed(term.group))}{apart}")
     method = {
         "REML": "restricted maximum likelihood",
         "ML": "maximum likelihood",

@@ -1,6 +1,9 @@
 """The engine of docs/conformance-engine.md is right, and its planted mistakes are found."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,56 @@ def test_a_mistake_of_the_page_is_found_and_named(right, wrong, found_by, cause,
         if outcome.status in ("fails", "unexplained") and (not cause or cause in outcome.causes):
             return
     pytest.fail("not found")
+
+
+RUN = re.search(r"^```\n(lmm-parity .*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
+COMMANDS = RUN.strip().splitlines()
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """Return a function that does as a reader does: the page's file in a folder, its commands."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "tiny_engine.py").write_text(CODE)
+    installed = Path(sys.executable).parent
+
+    def run(command):
+        return subprocess.run(
+            ["sh", "-c", command],
+            cwd=folder,
+            env=os.environ | {"PATH": f"{installed}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            check=False,
+        )
+
+    return run
+
+
+def test_the_page_shows_three_commands():
+    assert [command.split()[0] for command in COMMANDS] == ["lmm-parity", "lmm-parity", "pytest"]
+    assert "PYTHONPATH" not in PAGE
+
+
+@pytest.mark.slow
+def test_without_r_every_check_holds_as_the_page_says(reader):
+    found = reader(COMMANDS[0])
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert re.search(r"(\d+) checks on \d+ cases: \1 hold, nothing unexpected", found.stdout)
+
+
+@pytest.mark.r
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS[1:])
+def test_beside_lme4_what_fails_is_laid_to_it_as_the_page_says(reader, command):
+    found = reader(command)
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "tiny is right." in found.stdout
+    checks, hold, fail = re.search(
+        r"(\d+) checks on \d+ cases: (\d+) hold, (\d+) fail unexpectedly", found.stdout
+    ).groups()
+    assert int(hold) == int(checks) - int(fail) > 0
+    verdicts = re.findall(r"(\w+) is right\.", found.stdout)
+    assert set(verdicts) == {"tiny"}
+    assert not re.search(r"no cause found|unexplained", found.stdout)

@@ -103,6 +103,42 @@ def test_what_stands_for_a_missing_value_can_be_said(tmp_path):
     assert frame.g.tolist()[2] == "c # d"
 
 
+COMMENTED = {
+    "in a quoted field": ('y,g\n1,"a\n# b"\n# c\n2,d\n', ["a\n# b", "d"]),
+    "in a field of three lines": ('y,g\n1,"a\n# b\n# c"\n2,d\n', ["a\n# b\n# c", "d"]),
+    "behind doubled quotes": ('y,g\n1,"a ""b"", c"\n# d\n2,e\n', ['a "b", c', "e"]),
+    "beside a quote that opens nothing": ("y,g\n1,5'10\"\n# c\n2,d\n", ["5'10\"", "d"]),
+    "with quotes of its own": ('y,g\n1,a\n# "b\n2,c\n', ["a", "c"]),
+    "with other line ends": ('# x\r\ny,g\r\n# x\r\n1,a\r\n2,"b\r\n# c"\r\n', ["a", "b\r\n# c"]),
+    "at the end": ("y,g\n1,a\n2,b\n# c", ["a", "b"]),
+    "indented": ("y,g\n1,a\n   # c\n2,b\n", ["a", "b"]),
+    "in the middle of a line": ("y,g\n1,a # b\n2,c#\n", ["a # b", "c#"]),
+}
+
+
+@pytest.mark.parametrize("where", COMMENTED)
+def test_a_comment_is_a_line_of_its_own_outside_of_quotes(tmp_path, where):
+    path = tmp_path / "data.csv"
+    text, labels = COMMENTED[where]
+    path.write_text(text, newline="")
+    frame = read_csv(path, Reading(comment="#"))
+    assert frame.to_dict("list") == {"y": [1, 2], "g": labels}
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a\u2028b", "a\x85b", "a\x0bb"])
+def test_a_header_may_hold_any_character(csv, name):
+    assert list(csv(f'"{name}",x\n1,2\n').columns) == [name, "x"]
+
+
+def test_a_decimal_comma_has_its_hint(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("y;g\n1,5;a\nND;b\n2,5;c\n4,5;c\n")
+    assert "--na ND reads it as missing" in missing_hints(read_csv(path))["y"]
+    again = read_csv(path, Reading(("ND",)))
+    assert again.y.dropna().tolist() == [1.5, 2.5, 4.5]
+    assert missing_hints(again) == {}
+
+
 def test_lines_keep_their_numbers_beside_comments(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("// a\ny,x\n// b\n1,2\n1\n")
@@ -115,7 +151,9 @@ def test_lines_keep_their_numbers_beside_comments(tmp_path):
     [
         (["1", "2", "ND", "4"], "'ND' in 1 of its 4 values; --na ND reads it as missing"),
         (["1", "2", ".", "4", "5", "-", "6"], "'.', '-' in 2 of its 7 values; --na . --na -"),
-        (["1", "2", "< 3", "4"], "--na '< 3' reads it"),
+        (["1", "2", "< 3", "4"], "write numbers as numbers; --na '< 3' reads it"),
+        (["1", "2", '"1,234"', "4"], "write numbers as numbers; --na 1,234 reads it"),
+        (["1", "2", " ND", "4"], "--na ' ND' reads it as missing"),
         (["1", "a", "b", "4"], None),
         (["a1", "a2", "a3", "a4"], None),
         (["1", "2", "3", ""], None),

@@ -212,7 +212,12 @@ def test_aliased_formulas_write_no_factor_since_the_data_have_them():
 
 def test_a_model_in_words():
     assert in_words(parse_model("y ~ x + (x || a/b)", "ML")) == (
-        "y on x; an intercept that varies by a; a slope for x that varies by a; an intercept that "
-        "varies by b within a; a slope for x that varies by b within a; by maximum likelihood"
+        "y on x; an intercept that varies by a; a slope for x that varies by a, uncorrelated with "
+        "the former; an intercept that varies by b within a; a slope for x that varies by b within "
+        "a, uncorrelated with the former; by maximum likelihood"
+    )
+    assert in_words(parse_model("y ~ x + (1 | a) + (0 + x | a) + (1 | b)", "ML")) == (
+        "y on x; an intercept that varies by a; a slope for x that varies by a, uncorrelated with "
+        "the former; an intercept that varies by b; by maximum likelihood"
     )
     assert in_words(parse_model("y ~ 1")) == "the mean of y; by ordinary least squares"

@@ -163,6 +163,7 @@ def write_case(
     key: Key | None = None,
     more: Mapping[str, bytes] | None = None,
     answer: Sequence[str] = (),
+    main: str = "",
     replacing: bool = False,
     timeout: float = 300.0,
 ) -> Bundle:
@@ -177,6 +178,8 @@ def write_case(
         Further files by name.
     answer : sequence of str
         What a diagnosis says of the case, for the text of the issue.
+    main : str
+        The title of the cause that it puts first, for the title of the issue.
     """
     require_free(directory, replacing=replacing)
     plan = replace(plan, rungs=(rung,))
@@ -186,7 +189,7 @@ def write_case(
     with _whole(directory, replacing=replacing) as folder:
         for name, content in (more or {}).items():
             (folder / name).write_bytes(content)
-        manifest = _write(folder, rung, record, header, key, answer, timeout)
+        manifest = _write(folder, rung, record, header, key, answer, main, timeout)
     return Bundle(directory=directory, manifest=manifest, record=record, key=key)
 
 
@@ -197,10 +200,11 @@ def _write(
     header: Header,
     key: Key | None,
     answer: Sequence[str],
+    main: str,
     timeout: float,
 ) -> Manifest:
     case = rung.case
-    title = issue_title(record)
+    title = issue_title(record, main)
     _put(folder / DATA, csv_text(case.table))
     _put(folder / PYTHON_SCRIPT, python_script(case, rung.title, _blas_variables(header)))
     _put(folder / R_SCRIPT, r_script_text(case, rung.title))
@@ -218,7 +222,7 @@ def _write(
             ScriptRun(script=script, output=output, problem=ran.problem, unlike_record=unlike)
         )
     strength = "" if key is None else key.strength
-    _put(folder / ISSUE, issue_text(case, record, header, shown, strength, answer))
+    _put(folder / ISSUE, issue_text(case, record, header, shown, strength, answer, main))
     manifest = Manifest(
         format=FORMAT,
         program=header.program,

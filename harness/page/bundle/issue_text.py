@@ -56,10 +56,12 @@ def issue_text(
     shown: Sequence[Shown],
     anonymised: str,
     answer: Sequence[str] = (),
+    main: str = "",
 ) -> str:
     """Return the text of an issue about a case: what is wrong, how to see it, and why.
 
-    ``answer`` has the sentences of a diagnosis, in place of the verdict's.
+    ``answer`` has the sentences of a diagnosis, in place of the verdict's, and ``main`` the title
+    of the cause that it puts first.
     """
     lines = list(csv.reader(io.StringIO(csv_text(case.table), newline="")))
     whole = len(lines) - 1 <= TABLE_ROWS
@@ -70,7 +72,7 @@ def issue_text(
         _environment()
         .get_template("issue.md.j2")
         .render(
-            title=issue_title(record),
+            title=issue_title(record, main),
             sentences=[_markdown(text) for text in answer or (first.sentence,)],
             diagnosed=bool(answer),
             record=record,
@@ -112,12 +114,13 @@ def issue_text(
     )
 
 
-def issue_title(record: CaseRecord) -> str:
-    """Return a title: who, what, on which model."""
+def issue_title(record: CaseRecord, main: str = "") -> str:
+    """Return a title: who, what, on which model; ``main`` is what a diagnosis puts first."""
     first = main_verdict(record)
     known = load_known()
     who = " and ".join(blamed(first))
-    what = known[first.causes[0]].title if first.causes else first.verdict.replace("_", " ").lower()
+    verdict = first.verdict.replace("_", " ").lower()
+    what = main or (known[first.causes[0]].title if first.causes else verdict)
     # A title that names the engine already needs it no second time.
     lead = f"{who}: " if who and not any(e in what for e in blamed(first)) else ""
     return f"{lead}{what} in {record.formula} ({record.criterion})"

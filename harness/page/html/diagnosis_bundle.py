@@ -60,5 +60,6 @@ def write_diagnosis_bundle(
             f"{NAME}.json": encode(found) + b"\n",
         },
         answer=found.answer,
+        main=found.causes[0].title if found.causes else "",
         timeout=timeout,
     )
