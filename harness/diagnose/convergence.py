@@ -26,6 +26,7 @@ from harness.diagnose.runs import (
 from harness.engines.engine import Failure, Fit, Outcome
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.statsmodels import StatsmodelsEngine
+from harness.engines.within_limits import READING_SECONDS
 from harness.judge.audit import Audit
 from harness.model.case import Case
 from harness.rbridge.failures import RFailure
@@ -176,9 +177,12 @@ class Trials:
     def finish(self) -> None:
         """Wait for what R has begun."""
         begun, self._begun = self._begun, []
+        until = self._deadline
+        if until.left < READING_SECONDS:  # what R has done already is read all the same
+            until = Deadline(READING_SECONDS)
         for recipe, wait in begun:
             self._advance(f"lme4 {recipe.label}")
-            outcome, reply = self._within(recipe, wait)
+            outcome, reply = self._within(recipe, wait, until)
             self.runs.append(Run(recipe, outcome, None, reply))
 
     def from_known(self, bench: Bench, *, statsmodels: bool, lme4: Fit | None) -> None:
@@ -199,15 +203,15 @@ class Trials:
             return run_statsmodels(self._case, recipe, self._evaluations), None
 
         self._advance(f"statsmodels {recipe.label}")
-        self.runs.append(Run(recipe, self._within(recipe, run)[0], None))
+        self.runs.append(Run(recipe, self._within(recipe, run, self._deadline)[0], None))
 
     def _within(
-        self, recipe: Recipe, run: Callable[[], tuple[Outcome, Reply | None]]
+        self, recipe: Recipe, run: Callable[[], tuple[Outcome, Reply | None]], until: Deadline
     ) -> tuple[Outcome, Reply | None]:
-        """Return what a run gives before the deadline."""
+        """Return what a run gives until then, which is the deadline or hardly later."""
         began = self._deadline.left
         try:
-            with stopped_at(self._deadline):
+            with stopped_at(until):
                 return run()
         except TimeUp:
             limit = f"the limit of {number(self._deadline.seconds)} s was reached"

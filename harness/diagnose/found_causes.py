@@ -118,8 +118,10 @@ def _cause(
 
 NO_REASON = frozenset(
     {*ACCOMPANYING, "coded-factor", "constant-slope", "missing-values", "reused-labels"}
+    - {"undetermined-variance"}
 )
-"""Causes that are worth knowing and explain no difference between two fits of one model."""
+"""Causes that are worth knowing and explain no difference between two fits of one model: what the
+data do not determine does."""
 
 CHECKED = {"centre": ("far-from-zero", "uncentred-predictor"), "scale": ("scale", "badly-scaled")}
 """The check, and the cause, that each step of writing columns otherwise is about."""

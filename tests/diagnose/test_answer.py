@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
+from harness.diagnose.examples import example_rung
 from harness.diagnose.pipeline import diagnose
 from harness.diagnose.user_engines import Opened
 from harness.engines.engine_wrapper import EngineWrapper
@@ -82,3 +83,9 @@ def test_missing_rows_are_not_advised_on_beside_what_mends(ready):
     assert advice.startswith("centre x at")
     (code,) = (r.python_code for c in found.causes for r in c.remedies if r.kind == "centre")
     assert "dropna" in code
+
+
+def test_that_the_data_do_not_determine_a_variance_is_a_reason(ready):
+    rung = example_rung("engine-error")
+    found = diagnose(rung, ready(), quick=True)
+    assert "Why: the data do not determine a variance." in found.answer
