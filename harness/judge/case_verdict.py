@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.engines.engine import Setting
+from harness.engines.engine import Fit, Setting
 from harness.judge.causes.predicates import ACCOMPANYING
 from harness.judge.comparison import Comparison
 from harness.judge.decision import ACCOMPANYING_DATA
@@ -99,7 +99,13 @@ def blamed(one: Told) -> tuple[str, ...]:
 
 
 def unexplained(case: CaseRecord) -> bool:
-    """Say whether an engine disagrees without a cause in any setting."""
+    """Say whether an engine disagrees without a cause in any setting, or none has a fit for one.
+
+    Where one engine cannot express a model, or is left out, the failure of the other counts alone.
+    """
+    failed = [j for j in case.judgements if j.verdict == "FAILED"]
+    if failed and not any(isinstance(fit, Fit) for fit in case.fits):
+        return any(set(j.causes) <= {"engine-error"} for j in failed)
     return any(
         one.unexplained if isinstance(one, Comparison) else one.verdict == "UNEXPLAINED"
         for one in told(case)

@@ -67,6 +67,16 @@ def test_fit_says_which_engine_crashed(call):
     assert f"panicky: no fit (crash): {SAID}" in out
 
 
+def test_a_crash_counts_beside_an_engine_that_cannot_express_the_model(call, tmp_path):
+    lines = TABLE.splitlines()
+    rows = [lines[0] + ",h", *(f"{row},{'pqrs'[i // 6]}" for i, row in enumerate(lines[1:]))]
+    (tmp_path / "two.csv").write_text("\n".join(rows))
+    model = ("two.csv", "y ~ x + (x | g) + (x | h)", "--ml")
+    code, out, _ = call("fit", *model, *ENGINE, "--engine", "statsmodels")
+    assert "statsmodels: no fit (unsupported)" in out
+    assert code == 1
+
+
 def test_diagnose_says_it_too_and_writes_its_page(call, tmp_path):
     arguments = ("diagnose", "t.csv", MODEL, *ENGINE, "--engine", "referee", "--quick")
     code, out, _ = call(*arguments, "--ml", "--out", "out")
