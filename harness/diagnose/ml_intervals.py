@@ -58,7 +58,10 @@ def ml_intervals(
     notes: list[str] = []
     out = list(curves)
     if bench.likelihood.reml:
-        best = find_optimum(Likelihood(design, reml=False), [bench.best.point.theta])
+        try:
+            best = find_optimum(Likelihood(design, reml=False), [bench.best.point.theta])
+        except ValueError as error:
+            return tuple(curves), (), (f"There are no intervals by ML: {error}.",)
         made = _within(budget, _by_ml(design, best, curves), len(curves), "variance", notes)
         out[: len(made)] = made
     ends = _within(budget, _fixed(design, best), design.x.shape[1], "fixed effect", notes)

@@ -36,6 +36,14 @@ _SMALLEST = 0.03
 _BESIDE = 2.6
 """Two points of the lattice beside each other are as far apart, in log variances, or less."""
 
+_MANY = 6
+"""Groups of each factor from which on a point is left out when the deviance falls from it straight
+to a known minimum. With fewer, the way down from it may bend aside to a lower one: of 350 small
+designs with 2 to 5 groups that rule missed it in one, of 1,750 with 5 to 9 groups in none."""
+
+_ALONG = (0.0, 0.003, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97, 1.0)
+"""Where a straight way is looked at: closely where it begins and where it ends."""
+
 
 def screened(likelihood: Likelihood, known: Sequence[Variances], most: int) -> list[Variances]:
     """Return points from which a descent may end at a minimum that is not known, lowest first.
@@ -58,7 +66,19 @@ def screened(likelihood: Likelihood, known: Sequence[Variances], most: int) -> l
         for i in np.argsort(height)
         if i >= len(known) and np.isfinite(height[i]) and not lower[i].any()
     ]
+    if min(likelihood.products.levels) >= _MANY:
+        alone = [i for i in alone if not any(_falls(likelihood, points[i], m) for m in known)]
     return [points[i] for i in alone[:most]]
+
+
+def _falls(likelihood: Likelihood, start: Variances, end: Variances) -> bool:
+    """Whether the deviance falls all the way from one point to another, on a straight line."""
+    way = [
+        tuple((1.0 - share) * a + share * b for a, b in zip(start, end, strict=True))
+        for share in _ALONG
+    ]
+    height = heights(likelihood, way)
+    return bool(np.isfinite(height).all() and (np.diff(height) <= 1e-9 * likelihood.m).all())
 
 
 def _count(likelihood: Likelihood) -> int:

@@ -65,6 +65,7 @@ def test_fit_says_which_engine_crashed(call):
     code, out, _ = call(*arguments, "--ml")
     assert code == 1
     assert f"panicky: no fit (crash): {SAID}" in out
+    assert "engine-error" in out
 
 
 def test_a_crash_counts_beside_an_engine_that_cannot_express_the_model(call, tmp_path):

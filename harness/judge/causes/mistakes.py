@@ -19,7 +19,7 @@ from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found
 from harness.judge.examination import point_of
 from harness.judge.tolerances import load_tolerances
-from harness.referee.deviance import Likelihood
+from harness.referee.deviance import Likelihood, NoMaximum
 from harness.referee.optimum import find_optimum
 
 Array = NDArray[np.float64]
@@ -201,7 +201,10 @@ def other_criterion(view: View) -> Evidence | None:
         others = [theta for theta in view.thetas if theta != audit.theta]
         if any(value - likelihood.at(list(theta)).deviance() > allowed for theta in others):
             continue
-        best = find_optimum(likelihood, [point.theta])
+        try:
+            best = find_optimum(likelihood, [point.theta])
+        except NoMaximum:
+            continue
         gap = value - best.deviance
         if gap <= allowed:
             return found(
