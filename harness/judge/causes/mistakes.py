@@ -190,7 +190,10 @@ def other_criterion(view: View) -> Evidence | None:
     """Hold when a fit is at the optimum of ML where REML was asked for, or the other way round."""
     asked = view.case.model.criterion
     other = "ML" if asked == "REML" else "REML"
-    likelihood = Likelihood(view.case.design, reml=other == "REML")
+    try:
+        likelihood = Likelihood(view.case.design, reml=other == "REML")
+    except NoMaximum:  # by that criterion there is none to be at
+        return None
     for fit, audit in _wrong(view):
         point = point_of(likelihood, fit)
         if point is None:
