@@ -148,12 +148,20 @@ def _why(causes: Sequence[Cause], verdict: VerdictClass) -> Iterator[str]:
     yield f"Why: {', and '.join(_lower(c.title) for c in (first, *second[:1]))}."
 
 
+MOST_OPEN = 2
+"""Effects whose p the data do not determine that have a sentence each; of more the p are below."""
+
+
 def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
     changed = [c for c in conclusions if c.changed]
     if changed:
         yield from (f"This changes a conclusion. {c.sentence}" for c in changed)
         return
-    yield from (c.sentence for c in conclusions if c.because == "undetermined")
+    open_ = [c for c in conclusions if c.because == "undetermined"]
+    if len(open_) > MOST_OPEN:
+        yield f"The data do not determine p of {listed([c.name for c in open_])}."
+    else:
+        yield from (c.sentence for c in open_)
     left = [c for c in conclusions if c.because != "undetermined"]
     seen = [c for c in left if len(c.printed) + (c.right is not None) > 1]
     if seen and left != list(conclusions):

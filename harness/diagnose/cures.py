@@ -187,7 +187,8 @@ def undetermined_terms(shop: Workshop) -> list[Remedy | None]:
         text = taken_out(list(term.names), term.names, term.group)
         if not moved:
             return text
-        return f"{text}; what is said of {listed(moved)} then holds for these groups only"
+        what = listed(moved) if len(moved) < 4 else f"{moved[0]} and {len(moved) - 1} more"
+        return f"{text}; what is said of {what} then holds for these groups only"
 
     return [
         remodelled(

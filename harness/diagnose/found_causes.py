@@ -34,6 +34,7 @@ from harness.engines.engine import Fit
 from harness.judge.case_verdict import case_verdict
 from harness.judge.causes.entries import KnownDifference, load_known
 from harness.judge.causes.predicates import ACCOMPANYING, WRONG
+from harness.judge.decision import LEAVING_OPEN
 from harness.judge.evidence import Evidence, causes_of
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import sentence
@@ -163,7 +164,12 @@ def _named_by_verdict(shop: Workshop) -> Iterator[tuple[str, str, list[str]]]:
     evidence = verdict.evidence
     if verdict.verdict in ("FAILED", "UNSUPPORTED", "ENVIRONMENT"):
         known = {(e.cause, e.engine) for e in evidence}
-        evidence += tuple(e for e in _of_the_others(shop) if (e.cause, e.engine) not in known)
+        said = {"undetermined-variance"} if set(causes_of(evidence)) & LEAVING_OPEN else set()
+        evidence += tuple(
+            e
+            for e in _of_the_others(shop)
+            if (e.cause, e.engine) not in known and e.cause not in said
+        )
     for key in causes_of(evidence):
         found = [e for e in evidence if e.cause == key]
         engines = [e for e in shop.engines if any(e in _named(one) for one in found)] or [

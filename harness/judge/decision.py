@@ -376,7 +376,7 @@ ACCOMPANYING_DATA = ("true-boundary", "undetermined-variance")
 """Properties of the data, which the fits of all engines show."""
 
 
-_LEAVING_OPEN = {"undetermined-variance", "one-row-per-group", "too-many-effects"}
+LEAVING_OPEN = {"undetermined-variance", "one-row-per-group", "too-many-effects"}
 """Causes that say that a variance is not determined."""
 
 
@@ -402,7 +402,7 @@ def _graver(pair: Pair, both: Sequence[Judgement], kind: VerdictClass) -> Compar
         evidence = _united([*grave, *(j for j in both if j.verdict != kind)])
     elif kind == "FAILED":
         evidence = _united(grave)
-        if not set(_named(list(evidence))) & _LEAVING_OPEN:
+        if not set(_named(list(evidence))) & LEAVING_OPEN:
             evidence += tuple(
                 e for j in both for e in j.evidence if e.cause == "undetermined-variance"
             )
