@@ -10,7 +10,7 @@ information tr(P G_r P G_s) at any V > 0, for P = V^-1 - V^-1 X C X'V^-1 has the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -200,6 +200,15 @@ def free_directions(point: Point) -> tuple[FreeDirection, ...]:
     if not likelihood.layout or _curved(point):
         return ()
     out = []
+    for changes, residual, way, other in _left(point):
+        moved = tuple(np.flatnonzero(_differ(point, *other, np.eye(likelihood.products.p))))
+        out.append(FreeDirection(changes, residual, way.low, way.high, tuple(map(int, moved))))
+    return tuple(out)
+
+
+def _left(point: Point) -> Iterator[tuple[tuple[Array, ...], float, _Way, tuple[Point, float]]]:
+    """Yield the directions in which a point can be left, each with another as good and far away."""
+    likelihood = point.likelihood
     for changes, residual in null_directions(likelihood):
         way = _way(point, changes, residual)
         if way is None:
@@ -207,11 +216,8 @@ def free_directions(point: Point) -> tuple[FreeDirection, ...]:
         step = way.high if way.high >= -way.low else way.low
         step = math.copysign(min(0.9 * abs(step), way.size), step)
         other = _moved(likelihood, way.here, way.s2, changes, residual, step)
-        if other is None or not _level(point, *other):
-            continue
-        moved = tuple(np.flatnonzero(_differ(point, *other, np.eye(likelihood.products.p))))
-        out.append(FreeDirection(changes, residual, way.low, way.high, tuple(map(int, moved))))
-    return tuple(out)
+        if other is not None and _level(point, *other):
+            yield changes, residual, way, other
 
 
 def centred(point: Point) -> Point:
@@ -242,18 +248,9 @@ def centred(point: Point) -> Point:
 
 def undetermined_rows(point: Point, rows: Array) -> NDArray[np.bool_]:
     """Say of contrasts (r, p) whether their standard errors depend on what is not determined."""
-    likelihood = point.likelihood
     found = np.zeros(len(rows), dtype=bool)
-    if not likelihood.layout:
-        return found
-    for changes, residual in null_directions(likelihood):
-        way = _way(point, changes, residual)
-        if way is None:
-            continue
-        step = way.high if way.high >= -way.low else way.low
-        step = math.copysign(min(0.9 * abs(step), way.size), step)
-        other = _moved(likelihood, way.here, way.s2, changes, residual, step)
-        if other is not None and _level(point, *other):
+    if point.likelihood.layout:
+        for _, _, _, other in _left(point):
             found |= _differ(point, *other, rows)
     return found
 

@@ -53,6 +53,15 @@ def test_no_p_value_of_an_undetermined_effect_is_called_right(ready, formula, mo
     assert f"the data do not determine the variance of {group}: Intercept" in found.answer[0]
 
 
+def test_many_p_values_that_are_not_determined_are_named_in_one_sentence(ready):
+    found = diagnosed(ready(), table(4), DESIGNS["five clinics"][0])
+    assert found.answer[1:3] == (
+        "The data do not determine p of Intercept, clinic[T.c1], clinic[T.c2], clinic[T.c3] and "
+        "clinic[T.c4].",
+        "No other conclusion changes: p of x is on one side of 0.05 for everyone.",
+    )
+
+
 @pytest.mark.parametrize(("formula", "moved"), DESIGNS.values(), ids=DESIGNS)
 def test_effects_inside_the_groups_are_tested_as_by_least_squares(ready, formula, moved):
     """Dummies of all groups leave the same contrasts inside them, whatever the variance is."""

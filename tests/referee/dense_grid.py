@@ -14,30 +14,34 @@ KINDS = ("intercept", "slope alone", "independent", "nested", "crossed", "correl
 """One variance parameter (two kinds), two (three kinds), three (two kinds)."""
 
 
-def small_design(seed):
-    """Design number ``seed``, its criterion and its kind: few rows, often with weak effects."""
+def small_design(seed, groups=range(2, 6)):
+    """Design number ``seed``, its criterion and its kind: few rows, often with weak effects.
+
+    A factor that is crossed with the groups has three levels, beside more than five groups as many.
+    """
     rng = np.random.default_rng([2024, seed])
     kind = KINDS[seed % len(KINDS)]
-    groups = int(rng.integers(2, 6))
+    groups = int(rng.integers(groups.start, groups.stop))
     sizes = rng.integers(2, 6, groups) if rng.random() < 0.6 else np.full(groups, 3)
     g = np.repeat(np.arange(groups), sizes)
     n, one = len(g), np.ones(len(g))
     x = rng.normal(size=n) if rng.random() < 0.5 else np.concatenate([np.arange(k) for k in sizes])
-    h = np.arange(n) % 3
+    crossed = max(3, groups if groups > 5 else 0)
+    h = np.arange(n) % crossed
     rng.shuffle(h)
     z = np.column_stack([one, x])
     terms = {
         "intercept": [(one, g)],
         "slope alone": [(x, g)],
         "independent": [(one, g), (x, g)],
-        "nested": [(one, g), (one, np.unique(3 * g + h, return_inverse=True)[1])],
+        "nested": [(one, g), (one, np.unique(crossed * g + h, return_inverse=True)[1])],
         "crossed": [(one, g), (one, h)],
         "correlated": [(z, g)],
         "three": [(one, g), (x, g), (one, h)],
     }[kind]
     sd = rng.choice([0.0, 0.3, 1.0, 3.0], size=3)
     y = (z * rng.normal(size=(groups, 2))[g] * sd[:2]).sum(axis=1)
-    y += sd[2] * rng.normal(size=3)[h] + x * rng.normal() + rng.normal(size=n)
+    y += sd[2] * rng.normal(size=crossed)[h] + x * rng.normal() + rng.normal(size=n)
     return design(y.round(1), z, terms), bool(rng.random() < 0.7), kind
 
 

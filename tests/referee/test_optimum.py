@@ -338,6 +338,27 @@ def test_of_500_designs_the_search_misses_none():
     assert without == 2
 
 
+def all_starts_find_lower(monkeypatch, seed):
+    """By how much the optimum is lower where no start is left out for the way down from it."""
+    made, reml, _ = small_design(seed, range(6, 12))
+    found = find_optimum(Likelihood(made, reml=reml)).deviance
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.referee.landscape._MANY", 1000)
+        return found - find_optimum(Likelihood(made, reml=reml)).deviance
+
+
+@pytest.mark.parametrize("seed", range(14))
+def test_from_six_groups_on_a_start_above_a_known_minimum_leads_to_it(monkeypatch, seed):
+    # The search ends at 1e-10 in deviance.
+    assert all_starts_find_lower(monkeypatch, seed) <= 1e-8
+
+
+@pytest.mark.study
+def test_of_500_designs_with_six_groups_or_more_no_start_that_is_left_out_leads_lower(monkeypatch):
+    lower = [seed for seed in range(500) if all_starts_find_lower(monkeypatch, seed) > 1e-8]
+    assert lower == []
+
+
 def test_a_likelihood_that_grows_without_bound_in_one_direction_only_has_no_maximum():
     """Four rows, (x | g): along (0.36, -1) the groups' effects fit the outcome in 1 of 2 dims."""
     x = np.array([0.0, 1.0, 0.0, 1.0])
