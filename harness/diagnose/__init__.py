@@ -10,8 +10,10 @@ __all__ = [
     "diagnosis",
     "diagnosis_cost",
     "given",
+    "graphs",
     "installation",
     "intended_model",
     "pipeline",
+    "singular_term",
     "user_engines",
 ]

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from harness.base.text import count, listed, whose
 from harness.diagnose.bench import Bench
-from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy, Singular
+from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy
 from harness.diagnose.found_causes import NO_REASON
 from harness.diagnose.headline import SAME, headline, right_engines
+from harness.diagnose.singular_term import Singular
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import case_verdict
 from harness.judge.causes.basis import CODINGS

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.diagnose.bench import Bench
-from harness.diagnose.diagnosis import Contour, OptimizerRun, Path, Profile, Singular
+from harness.diagnose.diagnosis import OptimizerRun
+from harness.diagnose.graphs import Contour, Path, Profile
 from harness.diagnose.parameter import Parameter, Profiler
 from harness.diagnose.profile import covariances_of
+from harness.diagnose.singular_term import Singular
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 

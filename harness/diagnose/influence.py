@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.diagnose.bench import Bench
-from harness.diagnose.diagnosis import Without
+from harness.diagnose.singular_term import Without
 from harness.model.design import Design, RandomDesign
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.kenward_roger import KenwardRogerUndefined

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.diagnose.bench import Bench
-from harness.diagnose.diagnosis import EffectIntervals, EngineEffects
+from harness.diagnose.graphs import EffectIntervals, EngineEffects
 from harness.engines.engine import Fit
 from harness.judge.examination import point_of
 from harness.judge.records import CaseRecord

@@ -18,7 +18,7 @@ from scipy import stats
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.constraint import Held, Minimum, lowest
-from harness.diagnose.diagnosis import FixedInterval, Profile
+from harness.diagnose.graphs import FixedInterval, Profile
 from harness.diagnose.parameter import parameters
 from harness.diagnose.profile import LEVEL, Place, crossing, of_parameter
 from harness.model.design import Design

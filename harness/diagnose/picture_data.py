@@ -7,18 +7,13 @@ from dataclasses import dataclass
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.contour import contour
-from harness.diagnose.diagnosis import (
-    Contour,
-    EffectIntervals,
-    FixedInterval,
-    OptimizerRun,
-    Profile,
-    Singular,
-)
+from harness.diagnose.diagnosis import OptimizerRun
+from harness.diagnose.graphs import Contour, EffectIntervals, FixedInterval, Profile
 from harness.diagnose.intervals import effect_intervals
 from harness.diagnose.ml_intervals import ml_intervals
 from harness.diagnose.optimizer_path import statsmodels_path
 from harness.diagnose.profile import profiles
+from harness.diagnose.singular_term import Singular
 from harness.judge.records import CaseRecord
 
 

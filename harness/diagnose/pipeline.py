@@ -23,7 +23,7 @@ from harness.diagnose.conclusions import conclusions
 from harness.diagnose.conditioning import conditioning
 from harness.diagnose.convergence import Trials, how_many, judged_by, rows
 from harness.diagnose.data_checks import data_checks
-from harness.diagnose.diagnosis import Conclusion, Diagnosis, Singular
+from harness.diagnose.diagnosis import Conclusion, Diagnosis
 from harness.diagnose.diagnosis_cost import Size, refuse_or_size
 from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
@@ -32,6 +32,7 @@ from harness.diagnose.messages import translate
 from harness.diagnose.picture_data import Pictured, pictured
 from harness.diagnose.result_remarks import path_unknown
 from harness.diagnose.singular import singular_terms
+from harness.diagnose.singular_term import Singular
 from harness.diagnose.user_engines import Opened
 from harness.diagnose.workshop import Workshop
 from harness.engines.engine import Failure, Fit, Setting

@@ -17,7 +17,8 @@ from harness.base.text import number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
 from harness.diagnose.covariance_space import column_space, covariance_ranks, same_columns
-from harness.diagnose.diagnosis import Price, Shift
+from harness.diagnose.diagnosis import Price
+from harness.diagnose.singular_term import Shift
 from harness.model.design import Design
 from harness.referee.optimum import Optimum
 

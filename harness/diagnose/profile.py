@@ -22,7 +22,7 @@ from scipy import stats
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.constraint import Minimum
-from harness.diagnose.diagnosis import Profile
+from harness.diagnose.graphs import Profile
 from harness.diagnose.parameter import Parameter, Profiler, parameters
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.base.text import count, listed, number
-from harness.diagnose.diagnosis import ByChance, Without
+from harness.diagnose.singular_term import ByChance, Without
 from harness.model.case import Case
 from harness.model.formula import Name
 
@@ -74,7 +74,7 @@ def _carried(case: Case, carried: Without, group: str, effect: str) -> str:
     now = "0" if effect else number(carried.value_now)
     found = (
         f"Without {_named(case, carried, group)} alone {told} would be {number(carried.value)} "
-        f"instead of {now}; one Newton step for each {carried.kind} says "
+        f"instead of {now}; one scoring step for each {carried.kind} says "
     )
     near = 0.25 * carried.value if effect else 0.1
     if abs(carried.about - carried.value) <= near:

@@ -14,12 +14,13 @@ from harness.base.text import listed, number
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
 from harness.diagnose.covariance_space import is_smaller
-from harness.diagnose.diagnosis import ByChance, Price, Shift, Singular, Without
+from harness.diagnose.diagnosis import Price
 from harness.diagnose.influence import Steps, influence
 from harness.diagnose.phrases import bar, taken_out
 from harness.diagnose.price import price_of
 from harness.diagnose.reasons import reasons_in_words
 from harness.diagnose.remodel import uncorrelated, without_effect
+from harness.diagnose.singular_term import ByChance, Shift, Singular, Without
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 from harness.model.design import RandomDesign

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.diagnose.diagnosis import (
-    Diagnosis,
-)
+from harness.diagnose.diagnosis import Diagnosis
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import definitions
 from harness.judge.causes.entries import load_known

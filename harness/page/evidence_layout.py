@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.diagnose.diagnosis import (
-    Diagnosis,
-    OptimizerRun,
-    Singular,
-)
+from harness.diagnose.diagnosis import Diagnosis, OptimizerRun
+from harness.diagnose.singular_term import Singular
 from harness.page.appearance import (
     CERTIFICATES,
     LEVELS,

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from harness.diagnose.diagnosis import (
-    Cause,
-    Remedy,
-    Snapshot,
-)
+from harness.diagnose.diagnosis import Cause, Remedy, Snapshot
 from harness.judge.tolerances import load_tolerances
 from harness.page.appearance import (
     CERTIFICATES,

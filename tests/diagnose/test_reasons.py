@@ -125,7 +125,7 @@ def test_the_group_that_carries_the_answer_is_named_with_what_it_would_be():
     assert (found.like_it, found.of) == (1, 10)
     assert term.reasons[-1] == (
         f"Without g s3 (4 rows) alone the variance of the intercept by g would be {number(right)} "
-        f"instead of 0; one Newton step for each group says about {number(right)} for this one, "
+        f"instead of 0; one scoring step for each group says about {number(right)} for this one, "
         "and the like for none of the other 9."
     )
 
@@ -162,7 +162,7 @@ def test_slopes_are_held_against_their_sampling_variance():
     # One step is half as much again off here: its number is not told.
     assert term.reasons[1] == (
         f"Without g s4 (5 rows) alone the variance of t by g would be {number(right[1])} instead "
-        "of 0; one Newton step for each group says the like for none of the other 8."
+        "of 0; one scoring step for each group says the like for none of the other 8."
     )
 
 

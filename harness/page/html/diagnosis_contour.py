@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.interpolate import RectBivariateSpline
 
 from harness.base.text import listed, shortened
-from harness.diagnose.diagnosis import Contour, Path
+from harness.diagnose.graphs import Contour, Path
 from harness.page.html import axes
 from harness.page.html.axes import Array, Scale
 from harness.page.html.svg import DASHES, LEFT, RIGHT, Figure, legend, point_key

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from harness.base.text import listed, shortened, whose
-from harness.diagnose.diagnosis import Diagnosis, EffectIntervals, EngineEffects, Profile
+from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.graphs import EffectIntervals, EngineEffects, Profile
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 from harness.page.html import axes

@@ -12,7 +12,8 @@ from harness.base.errors import BadInput
 from harness.base.json import decode, encode
 from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
-from harness.diagnose.diagnosis import Contour, Diagnosis
+from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.graphs import Contour
 from harness.diagnose.pipeline import diagnose
 from harness.diagnose.user_engines import Opened
 from harness.engines.referee_engine import RefereeEngine
