@@ -164,11 +164,11 @@ def _named_by_verdict(shop: Workshop) -> Iterator[tuple[str, str, list[str]]]:
     evidence = verdict.evidence
     if verdict.verdict in ("FAILED", "UNSUPPORTED", "ENVIRONMENT"):
         known = {(e.cause, e.engine) for e in evidence}
-        said = {"undetermined-variance"} if set(causes_of(evidence)) & LEAVING_OPEN else set()
+        left = {"undetermined-variance"} if set(causes_of(evidence)) & LEAVING_OPEN else set()
         evidence += tuple(
             e
             for e in _of_the_others(shop)
-            if (e.cause, e.engine) not in known and e.cause not in said
+            if (e.cause, e.engine) not in known and e.cause not in left
         )
     for key in causes_of(evidence):
         found = [e for e in evidence if e.cause == key]

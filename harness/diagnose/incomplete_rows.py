@@ -19,6 +19,8 @@ def incomplete_rows(shop: Workshop) -> Remedy | None:
     outcome = shop.record.fit("statsmodels")
     if not isinstance(outcome, Fit) or not case.design.random:
         return None
+    if shop.opened.given is not None:  # a result is there: its rows were dropped
+        return None
     try:
         spelling = mixedlm_spelling(case.model, case.table, aliased=True)
     except NotExpressible:

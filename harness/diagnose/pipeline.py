@@ -39,8 +39,10 @@ from harness.engines.engine import Failure, Fit, Setting
 from harness.judge.case_record import case_record
 from harness.judge.examination import gap_tolerance
 from harness.judge.judge import Judged, judge, judge_outcomes
+from harness.judge.records import CaseRecord
 from harness.judge.time_limit import outcomes_within
 from harness.referee.optimum import Optimum
+from harness.spelling.calls import imported
 
 Advance = Callable[[str], None]
 
@@ -285,7 +287,7 @@ def _changed(before: Judged, after: Judged) -> bool:
 
 def _told(inquiry: Inquiry, judged: Judged, bench: Bench, found: Diagnosis) -> Diagnosis:
     """Tell an answer that stays as it is with what was judged besides."""
-    record = case_record(judged, inquiry.rung)
+    record = _record(judged, inquiry.rung)
     said = answer(
         record,
         bench,
@@ -304,11 +306,18 @@ def _told(inquiry: Inquiry, judged: Judged, bench: Bench, found: Diagnosis) -> D
     )
 
 
+def _record(judged: Judged, rung: Rung) -> CaseRecord:
+    """Return the record of a case, its Python call with the imports that it needs."""
+    record = case_record(judged, rung)
+    spelling = record.spelling | {"statsmodels": imported(record.spelling["statsmodels"])}
+    return msgspec.structs.replace(record, spelling=spelling)
+
+
 def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diagnosis, Bench]:
     """Look for causes and remedies, and give the answer."""
     rung, with_engines, within = inquiry.rung, inquiry.with_engines, inquiry.within
     engines, alpha = with_engines.engines, inquiry.alpha
-    record = case_record(judged, rung)
+    record = _record(judged, rung)
     bench = bench_of(rung, judged.examination, tuple(with_engines.own(rung)))
     advance("singular terms and conclusions")
     none: tuple[Conclusion, ...] = ()
@@ -319,8 +328,9 @@ def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diag
     singular = within(
         lambda: singular_terms(bench, record, engines), regular, "Singular terms were left out"
     )
-    # Where the data do not determine the model, p values say nothing.
-    changed = () if inquiry.undetermined else changed
+    # Where the data do not determine the model, p values say nothing; where a best point is known,
+    # the conclusions know which they are.
+    changed = () if inquiry.undetermined and bench.best is None else changed
     if with_engines.given is not None and with_engines.given.rung is rung:
         inquiry.notes.extend(path_unknown(record))
     advance("trying remedies")

@@ -222,7 +222,10 @@ def _walk(
         near_bound = left <= 0.02 * abs(bound - best) if math.isfinite(left) else False
         h = left if near_bound else min(step, left / 3.0)
         new = bound if near_bound else x + direction * h
-        higher, found = root(new, near)
+        try:
+            higher, found = root(new, near)
+        except np.linalg.LinAlgError:  # so far out that rounding leaves no information
+            return
         yield new, higher, found
         if higher > FURTHEST or new == bound:
             return

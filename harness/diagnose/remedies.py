@@ -188,11 +188,11 @@ def _focus(before: Snapshot, after: Snapshot) -> str:
     if a.p is None:
         return (
             f"{a.name} {number(a.estimate)}, SE and p not determined -> {number(b.estimate)}, SE "
-            f"{number(b.se)}, {p_value(b.p)}"
+            f"{number(b.se)}, {p_value(b.p)} like for like"
         )
     return (
         f"{a.name} {number(a.estimate)} -> {number(b.estimate)}, SE {number(a.se)} -> "
-        f"{number(b.se)}, {p_value(a.p)} -> {p_value(b.p).removeprefix('p = ')}"
+        f"{number(b.se)}, {p_value(a.p)} -> {p_value(b.p).removeprefix('p = ')} like for like"
     )
 
 

@@ -29,7 +29,7 @@ from harness.referee.mean_squares import mean_squares
 from harness.referee.optimality import NULL_VARIANCE
 from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
-from harness.spelling.calls import lme4_formula, python_call
+from harness.spelling.calls import imported, lme4_formula, python_call
 
 Array = NDArray[np.float64]
 
@@ -150,7 +150,7 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
             reduced_formula="" if chosen is None else lme4_formula(chosen.rung.case.model),
             reduced_python=""
             if chosen is None
-            else python_call(chosen.rung.case.model, chosen.rung.case.table),
+            else imported(python_call(chosen.rung.case.model, chosen.rung.case.table)),
             shifts=shifts,
             by_chance=chance,
             without=carried,

@@ -86,6 +86,6 @@ def test_missing_rows_are_not_advised_on_beside_what_mends(ready):
 
 
 def test_that_the_data_do_not_determine_a_variance_is_a_reason(ready):
-    rung = example_rung("engine-error")
+    rung = example_rung("same-groups-twice")
     found = diagnose(rung, ready(), quick=True)
     assert "Why: the data do not determine a variance." in found.answer

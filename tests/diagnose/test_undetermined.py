@@ -54,7 +54,7 @@ def test_no_p_value_of_an_undetermined_effect_is_called_right(ready, formula, mo
 
 
 def test_many_p_values_that_are_not_determined_are_named_in_one_sentence(ready):
-    found = diagnosed(ready(), table(4), DESIGNS["five clinics"][0])
+    found = diagnosed(ready(), table(16), DESIGNS["five clinics"][0])
     assert found.answer[1:3] == (
         "The data do not determine p of Intercept, clinic[T.c1], clinic[T.c2], clinic[T.c3] and "
         "clinic[T.c4].",
