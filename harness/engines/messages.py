@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.base.json import Real
+from harness.base.json import Real, schema_of
 from harness.engines.engine import Coefficient, Message, RandomTerm, Setting
 from harness.model.model import Criterion
 
@@ -213,15 +213,8 @@ Answer = Started | Fitted | Failed
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the messages, those to the engine and those from it."""
-    (to_engine, from_engine), components = msgspec.json.schema_components(
-        [Question, Answer], ref_template="#/$defs/{name}"
-    )
-    return {
+    about = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Messages between lmm-parity and an engine in another process",
-        "protocol": PROTOCOL,
-        "anyOf": [to_engine, from_engine],
-        "to engine": to_engine,
-        "from engine": from_engine,
-        "$defs": dict(components),
+        "title": f"Messages to an engine in another process and from it, version {PROTOCOL}",
     }
+    return about | schema_of(Question | Answer)
