@@ -12,12 +12,12 @@ def schema(of: str) -> None:
     import json
 
     from harness.diagnose import diagnosis
-    from harness.engines import messages
+    from harness.engines import protocol
     from harness.judge import records
 
     schemas = {
         "records": records.json_schema,
         "diagnosis": diagnosis.json_schema,
-        "engine": messages.json_schema,
+        "engine": protocol.json_schema,
     }
     click.echo(json.dumps(schemas[of](), indent=2))

@@ -22,25 +22,25 @@ from harness.base.closable import Closable
 from harness.base.deadline import Deadline
 from harness.base.errors import EnvironmentProblem
 from harness.base.json import decode, encode
-from harness.engines.answer import (
+from harness.engines.engine import Failure, Outcome, Reason, Setting
+from harness.engines.engine_process import EngineProcess, ProcessFailure, ProcessTimeout
+from harness.engines.fit_request import fit_request, sent_case
+from harness.engines.program_answer import (
     OtherData,
     UnreadableAnswer,
     read_failed,
     read_fitted,
     require_known,
 )
-from harness.engines.engine import Failure, Outcome, Reason, Setting
-from harness.engines.engine_process import EngineProcess, ProcessFailure, ProcessTimeout
-from harness.engines.fit_request import fit_request, sent_case
-from harness.engines.messages import (
+from harness.engines.protocol import (
     PROTOCOL,
-    Answer,
     Failed,
     Fitted,
-    Question,
+    FromEngine,
     Start,
     Started,
     StopRequest,
+    ToEngine,
 )
 from harness.model.case import Case
 
@@ -72,7 +72,7 @@ class NoAnswer(Exception):
 
 
 class CommandEngine(Closable):
-    """An engine that is a program speaking the messages of :mod:`harness.engines.messages`.
+    """An engine that is a program speaking the messages of :mod:`harness.engines.protocol`.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ class CommandEngine(Closable):
             raise NoAnswer("environment", str(problem)) from None
         return told
 
-    def _asked(self, question: Question | dict[str, Any], seconds: float) -> Answer:
+    def _asked(self, question: ToEngine | dict[str, Any], seconds: float) -> FromEngine:
         """Ask the program, and wait for its answer; without one it is ended."""
         process = self._process
         assert process is not None
@@ -278,13 +278,13 @@ class CommandEngine(Closable):
                 raise NoAnswer("error", said)
             return found
 
-    def _unexpected(self, answer: Answer, question: Question) -> NoAnswer:
+    def _unexpected(self, answer: FromEngine, question: ToEngine) -> NoAnswer:
         self._end()
         return NoAnswer("error", f"it answered {_tag(answer)!r} to {_tag(question)!r}")
 
-    def _read(self, line: bytes, process: EngineProcess) -> Answer:
+    def _read(self, line: bytes, process: EngineProcess) -> FromEngine:
         try:
-            found: Answer = decode(line, Answer)
+            found: FromEngine = decode(line, FromEngine)
         except msgspec.DecodeError as error:
             self._end()
             shown = line[:_SHOWN].decode("utf-8", "replace").strip()
@@ -301,7 +301,7 @@ class CommandEngine(Closable):
             process.close()
 
 
-def _tag(message: Question | Answer) -> str:
+def _tag(message: ToEngine | FromEngine) -> str:
     return str(type(message).__struct_config__.tag)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.engines.engine import Setting
-from harness.engines.messages import (
+from harness.engines.protocol import (
     Cell,
     Factor,
     FitRequest,

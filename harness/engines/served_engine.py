@@ -10,17 +10,17 @@ import numpy as np
 from harness.base.json import decode, encode
 from harness.engines.engine import Engine, Fit
 from harness.engines.guard import guarded
-from harness.engines.messages import (
+from harness.engines.protocol import (
     PROTOCOL,
-    Answer,
     Failed,
     FitRequest,
     Fitted,
+    FromEngine,
     Numbers,
-    Question,
     SentTable,
     Start,
     Started,
+    ToEngine,
 )
 from harness.model.case import Case
 from harness.model.model import parse_model
@@ -28,12 +28,12 @@ from harness.model.table import FactorColumn, NumericColumn, Table
 
 
 def serve(engine: Engine, source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer messages line by line, until ``stop`` or the end of the input."""
+    """FromEngine messages line by line, until ``stop`` or the end of the input."""
     for line in source:
         try:
-            question: Question = decode(line, Question)
+            question: ToEngine = decode(line, ToEngine)
         except msgspec.DecodeError as error:
-            answer: Answer = Failed(id=_number_of(line), reason="unsupported", text=str(error))
+            answer: FromEngine = Failed(id=_number_of(line), reason="unsupported", text=str(error))
         else:
             if isinstance(question, Start):
                 answer = Started(
@@ -51,7 +51,7 @@ def serve(engine: Engine, source: BinaryIO, sink: BinaryIO) -> None:
         sink.flush()
 
 
-def answer_of(engine: Engine, request: FitRequest) -> Answer:
+def answer_of(engine: Engine, request: FitRequest) -> FromEngine:
     """Fit what is asked for and say what came of it."""
     case = case_of(request)
     found = guarded(engine, case, request.setting)()

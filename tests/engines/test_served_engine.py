@@ -13,14 +13,14 @@ import pytest
 from harness.base.json import decode, encode
 from harness.data.recipes.recipe_draw import collect
 from harness.data.recipes.shapes import build
-from harness.engines.answer import read_failed, read_fitted
 from harness.engines.engine import Failure, Fit
 from harness.engines.fit_request import fit_request, sent_case
-from harness.engines.messages import (
+from harness.engines.program_answer import read_failed, read_fitted
+from harness.engines.protocol import (
     PROTOCOL,
-    Answer,
     Failed,
     FitRequest,
+    FromEngine,
     Started,
     json_schema,
 )
@@ -47,7 +47,7 @@ def through_messages(engine, case, setting="default", rows="all"):
     program = started(rows)
     sent = sent_case(case, rows)
     request = decode(encode(fit_request(sent, setting, 1, program)), FitRequest)
-    answer = decode(encode(answer_of(engine, request)), Answer)
+    answer = decode(encode(answer_of(engine, request)), FromEngine)
     if isinstance(answer, Failed):
         return read_failed(answer, case, sent, setting, engine.name)
     return read_fitted(answer, case, sent, program, setting, engine.name)

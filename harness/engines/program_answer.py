@@ -22,7 +22,7 @@ from harness.engines.engine import (
     RandomTerm,
     Setting,
 )
-from harness.engines.messages import Failed, Fitted, Started
+from harness.engines.protocol import Failed, Fitted, Started
 from harness.model.case import Case
 from harness.model.column_match import match_columns
 from harness.model.design import RandomDesign

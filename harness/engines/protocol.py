@@ -207,8 +207,8 @@ class StopRequest(msgspec.Struct, frozen=True, tag="stop"):
     """The last message; the process is to end."""
 
 
-Question = Start | FitRequest | StopRequest
-Answer = Started | Fitted | Failed
+ToEngine = Start | FitRequest | StopRequest
+FromEngine = Started | Fitted | Failed
 
 
 def json_schema() -> dict[str, Any]:
@@ -217,4 +217,4 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Messages to an engine in another process and from it, version {PROTOCOL}",
     }
-    return about | schema_of(Question | Answer)
+    return about | schema_of(ToEngine | FromEngine)
