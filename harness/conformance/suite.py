@@ -102,6 +102,7 @@ class Suite:
             check_case,
             unfinished_check,
             timeout=self.timeout,
+            attempts=1,
             store=self.store,
             replay=self.replay or None,
         )
