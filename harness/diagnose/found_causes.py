@@ -28,7 +28,7 @@ from harness.diagnose.other_columns import (
 )
 from harness.diagnose.price import price_of
 from harness.diagnose.remedies import remodelled
-from harness.diagnose.routes import other_routes
+from harness.diagnose.routes import mended_plainly, other_routes
 from harness.diagnose.workshop import RIGHT, Workshop, expressible, state
 from harness.engines.engine import Fit
 from harness.judge.case_verdict import case_verdict
@@ -152,10 +152,12 @@ def _of_columns(shop: Workshop, checks: Sequence[Check]) -> list[Cause]:
 
 def _worth_writing(shop: Workshop) -> bool:
     able = expressible(shop.record, shop.engines)
-    wrong = any(state(shop.record, engine) != RIGHT for engine in able)
+    wrong = {engine for engine in able if state(shop.record, engine) != RIGHT}
     causes = set(shop.verdict.causes)
     found = {e.cause for j in shop.record.judgements for e in j.evidence}
-    return wrong and bool((causes | found) & {*WRONG, *COLUMNS})
+    if not wrong or not (causes | found) & {*WRONG, *COLUMNS}:
+        return False
+    return bool(wrong - mended_plainly(shop))
 
 
 def _named_by_verdict(shop: Workshop) -> Iterator[tuple[str, str, list[str]]]:

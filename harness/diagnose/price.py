@@ -17,6 +17,7 @@ from harness.base.text import number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
 from harness.diagnose.covariance_space import column_space, covariance_ranks, same_columns
+from harness.diagnose.data_units import log_volume
 from harness.diagnose.diagnosis import Price
 from harness.diagnose.singular_term import Shift
 from harness.model.design import Design
@@ -49,7 +50,7 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
     fall = 0.5 * (after.deviance - before.deviance)
     # Another coding of the same columns moves the REML constant, and nothing else.
     if reml and not np.array_equal(one.x, two.x):
-        fall += _constant(one) - _constant(two)
+        fall += log_volume(one.x) - log_volume(two.x)
     if abs(2.0 * fall) <= ROUNDED * max(1.0, abs(before.deviance)):
         fall = 0.0  # p of a variance at the boundary jumps from 1 to 1/2 there
     same = more == less == both and alike
@@ -75,11 +76,6 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
         null=null,
         shifts=_shifts(bench.best, one, shown, two),
     )
-
-
-def _constant(design: Design) -> float:
-    """Return log |X'X| / 2, what the REML log-likelihood has of the coding."""
-    return 0.5 * float(np.linalg.slogdet(design.x.T @ design.x)[1])
 
 
 def _within(small: Design, large: Design) -> bool:

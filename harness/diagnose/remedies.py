@@ -10,6 +10,7 @@ import msgspec
 from harness.base.errors import BadInput
 from harness.base.text import listed, number, p_value
 from harness.data.rungs import Rung
+from harness.diagnose.data_units import in_units_of
 from harness.diagnose.diagnosis import Price, Remedy, Snapshot
 from harness.diagnose.price import in_words, price_of, shift_in_words
 from harness.diagnose.remedy_code import Writing, python_code, r_code
@@ -106,6 +107,8 @@ def _remedy(
     assert outcome is not None
     audit = record.audit(engine) if case.design.random else None
     after = refit.bench.snapshot(outcome, audit, verdict=case_verdict(record).verdict)
+    if writing.steps:
+        after = in_units_of(shop.bench, refit.bench, outcome, after)
     if case.model.criterion == "OLS" and shop.bench.case.model.criterion == "REML":
         ml = "without random effects both print the log-likelihood of ML, not to be compared"
         after = msgspec.structs.replace(after, text=ml)
