@@ -11,7 +11,7 @@ from importlib.resources import files
 import msgspec
 
 from harness.base.deadline import TimeUp, stopped_at
-from harness.base.text import number, p_value
+from harness.base.text import moved_p, number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
 from harness.diagnose.cures import CURES, simpler_random
@@ -250,8 +250,7 @@ def _of_conclusion(shop: Workshop, conclusion: Conclusion) -> Iterator[Cause]:
             text=f"{conclusion.name}: SE {number(fair.se)}, t test on {number(fair.df)} df, "
             f"{p_value(fair.p)}",
         ),
-        sentence=f"{p_value(own.p)} -> "
-        f"{p_value(fair.p).removeprefix('p = ')}; at the best point {p_value(right)}",
+        sentence=f"{moved_p(own.p, fair.p)}; at the best point {p_value(right)}",
     )
     evidence = (
         f"{conclusion.name}: z test {p_value(own.p)}; t test on {number(fair.df)} df "

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.base.text import number, p_value
+from harness.base.text import moved, moved_p, number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
 from harness.diagnose.covariance_space import column_space, covariance_ranks, same_columns
@@ -161,7 +161,8 @@ def in_words(price: Price) -> str:
         text += f" with {n} {more} {'parameter' if n == 1 else 'parameters'}"
     else:
         text += " with as many parameters"
-    if price.p_low is None or price.p_high is None:
+    # A ratio of 1 says what the sentence has said already.
+    if price.p_low is None or price.p_high is None or price.p_high > 0.9999:
         return text
     p = p_value(price.p_high)
     if price.p_low != price.p_high and p_value(price.p_low) != p:
@@ -179,8 +180,8 @@ def shift_in_words(price: Price, focus: str) -> str:
     if _distance(far) > 0.1 and far.name != focus:
         wanted.append(far)
     return "; ".join(
-        f"{s.name} {number(s.estimate)} -> {number(s.estimate_reduced)}, SE {number(s.se)} -> "
-        f"{number(s.se_reduced)}, {p_value(s.p)} -> {p_value(s.p_reduced).removeprefix('p = ')}"
+        f"{moved(s.name, s.estimate, s.estimate_reduced)}, {moved('SE', s.se, s.se_reduced)}, "
+        f"{moved_p(s.p, s.p_reduced)}"
         for s in wanted
     )
 

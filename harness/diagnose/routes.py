@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from harness.base.errors import BadInput
+from harness.base.text import listed, number
 from harness.diagnose.bench import Bench, bench_of
 from harness.diagnose.convergence import (
     SMALL,
@@ -22,7 +23,7 @@ from harness.diagnose.messages import OPTIMAL
 from harness.diagnose.remedies import change
 from harness.diagnose.remedy_code import Habits, Writing, python_code, r_code
 from harness.diagnose.runs import Recipe
-from harness.diagnose.workshop import Workshop
+from harness.diagnose.workshop import Workshop, mended
 from harness.engines.engine import Engine, Fit, Outcome
 from harness.spelling.calls import NotExpressible
 
@@ -123,16 +124,23 @@ def route(
         and audit.gls_distance <= 1e-3
         and verdict in ("RIGHT", "FALSE_STATEMENT")
     )
-    text, sentence = change(before, after, helped=helped)
+    text, sentence = change(before, after, helped=helped, rewritten=bool(writing.steps))
+    others = _others_mended(shop, recipe.engine, writing) if helped else {}
+    own = {recipe.engine: recipe, **dict.fromkeys(others)}
+    if "statsmodels" in others:
+        python = python_code(writing, habits=shop.habits)
+    if others:
+        text = f"{recipe.engine} {text}; {listed([*others.values()])}"
+        sentence = f"{recipe.engine} {sentence}; {listed([*others.values()])}"
     title = _title(recipe, shop.habits)
     remedy = Remedy(
         kind="start" if recipe.relative else "tolerance" if recipe.tight else "optimizer",
         title=f"{writing.title}, and {title}" if writing.title else title,
         engine=recipe.engine,
         steps=writing.steps,
-        mends=(recipe.engine,) if helped else (),
+        mends=tuple(e for e in shop.engines if e in {recipe.engine, *others}) if helped else (),
         outcome=text,
-        r_code=r_code(writing, recipe, shop.habits) if recipe.engine == "lme4" else "",
+        r_code=r_code(writing, own["lme4"], shop.habits) if "lme4" in own else "",
         python_code=python,
         helped=helped,
         before=before,
@@ -141,6 +149,19 @@ def route(
         seconds=outcome.seconds,
     )
     return remedy, outcome
+
+
+def _others_mended(shop: Workshop, engine: str, writing: Writing) -> dict[str, str]:
+    """Say of each other engine that the columns alone have mended how far it was and is."""
+    if not writing.steps:
+        return {}
+    record, out = shop.refit(writing).record, {}
+    for other in mended(shop.record, record, shop.engines):
+        gaps = [r.audit(other) for r in (shop.record, record)]
+        if other != engine and all(audit is not None for audit in gaps):
+            then = [number(max(0.5 * audit.gap, 0.0)) for audit in gaps if audit is not None]
+            out[other] = f"{other} as it comes {' → '.join(then)}"
+    return out
 
 
 def _title(recipe: Recipe, habits: Habits) -> str:
