@@ -262,6 +262,7 @@ OWN_CALL = {
     "dropped-term": "give re_formula='1' as well",
     "sm-mutated-model": "build a fresh model for every fit",
     **dict.fromkeys(CODINGS, "code the fixed effects alike in both programs"),
+    "other-model": "fit the model that the formula says",
     "rows-left-out": "give statsmodels all complete rows",
 }
 """What is to be done where the call was another one, by cause."""

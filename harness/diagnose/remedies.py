@@ -113,9 +113,13 @@ def _remedy(
         ml = "without random effects both print the log-likelihood of ML, not to be compared"
         after = msgspec.structs.replace(after, text=ml)
     before = shop.before(engine)
-    unchanged = price is None and before.formula == after.formula
+    called = writing.kind == "call"
+    unchanged = price is None and (called or before.formula == after.formula)
+    if writing.kind == "recode":
+        # What is called by one name before and after is not one quantity.
+        before, after = (msgspec.structs.replace(s, focus=None) for s in (before, after))
     # What a call that was given is below is the best point of its own model.
-    gaps = _every_gap(shop, record) if unchanged and writing.kind != "call" else ""
+    gaps = _every_gap(shop, record) if unchanged and not called else ""
     outcome_text = gaps or why
     verdicts = f"verdict {before.verdict} → {after.verdict}"
     turned = before.verdict and after.verdict and before.verdict != after.verdict
@@ -123,7 +127,7 @@ def _remedy(
     parts += _wrong_then(shop, record)
     if price is None:
         parts.append(_focus(before, after, rewritten=bool(writing.steps)))
-    elif shifted := shift_in_words(price, shop.bench.rung.focus):
+    elif writing.kind != "recode" and (shifted := shift_in_words(price, shop.bench.rung.focus)):
         # The rows below the sentence are an engine's, as it prints them.
         parts.append(f"at the best points {shifted}")
     sentence = "; ".join(part for part in parts if part) + _crossing(shop, before, after)

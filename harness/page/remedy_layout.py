@@ -11,6 +11,7 @@ from harness.judge.tolerances import load_tolerances
 from harness.page.appearance import (
     CERTIFICATES,
     HELPED,
+    ONE_OF_MANY,
     VERDICTS,
     Look,
 )
@@ -101,7 +102,12 @@ def _before_after(before: Snapshot, after: Snapshot) -> Iterator[Row | None]:
     yield _two("below the best point", [plain(short(gap)) for gap in gaps])
     if before.certificate or after.certificate:
         looks: list[Line] = [
-            CERTIFICATES[s.certificate] if s.certificate else ABSENT for s in (before, after)
+            ABSENT
+            if not s.certificate
+            else ONE_OF_MANY
+            if s.verdict == "UNDETERMINED"
+            else CERTIFICATES[s.certificate]
+            for s in (before, after)
         ]
         yield Row("the fit is at", looks)
     # One engine run by itself has no verdict: that is on all of them.

@@ -49,14 +49,19 @@ def aligned(table: Table) -> list[list[list[Markup]]]:
     every = range(len(table.columns) - 1)
     widths = [_decimals([row.cells[i] for row in rows if row.cells]) for i in every]
 
-    def cell(line: Line, width: int) -> Markup:
-        if isinstance(line, Number) and "e" not in line.text:
-            return line.html(width)
-        return line_html(line)
+    def cell(line: Line, width: int, *, text: bool) -> Markup:
+        plain = isinstance(line, Number) and "e" not in line.text
+        shown = line.html(width) if plain else line_html(line)  # type: ignore[union-attr]
+        # Columns of text wrap, and the numbers in them must not.
+        whole = text and isinstance(line, Number)
+        return Markup('<span class="num">{}</span>').format(shown) if whole else shown
 
     return [
         [
-            [cell(line, width) for line, width in zip(row.cells, widths, strict=False)]
+            [
+                cell(line, width, text=column.text)
+                for line, width, column in zip(row.cells, widths, table.columns[1:], strict=False)
+            ]
             for row in group
         ]
         for _, group in table.groups
