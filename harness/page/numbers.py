@@ -89,7 +89,7 @@ def correlation(value: float | None, digits: int = 4) -> str:
     away = 1.0 - abs(value)
     if away < 1e-12:
         return text
-    return f"{value:.{1 - math.floor(math.log10(away))}f}"
+    return f"{value:.{-math.floor(math.log10(away))}f}"
 
 
 def printed_number(value: float | None) -> str:

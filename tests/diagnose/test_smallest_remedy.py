@@ -112,6 +112,10 @@ def test_of_two_wrong_programs_each_is_told_its_cause_and_the_remedy_puts_both_r
     # Per degree of EP, whatever EP was divided by: what lmer gives of EP / 68.7, by 68.7.
     assert first.after.focus.estimate == pytest.approx(0.1545, abs=5e-4)
     assert first.after.loglik == pytest.approx(-86.3871, abs=1e-3)
+    # A smaller model is named, with what is taken out of it.
+    (term,) = found.singular
+    assert "Without it" not in term.sentence
+    assert f"The smaller model {term.reduced_formula} (" in term.sentence
 
 
 def test_what_does_not_change_is_said_to_stay():
@@ -119,3 +123,18 @@ def test_what_does_not_change_is_said_to_stay():
     assert moved("age", 0.6601, 0.6602) == "age stays 0.66"
     assert moved_p(1e-12, 1e-40) == "p stays below 1e-10"
     assert moved_p(0.0001, 1e-12) == "p 0.0001 → below 1e-10"
+
+
+@pytest.mark.r
+@pytest.mark.slow
+def test_codes_read_as_a_factor_are_another_model_and_no_numbers_of_it_are_set_beside(ready):
+    r = np.random.default_rng(8)
+    rat = np.repeat(range(12), 6)
+    diet, time = rat % 3 + 1, np.tile(range(6), 12)
+    y = 20 + 3 * diet + 0.5 * time + r.normal(0, 1, 12)[rat] + r.normal(0, 1, 72)
+    frame = pd.DataFrame({"y": y.round(2), "diet": diet, "time": time, "rat": rat})
+    found = diagnose(rung_of(frame, "y ~ time * diet + (1 | rat)"), ready(), quick=True)
+    (check,) = [c for c in found.checks if c.key == "coded-factor"]
+    assert "another model with other coefficients" in check.advice
+    assert " SE " not in check.advice
+    assert "without need" not in check.advice
