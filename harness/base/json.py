@@ -13,12 +13,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-Real = Annotated[
-    float,
-    msgspec.Meta(
-        extra_json_schema={"type": ["number", "string"], "pattern": "^(nan|inf|-inf)$"},
-    ),
-]
+_NONFINITE_TEXT = "^(nan|inf|-inf)$"
+
+Real = Annotated[float, msgspec.Meta(extra_json_schema={"pattern": _NONFINITE_TEXT})]
 """A float that survives JSON, non-finite values included."""
 
 Vector = tuple[Real, ...]
@@ -36,6 +33,24 @@ def decode(line: bytes | str, kind: Any) -> Any:
     Raises ``msgspec.DecodeError`` when the line is not that.
     """
     return msgspec.json.decode(line, type=kind, strict=False)
+
+
+def schema_of(kind: Any) -> dict[str, Any]:
+    """Return the JSON Schema of what :func:`encode` writes for a kind of structure."""
+    found: dict[str, Any] = _with_text(msgspec.json.schema(kind))
+    return found
+
+
+def _with_text(schema: Any) -> Any:
+    """Let what is a :data:`Real` be a text too: the library lets nobody change a type's name."""
+    if isinstance(schema, dict):
+        found = {key: _with_text(value) for key, value in schema.items()}
+        return found | ({"type": ["number", "string"]} if _is_real(schema) else {})
+    return [_with_text(item) for item in schema] if isinstance(schema, list | tuple) else schema
+
+
+def _is_real(schema: dict[str, Any]) -> bool:
+    return schema.get("type") == "number" and schema.get("pattern") == _NONFINITE_TEXT
 
 
 def _without_nonfinite(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -156,7 +157,7 @@ def header_of(campaign: Campaign, opened: Opened) -> Header:
         environment=opened.environment,
         seed=campaign.seed,
         options={
-            "engine": " ".join(setup.engines[:-1]),
+            "engine": shlex.join(setup.engines[:-1]),
             "reference": setup.reference,
             **campaign.source.identity(),
             **limits,

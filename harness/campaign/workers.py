@@ -37,6 +37,7 @@ from harness.campaign.worker_process import (
 )
 from harness.campaign.worker_stage import Fault, Stage, read_stage, shared_stage
 from harness.engines.engine import Reason
+from harness.engines.engine_spec import engine_label
 from harness.rbridge.worker import START_SECONDS
 
 LOOK_SECONDS = 0.25
@@ -85,7 +86,7 @@ class Guard:
         self._pool: ProcessPool | None = None
         self._memory: Any = None
         self._opened: Opened | None = None
-        self._names = setup.engines
+        self._names = tuple(map(engine_label, setup.engines))
         self.closed = False
 
     def open(self) -> Opened:

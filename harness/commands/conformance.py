@@ -259,8 +259,10 @@ def _run(
 
 
 def _said_first(suite: Suite) -> str:
+    from harness.engines.engine_spec import engine_label
+
     return (
-        f"{suite.tested} with {suite.reference}, profile {suite.profile.name}: "
+        f"{suite.tested} with {engine_label(suite.reference)}, profile {suite.profile.name}: "
         f"{len(suite.properties)} properties, {len(suite.checks())} cases, seed {suite.seed}"
         + (f", shard {suite.shard}" if suite.shard.count > 1 else "")
         + (", replayed from stored results" if suite.replay else "")

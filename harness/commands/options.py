@@ -39,7 +39,7 @@ engine = click.option(
     metavar="NAME",
     default="statsmodels",
     show_default=True,
-    help="What is compared: an engine's name, or module:attribute.",
+    help="What is compared: an engine's name, NAME=COMMAND for a program, or module:attribute.",
 )
 engines = click.option(
     "--engine",
@@ -48,7 +48,8 @@ engines = click.option(
     metavar="NAME",
     default=("statsmodels",),
     show_default=True,
-    help="What is compared: an engine's name, or module:attribute (repeatable).",
+    help="What is compared: an engine's name, NAME=COMMAND for a program, or module:attribute "
+    "(repeatable).",
 )
 reference = click.option(
     "--reference",

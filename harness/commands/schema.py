@@ -1,4 +1,4 @@
-"""``lmm-parity schema``: the form of a record."""
+"""``lmm-parity schema``: the form of a record, of a diagnosis, of messages to an engine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import click
 
 
 @click.command()
-@click.argument("of", type=click.Choice(["records", "diagnosis"]), default="records")
+@click.argument("of", type=click.Choice(["records", "diagnosis", "engine"]), default="records")
 def schema(of: str) -> None:
-    """Print the JSON Schema of a line of a record file, or of a diagnosis."""
+    """Print the JSON Schema of a record, of a diagnosis, or of the messages to an engine."""
     import json
 
     from harness.diagnose import diagnosis
+    from harness.engines import protocol
     from harness.judge import records
 
-    found = records.json_schema() if of == "records" else diagnosis.json_schema()
-    click.echo(json.dumps(found, indent=2))
+    schemas = {
+        "records": records.json_schema,
+        "diagnosis": diagnosis.json_schema,
+        "engine": protocol.json_schema,
+    }
+    click.echo(json.dumps(schemas[of](), indent=2))

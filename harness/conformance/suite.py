@@ -33,6 +33,7 @@ from harness.conformance.tasks import (
 from harness.data.recipes.recipe_draw import collect
 from harness.data.recipes.shapes import Recipe, build
 from harness.engines.engine import Failure
+from harness.engines.engine_spec import engine_label
 from harness.judge.glance import Glance
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import Header
@@ -85,12 +86,13 @@ class Suite:
     @property
     def title(self) -> str:
         """Return what a report of it is called."""
-        return f"Conformance of {self.tested} with {self.reference}, profile {self.profile.name}"
+        reference = engine_label(self.reference)
+        return f"Conformance of {self.tested} with {reference}, profile {self.profile.name}"
 
     @property
     def tested(self) -> str:
         """Return the names of the engines that are checked, in words."""
-        return " and ".join(self.engines)
+        return " and ".join(map(engine_label, self.engines))
 
     def setup(self) -> Setup:
         """Return what the driver is given."""

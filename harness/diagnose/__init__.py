@@ -9,6 +9,7 @@ __all__ = [
     "anonymous",
     "diagnosis",
     "diagnosis_cost",
+    "engine_check",
     "given",
     "graphs",
     "installation",

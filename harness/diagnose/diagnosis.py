@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.base.json import Matrix, Real, Vector
+from harness.base.json import Matrix, Real, Vector, schema_of
 from harness.diagnose.graphs import Contour, EffectIntervals, FixedInterval, Profile
 from harness.diagnose.singular_term import Shift, Singular
 from harness.engines.engine import Message
@@ -411,4 +411,4 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a written diagnosis."""
-    return msgspec.json.schema(Diagnosis)
+    return schema_of(Diagnosis)

@@ -5,7 +5,9 @@ definitions, or a failure with its reason: :mod:`~harness.engines.engine`.
 """
 
 __all__ = [
+    "command_engine",
     "engine",
+    "engine_spec",
     "engine_wrapper",
     "guard",
     "lme4",
@@ -13,10 +15,13 @@ __all__ = [
     "lme4_reply",
     "mixedlm_cost",
     "mixedlm_evaluations",
+    "mixedlm_fit",
     "mixedlm_result",
     "mixedlm_terms",
+    "protocol",
     "referee_engine",
     "registry",
+    "served_engine",
     "statsmodels",
     "warning_capture",
     "within_limits",

@@ -1,7 +1,8 @@
-"""Engines by name: those of this program, those of other packages, and any importable one.
+"""Engines by name: those of this program, those of other packages, and any program or class.
 
 A package offers an engine by an entry point of the group ``lmm_parity.engines``: a name, and a
-class or function that gives the engine when called without arguments.
+class or function that gives the engine when called without arguments. A program is an engine by
+``NAME=COMMAND`` or by an entry of the project's TOML file, see :mod:`harness.engines.engine_spec`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from harness.base.errors import STOPS, BadInput, EnvironmentProblem
+from harness.engines.command_engine import CommandEngine
 from harness.engines.engine import Engine
+from harness.engines.engine_spec import (
+    FILE,
+    CommandSpec,
+    command_spec,
+    engine_label,
+    engines_in,
+    require_program,
+)
 from harness.engines.guard import GuardedEngine
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
@@ -36,7 +46,7 @@ _HERE: dict[str, Callable[[], Engine]] = {
 
 def engine_names() -> tuple[str, ...]:
     """Return every name that :func:`open_engine` knows, this program's own first."""
-    return (*_HERE, Lme4Engine.name, *sorted(_offered()))
+    return (*_HERE, Lme4Engine.name, *sorted(_commands()), *sorted(_offered()))
 
 
 def require_engine(name: str) -> None:
@@ -50,6 +60,9 @@ def require_engine(name: str) -> None:
         When it needs an R that is not there.
     """
     require_known(name)
+    command = _command(name)
+    if command is not None:
+        require_program(engine_label(name), command)
     if name != Lme4Engine.name:
         return
     try:
@@ -66,7 +79,7 @@ def require_known(name: str) -> None:
     BadInput
         When no engine has the name.
     """
-    if name != Lme4Engine.name:
+    if name != Lme4Engine.name and _command(name) is None:
         _maker(name)
 
 
@@ -79,14 +92,15 @@ def open_engine(
     Parameters
     ----------
     name : str
-        A name of :func:`engine_names`, or ``module:attribute`` for a class or function that gives
-        an engine when called without arguments; the module may lie in the working directory.
+        A name of :func:`engine_names`, ``NAME=COMMAND`` for a program, or ``module:attribute`` for
+        a class or function that gives an engine when called without arguments; the module may lie
+        in the working directory.
     timeout : float
-        Seconds that a fit in R may take.
+        Seconds that a fit in R or in another program may take.
     memory_mb : int or None
         Megabytes that a fit in R may allocate on top of R itself.
     start : bool
-        Begin to start R at once and not with the first fit.
+        Begin to start R, and start a program, at once and not with the first fit.
 
     Raises
     ------
@@ -97,8 +111,17 @@ def open_engine(
     if name == Lme4Engine.name:
         with open_lme4(timeout, memory_mb=memory_mb, start=start) as engine:
             yield engine
-    else:
+        return
+    command = _command(name)
+    if command is None:
         yield _maker(name)()
+        return
+    with CommandEngine(
+        engine_label(name), command.command, timeout=timeout, environment=command.environment
+    ) as program:
+        if start:
+            program.start()
+        yield program
 
 
 @contextmanager
@@ -110,6 +133,28 @@ def open_lme4(
         if start:
             session.start()
         yield Lme4Engine(session)
+
+
+def _command(name: str) -> CommandSpec | None:
+    """Return the program that an engine is, or None where it is something else.
+
+    Raises
+    ------
+    BadInput
+        For a program under the name of another engine.
+    """
+    given = command_spec(name)
+    label = engine_label(name)
+    if given is not None and (label in _HERE or label == Lme4Engine.name):
+        raise BadInput(
+            f"--engine {name!r}: {label} is an engine of this program; name it otherwise"
+        )
+    return given or (None if label in _HERE else _commands().get(label))
+
+
+def _commands() -> dict[str, CommandSpec]:
+    """Return the programs that the project in the working directory names as engines."""
+    return engines_in(FILE) if FILE.is_file() else {}
 
 
 def _offered() -> dict[str, EntryPoint]:
@@ -126,7 +171,8 @@ def _maker(name: str) -> Callable[[], Engine]:
     if colon and module and attribute:
         return partial(_made, name, partial(_attribute, module, attribute))
     raise BadInput(
-        f"no engine {name!r}; there are {', '.join(engine_names())}, or write module:attribute"
+        f"no engine {name!r}; there are {', '.join(engine_names())}, or write NAME=COMMAND or "
+        "module:attribute"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from harness.base.json import Real, Vector
+from harness.base.json import Real, Vector, schema_of
 from harness.engines.engine import Failure, Fit, Setting
 from harness.judge.audit import Audit
 from harness.judge.certified_score import CertifiedScore
@@ -202,4 +202,4 @@ def refusal(found: int) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of one line of a record file."""
-    return msgspec.json.schema(Record)
+    return schema_of(Record)

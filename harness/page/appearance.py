@@ -130,6 +130,22 @@ CERTIFICATES: dict[Certificate, Look] = {
 ONE_OF_MANY = Look("one of many as good", "silent", "bar")
 """A fit at the lowest deviance, which the data do not determine."""
 
+NOT_AUDITED = Look("not audited", "silent", "bar", "-")
+UNTRUE = Look("untrue", "differ", "no", "x")
+"""What an engine states of its fit, and is not so."""
+
+NO_FIT = Look("no fit", "silent", "cross", "x")
+NO_OPTIMUM = Look("not at the optimum", "differ", "out", "!")
+CLOSER = Look("closer", "agree", "lead", ">")
+"""Of two engines, to the certified value."""
+
+HOLDS: dict[str, Look] = {
+    "match": Look("matches print", "agree", "tick", "="),
+    "definition": Look("by definition", "silent", "equals", "d"),
+    "mismatch": Look("differs from print", "differ", "no", "!"),
+}
+"""How a number stands to what is in print."""
+
 AGREEMENTS: dict[Agreement, Look] = {
     "agree": Look("AGREE", "agree", "check"),
     "differ": Look("DIFFER", "differ", "warning"),
@@ -177,6 +193,7 @@ STANDINGS: dict[Standing, Look] = {
     "holds": Look("holds", "agree", "check"),
     "expected": Look("fails as expected", "silent", "lead"),
     "unexpected": Look("fails", "unexplained", "cross"),
+    "another's": Look("another engine's fault", "silent", "lead"),
     "not applicable": Look("not applicable", "silent", "bar"),
 }
 """What an outcome is, held against what was expected of it."""

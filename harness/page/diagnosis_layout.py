@@ -39,25 +39,19 @@ from harness.page.numbers import (
 )
 from harness.page.page import (
     Block,
-    Code,
-    Column,
-    Dim,
-    Drawn,
     Facts,
     Heading,
     Items,
-    Line,
     Listing,
     Note,
     Notes,
     Page,
     Paragraph,
     Pictures,
-    Row,
     Section,
-    Table,
-    one_group,
 )
+from harness.page.page_line import Code, Dim, Drawn, Line
+from harness.page.page_table import Column, Row, Table, one_group
 from harness.page.provenance_layout import case_data
 from harness.page.remedy_layout import cause_box
 

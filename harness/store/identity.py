@@ -47,15 +47,16 @@ def engine_identity(engine: Engine) -> dict[str, str] | None:
     """Return what decides the numbers of an engine, by name; None when that cannot be known.
 
     An engine that runs outside this process, or that holds more than plain values, has a method
-    ``identity`` that returns its part as ``dict[str, str]``, empty when it cannot tell. Of others
+    ``identity`` that returns its part as ``dict[str, str]``, empty when it cannot tell by now, and
+    None when it never can. Of others
     it is the distributions that ``versions`` names (with the checksums of their files), numpy and
     scipy. In both cases come the attributes of the engine that are plain values
     (``StatsmodelsEngine(method=...)``), the sources of its class and those that it lists, and the
     processor.
 
-    None, and nothing of the engine may be stored: without an ``identity``, an attribute that is
-    not a plain value (a function, an array, another engine); a class without a source file; an
-    engine that cannot say its versions.
+    None, and nothing of the engine may be stored: an ``identity`` of None; without one, an
+    attribute that is not a plain value (a function, an array, another engine); a class without a
+    source file; an engine that cannot say its versions.
     """
     kind = type(engine)
     own = getattr(engine, "identity", None)
@@ -63,7 +64,10 @@ def engine_identity(engine: Engine) -> dict[str, str] | None:
     # Written down now: an engine may keep in one of them what it is asked for next.
     plain = {name: repr(value) for name, value in attributes if _plain(value)}
     if own is not None:
-        found = dict(own())
+        told = own()
+        if told is None:
+            return None
+        found = dict(told)
         plain = {name: value for name, value in plain.items() if not name.startswith("_")}
     elif len(plain) == len(attributes):
         found = _python_identity(engine.versions())
