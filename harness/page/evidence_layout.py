@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.diagnose.diagnosis import Diagnosis, OptimizerRun
-from harness.diagnose.messages import OPTIMAL
 from harness.diagnose.singular_term import Singular
+from harness.judge.decision import OPTIMAL
 from harness.page.appearance import (
     CERTIFICATES,
     LEVELS,
