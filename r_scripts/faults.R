@@ -21,6 +21,13 @@ fault_loop <- function() repeat NULL
 # The same inside compiled code, where R does not even look at signals.
 fault_sleep <- function(seconds) Sys.sleep(seconds)
 
+# Make the file `own` and wait for the file `other`, which another call makes.
+fault_meet <- function(own, other) {
+  file.create(own)
+  while (!file.exists(other)) Sys.sleep(0.01)
+  list(met = 1)
+}
+
 # A package that is not there.
 fault_missing_package <- function() need_packages("notARealPackage")
 

@@ -1,14 +1,28 @@
 """What several test folders share."""
 
+import contextlib
+import io
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from harness import cli
-from harness.base import heartbeat
-from harness.base.library_path import VARIABLE, library_path
-from harness.rbridge.worker import RSession
+from harness.base import heartbeat, numerics
+
+# The arithmetic of the tests' own process is that of the program: one thread, one kernel. A BLAS
+# reads the variables when it is loaded; processes that tests start are to set them themselves.
+_variables = dict(os.environ)
+numerics.pin()
+import numpy  # noqa: E402, F401
+import scipy.linalg  # noqa: E402, F401
+
+os.environ.clear()
+os.environ.update(_variables)
+
+from harness import cli  # noqa: E402
+from harness.base.library_path import VARIABLE, library_path  # noqa: E402
+from harness.rbridge.worker import RSession  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,6 +67,32 @@ def lmm_parity(monkeypatch, capfd):
             code = ended.code or 0
         out, err = capfd.readouterr()
         return code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Return a function that runs ``main()`` here, in a folder, for fixtures of a module too.
+
+    To import the program takes seconds: a process of its own is for what is shown of processes.
+    """
+
+    def run(folder, *arguments, **environment):
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in "12")
+        code = 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", ["lmm-parity", *map(str, arguments)])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    cli.main()
+                except SystemExit as ended:
+                    code = ended.code or 0
+        out, err = (stream.buffer.getvalue().decode() for stream in (out, err))
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
 
     return run
 

@@ -127,6 +127,22 @@ CERTIFICATES: dict[Certificate, Look] = {
 }
 """What the referee calls a fit, in the words of the page."""
 
+NOT_AUDITED = Look("not audited", "silent", "bar", "-")
+UNTRUE = Look("untrue", "differ", "no", "x")
+"""What an engine states of its fit, and is not so."""
+
+NO_FIT = Look("no fit", "silent", "cross", "x")
+NO_OPTIMUM = Look("not at the optimum", "differ", "out", "!")
+CLOSER = Look("closer", "agree", "lead", ">")
+"""Of two engines, to the certified value."""
+
+HOLDS: dict[str, Look] = {
+    "match": Look("matches print", "agree", "tick", "="),
+    "definition": Look("by definition", "silent", "equals", "d"),
+    "mismatch": Look("differs from print", "differ", "no", "!"),
+}
+"""How a number stands to what is in print."""
+
 AGREEMENTS: dict[Agreement, Look] = {
     "agree": Look("AGREE", "agree", "check"),
     "differ": Look("DIFFER", "differ", "warning"),

@@ -16,23 +16,9 @@ from harness.page import words
 from harness.page.appearance import VERDICTS, WITHIN
 from harness.page.number_table import NumberTable, number_alone, number_table
 from harness.page.numbers import digits_of_agreement, number, power
-from harness.page.page import (
-    Block,
-    Box,
-    Column,
-    EngineName,
-    Facts,
-    Line,
-    Note,
-    Notes,
-    Page,
-    Paragraph,
-    Row,
-    Section,
-    Sign,
-    Table,
-    one_group,
-)
+from harness.page.page import Block, Box, Facts, Note, Notes, Page, Paragraph, Section
+from harness.page.page_line import EngineName, Line, Sign
+from harness.page.page_table import Column, Row, Table, one_group
 
 _NOT_RUN = "to try is not run here: lmm-parity diagnose runs what may help"
 

@@ -38,24 +38,19 @@ from harness.page.numbers import (
 )
 from harness.page.page import (
     Block,
-    Code,
-    Column,
-    Drawn,
     Facts,
     Heading,
     Items,
-    Line,
     Listing,
     Note,
     Notes,
     Page,
     Paragraph,
     Pictures,
-    Row,
     Section,
-    Table,
-    one_group,
 )
+from harness.page.page_line import Code, Drawn, Line
+from harness.page.page_table import Column, Row, Table, one_group
 from harness.page.provenance_layout import case_data
 from harness.page.remedy_layout import cause_box
 

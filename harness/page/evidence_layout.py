@@ -22,24 +22,9 @@ from harness.page.numbers import (
     seconds,
     short,
 )
-from harness.page.page import (
-    Block,
-    Code,
-    Column,
-    Dim,
-    EngineName,
-    Facts,
-    Heading,
-    Line,
-    Listing,
-    Note,
-    Notes,
-    Paragraph,
-    Quote,
-    Row,
-    Table,
-    one_group,
-)
+from harness.page.page import Block, Facts, Heading, Listing, Note, Notes, Paragraph, Quote
+from harness.page.page_line import Code, Dim, EngineName, Line
+from harness.page.page_table import Column, Group, Row, Table, one_group
 
 
 def engine_name(name: str, engines: Sequence[str]) -> EngineName:
@@ -77,7 +62,7 @@ def runs(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
             Column("converged", text=True),
             Column("it is at", text=True),
         ),
-        [(engine_name(name, engines), rows) for name, rows in groups.items()],
+        [Group(engine_name(name, engines), rows) for name, rows in groups.items()],
     )
 
 

@@ -1,4 +1,4 @@
-"""A run laid out: a line per case shown, the sentence that sums up, what is missing, provenance."""
+"""A run laid out in short: a line per case shown, the sentence that sums up, what is missing."""
 
 from __future__ import annotations
 
@@ -13,19 +13,9 @@ from harness.page import words
 from harness.page.appearance import VERDICTS
 from harness.page.excerpt import Excerpt
 from harness.page.numbers import count, digits_of_agreement, plain
-from harness.page.page import (
-    Block,
-    Column,
-    Line,
-    Listing,
-    Page,
-    Paragraph,
-    Row,
-    Section,
-    Table,
-    one_group,
-)
-from harness.page.provenance_layout import provenance
+from harness.page.page import Block, Listing, Page, Paragraph, Section
+from harness.page.page_line import Line
+from harness.page.page_table import Column, Row, Table, one_group
 from harness.page.run_summary import Summary
 
 MOST_LINES = 20
@@ -33,7 +23,7 @@ MOST_LINES = 20
 
 
 def excerpt_page(excerpt: Excerpt, written_to: Section | None = None) -> Page:
-    """Lay out a run; ``written_to`` is where its files are, for who does not see them."""
+    """Lay out a run for a terminal; ``written_to`` is where its files are."""
     summary, header = excerpt.summary, excerpt.run.header
     cases = excerpt.run.cases[:MOST_LINES] if excerpt.large else excerpt.run.cases
     blocks: list[Block] = []
@@ -46,16 +36,22 @@ def excerpt_page(excerpt: Excerpt, written_to: Section | None = None) -> Page:
         ]
     if len(cases) < summary.cases:
         blocks.append(Paragraph(f"the {len(cases)} worst of {summary.cases} cases"))
-    sections = [Section("cases", "", blocks), provenance(excerpt)]
+    sections = [Section("cases", "", blocks)]
+    return headed_page(excerpt, [*sections, written_to] if written_to is not None else sections)
+
+
+def headed_page(excerpt: Excerpt, sections: Sequence[Section]) -> Page:
+    """Return a page about a run: what it comes to, what is missing, and these sections."""
+    header = excerpt.run.header
     return Page(
         kind="Report",
         title=header.title,
         made_by=header.program,
         made=header.created,
         about=_chosen(excerpt),
-        answer=tuple(_answer(summary)),
+        answer=tuple(_answer(excerpt.summary)),
         warning=_missing(excerpt),
-        sections=[*sections, written_to] if written_to is not None else sections,
+        sections=sections,
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.diagnose.diagnosis import Diagnosis
 from harness.page.numbers import Number, number
-from harness.page.page import Block, Column, Paragraph, Row, Table, one_group
+from harness.page.page import Block, Paragraph
+from harness.page.page_table import Column, Row, Table, one_group
 
 
 def variance_intervals(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:

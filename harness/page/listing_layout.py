@@ -7,17 +7,8 @@ from collections.abc import Sequence
 from harness.data.rungs import Rung
 from harness.diagnose.installation import Check
 from harness.page.appearance import CHECKS
-from harness.page.page import (
-    Block,
-    Column,
-    Listing,
-    Page,
-    Paragraph,
-    Row,
-    Section,
-    Table,
-    one_group,
-)
+from harness.page.page import Block, Listing, Page, Paragraph, Section
+from harness.page.page_table import Column, Row, Table, one_group
 from harness.spelling.calls import lme4_formula
 
 

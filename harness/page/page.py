@@ -9,51 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from harness.page.appearance import Look
-from harness.page.numbers import Number
-
-
-@dataclass(frozen=True)
-class Code:
-    """Code, a name or a formula within a line."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Dim:
-    """Words of less weight within a line."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class EngineName:
-    """An engine, with the key of its colour: ``rank`` is its place among the engines shown."""
-
-    name: str
-    rank: int | None = None
-
-
-@dataclass(frozen=True)
-class Sign:
-    """The sign of a look, where its word would be too long."""
-
-    look: Look
-
-
-Piece = str | Number | Look | Code | Dim | EngineName | Sign
-Line = Piece | tuple[Piece, ...]
-"""What stands in a line; pieces have a space between them."""
+from harness.page.page_line import Drawn, Line, Tally
+from harness.page.page_table import Table
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading within a section."""
+    """A heading within a section; a ``minor`` one is under another."""
 
     line: Line
+    minor: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,60 +69,10 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a table: of numbers, or of text; ``spare`` goes first where room is short."""
+class Legend:
+    """What the grounds of graded digits mean; a terminal has none."""
 
-    title: str
-    text: bool = False
-    spare: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a table.
-
-    Attributes
-    ----------
-    head : Line
-        What the row is about.
-    cells : sequence of Line
-        As many as the table has further columns; with ``instead`` only those at the end.
-    instead : str
-        Text in place of the other cells.
-    under : bool
-        Belongs to the row above.
-    """
-
-    head: Line
-    cells: Sequence[Line] = ()
-    instead: str = ""
-    under: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Attributes
-    ----------
-    caption : str
-        What it shows; ``named`` where no heading says so.
-    columns : sequence of Column
-        The first one is that of the heads.
-    groups : sequence of (Line or None, sequence of Row)
-        Rows under a heading, or under none.
-    over : sequence of (str, int)
-        Headings over so many columns each, after the first.
-    apart : sequence of Table
-        The same in several tables, for where this one is too wide.
-    """
-
-    caption: str
-    columns: Sequence[Column]
-    groups: Sequence[tuple[Line | None, Sequence[Row]]]
-    over: Sequence[tuple[str, int]] = ()
-    named: bool = False
-    apart: Sequence[Table] = ()
+    line: Line
 
 
 @dataclass(frozen=True)
@@ -164,18 +81,6 @@ class Listing:
 
     text: str
     language: str
-
-
-class Drawn(Protocol):
-    """A picture; its caption says with numbers what is seen."""
-
-    @property
-    def title(self) -> str:
-        """What the picture is of."""
-
-    @property
-    def caption(self) -> str:
-        """What is seen."""
 
 
 @dataclass(frozen=True)
@@ -196,15 +101,61 @@ class Details:
 
 @dataclass(frozen=True)
 class Box:
-    """Blocks that belong together; ``main`` is the first one to read."""
+    """Blocks that belong together; ``main`` is the first one to read. A link leads to the key."""
 
     blocks: Sequence[Block]
     main: bool = False
     inner: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Blocks beside one another where there is room, else under one another."""
+
+    parts: Sequence[Sequence[Block]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that is told of a case: what it comes to, a sentence, and what is behind it.
+
+    Attributes
+    ----------
+    key : str
+        A link leads to it.
+    look : Look
+    title : Line
+    sentence : str
+    blocks : sequence of Block
+    opened : bool
+        It is read without being asked for.
+    """
+
+    key: str
+    look: Look
+    title: Line
+    sentence: str
+    blocks: Sequence[Block]
+    opened: bool = False
 
 
 Block = (
-    Heading | Paragraph | Quote | Notes | Items | Facts | Table | Listing | Pictures | Details | Box
+    Heading
+    | Paragraph
+    | Quote
+    | Notes
+    | Items
+    | Facts
+    | Table
+    | Legend
+    | Listing
+    | Pictures
+    | Details
+    | Box
+    | Beside
+    | Card
+    | Tally
 )
 
 
@@ -253,13 +204,3 @@ class Page:
     about: str = ""
     answer: Sequence[str] = ()
     warning: str = ""
-
-
-def one_group(rows: Sequence[Row]) -> Sequence[tuple[Line | None, Sequence[Row]]]:
-    """Return the groups of a table that has none."""
-    return ((None, rows),)
-
-
-def pieces(line: Line) -> tuple[Piece, ...]:
-    """Return a line as its pieces."""
-    return line if isinstance(line, tuple) else (line,)

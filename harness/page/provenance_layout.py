@@ -9,19 +9,9 @@ from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord, Run
 from harness.page.excerpt import Excerpt
 from harness.page.numbers import count, plain, seconds
-from harness.page.page import (
-    Block,
-    Code,
-    Column,
-    Facts,
-    Heading,
-    Listing,
-    Paragraph,
-    Row,
-    Section,
-    Table,
-    one_group,
-)
+from harness.page.page import Block, Facts, Heading, Listing, Paragraph, Section
+from harness.page.page_line import Code
+from harness.page.page_table import Column, Row, Table, one_group
 
 
 def provenance(excerpt: Excerpt) -> Section:

@@ -21,21 +21,9 @@ from harness.page.numbers import (
     plain,
     short,
 )
-from harness.page.page import (
-    Block,
-    Box,
-    Code,
-    Column,
-    Details,
-    Dim,
-    Heading,
-    Line,
-    Listing,
-    Paragraph,
-    Row,
-    Table,
-    one_group,
-)
+from harness.page.page import Block, Box, Details, Heading, Listing, Paragraph
+from harness.page.page_line import Code, Dim, Line
+from harness.page.page_table import Column, Row, Table, one_group
 
 
 def cause_box(cause: Cause) -> Box:

@@ -21,21 +21,9 @@ from harness.judge.sentence import sentences
 from harness.page.appearance import PASSED, STANDINGS
 from harness.page.excerpt_layout import written
 from harness.page.numbers import plain
-from harness.page.page import (
-    Block,
-    Box,
-    Column,
-    Facts,
-    Heading,
-    Items,
-    Line,
-    Page,
-    Paragraph,
-    Row,
-    Section,
-    Table,
-    one_group,
-)
+from harness.page.page import Block, Box, Facts, Heading, Items, Page, Paragraph, Section
+from harness.page.page_line import Line
+from harness.page.page_table import Column, Row, Table, one_group
 
 _MOST_KINDS = 20
 

@@ -11,27 +11,39 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.page.appearance import STYLES, Look
-from harness.page.numbers import Number
+from harness.page.numbers import Number, count
 from harness.page.page import (
+    Beside,
     Block,
     Box,
-    Code,
+    Card,
     Details,
-    Dim,
-    EngineName,
     Facts,
     Heading,
     Items,
-    Line,
     Listing,
     Notes,
     Page,
     Paragraph,
     Quote,
-    Sign,
-    Table,
-    pieces,
 )
+from harness.page.page_line import (
+    Code,
+    Dim,
+    EngineName,
+    Graded,
+    Length,
+    Line,
+    Link,
+    Marked,
+    Sign,
+    Sketch,
+    Tally,
+    Under,
+    pieces,
+    space_before,
+)
+from harness.page.page_table import Row, Spanning, Table, unspanned
 
 _INDENT = 2
 _HEAD = 24
@@ -132,6 +144,13 @@ def _blocks(blocks: Sequence[Block], width: int, indent: int) -> Iterator[_Place
             case Details():
                 if block.opened:
                     yield from _blocks(block.blocks, width, indent)
+            case Beside():
+                for part in block.parts:
+                    yield from _blocks(part, width, indent)
+            case Card():
+                yield indent, _text((block.look, *pieces(block.title)), "bold")
+                told = (Paragraph(block.sentence), *block.blocks)
+                yield from _blocks(told, width - _INDENT, indent + _INDENT)
             case Box():
                 step = _INDENT if block.inner else 0
                 first, rest = block.blocks[:1], block.blocks[1:]
@@ -157,6 +176,8 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
             yield _facts(block)
         case Table():
             yield from _table(block, width)
+        case Tally():
+            yield _piece(block)
         case Listing():
             yield Text(block.text, style=_CODE, no_wrap=True)
         case _:
@@ -165,9 +186,12 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
 
 def _text(line: Line, style: str = "") -> Text:
     text = Text(style=style)
-    for i, piece in enumerate(pieces(line)):
-        text.append(" " if i else "")
-        text.append_text(_piece(piece))
+    for piece in pieces(line):
+        shown = _piece(piece)
+        if shown.plain:
+            between = "\n" if isinstance(piece, Under) else space_before(piece)
+            text.append(between if text.plain else "")
+            text.append_text(shown)
     return text
 
 
@@ -175,21 +199,38 @@ def _piece(piece: object) -> Text:
     match piece:
         case Number():
             shared, own = piece.text[: piece.common], piece.text[piece.common :]
-            return Text.assemble(shared, (own, "bold"))
+            shown = Text.assemble(shared, (own, "bold"))
         case Look():
             # What stands in brackets explains, and a line is short.
             words = f"{piece.sign} {piece.label.partition(' (')[0]}".strip()
-            return Text(words, style=STYLES[piece.family])
+            shown = Text(words, style=STYLES[piece.family])
         case Sign():
-            return Text(piece.look.sign, style=f"bold {STYLES[piece.look.family]}")
+            shown = Text(piece.look.sign, style=f"bold {STYLES[piece.look.family]}")
         case Code():
-            return Text(piece.text, style=_CODE)
+            shown = Text(piece.text, style=_CODE)
         case Dim():
-            return Text(piece.text, style=_DIM)
+            shown = Text(piece.text, style=_DIM)
         case EngineName():
-            return Text(piece.name, style="bold")
+            shown = Text(piece.name, style="bold")
+        case Link():
+            shown = Text(piece.text)
+        case Marked():
+            words = f"{piece.look.sign} {piece.text}".strip()
+            shown = Text(words, style=STYLES[piece.look.family])
+        case Under():
+            shown = _text(piece.line, _DIM)
+        case Graded():
+            signs = [Text(look.sign, style=STYLES[look.family]) for look in piece.looks]
+            parts = [Text(piece.where), *signs, Text(piece.text)]
+            shown = Text(" ").join(part for part in parts if part.plain)
+        case Tally():
+            counts = (_text((count(number), look)) for look, number in piece.counts)
+            shown = Text(", ").join(counts)
+        case Length() | Sketch():
+            shown = Text()
         case _:
-            return Text(str(piece))
+            shown = Text(str(piece))
+    return shown
 
 
 def _notes(block: Notes) -> Grid:
@@ -214,24 +255,25 @@ def _facts(block: Facts) -> Grid:
 
 
 def _table(block: Table, width: int) -> Iterator[RenderableType]:
-    if block.apart and _width(_grid(block, range(1, len(block.columns)), 2)) > width:
+    heads = 2 if block.beside else 1
+    every = range(heads, len(block.columns))
+    if block.apart and _width(_grid(block, every, 2)) > width:
         for one in block.apart:
             yield from _table(one, width)
         return
     if block.named:
         yield Text(block.caption, style=_DIM)
-    every = range(1, len(block.columns))
     fewer = [i for i in every if not block.columns[i].spare]
     tries = [(every, 2), (fewer, 2), (fewer, 1)]
     grids = (_grid(block, columns, space) for columns, space in tries)
     grid = next((g for g in grids if _width(g) <= width), None)
     yield grid or _grid(block, fewer, 1)
     # A grid has no cells over several columns.
-    for name, group in block.groups:
-        for row in group:
-            if row.instead:
-                whole = "" if name is None else f"{_text(name).plain} "
-                text = f"{whole}{_text(row.head).plain}: {_short(row.instead)}"
+    for group in block.groups:
+        for row in group.rows:
+            for said in _across(row):
+                whole = "" if group.name is None else f"{_text(group.name).plain} "
+                text = f"{whole}{_text(row.head).plain}: {_short(said)}"
                 yield Text(text, style=STYLES["differ"])
 
 
@@ -239,46 +281,74 @@ def _width(grid: Grid) -> int:
     return Console(width=1000).measure(grid).maximum
 
 
+def _across(row: Row) -> list[str]:
+    """Return what a row says over several columns."""
+    wide = [c for c in row.cells if isinstance(c, Spanning) and c.columns > 1]
+    said = [_text(cell.line).plain for cell in wide]
+    return [row.instead, *said] if row.instead else said
+
+
+def _along(row: Row, size: int) -> list[Text]:
+    """Return the cells of a row, one for each column; what goes over several is left out."""
+    out: list[Text] = []
+    for cell in row.cells:
+        across = cell.columns if isinstance(cell, Spanning) else 1
+        out += [_text(unspanned(cell))] if across == 1 else [Text()] * across
+    return out + [Text()] * (size - len(out))
+
+
 def _grid(block: Table, columns: Sequence[int], space: int) -> Grid:
+    heads = 2 if block.beside else 1
+    size = len(block.columns) - heads
+    titles = [_text(column.title).plain for column in block.columns]
     grid = Grid(
         box=None,
         pad_edge=False,
         padding=(0, space, 0, 0),
         header_style=_DIM,
-        show_header=any(column.title for column in block.columns),
+        show_header=any(titles),
     )
-    rows = [row for _, group in block.groups for row in group if not row.instead]
-    longest = max((len(_text(row.head).plain) + 2 * row.under for row in rows), default=0)
-    grid.add_column(block.columns[0].title, min_width=min(longest, _HEAD))
-    over = _over(block)
+    rows = [
+        (row, _along(row, size)) for group in block.groups for row in group.rows if not row.instead
+    ]
+    longest = max((len(_text(row.head).plain) + 2 * row.under for row, _ in rows), default=0)
+    for title in titles[: heads - 1]:
+        grid.add_column(title)
+    grid.add_column(titles[heads - 1], min_width=min(longest, _HEAD))
+    over = _over(block, heads)
     for i in columns:
         column = block.columns[i]
-        title = " ".join(filter(None, (over[i], column.title)))
+        title = " ".join(filter(None, (over[i], titles[i])))
         grid.add_column(
             title,
             justify="left" if column.text else "right",
             overflow="fold",
             min_width=None
             if column.text
-            else max((len(_text(row.cells[i - 1]).plain) for row in rows), default=0),
+            else max((len(cells[i - heads].plain) for _, cells in rows), default=0),
         )
-    for name, group in block.groups:
-        if name is not None:
-            grid.add_row(_text(name, "bold"))
-        for row in group:
+    left = iter(rows)
+    for group in block.groups:
+        if group.name is not None and not (block.beside and group.rows):
+            grid.add_row(_text(group.name, "bold"))
+        name = _text(group.name or "")
+        for row in group.rows:
             if not row.instead:
+                _, cells = next(left)
                 head = _text(row.head)
                 if row.under:
                     head = Text(f"  {head.plain}", style=_DIM)
-                grid.add_row(head, *(_text(row.cells[i - 1]) for i in columns))
+                beside = [name] if block.beside else []
+                grid.add_row(*beside, head, *(cells[i - heads] for i in columns))
+                name = Text()
     return grid
 
 
-def _over(block: Table) -> list[str]:
-    heads = [""]
+def _over(block: Table, heads: int) -> list[str]:
+    over = [""] * heads
     for title, span in block.over:
-        heads += [title] * span
-    return heads + [""] * (len(block.columns) - len(heads))
+        over += [title] * span
+    return over + [""] * (len(block.columns) - len(over))
 
 
 def _short(text: str) -> str:

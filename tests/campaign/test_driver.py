@@ -1,6 +1,5 @@
 """The driver: every task once and the same results, whatever is done first and where."""
 
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -170,15 +169,3 @@ def test_the_cache_gives_the_same_records_under_their_new_names(tmp_path):
     assert second[0].lines == first[0].lines
     renamed = first[1].lines[0].replace(b'"id":"b","title":"b"', b'"id":"c","title":"c"')
     assert second[1].lines[0] == renamed
-
-
-@pytest.mark.slow
-def test_a_stub_case_costs_little(tmp_path):
-    """Two thousand of a hundred thousand, in a fiftieth of three minutes."""
-    started, cpu = time.perf_counter(), time.process_time()
-    footer = run_to_file(
-        Campaign(Numbered(2000), setup_of(function=quick_task), jobs=2), tmp_path / "many.jsonl"
-    )
-    assert footer.cases == 2000
-    assert time.process_time() - cpu < 3.6
-    assert time.perf_counter() - started < 60.0

@@ -30,9 +30,13 @@ from tests.campaign.stubs import (
 pytestmark = pytest.mark.slow
 
 
+LIMIT = 3.0
+"""Seconds for a fit that takes milliseconds, a hundred times that on a busy machine."""
+
+
 def run(*names, engine="Faulty", jobs=1, **options):
     """Run cases of the given ids; return the records and what the driver said of each."""
-    options.setdefault("timeout", 1.5)
+    options.setdefault("timeout", LIMIT)
     found = dict(run_campaign(small_rungs(*names), setup_of(engine, **options), jobs=jobs))
     done = [found[number] for number in range(len(names))]
     assert [d.id for d in done] == list(names)
@@ -42,9 +46,9 @@ def run(*names, engine="Faulty", jobs=1, **options):
 FAULTS = {
     "crash": ("crash", "the process died of signal 11 (SIGSEGV)"),
     "leave": ("crash", "the process ended"),
-    "loop": ("timeout", "stopped after 1."),
-    "sleep": ("timeout", "stopped after 1."),
-    "stop": ("timeout", "stopped after 1."),
+    "loop": ("timeout", "stopped after "),
+    "sleep": ("timeout", "stopped after "),
+    "stop": ("timeout", "stopped after "),
     "memory": ("memory", "MemoryError: Unable to allocate 200. GiB"),
     "raise": ("error", "ValueError: went wrong"),
     "exit": ("error", "SystemExit: 3"),
@@ -180,45 +184,39 @@ def test_no_worker_is_left_when_a_campaign_is_left():
     close_workers()
     assert settled(lambda: len(children()) <= others + 2)
     before = children()
-    campaign = run_campaign(small_rungs("a", "loop/1", "b", "c"), setup_of("Faulty"), jobs=2)
+    setup = setup_of("Faulty", timeout=600.0)
+    campaign = run_campaign(small_rungs("a", "sleep/1", "b", "c"), setup, jobs=2)
     next(campaign)
     assert len(children()) > len(before)
-    started = time.monotonic()
     campaign.close()
-    assert time.monotonic() - started < 5.0
     assert settled(lambda: children() <= before)
 
 
 ALONE = """
-import sys, time
+import sys
 from harness.campaign.driver import run_campaign
 from tests.campaign.stubs import setup_of, small_rungs
 if __name__ == "__main__":
-    setup = setup_of("Faulty", timeout=600.0)
-    for _, done in run_campaign(small_rungs("a", "{what}/1", "{what}/2"), setup, jobs=2):
-        print(done.id, flush=True)
+    list(run_campaign(small_rungs(*sys.argv[1:]), setup_of("Faulty", timeout=600.0), jobs=3))
 """
 
 
-@pytest.mark.parametrize("what", ["loop", "sleep", "stop"])
-def test_nothing_survives_a_parent_that_is_killed(tmp_path, what):
+def test_nothing_survives_a_parent_that_is_killed(tmp_path):
+    """Its workers are at a loop, asleep with the interpreter's lock, and stopped."""
     script = tmp_path / "alone.py"
-    script.write_text(ALONE.format(what=what))
+    script.write_text(ALONE)
+    marks = [tmp_path / what for what in ("loop", "sleep", "stop")]
     root = str(Path(__file__).parents[2])
     parent = subprocess.Popen(
-        [sys.executable, str(script)],
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, str(script), *(f"{mark.name}/once:{mark}" for mark in marks)],
         env=os.environ | {"PYTHONPATH": root},
         start_new_session=True,
     )
-    assert parent.stdout.readline() == "a\n"
-    time.sleep(1.0)
+    assert settled(lambda: all(mark.exists() for mark in marks), seconds=120.0)
     mine = session_of(parent.pid)
-    assert len(mine) >= 4  # the parent, the server that forks, two workers
+    assert len(mine) >= 5  # the parent, the server that forks, three workers
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    parent.stdout.close()
     assert settled(lambda: not session_of(parent.pid))
 
 
@@ -253,7 +251,7 @@ def session_of(leader):
     return found
 
 
-def settled(condition, seconds=10.0):
+def settled(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

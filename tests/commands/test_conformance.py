@@ -1,7 +1,6 @@
 """``lmm-parity conformance``: what it finds, keeps and hands out, and its exit codes."""
 
 import json
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,17 +17,6 @@ pytestmark = pytest.mark.slow
 FAULTY = "harness.conformance.planted_engines:n_for_n_minus_p"
 
 
-def call(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "harness", "conformance", *map(str, arguments)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 @pytest.fixture
 def here(tmp_path, monkeypatch, lmm_parity):
     """Return a function that runs the command in this process; it must not come to check."""
@@ -36,15 +24,16 @@ def here(tmp_path, monkeypatch, lmm_parity):
     return partial(lmm_parity, "conformance")
 
 
-SMALL = ("--reference", "referee", "--max-examples", 4, "--no-cache", "--jobs", 2)
+SMALL = ("--reference", "referee", "--max-examples", 4, "--no-cache", "--jobs", 1)
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory):
+def faulty(command, tmp_path_factory):
     """A run on an engine with a mistake, which the suite has to find."""
     folder = tmp_path_factory.mktemp("faulty")
-    found = call(
+    found = command(
         folder,
+        "conformance",
         "--engine",
         FAULTY,
         *SMALL,
@@ -90,17 +79,19 @@ def test_the_parity_of_a_case_is_the_verdict_of_its_record(faulty):
     assert all(o.verdict == verdicts[o.case] for o in outcomes)
 
 
-def test_failures_are_made_smaller_and_checked_first_the_next_time(faulty):
+def test_failures_are_made_smaller_and_checked_first_the_next_time(command, faulty):
     folder, _ = faulty
     kept = sorted((folder / "regressions").iterdir())
     assert kept
     rows = [len((path / "data.csv").read_text().splitlines()) - 1 for path in kept]
     assert min(rows) <= 12
-    again = call(
+    again = command(
         folder,
+        "conformance",
         "--engine",
         FAULTY,
         *("--reference", "referee", "--max-examples", 0, "--no-cache", "--out", "again"),
+        *("--jobs", 1),
         *("--property", "parity", "--property", "rows.used"),
     )
     assert again.returncode == 1
@@ -120,10 +111,12 @@ def test_ci_systems_are_handed_the_same_count(faulty):
     assert 0 < len(lines) <= 10
 
 
-def test_an_engine_without_mistakes_passes(tmp_path):
-    found = call(
+def test_an_engine_without_mistakes_passes(command, tmp_path):
+    found = command(
         tmp_path,
+        "conformance",
         *("--engine", "referee", "--reference", "statsmodels", "--max-examples", 4, "--no-cache"),
+        *("--jobs", 1),
         *("--property", "limits*", "--property", "honesty.loglik", "--property", "rows.used"),
     )
     assert found.returncode == 0, found.stdout + found.stderr

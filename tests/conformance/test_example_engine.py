@@ -85,18 +85,30 @@ def test_the_page_shows_three_commands():
     assert "PYTHONPATH" not in PAGE
 
 
+FEWER = pytest.mark.parametrize(
+    "fewer",
+    [
+        pytest.param("--max-examples 4", id="four-examples"),
+        pytest.param("", id="as-it-stands", marks=pytest.mark.study),
+    ],
+)
+"""The last of two options counts. As they stand on the page, the commands take a minute each."""
+
+
 @pytest.mark.slow
-def test_without_r_every_check_holds_as_the_page_says(reader):
-    found = reader(COMMANDS[0])
+@FEWER
+def test_without_r_every_check_holds_as_the_page_says(fewer, reader):
+    found = reader(f"{COMMANDS[0]} {fewer}")
     assert found.returncode == 0, found.stdout + found.stderr
     assert re.search(r"(\d+) checks on \d+ cases: \1 hold, nothing unexpected", found.stdout)
 
 
 @pytest.mark.r
 @pytest.mark.slow
+@FEWER
 @pytest.mark.parametrize("command", COMMANDS[1:])
-def test_beside_lme4_what_fails_is_laid_to_it_as_the_page_says(reader, command):
-    found = reader(command)
+def test_beside_lme4_what_fails_is_laid_to_it_as_the_page_says(command, fewer, reader):
+    found = reader(f"{command} {fewer}")
     assert found.returncode == 1, found.stdout + found.stderr
     assert "tiny is right." in found.stdout
     checks, hold, fail = re.search(

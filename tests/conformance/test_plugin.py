@@ -44,6 +44,7 @@ def faulty(tmp_path_factory):
     return folder, suite(
         folder,
         *("--max-examples", 6, "--property", "parity", "--property", "rows.used"),
+        *("-k", "test_property"),  # the kept cases have their test
     )
 
 
@@ -93,6 +94,7 @@ def test_expected_failures_are_listed_and_fail_nothing(tmp_path):
         '[[expected]]\nproperty = "rows.used"\nreason = "it is not so"\n'
     )
     arguments = ("--max-examples", 1, "--property", "parity", "--property", "rows.used")
+    arguments += ("-k", "test_property")
     found = suite(tmp_path, *arguments, "--expectations", "expected.toml")
     assert found.returncode == 0, found.stdout
     assert "it is planted" in found.stdout

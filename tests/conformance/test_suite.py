@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,19 @@ ROOT = Path(__file__).parents[2]
 EXPECTATIONS = ROOT / "fixtures" / "expectations" / "statsmodels.toml"
 
 
-def conformance(folder, *arguments, **environment):
+@pytest.fixture
+def conformance(command, tmp_path):
+    """Return a function that runs the command here, in the test's folder."""
+    return partial(command, tmp_path, "conformance", "--jobs", 1)
+
+
+def conformance_without_r(folder, *arguments):
+    """Run the command in a process of its own, in which R cannot be found."""
+    nowhere = {"PATH": str(Path(sys.executable).parent), "R_HOME": str(folder / "no R")}
     return subprocess.run(
-        [sys.executable, "-m", "harness", "conformance", *map(str, arguments)],
+        [sys.executable, "-m", "harness", "conformance", "--jobs", "1", *map(str, arguments)],
         cwd=folder,
-        env=os.environ | environment,
+        env=os.environ | nowhere,
         capture_output=True,
         text=True,
         timeout=900,
@@ -31,8 +40,8 @@ def conformance(folder, *arguments, **environment):
 
 @pytest.mark.study
 @pytest.mark.r
-def test_the_pr_profile_brings_no_surprise(tmp_path):
-    found = conformance(tmp_path, "--expectations", EXPECTATIONS, "--strict", "--no-keep")
+def test_the_pr_profile_brings_no_surprise(conformance, tmp_path):
+    found = conformance("--expectations", EXPECTATIONS, "--strict", "--no-keep")
     assert found.returncode == 0, found.stdout + found.stderr
     assert "nothing unexpected" in found.stdout
     run = read_records(tmp_path / "reports" / "conformance.jsonl")
@@ -40,15 +49,10 @@ def test_the_pr_profile_brings_no_surprise(tmp_path):
     assert not [o.case for o in run.properties if o.status == "unexplained"]
 
 
-def without_r(tmp_path):
-    """Return an environment in which R cannot be found."""
-    return {"PATH": str(Path(sys.executable).parent), "R_HOME": str(tmp_path / "no R")}
-
-
 @pytest.mark.slow
 def test_stored_results_stand_in_for_r(tmp_path):
     arguments = ("--property", "parity", "--max-examples", 3, "--expectations", EXPECTATIONS)
-    found = conformance(tmp_path, "--replay", *arguments, "--no-keep", **without_r(tmp_path))
+    found = conformance_without_r(tmp_path, "--replay", *arguments, "--no-keep")
     assert found.returncode == 0, found.stdout + found.stderr
     run = read_records(tmp_path / "reports" / "conformance.jsonl")
     drawn = [o for o in run.properties if o.case.startswith("gen/")]
@@ -58,33 +62,32 @@ def test_stored_results_stand_in_for_r(tmp_path):
 
 
 @pytest.mark.slow
-def test_cases_that_are_not_stored_are_named(tmp_path):
+def test_cases_that_are_not_stored_are_named(conformance):
     found = conformance(
-        tmp_path,
         *("--replay", "--property", "rows.used", "--property", "parity", "--no-keep"),
         *("--max-examples", 2, "--seed", 987654321),
-        **without_r(tmp_path),
     )
     assert "cases have no stored result of lme4 and were checked without it: gen/" in found.stdout
 
 
 @pytest.mark.r
-def test_a_stored_result_that_r_no_longer_gives_is_reported(tmp_path):
+@pytest.mark.slow
+def test_a_stored_result_that_r_no_longer_gives_is_reported(conformance, tmp_path):
     """The suite with the referee in statsmodels' place, on one case whose stored fit is altered."""
     arguments = (
         *("--engine", "referee", "--property", "parity", "--max-examples", 1),
         *("--no-keep", "--expectations", EXPECTATIONS),
     )
     packed = tmp_path / "stored.jsonl.gz"
-    made = conformance(tmp_path, *arguments, "--pack", packed)
+    made = conformance(*arguments, "--pack", packed)
     assert made.returncode == 0, made.stdout + made.stderr
-    verified = conformance(tmp_path, *arguments, "--verify-stored", "--stored", packed)
+    verified = conformance(*arguments, "--verify-stored", "--stored", packed)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     text = gzip.decompress(packed.read_bytes()).decode()
     altered = re.sub(r'"loglik":(-?\d)', r'"loglik":\g<1>1', text)
     assert altered != text
     packed.write_bytes(gzip.compress(altered.encode()))
-    found = conformance(tmp_path, *arguments, "--verify-stored", "--stored", packed)
+    found = conformance(*arguments, "--verify-stored", "--stored", packed)
     assert found.returncode == 1, found.stdout + found.stderr
     assert "loglik" in found.stdout
 

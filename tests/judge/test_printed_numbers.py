@@ -1,12 +1,8 @@
 """The tutorial's and lmerTest's printed numbers, from the command line's own arithmetic.
 
 statsmodels' default run of LMM-Full stops where rounding leaves it, and rounding depends on the
-BLAS kernel: the numbers are those of the kernel that the command line sets, in its own process.
+BLAS kernel: the numbers are those of the kernel that the command line sets for its workers.
 """
-
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -26,17 +22,9 @@ TABLE = [
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory):
+def cases(command, tmp_path_factory):
     out = tmp_path_factory.mktemp("tutorial")
-    arguments = ("report", "--rung", "tutorial", "--quiet", "--out", str(out))
-    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
-    done = subprocess.run(
-        [sys.executable, "-c", "from harness.cli import main; main()", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    done = command(out, "report", "--rung", "tutorial", "--quiet", "--out", out, "--jobs", 1)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return read_records(out / "parity.jsonl").cases
 

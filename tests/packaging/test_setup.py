@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -128,9 +127,8 @@ def test_unknown_option_is_a_usage_error(bare):
 
 
 @pytest.mark.skipif(not STAMP.exists(), reason="this checkout was not set up by setup.sh")
-def test_a_second_run_changes_nothing_and_is_quick():
+def test_a_second_run_changes_nothing():
     def run():
-        begin = time.perf_counter()
         done = subprocess.run(
             ["./setup.sh"],
             cwd=CHECKOUT,
@@ -140,11 +138,10 @@ def test_a_second_run_changes_nothing_and_is_quick():
             timeout=300,
             check=True,
         )
-        return done.stdout + done.stderr, time.perf_counter() - begin
+        return done.stdout + done.stderr
 
     run()
     before = STAMP.stat()
-    printed, seconds = run()
+    printed = run()
     assert printed == ""
-    assert seconds < 2
     assert STAMP.stat().st_mtime_ns == before.st_mtime_ns

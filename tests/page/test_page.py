@@ -15,10 +15,7 @@ from harness.page.html.svg import Figure
 from harness.page.numbers import pair
 from harness.page.page import (
     Box,
-    Code,
-    Column,
     Details,
-    EngineName,
     Facts,
     Heading,
     Items,
@@ -29,11 +26,10 @@ from harness.page.page import (
     Paragraph,
     Pictures,
     Quote,
-    Row,
     Section,
-    Table,
-    one_group,
 )
+from harness.page.page_line import Code, EngineName
+from harness.page.page_table import Column, Row, Table, one_group
 from harness.page.terminal_page import print_page
 
 ONE, TWO = pair([-12.345678, -12.345999], 6)

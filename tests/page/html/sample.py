@@ -13,7 +13,7 @@ from jinja2 import meta
 from harness.engines.engine import Coefficient, Failure, Fit, Message, RandomTerm, Setting
 from harness.judge import sentence as words
 from harness.judge.audit import Audit
-from harness.judge.causes.entries import load_known
+from harness.judge.causes.entries import KnownDifference, load_known
 from harness.judge.certified_score import CertifiedQuantity, CertifiedScore
 from harness.judge.comparison import Comparison, Difference
 from harness.judge.evidence import Evidence, found
@@ -35,19 +35,27 @@ ENGINE, REFERENCE = "statsmodels", "lme4"
 NASTY = "<script>alert('x')</script> & \"Größe\" Δ 温度"
 
 
-class Explained(msgspec.Struct, frozen=True):
-    """What the real explanations look like to the report."""
-
-    title: str
-    definition: str
-    evidence: str = ""
-    upstream: tuple[str, ...] = ()
-    remedy: str = ""
-    kind: str = "defect"
+def explained(
+    title: str,
+    definition: str,
+    evidence: str = "",
+    upstream: tuple[str, ...] = (),
+    remedy: str = "",
+    kind: Any = "defect",
+) -> KnownDifference:
+    """Return an explanation that the project does not have."""
+    return KnownDifference(
+        title=title,
+        kind=kind,
+        definition=definition,
+        evidence=evidence,
+        remedy=remedy,
+        upstream=upstream,
+    )
 
 
 KNOWN = {
-    "z-for-t": Explained(
+    "z-for-t": explained(
         "A z test printed where lmerTest prints a t test",
         "statsmodels compares estimate / SE with the normal distribution; lmerTest uses a t "
         "distribution with Satterthwaite's degrees of freedom.",
@@ -56,19 +64,19 @@ KNOWN = {
         "Read the like-for-like p value.",
         kind="definition",
     ),
-    "se-joint-hessian": Explained(
+    "se-joint-hessian": explained(
         "Standard errors from the joint Hessian",
         "statsmodels inverts the Hessian in fixed effects and variances together; lme4 takes "
         "(X'V⁻¹X)⁻¹ at the estimated variances. They are equal on balanced data.",
         "The fixed-effects block of statsmodels' own Hessian gives lme4's SE.",
         kind="definition",
     ),
-    "variance-se-column": Explained(
+    "variance-se-column": explained(
         "No standard errors of variances",
         "The column scales with the wrong power of the units of y.",
         kind="definition",
     ),
-    "sm-score-sign": Explained(
+    "sm-score-sign": explained(
         "A gradient with the wrong sign",
         "score_sqrt packs through a positive Cholesky factor, which turns the sign of a column "
         "whose diagonal is negative; the optimizer then stops where it should not.",
@@ -76,12 +84,12 @@ KNOWN = {
         ("statsmodels#10239",),
         'fit(method="lbfgs") or gtol=1e-9.',
     ),
-    "lme4-column-trap": Explained(
+    "lme4-column-trap": explained(
         "A false boundary made by theta >= 0",
         "With theta_11 = 0 and theta_21 != 0 the bound makes a stationary point, not an optimum.",
         remedy="Restart from a perturbed theta.",
     ),
-    "true-boundary": Explained(
+    "true-boundary": explained(
         "The optimum is on the boundary",
         "The data hold no evidence for this much variance.",
         kind="data",

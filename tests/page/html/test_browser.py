@@ -72,7 +72,7 @@ def test_a_link_opens_its_card_without_scripts(visit):
 
 def test_the_first_screen_holds_the_sentence_the_bar_and_the_start_of_the_ladder(visit):
     page = visit()
-    for selector in ("h1", "svg.bar", ".tally", ".findings", "#ladder-table thead"):
+    for selector in ("h1", "svg.bar", ".tally", "#summary .note-list", "table.ladder thead"):
         box = page.locator(selector).bounding_box()
         assert box["y"] + box["height"] <= WIDE["height"], selector
 
@@ -109,10 +109,10 @@ def test_digits_of_a_card_have_hints_with_the_certified_value(visit):
 
 def test_the_ladder_fits_a_laptop_and_the_certificate_opens_without_scripts(visit):
     page = visit()
-    box = page.locator("#ladder-table").bounding_box()
+    box = page.locator("table.ladder").bounding_box()
     assert box["width"] <= page.locator("#ladder").bounding_box()["width"]
     page = visit(NARROW, java_script_enabled=False, fragment="#case-sleepstudy-reml")
-    details = page.locator("#case-sleepstudy-reml details.certificate")
+    details = page.locator("#case-sleepstudy-reml details:has(table.certificate)")
     assert not details.locator("table").is_visible()
     details.locator("summary").click()
     assert details.locator("table").is_visible()

@@ -80,7 +80,7 @@ def test_what_is_rare_is_shown_and_the_gravest_comes_first(whole, shown):
     assert kinds[:2] == [5, 5]
     assert kinds.count(5) == 2 == sum(many.which(k) == 5 for k in range(CASES))
     assert set(kinds) == set(range(7))
-    for table in ('id="ladder-table"', 'class="heat"'):
+    for table in ('class="ladder"', 'class="heat"'):
         rows = whole.split(table)[1].split("</table>")[0]
         assert rows.count("data-case=") == len(shown)
 

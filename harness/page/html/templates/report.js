@@ -3,7 +3,8 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const byId = (id) => document.getElementById(id);
-  const table = byId("ladder-table");
+  const table = document.querySelector("table.ladder");
+  if (!table) return;
   const cards = all("details.card");
   const filter = byId("filter");
   const chips = all("button.chip");
@@ -11,6 +12,10 @@
   const tip = byId("tip");
   byId("controls").hidden = false;
   expand.hidden = false;
+
+  const words = new Map(
+    all("tbody.case", table).map((row) => [row, `${row.dataset.case} ${row.textContent}`.toLowerCase()]),
+  );
 
   // Filtering acts on the ladder, the heat map and the cards alike.
   const apply = () => {
@@ -22,7 +27,7 @@
     const visible = new Set();
     for (const row of rows) {
       const hit =
-        wanted.has(row.dataset.verdict) && terms.every((t) => row.dataset.search.includes(t));
+        wanted.has(row.dataset.verdict) && terms.every((term) => words.get(row).includes(term));
       row.hidden = !hit;
       if (hit) visible.add(row.dataset.case);
     }
@@ -59,10 +64,12 @@
   // Sorting: up, down, back to the order of the run.
   const original = [...table.tBodies];
   const keys = {
-    title: (row) => row.dataset.title.toLowerCase(),
-    digits: (row) => Number(row.dataset.digits),
+    title: (row) => row.querySelector("th.model a").textContent.toLowerCase(),
+    digits: (row) => Math.min(...all("td.digits", row).map((cell) => digits(cell.textContent))),
     verdict: (row) => chips.findIndex((c) => c.dataset.verdict === row.dataset.verdict),
   };
+  // A NaN has fewer digits than any number; what agrees in all, or was not compared, comes last.
+  const digits = (text) => (text.startsWith("NaN") ? -1 : Number.parseFloat(text) || (text.startsWith("0.0") ? 0 : 99));
   const heads = all("th[data-sort]", table);
   for (const head of heads) {
     const button = document.createElement("button");
@@ -85,7 +92,7 @@
         rows.sort((a, b) => {
           const [x, y] = [key(a), key(b)];
           const order = x < y ? -1 : x > y ? 1 : 0;
-          return sign * order || Number(a.dataset.order) - Number(b.dataset.order);
+          return sign * order || original.indexOf(a) - original.indexOf(b);
         });
         table.append(...rows);
       }

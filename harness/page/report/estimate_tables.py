@@ -1,55 +1,28 @@
-"""Tables of a card: fixed effects, variances, what each engine reports."""
+"""Estimates of a case, engine under engine: fixed effects, variances, what each reports."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-
-from markupsafe import Markup
 
 from harness.engines.engine import RandomTerm, Setting
 from harness.judge.records import CaseRecord
-from harness.page.html.context import Context
 from harness.page.numbers import (
     ABSENT,
     DF_DIGITS,
     ESTIMATE_DIGITS,
     P_DIGITS,
     SE_DIGITS,
-    Number,
-    align,
     number,
     pair,
     pair_of_p,
     seconds,
 )
+from harness.page.page_table import Column, Group, Row, Table
+from harness.page.report.report_context import Context
 
 PERFECT = 1 - 1e-9
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: column heads (with how many columns each spans), and groups of rows.
-
-    A group shares its first cell, which spans the group's rows.
-    """
-
-    caption: str
-    heads: tuple[str, ...]
-    groups: tuple[tuple[str, tuple[TableRow, ...]], ...]
-    over: tuple[tuple[str, int], ...] = ()
-    text: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """One engine's line in a group of a table."""
-
-    label: str
-    rank: int
-    cells: tuple[Markup | str, ...]
-    css: str = ""
+"""Correlations beyond it are 1 but for rounding."""
 
 
 def fixed_effects(case: CaseRecord, ctx: Context, setting: Setting) -> Table | None:
@@ -69,7 +42,7 @@ def fixed_effects(case: CaseRecord, ctx: Context, setting: Setting) -> Table | N
         SE_DIGITS,
         P_DIGITS,
     )
-    lines: list[tuple[str, str, tuple[Number, ...]]] = []
+    groups = []
     for name in names:
         values: dict[str, list[float | None]] = {}
         for engine, fit in fits:
@@ -85,18 +58,19 @@ def fixed_effects(case: CaseRecord, ctx: Context, setting: Setting) -> Table | N
             pair_of_p(side) if i in (4, 8) else pair(side, digits[i])
             for i, side in enumerate(sides)
         ]
-        for place, engine in enumerate(values):
-            lines.append((name, engine, tuple(column[place] for column in columns)))
-    aligned = [align(line[2][i] for line in lines) for i in range(len(digits))]
-    groups: dict[str, list[TableRow]] = {name: [] for name in names}
-    for place, (name, engine, _) in enumerate(lines):
-        cells = tuple(column[place] for column in aligned)
-        groups[name].append(TableRow(engine, ctx.rank(engine), cells))
+        rows = [
+            Row(ctx.engine(engine), tuple(column[place] for column in columns))
+            for place, engine in enumerate(values)
+        ]
+        groups.append(Group(name, rows))
+    heads = ("estimate", "SE", "df", "t or z", "p", "SE", "df", "t", "p")
     return Table(
-        caption=f"Fixed effects, {setting} setting",
-        heads=("estimate", "SE", "df", "t or z", "p", "SE", "df", "t", "p"),
+        f"Fixed effects, {setting} setting",
+        (Column("coefficient", text=True), _ENGINE, *map(Column, heads)),
+        groups,
         over=(("", 1), ("as the engine prints it", 4), ("referee at its point", 4)),
-        groups=tuple((name, tuple(rows)) for name, rows in groups.items()),
+        named=True,
+        beside=True,
     )
 
 
@@ -112,19 +86,23 @@ def variances(case: CaseRecord, ctx: Context, setting: Setting) -> Table | None:
     if not found:
         return None
     engines = [engine for engine, _ in ctx.fits(case, setting)]
-    lines: list[tuple[str, str, Number, Number]] = []
+    groups = []
     for label, values in found.items():
         first = pair([values.get(e, (None, None))[0] for e in engines])
         second = pair([values.get(e, (None, None))[1] for e in engines], SE_DIGITS)
-        lines += [(label, e, a, b) for e, a, b in zip(engines, first, second, strict=True)]
-    firsts, seconds_ = align(line[2] for line in lines), align(line[3] for line in lines)
-    groups: dict[str, list[TableRow]] = {}
-    for (label, engine, _, _), a, b in zip(lines, firsts, seconds_, strict=True):
-        groups.setdefault(label, []).append(TableRow(engine, ctx.rank(engine), (a, b)))
+        rows = [Row(ctx.engine(e), (a, b)) for e, a, b in zip(engines, first, second, strict=True)]
+        groups.append(Group(label, rows))
     return Table(
-        caption=f"Variance components, {setting} setting",
-        heads=("(co)variance", "SD, correlation"),
-        groups=tuple((label, tuple(rows)) for label, rows in groups.items()),
+        f"Variance components, {setting} setting",
+        (
+            Column("component", text=True),
+            _ENGINE,
+            Column("(co)variance"),
+            Column("SD, correlation"),
+        ),
+        groups,
+        named=True,
+        beside=True,
     )
 
 
@@ -148,37 +126,42 @@ def _root(value: float) -> float | None:
 
 def reported(case: CaseRecord, ctx: Context) -> Table | None:
     """Return what each engine reports of its own fit, beside the estimates."""
-    rows: dict[str, list[TableRow]] = {}
+    groups = []
     for setting in ctx.settings:
         fits = ctx.fits(case, setting)
         logliks = pair([fit.loglik for _, fit in fits], 10)
-        for (engine, fit), loglik in zip(fits, logliks, strict=True):
-            rows.setdefault(f"{setting} setting", []).append(
-                TableRow(
-                    engine,
-                    ctx.rank(engine),
-                    (
-                        loglik.html(),
-                        number(fit.aic),
-                        number(fit.bic),
-                        fit.fitter,
-                        "; ".join(fit.settings) or ABSENT,
-                        seconds(fit.seconds),
-                    ),
-                )
+        rows = [
+            Row(
+                ctx.engine(engine),
+                (
+                    loglik,
+                    number(fit.aic),
+                    number(fit.bic),
+                    fit.fitter,
+                    "; ".join(fit.settings) or ABSENT,
+                    seconds(fit.seconds),
+                ),
             )
-    if not rows:
+            for (engine, fit), loglik in zip(fits, logliks, strict=True)
+        ]
+        if rows:
+            groups.append(Group(f"{setting} setting", rows))
+    if not groups:
         return None
     return Table(
-        caption="What each engine reports of its fit",
-        heads=(
-            "log-likelihood",
-            "AIC",
-            "BIC",
-            "fitted by",
-            "how",
-            "time",
+        "What each engine reports of its fit",
+        (
+            Column("setting", text=True),
+            _ENGINE,
+            *map(Column, ("log-likelihood", "AIC", "BIC")),
+            Column("fitted by", text=True),
+            Column("how", text=True),
+            Column("time"),
         ),
-        groups=tuple((label, tuple(lines)) for label, lines in rows.items()),
-        text=("fitted by", "how"),
+        groups,
+        named=True,
+        beside=True,
     )
+
+
+_ENGINE = Column("engine", text=True)

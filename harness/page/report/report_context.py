@@ -1,4 +1,4 @@
-"""What every part of the page needs: engine order, link targets, verdicts as badges."""
+"""What every part of a report needs: engine order, keys of cases, verdicts and engines as lines."""
 
 from __future__ import annotations
 
@@ -9,43 +9,28 @@ from harness.base.text import listed
 from harness.engines.engine import Failure, Fit, Setting
 from harness.judge.case_verdict import Told, blamed
 from harness.judge.records import CaseRecord, Run
-from harness.page import appearance, words
-
-
-@dataclass(frozen=True)
-class Link:
-    """A word and the place on the page that it leads to."""
-
-    text: str
-    href: str
-
-
-@dataclass(frozen=True)
-class Badge:
-    """A verdict as shown: icon, class, engines and causes."""
-
-    label: str
-    plain: str
-    family: str
-    icon: str
-    engines: str
-    causes: tuple[Link, ...]
-    setting: str
+from harness.page import words
+from harness.page.appearance import VERDICTS
+from harness.page.page_line import Code, Dim, EngineName, Line, Link, Piece
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every view needs to know about the run: engine order and link targets."""
+    """What every part needs to know about the run; ``causes`` are the keys of those explained."""
 
     engines: tuple[str, ...]
     reference: str
     settings: tuple[Setting, ...]
-    anchors: dict[str, str]
+    keys: dict[str, str]
     titles: dict[str, str]
-    causes: dict[str, Link] = field(default_factory=dict)
+    causes: dict[str, str] = field(default_factory=dict)
+
+    def engine(self, name: str) -> EngineName:
+        """Return an engine with its place; the reference is last, as it is drawn at the back."""
+        return EngineName(name, self.rank(name))
 
     def rank(self, engine: str) -> int:
-        """Return the engine's place; the reference is last, as it is drawn at the back."""
+        """Return the engine's place."""
         return self.engines.index(engine) if engine in self.engines else len(self.engines)
 
     def fits(self, case: CaseRecord, setting: Setting) -> list[tuple[str, Fit]]:
@@ -55,47 +40,47 @@ class Context:
 
     def cause(self, key: str) -> Link:
         """Return the link to a cause's explanation."""
-        return self.causes.get(key, Link(key, "#" + words.anchor("cause", key)))
+        return Link(key, self.causes.get(key) or words.anchor("cause", key), code=True)
 
-    def case_link(self, case: str) -> Link | None:
-        """Return the link to a case's card, or None where it has none."""
-        return Link(case, "#" + self.anchors[case]) if case in self.anchors else None
+    def case_link(self, case: str) -> Link | Code:
+        """Return the link to a case's card, or its id where it has none."""
+        return Link(case, self.keys[case]) if case in self.keys else Code(case)
 
     def card_link(self, case: CaseRecord) -> Link:
-        """Return the link to the card of a case that is shown."""
-        return Link(f"{self.titles[case.id]} ({case.criterion})", "#" + self.anchors[case.id])
+        """Return the link to the card of a case that is shown, in a text."""
+        return Link(f"{self.titles[case.id]} ({case.criterion})", self.keys[case.id])
 
-    def badge(self, verdict: Told) -> Badge:
-        """Return a verdict as shown."""
-        shown = appearance.VERDICTS[verdict.verdict]
-        return Badge(
-            label=shown.label,
-            plain=shown.plain,
-            family=shown.family,
-            icon=shown.icon,
-            engines=listed(blamed(verdict)),
-            causes=tuple(self.cause(key) for key in verdict.causes),
-            setting=verdict.setting,
+    def title(self, case: CaseRecord) -> tuple[Piece, ...]:
+        """Return the link to the card of a case that is shown, in a table."""
+        return Link(self.titles[case.id], self.keys[case.id]), Dim(case.criterion)
+
+    def verdict(self, one: Told) -> tuple[Piece, ...]:
+        """Return a verdict with the engines it is laid to and its causes."""
+        engines = blamed(one)
+        return (
+            VERDICTS[one.verdict],
+            *([listed(engines)] if engines else []),
+            *map(self.cause, one.causes),
         )
 
 
 def context(run: Run) -> Context:
-    """Return the engine order (reference last) and a unique anchor for every case."""
+    """Return the engine order (reference last) and a unique key for every case."""
     named = list(
         dict.fromkeys([*run.header.engines, *(f.engine for c in run.cases for f in c.fits)])
     )
     reference = run.header.reference
     order = [e for e in named if e != reference] + [e for e in named if e == reference]
-    anchors: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for case in run.cases:
-        anchors[case.id] = words.anchor("case", case.id, set(anchors.values()))
+        keys[case.id] = words.anchor("case", case.id, set(keys.values()))
     used = {f.setting for c in run.cases for f in c.fits} | set(run.header.settings)
     settings: tuple[Setting, ...] = ("default", "tight")
     return Context(
         engines=tuple(order),
         reference=reference,
         settings=tuple(s for s in settings if s in used),
-        anchors=anchors,
+        keys=keys,
         titles=_titles(run),
     )
 
@@ -114,3 +99,13 @@ def _titles(run: Run) -> dict[str, str]:
 def reason(failure: Failure) -> str:
     """Return why an engine has no answer, in a line."""
     return f"{words.REASONS.get(failure.reason, failure.reason)}: {failure.text}"
+
+
+def sentence_of(one: Told) -> str:
+    """Return the sentence of a verdict; a plain word where it has none."""
+    return one.sentence or f"{VERDICTS[one.verdict].plain.capitalize()}."
+
+
+def with_dim(text: str, more: str) -> Line:
+    """Return a text and what is less important of it."""
+    return (text, Dim(more)) if more else text

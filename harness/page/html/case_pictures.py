@@ -8,16 +8,17 @@ import numpy as np
 
 from harness.judge.records import CaseRecord
 from harness.page.html import axes
-from harness.page.html.context import Context
 from harness.page.html.density import density_figure
 from harness.page.html.effects import random_effects_figure
 from harness.page.html.fitted_picture import data_figure
 from harness.page.html.residuals import residual_figure
 from harness.page.html.svg import Figure, Rows, Trace
+from harness.page.report.report_context import Context
 
 
-def case_figures(case: CaseRecord, ctx: Context, key: str) -> tuple[Figure, ...]:
+def case_pictures(case: CaseRecord, ctx: Context) -> tuple[Figure, ...]:
     """Return the pictures of a case: data, residuals, densities, random effects."""
+    key = ctx.keys[case.id]
     traces = [
         Trace(
             engine,

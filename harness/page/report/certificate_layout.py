@@ -4,75 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from harness.engines.engine import Fit, Setting
 from harness.judge.audit import Audit
 from harness.judge.records import CaseRecord
-from harness.page import appearance
-from harness.page.html.context import Context
+from harness.page.appearance import CERTIFICATES, NOT_AUDITED, UNTRUE
 from harness.page.numbers import ABSENT, number, short
+from harness.page.page_line import EngineName, Line, Marked, Under
+from harness.page.page_table import Column, Row, Table, one_group
+from harness.page.report.report_context import Context
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The referee's word on one fit; ``untrue`` is what the engine states and is not so."""
-
-    engine: str
-    rank: int
-    word: str
-    gap: str
-    icon: str
-    family: str
-    untrue: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CertificateRow:
-    """One number of the certificate: what it is called, what it means, its value for each fit.
-
-    A cell is marked when it is a statement that the referee finds untrue.
-    """
-
-    label: str
-    meaning: str
-    cells: tuple[tuple[str, bool], ...]
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """The certificates of a case: a column for each audited fit, a row for each number."""
-
-    over: tuple[tuple[str, int], ...]
-    columns: tuple[tuple[str, int], ...]
-    rows: tuple[CertificateRow, ...]
-    best: str
-
-
-def finding(case: CaseRecord, ctx: Context, engine: str, setting: Setting) -> Finding | None:
-    """Return what the referee says of a fit, or None where there is no fit."""
+def finding(case: CaseRecord, engine: str, setting: Setting) -> Line | None:
+    """Return what the referee says of a fit, and what the engine states that is not so."""
     fit, audit = case.fit(engine, setting), case.audit(engine, setting)
     if not isinstance(fit, Fit):
         return None
     if audit is None:
-        return Finding(engine, ctx.rank(engine), "not audited", "", "bar", "silent", ())
-    shown = appearance.CERTIFICATES[audit.certificate]
-    short_of = shown.family == "differ" and math.isfinite(audit.gap)
-    return Finding(
-        engine=engine,
-        rank=ctx.rank(engine),
-        word=shown.label,
-        gap=f"+{short(audit.gap)} deviance" if short_of else "",
-        icon=shown.icon,
-        family=shown.family,
-        untrue=_untrue(fit, audit),
-    )
-
-
-def findings(case: CaseRecord, ctx: Context, setting: Setting) -> tuple[Finding, ...]:
-    """Return what the referee says of every fit in one setting."""
-    found = (finding(case, ctx, engine, setting) for engine in ctx.engines)
-    return tuple(f for f in found if f is not None)
+        return Marked(NOT_AUDITED, NOT_AUDITED.label)
+    look = CERTIFICATES[audit.certificate]
+    short_of = look.family == "differ" and math.isfinite(audit.gap)
+    said = f"{look.label}, +{short(audit.gap)} deviance" if short_of else look.label
+    return (Marked(look, said), *(Under(Marked(UNTRUE, c)) for c in _untrue(fit, audit)))
 
 
 def _untrue(fit: Fit, audit: Audit) -> tuple[str, ...]:
@@ -87,8 +40,8 @@ def _untrue(fit: Fit, audit: Audit) -> tuple[str, ...]:
     )
 
 
-def certificate(case: CaseRecord, ctx: Context) -> Certificate | None:
-    """Return the referee's numbers for every audited fit of a case."""
+def certificate(case: CaseRecord, ctx: Context) -> Table | None:
+    """Return the referee's numbers for every audited fit: a column each, a row for each number."""
     seen: list[tuple[Fit, Audit]] = []
     over: list[tuple[str, int]] = []
     for setting in ctx.settings:
@@ -103,19 +56,26 @@ def certificate(case: CaseRecord, ctx: Context) -> Certificate | None:
     if not seen:
         return None
     closed = all(audit.certificate == "closed form" for _, audit in seen)
-    return Certificate(
-        over=tuple(over),
-        columns=tuple((fit.engine, ctx.rank(fit.engine)) for fit, _ in seen),
-        rows=tuple(
-            CertificateRow(label, meaning, tuple(cell(fit, audit) for fit, audit in seen))
-            for label, meaning, optimum_only, cell in _NUMBERS
-            if not (closed and optimum_only)
+    best = case.best_loglik
+    known = "" if best is None else f". Best log-likelihood known: {number(best, 10)}"
+    names = [EngineName(fit.engine, ctx.rank(fit.engine)) for fit, _ in seen]
+    return Table(
+        f"What the referee computes at each engine's estimates{known}",
+        (Column("number", text=True), *(Column(name, text=True) for name in names)),
+        one_group(
+            [
+                Row((label, Under(meaning)), tuple(cell(fit, audit) for fit, audit in seen))
+                for label, meaning, optimum_only, cell in _NUMBERS
+                if not (closed and optimum_only)
+            ]
         ),
-        best="" if case.best_loglik is None else number(case.best_loglik, 10),
+        over=over,
+        named=True,
+        kind="numbers certificate",
     )
 
 
-Cell = Callable[[Fit, Audit], tuple[str, bool]]
+_Cell = Callable[[Fit, Audit], Line]
 
 
 def _ranks(fit: Fit, audit: Audit) -> str:
@@ -133,77 +93,78 @@ def _farthest(audit: Audit) -> str:
     return f"{short(distance)} SE, {item}"
 
 
-def _stated(said: bool | None, true: bool | None) -> tuple[str, bool]:
+def _stated(said: bool | None, true: bool | None) -> Line:
     if said is None:
-        return "not stated", False
+        return "not stated"
     judged = {True: ", true", False: ", untrue", None: ", not judged"}[true]
-    return ("yes" if said else "no") + judged, true is False
+    text = ("yes" if said else "no") + judged
+    return Marked(UNTRUE, text) if true is False else text
 
 
 # What it is called, what it means in a sentence, whether it says something of mixed models only.
-_NUMBERS: tuple[tuple[str, str, bool, Cell], ...] = (
+_NUMBERS: tuple[tuple[str, str, bool, _Cell], ...] = (
     (
         "the point is",
         "What the referee finds at the engine's own estimates.",
         False,
-        lambda _, a: (appearance.CERTIFICATES[a.certificate].label, False),
+        lambda _, a: CERTIFICATES[a.certificate].label,
     ),
     (
         "gap in deviance",
         "How much worse the fit is than the best point known: 0 at the optimum; a parameter is "
         "significant when it is worth about 4.",
         True,
-        lambda _, a: (short(a.gap), False),
+        lambda _, a: short(a.gap),
     ),
     (
         "gradient",
         "How steep the deviance still is here, scaled: 0 at an interior optimum.",
         True,
-        lambda _, a: (short(a.gradient), False),
+        lambda _, a: short(a.gradient),
     ),
     (
         "dual eigenvalue",
         "Where a variance is zero, whether it should be: negative when the fit improves as it "
         "grows; – when no variance is zero.",
         True,
-        lambda _, a: (short(a.dual), False),
+        lambda _, a: short(a.dual),
     ),
     (
         "rank",
         "How many independent random effects are left; fewer than there are means a singular fit.",
         True,
-        lambda f, a: (_ranks(f, a), False),
+        _ranks,
     ),
     (
         "theta",
         "The variances as lme4 holds them, a Cholesky factor in units of the residual SD.",
         True,
-        lambda _, a: (", ".join(number(t, 5) for t in a.theta) or ABSENT, False),
+        lambda _, a: ", ".join(number(t, 5) for t in a.theta) or ABSENT,
     ),
     (
         "log-likelihood",
         "What the referee computes, independently, at the engine's variances.",
         False,
-        lambda _, a: (number(a.loglik, 10), False),
+        lambda _, a: number(a.loglik, 10),
     ),
     (
         "stated less computed",
         "Nothing but rounding when the engine means the same likelihood of the same model.",
         False,
-        lambda _, a: (short(a.loglik_error), False),
+        lambda _, a: short(a.loglik_error),
     ),
     (
         "distance from GLS",
         "How many standard errors the fixed effects are from the best ones for these variances.",
         False,
-        lambda _, a: (short(a.gls_distance), False),
+        lambda _, a: short(a.gls_distance),
     ),
     (
         "farthest parameter",
         "The fixed effect or variance that is farthest from its value at the best point, in "
         "standard errors there.",
         True,
-        lambda _, a: (_farthest(a), False),
+        lambda _, a: _farthest(a),
     ),
     (
         "says converged",
