@@ -7,14 +7,14 @@ does not support is no fault; it is counted apart, as coverage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness.campaign.record_stream import RecordStream
 from harness.conformance.suite_result import fails, kind
-from harness.engines.engine import Failure, Fit
+from harness.engines.engine import Failure
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import CaseRecord, Header
 from harness.judge.sentence import finding_sentence
@@ -89,6 +89,9 @@ CRITERIA: tuple[Criterion, ...] = (
         properties=("refusal.*",),
     ),
 )
+
+PROPERTIES = ("referee.agreement", *(glob for c in CRITERIA for glob in c.properties))
+"""Globs of what a run for a scoreboard checks."""
 
 _LEFT_TO_THE_REFEREE = ("AGREE", "TOLERANCE", "DEFINITION", "CODING")
 """Comparisons with the referee after which estimates and variances are right."""
@@ -333,11 +336,3 @@ def _fault_of(outcome: PropertyOutcome, criterion: str, rows: int) -> Fault:
 
 def _kind(causes: Sequence[str], criterion: Criterion) -> str:
     return causes[0] if causes else f"no cause found, {criterion.key}"
-
-
-def fits_of(record: CaseRecord, names: Iterable[str]) -> Iterator[tuple[str, Fit]]:
-    """Return the fits of a case by the engines that have one."""
-    for name in names:
-        found = record.fit(name)
-        if isinstance(found, Fit):
-            yield name, found
