@@ -132,7 +132,7 @@ def _cell(score: EngineScore, criterion: Criterion) -> Line:
     if not cell.judged:
         return (Sign(look),)
     said = share(cell.right, cell.judged)
-    return (Sign(look), Link(said, criterion.key, page=engine_file(score.name)))
+    return (Sign(look), Link(said, "criteria", page=engine_file(score.name)))
 
 
 def _standing(cell: Cell) -> str:
