@@ -24,7 +24,7 @@ from harness.conformance.fit_memory import Remembered
 from harness.conformance.outcome_text import failure_text
 from harness.conformance.regressions import Kept, keep
 from harness.conformance.suite import Suite, shown_path
-from harness.conformance.suite_result import fails
+from harness.conformance.suite_result import fails, is_of_another
 from harness.conformance.tasks import outcome_of
 from harness.data.recipes.shapes import Recipe, build
 from harness.data.recipes.strategies import recipes
@@ -166,7 +166,11 @@ class Running:
         return self._found[key]
 
     def _is_unexpected(self, outcome: PropertyOutcome) -> bool:
-        return fails(outcome) and expected_by(outcome, self.expectations) is None
+        return (
+            fails(outcome)
+            and not is_of_another(outcome)
+            and expected_by(outcome, self.expectations) is None
+        )
 
     def _told(self, failure: PropertyFails) -> str:
         rung = build(failure.recipe)

@@ -15,6 +15,7 @@ __all__ = [
     "lme4_reply",
     "mixedlm_cost",
     "mixedlm_evaluations",
+    "mixedlm_fit",
     "mixedlm_result",
     "mixedlm_terms",
     "protocol",
