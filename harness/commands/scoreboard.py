@@ -15,7 +15,7 @@ from harness.commands import options
 
 if TYPE_CHECKING:
     from harness.campaign.worker_process import Done
-    from harness.conformance.engine_speed import Speed
+    from harness.conformance.fit_times import Speed
     from harness.conformance.suite import Suite
     from harness.data.rungs import Rung
     from harness.judge.records import Header
@@ -202,7 +202,7 @@ def _speeds(
     from harness.base.json import decode, encode
     from harness.commands.execution import open_engines
     from harness.commands.progress import progress
-    from harness.conformance.engine_speed import Speed, measure
+    from harness.conformance.fit_times import Speed, measure
 
     if path.is_file() and (resume or not measured):
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.campaign.record_stream import RecordStream
 from harness.conformance.suite_result import fails, kind
-from harness.engines.engine import Failure
+from harness.engines.engine import Failure, Fit
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.records import CaseRecord, Header
 from harness.judge.sentence import finding_sentence
@@ -230,16 +230,17 @@ def read_scoreboard(path: Path) -> Scoreboard:
         scores = {name: EngineScore(name) for name in names}
         cases: dict[str, CaseRecord] = {}
         verdicts: dict[str, dict[str, str]] = {}
-        rows: dict[str, int] = {}
         for _, record in stream:
             if isinstance(record, CaseRecord):
-                rows[record.id] = record.data.rows_used
                 cases[record.id] = record
                 verdicts[record.id] = _verdicts(record, names)
                 for score in scores.values():
                     _count_case(score, record)
             elif isinstance(record, PropertyOutcome) and record.engine in scores:
-                _count_property(scores[record.engine], record, rows.get(record.case, 0))
+                case = cases.get(record.case)
+                # Of a case without a fit it has been counted once that there is none.
+                if case is not None and isinstance(case.fit(record.engine), Fit):
+                    _count_property(scores[record.engine], record, case.data.rows_used)
         finished = stream.footer is not None
     for score in scores.values():
         for found in score.faults.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.conformance.engine_speed import Speed
+from harness.conformance.fit_times import Speed
 from harness.conformance.scoreboard import (
     CRITERIA,
     Cell,
@@ -48,10 +48,19 @@ MANY = 0.1
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Where what reproduces a fault lies, and the command."""
+    """Where what reproduces a fault lies.
+
+    Attributes
+    ----------
+    fit : str
+        The command that fits the case by the engine.
+    check : str
+        The one that checks the property again that failed; empty where the fit shows it.
+    """
 
     folder: str
-    command: str
+    fit: str
+    check: str
 
 
 def scoreboard_page(
@@ -282,9 +291,9 @@ def _fault(
     there = reproductions.get((first.kind, first.case))
     if there is not None:
         yield Heading("To reproduce it")
-        yield Facts(
-            (("with this engine", Code(there.command)), ("data and text", Code(there.folder)))
-        )
+        rows: list[tuple[str, Line]] = [("the fit", Code(there.fit))]
+        rows += [("the check", Code(there.check))] if there.check else []
+        yield Facts((*rows, ("data and text", Link(there.folder, page=f"{there.folder}README.md"))))
 
 
 _RULES = (

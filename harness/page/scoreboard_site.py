@@ -12,7 +12,7 @@ from typing import Any
 from harness.base.errors import BadInput
 from harness.base.files import write_file
 from harness.base.json import encode
-from harness.conformance.engine_speed import Speed
+from harness.conformance.fit_times import Speed
 from harness.conformance.scoreboard import CRITERIA, EngineScore, Fault, Scoreboard
 from harness.conformance.suite_result import titled
 from harness.data.exact_csv import csv_text, missing_mark
@@ -166,16 +166,20 @@ def _reproduced(
             continue
         place = Path("faults", score.name, re.sub(r"[^\w.-]+", "-", kind))
         case = rungs[first.case].case
-        command = fit_command(case, spec)
+        there = Reproduction(
+            f"{place}/",
+            fit_command(case, spec, out / place / "data.csv"),
+            _check_command(board, first, spec),
+        )
         write_file(out / place / "data.csv", csv_text(case.table))
         write_file(out / place / "messages.jsonl", _messages(case))
-        write_file(out / place / "README.md", _told(board, first, case, spec, command))
-        yield (kind, first.case), Reproduction(f"{place}/", f"cd {place} && {command}")
+        write_file(out / place / "README.md", _told(board, first, case, spec, there))
+        yield (kind, first.case), there
 
 
-def fit_command(case: Case, spec: str) -> str:
+def fit_command(case: Case, spec: str, data: Path) -> str:
     """Return the command that fits a case by an engine beside the referee."""
-    words = ["lmm-parity", "fit", "data.csv", lme4_formula(case.model)]
+    words = ["lmm-parity", "fit", str(data), lme4_formula(case.model)]
     words += ["--engine", spec, "--reference", "referee"]
     if case.model.criterion == "ML":
         words.append("--ml")
@@ -188,6 +192,17 @@ def fit_command(case: Case, spec: str) -> str:
     return shlex.join(words)
 
 
+def _check_command(board: Scoreboard, fault: Fault, spec: str) -> str:
+    """Return the command that checks the property again; a fault of a fit alone has none."""
+    if fault.outcome is None or fault.outcome.property == "referee.agreement":
+        return ""
+    header = board.header
+    words = ["lmm-parity", "conformance", "--engine", spec, "--reference", header.reference]
+    words += ["--property", fault.outcome.property, "--seed", str(header.seed)]
+    words += ["--max-examples", header.options.get("examples", "")]
+    return shlex.join(words)
+
+
 def _messages(case: Case) -> str:
     """Return the messages that ask any program of the protocol for this fit."""
     program = Started(protocol=PROTOCOL, name="", versions={}, wants=("design",))
@@ -197,7 +212,7 @@ def _messages(case: Case) -> str:
     return "".join(encode(message).decode() + "\n" for message in messages)
 
 
-def _told(board: Scoreboard, fault: Fault, case: Case, spec: str, command: str) -> str:
+def _told(board: Scoreboard, fault: Fault, case: Case, spec: str, there: Reproduction) -> str:
     """Return the text of an issue: what was found, what is right and how that is known."""
     version = board.header.versions.get(fault.engine, "")
     record = board.cases.get(fault.case)
@@ -224,8 +239,11 @@ def _told(board: Scoreboard, fault: Fault, case: Case, spec: str, command: str) 
         "",
         "## To reproduce it",
         "",
+        "From the folder in which the scoreboard was made:",
+        "",
         "```",
-        command,
+        there.fit,
+        *([there.check] if there.check else []),
         "```",
         "",
     ]
