@@ -109,6 +109,7 @@ class Suite:
             unfinished_check,
             settings=self.settings,
             timeout=self.timeout,
+            attempts=1,
             store=self.store,
             replay=self.replay or None,
         )
