@@ -24,6 +24,7 @@ _COMMANDS = {
     "certify": "harness.commands.certify:certify",
     "cache": "harness.commands.cache:cache",
     "conformance": "harness.commands.conformance:conformance",
+    "scoreboard": "harness.commands.scoreboard:scoreboard",
     "engine": "harness.commands.engine:engine",
     "diff": "harness.commands.diff:diff",
     "export": "harness.commands.export:export",
@@ -67,6 +68,9 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except HarnessError as error:
         click.echo(f"lmm-parity: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
