@@ -9,6 +9,7 @@ __all__ = [
     "engine",
     "engine_spec",
     "engine_wrapper",
+    "fit_request",
     "guard",
     "lme4",
     "lme4_f_tests",

@@ -57,7 +57,10 @@ class Definition:
 
 
 def of_quantity(quantity: str) -> tuple[Definition, ...]:
-    """Return every definition of a quantity; the first is the commonest."""
+    """Return every definition of a quantity.
+
+    The first is the one that a number is held to which has no declared definition and fits none.
+    """
     return tuple(d for d in DEFINITIONS if d.quantity == quantity)
 
 
@@ -121,12 +124,22 @@ def _statistic(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[
     return tuple(row.estimate / row.se if row.se else math.nan for row in rows)
 
 
-def _t_p(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
-    return tuple(two_sided_p(row.statistic, row.df) for row in rows)
+def _ratio(row: Row) -> float:
+    """Return the statistic as printed, or what it would be of the estimate and error printed."""
+    if not math.isnan(row.statistic):
+        return row.statistic
+    return row.estimate / row.se if row.se else math.nan
+
+
+def _t_p(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...] | None:
+    # By which df is not known where none are printed.
+    if any(math.isnan(row.df) for row in rows):
+        return None
+    return tuple(two_sided_p(_ratio(row), row.df) for row in rows)
 
 
 def _normal_p(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
-    return tuple(two_sided_p(row.statistic, math.inf) for row in rows)
+    return tuple(two_sided_p(_ratio(row), math.inf) for row in rows)
 
 
 def _loglik(at: Standpoint, _rows: tuple[Row, ...], _stated: float) -> tuple[float, ...]:
@@ -287,6 +300,14 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "df",
+        "satterthwaite",
+        "Satterthwaite's",
+        "Giesbrecht and Burns 1985, Biometrics 41, 477-486",
+        ("lmerTest", "PROC MIXED with DDFM=SATTERTH"),
+        _satterthwaite_df,
+    ),
+    Definition(
+        "df",
         "none",
         "none: the normal distribution",
         "a z test",
@@ -300,14 +321,6 @@ DEFINITIONS: tuple[Definition, ...] = (
         "the linear model; PROC MIXED with DDFM=RESIDUAL",
         ("lm", "OLS"),
         _residual_df,
-    ),
-    Definition(
-        "df",
-        "satterthwaite",
-        "Satterthwaite's",
-        "Giesbrecht and Burns 1985, Biometrics 41, 477-486",
-        ("lmerTest", "PROC MIXED with DDFM=SATTERTH"),
-        _satterthwaite_df,
     ),
     Definition(
         "df",
