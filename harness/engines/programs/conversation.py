@@ -18,7 +18,7 @@ import traceback
 import warnings
 from pathlib import Path
 
-from column_spelling import with_intercepts
+from column_words import with_intercepts
 from model_request import Factor, Number, Request, Term
 from plain_values import plain, rows_of
 

@@ -8,7 +8,7 @@ import math
 import re
 import struct
 
-from column_spelling import is_bar, parenthesised, pieces, spellings, tight
+from column_words import is_bar, parenthesised, pieces, spellings, tight
 from plain_values import plain, real, rows_of
 
 

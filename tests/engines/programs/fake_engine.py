@@ -38,12 +38,11 @@ def fit(request):
         ctypes.CDLL(None).puts(b"a line of C")
         ctypes.CDLL(None).fflush(None)
     if what == "read":
-        return {
-            "fitter": sys.stdin.read() + subprocess.run("cat", capture_output=True).stdout.decode()
-        }
+        child = subprocess.run("cat", check=True, capture_output=True, text=True)
+        return {"fitter": sys.stdin.read() + child.stdout}
     if what == "warn":
         for _ in range(2):
-            warnings.warn("singular fit", RuntimeWarning)
+            warnings.warn("singular fit", RuntimeWarning, stacklevel=2)
         raise ArithmeticError("and then it broke")
     if what == "numpy":
         import numpy as np

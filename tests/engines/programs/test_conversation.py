@@ -13,7 +13,7 @@ import pytest
 from harness.base.json import encode
 from harness.engines import environments
 from harness.engines.fit_request import fit_request, sent_case
-from harness.engines.messages import Answer, Started
+from harness.engines.protocol import Fitted, Started
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 
@@ -57,10 +57,11 @@ def fit_message(case, formula="known", rows="all"):
 
 def test_it_says_what_it_is_and_answers_each_fit_with_its_number(case):
     answers, _ = asked({"type": "start", "protocol": 1, "harness": "1"}, fit_message(case))
-    started, fitted = (msgspec.convert(answer, Answer) for answer in answers)
+    started = msgspec.convert(answers[0], Started)
     assert (started.name, started.rows, started.wants) == ("fake", "all", ("design",))
     assert started.definitions == {"loglik": "full"}
     assert started.versions["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert isinstance(msgspec.convert(answers[1] | {"coefficients": []}, Fitted), Fitted)
     assert fitted_is(answers[1], id=3, n_obs=6, loglik=pytest.approx(14.85 / 6))
 
 

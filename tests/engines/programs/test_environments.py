@@ -107,6 +107,7 @@ def test_versions_of_python_fit_or_not(version, wanted, fits):
     assert environments._fits(version, wanted) is fits
 
 
+@pytest.mark.slow
 def test_no_fitting_python_is_one_clear_line(own_folder, monkeypatch):
     changed = planted(packages=("glmm==0.6.2",), python=">=4.0")
     monkeypatch.setattr(environments, "programs", lambda: {"glmm": changed})

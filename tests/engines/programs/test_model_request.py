@@ -10,7 +10,7 @@ import pytest
 from harness.base.json import encode
 from harness.engines import environments
 from harness.engines.fit_request import fit_request, sent_case
-from harness.engines.messages import Started
+from harness.engines.protocol import Started
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 
