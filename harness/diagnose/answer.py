@@ -166,7 +166,7 @@ def _why(causes: Sequence[Cause], verdict: VerdictClass, wrong: Sequence[str]) -
     for engine in wrong:
         own = next((c for c in reasons if engine in c.engines and c.key in WRONG), None)
         if engine not in told and own is not None:
-            named.append((own, f"in {engine} "))
+            named.append((own, "" if engine in own.title else f"in {engine} "))
             told |= set(own.engines)
     yield f"Why: {', and '.join(f'{who}{_lower(c.title)}' for c, who in named)}."
 
