@@ -21,6 +21,7 @@ os.environ.pop("OPENBLAS_CORETYPE", None)
 
 from harness import cli  # noqa: E402
 from harness.base.library_path import VARIABLE, library_path  # noqa: E402
+from harness.campaign import campaign_file, driver  # noqa: E402
 from harness.rbridge.worker import RSession  # noqa: E402
 
 
@@ -37,6 +38,15 @@ def no_sign_of_life():
     """Have commands say only what they have to say, also where the machine is slow."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heartbeat, "SECONDS", 1e6)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_worker():
+    """Have commands start one worker where they are not told how many: each opens its engines."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (driver, campaign_file):
+            patch.setattr(module, "cores", lambda: 1)
         yield
 
 
