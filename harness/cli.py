@@ -24,6 +24,7 @@ _COMMANDS = {
     "certify": "harness.commands.certify:certify",
     "cache": "harness.commands.cache:cache",
     "conformance": "harness.commands.conformance:conformance",
+    "scoreboard": "harness.commands.scoreboard:scoreboard",
     "engine": "harness.commands.engine:engine",
     "diff": "harness.commands.diff:diff",
     "export": "harness.commands.export:export",

@@ -126,6 +126,7 @@ class WatchedEngine:
         self._engine: Engine = engine if stored is None else stored
         self.made_with: dict[str, str] = stored.made_with if stored is not None else {}
         self._log = log
+        self._again = setup.attempts > 1
         self._elsewhere = elsewhere = bool(getattr(bare(engine), "elsewhere", False))
         # R may have to be started first, and the fit is tried twice.
         self._limit = START_SECONDS + 3.0 * setup.timeout if elsewhere else setup.timeout
@@ -150,7 +151,7 @@ class WatchedEngine:
         if fault is not None:
             return Failure(engine=self.name, setting=setting, reason=fault.reason, text=fault.text)
         outcome = self._once(case, setting, number)
-        if isinstance(outcome, Failure) and outcome.reason in TRIED_AGAIN:
+        if self._again and isinstance(outcome, Failure) and outcome.reason in TRIED_AGAIN:
             self._log.retried.append(f"{self.name} {setting}: {outcome.text}")
             outcome = self._once(case, setting, number)
         return outcome

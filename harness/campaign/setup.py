@@ -36,6 +36,9 @@ class Setup:
         Seconds that a fit may take, and the referee with a case.
     memory_mb : int or None
         Megabytes that a fit may allocate.
+    attempts : int
+        How often a fit is tried that crashes, takes too long or too much memory: twice, as the
+        reason may lie outside the engine; once where each costs too much.
     store : str or None
         Folder of the cache; None for none.
     replay : str or None
@@ -49,6 +52,7 @@ class Setup:
     settings: tuple[Setting, ...] = ("default", "tight")
     timeout: float = 120.0
     memory_mb: int | None = 4096
+    attempts: int = 2
     store: str | None = None
     replay: str | None = None
 

@@ -30,8 +30,8 @@ class Tally:
         Cases by class of their verdict in every other setting.
     worst : float, str
         Fewest digits of agreement on any coefficient so far, and the case.
-    retried, problems : int
-        Fits tried again; cases that could not be done in the ordinary way.
+    retried : int
+        Fits tried again.
     """
 
     planned: int
@@ -41,7 +41,6 @@ class Tally:
     others: dict[str, Counter[str]] = field(default_factory=dict)
     worst: tuple[float, str] = (math.inf, "")
     retried: int = 0
-    problems: int = 0
     unexplained: int = 0
     no_engine: int = 0
     began: float = field(default_factory=time.monotonic)
@@ -65,7 +64,6 @@ class Tally:
             self.see(line)
         self.done += 1
         self.retried += len(done.retried)
-        self.problems += bool(done.problem)
 
     @property
     def rate(self) -> float:

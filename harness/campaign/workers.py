@@ -148,9 +148,10 @@ class Guard:
                 step = death.stage.fit if death.stage.fit >= 0 else death.stage.name
                 strikes[step] = strikes.get(step, 0) + 1
                 retried.append(f"{death.stage.name}: {death.text}")
-                if strikes[step] == 2:
+                most = self.setup.attempts if death.stage.fit >= 0 else 2
+                if strikes[step] == most:
                     faults[step] = Fault(death.reason, death.text)
-                if strikes[step] > 2:
+                if strikes[step] > most:
                     break
             else:
                 if done.grown:

@@ -6,8 +6,10 @@ It runs by the command line and under pytest; what comes of it is a
 
 __all__ = [
     "expectations",
+    "fit_times",
     "properties",
     "regressions",
+    "scoreboard",
     "suite",
     "suite_result",
 ]

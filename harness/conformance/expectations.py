@@ -22,7 +22,14 @@ from typing import get_args
 import msgspec
 
 from harness.base.errors import BadInput
-from harness.conformance.suite_result import OutcomeStanding, Standing, SuiteResult, fails
+from harness.conformance.suite_result import (
+    OutcomeStanding,
+    Standing,
+    SuiteResult,
+    fails,
+    is_of_another,
+    own_causes,
+)
 from harness.engines.engine import Setting
 from harness.judge.causes.entries import load_known
 from harness.judge.property_outcome import PropertyOutcome
@@ -66,7 +73,10 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         )
 
     def covers(self, outcome: PropertyOutcome) -> frozenset[str] | None:
-        """Return which causes of a failing outcome are expected; None when the outcome is not."""
+        """Return which causes of a failing outcome are expected; None when the outcome is not.
+
+        What is unexplained has no cause, so that an entry for a cause does not speak of it.
+        """
         laid_to = outcome.engines or (outcome.engine,)
         if not (
             self.selects(outcome)
@@ -76,6 +86,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             return None
         if not self.cause:
             return frozenset(outcome.causes)
+        if outcome.status == "unexplained":
+            return None
         found = frozenset(c for c in outcome.causes if fnmatchcase(c, self.cause))
         return found or None
 
@@ -158,9 +170,9 @@ def expected_by(
 ) -> tuple[Expectation, ...] | None:
     """Return the entries that make a failing outcome an expected one; None when it is not.
 
-    Together they have to cover every cause that was found; those of the main one come first. A
-    cause that is a feature of the data (a true boundary, say) describes the case and needs no
-    entry, unless there is no other cause.
+    Together they have to cover every cause that was found and is the engine's own; those of the
+    main one come first. A cause that is a feature of the data (a true boundary, say) describes the
+    case and needs no entry, unless there is no other cause.
     """
     known = load_known()
     covering: list[Expectation] = []
@@ -172,10 +184,11 @@ def expected_by(
             covered |= causes
     if not covering:
         return None
-    faults = {c for c in outcome.causes if c not in known or known[c].kind != "data"}
-    if (faults or set(outcome.causes)) - covered:
+    own = own_causes(outcome)
+    faults = {c for c in own if c not in known or known[c].kind != "data"}
+    if (faults or set(own)) - covered:
         return None
-    main = outcome.causes[:1]
+    main = own[:1]
     return tuple(sorted(covering, key=lambda e: not {*main} & (e.covers(outcome) or set())))
 
 
@@ -208,6 +221,7 @@ def judge(
         if fails(outcome):
             covering = expected_by(outcome, expectations)
             standing = "unexpected" if covering is None else "expected"
+            standing = "another's" if is_of_another(outcome) else standing
             reasons = tuple(_reason(e) for e in covering or ())
             used |= {i for i, e in enumerate(expectations) if e.covers(outcome) is not None}
         judged.append(OutcomeStanding(outcome, standing, reasons))

@@ -193,6 +193,7 @@ def stated_tests(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -
     if not df and not p:
         return question.not_applicable(f"{fit.engine} states no df and no p values")
     far, sentence, name = 0.0, "", ""
+    df_stated = bool(df)
     off: tuple[str, ...] = ("df", "p")
     if df:
         name, given, right, far = _farthest(df, "df")
@@ -210,6 +211,8 @@ def stated_tests(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -
     if far <= 1.0:
         return question.holds(far)
     defined = _by_definition(pair, off, name)
+    if not df_stated and not defined:
+        return question.not_applicable(f"{fit.engine} does not state the df of its p values")
     causes = defined or numerical_df(pair.view)
     return question.fails(
         sentence,
@@ -314,6 +317,17 @@ def _spanned(z: Array, x: Array) -> bool:
     return bool((np.abs(rest).max(axis=0) <= 1e-9 * np.abs(z).max(axis=0)).all())
 
 
+def states_satterthwaite(pair: JudgedPair) -> bool:
+    """Whether an engine states df that are Satterthwaite's, or that are to be for all it says.
+
+    Not of a z test, nor under another definition that it declares or that its df are known by.
+    """
+    return any(
+        s.quantity == "df" and s.definition == "satterthwaite" and math.isfinite(s.value)
+        for s in pair.judgement.statements
+    )
+
+
 def numerical_df(view: View) -> tuple[Evidence, ...]:
     """Return the first cause of df that lmerTest has off at its own point."""
     if view.fit is None or view.fit.fitter != "lmerTest::lmer":
@@ -339,7 +353,7 @@ def _by_definition(
         if statement is None or statement.truth in ("false", "not judged"):
             continue
         df = pair.judgement.statement("df", item)
-        if quantity == "p" and df is not None and df.definition == "none":
+        if quantity == "p" and df is not None and (df.definition, df.value) == ("none", math.inf):
             # The t distribution without df is the normal, whatever the engine calls it.
             statement = structs.replace(statement, definition="normal")
         evidence = definition_evidence(pair.view, statement)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.text import whose
-from harness.conformance.honesty import numerical_df, verdict_on_df
+from harness.conformance.honesty import numerical_df, states_satterthwaite, verdict_on_df
 from harness.conformance.judged_pair import JudgedPair, beside_referee
 from harness.conformance.parity import judged_beside
 from harness.conformance.question import Question
@@ -45,27 +45,26 @@ def df_bounds(question: Question) -> PropertyOutcome:
         return question.not_applicable("the referee does not evaluate the fit")
     if audit.certificate not in ("interior optimum", "boundary optimum"):
         return question.not_applicable(f"{engine} is not at the optimum: see referee.agreement")
+    if not states_satterthwaite(pair):
+        return question.not_applicable(f"{engine} states no df that are Satterthwaite's")
     n, p = case.design.x.shape
     m = n - p if case.model.criterion == "REML" else n
     limit = load_tolerances()["df"].default
-    far, sentence, by_engine = 0.0, "", False
-    for own, fair in zip(fit.coefficients, audit.coefficients, strict=True):
-        for df, stated in ((fair.df, False), (own.df, True)):
-            if df is None or (stated and math.isinf(df)):
-                continue  # a z test has no df to bound: see honesty.tests
-            over = (df / m - 1.0) / limit if df > 0.0 else math.inf
-            if over > far:
-                far, by_engine = over, stated
-                what = f"{engine} states" if stated else f"{whose(engine)} estimates give"
-                sentence = f"{what} {df:.6g} df for {own.name}; the data have {m}."
+    far, sentence = 0.0, ""
+    for own in fit.coefficients:
+        if own.df is None or math.isinf(own.df):
+            continue  # a z test has no df to bound: see honesty.tests
+        over = (own.df / m - 1.0) / limit if own.df > 0.0 else math.inf
+        if over > far:
+            far = over
+            sentence = f"{engine} states {own.df:.6g} df for {own.name}; the data have {m}."
     if far <= 1.0:
         return question.holds(far)
-    causes = numerical_df(pair.view) if by_engine else ()
-    return question.fails(sentence, causes, discrepancy=far)
+    return question.fails(sentence, numerical_df(pair.view), discrepancy=far)
 
 
 def equal_to_lmertest(question: Question) -> PropertyOutcome:
-    """Check that Satterthwaite's df and p at the engine's estimates are lmerTest's."""
+    """Check that the Satterthwaite's df that an engine states, and its p, are lmerTest's."""
     assert question.reference is not None
     engine, reference = question.engine.name, question.reference.name
     if question.case.model.criterion == "OLS":
@@ -75,6 +74,8 @@ def equal_to_lmertest(question: Question) -> PropertyOutcome:
     verdict, sentence = comparison.verdict, comparison.sentence
     if pair.failures:
         return question.not_applicable(sentence, verdict=verdict)
+    if not states_satterthwaite(pair):
+        return question.not_applicable(f"{engine} states no df that are Satterthwaite's")
     rows = [d for d in comparison.differences if d.quantity == "df"]
     rows += [d for d in comparison.differences if d.quantity == "p"]
     if not rows or all(math.isinf(d.reference) for d in rows if d.quantity == "df"):
@@ -87,8 +88,8 @@ def equal_to_lmertest(question: Question) -> PropertyOutcome:
     if far <= 1.0:
         return question.holds(far)
     sentence = (
-        f"{farthest.quantity} of {farthest.item}: {farthest.value:.6g} at {whose(engine)} "
-        f"estimates, {reference} gives {farthest.reference:.6g}."
+        f"{farthest.quantity} of {farthest.item}: {engine} states {farthest.value:.6g}, "
+        f"{reference} {farthest.reference:.6g}."
     )
     causes = pair.faults
     if verdict == "TOLERANCE":
@@ -113,8 +114,8 @@ def _far(difference: float, tolerance: float) -> float:
 def type3(question: Question) -> PropertyOutcome:
     """Check that type III F tests at the engine's estimates are lmerTest's anova.
 
-    F, both df and p of every term, at the estimates of the engine under test; beside them what
-    ``anova(type = 3)`` makes of lme4's own fit.
+    F, both df and p of every term, by the referee at the estimates of an engine that tests with
+    Satterthwaite's df; beside them what ``anova(type = 3)`` makes of lme4's own fit.
     """
     assert question.reference is not None
     case = question.case
@@ -130,6 +131,10 @@ def type3(question: Question) -> PropertyOutcome:
     if fit is None or verdict not in _AT_ONE_OPTIMUM:
         return question.not_applicable(
             f"not at one optimum: {pair.comparison.sentence}", verdict=verdict
+        )
+    if not states_satterthwaite(pair):
+        return question.not_applicable(
+            f"{question.engine.name} states no df that are Satterthwaite's"
         )
     stated = type3_by_lmertest(reference, case)
     if isinstance(stated, str):

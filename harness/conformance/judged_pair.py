@@ -19,11 +19,11 @@ from harness.judge.causes.entries import load_known
 from harness.judge.causes.predicates import ACCOMPANYING
 from harness.judge.causes.view import Pair, View
 from harness.judge.comparison import Comparison, Difference
-from harness.judge.decision import ACCOMPANYING_DATA
 from harness.judge.evidence import Evidence
 from harness.judge.examination import Examined, examine, gap_tolerance
 from harness.judge.judge import Judged, judge_outcomes
 from harness.judge.judgement import Judgement
+from harness.judge.pair_decision import ACCOMPANYING_DATA
 from harness.judge.side_by_side import differences
 from harness.judge.verdict import Finding
 from harness.model.case import Case

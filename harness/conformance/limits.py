@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.text import whose
-from harness.conformance.honesty import numerical_df
+from harness.conformance.honesty import numerical_df, states_satterthwaite
 from harness.conformance.judged_pair import JudgedPair, beside_referee, two_fits, worst
 from harness.conformance.model_twins import (
     Flat,
@@ -16,7 +16,8 @@ from harness.conformance.model_twins import (
     with_constant_twice,
     without_variance,
 )
-from harness.conformance.question import Question
+from harness.conformance.parity import leaves_out_rightly
+from harness.conformance.question import NOT_ASKED, Question
 from harness.engines.engine import Failure, Fit
 from harness.engines.engine_wrapper import bare
 from harness.engines.guard import guarded
@@ -45,12 +46,12 @@ def duplicated_constant(question: Question) -> PropertyOutcome:
     if isinstance(outcome, Failure):
         if outcome.reason in ("refused", "error"):
             return question.holds(sentence=f"{engine} refuses it: {outcome.text}")
-        if outcome.reason in ("unsupported", "left-out", "environment"):
+        if outcome.reason in NOT_ASKED:
             return question.not_applicable(f"{engine} has no fit: {outcome.text}")
         return question.fails(
             f"{engine} has no fit: {outcome.text}", (), discrepancy=math.inf, verdict="FAILED"
         )
-    if len(outcome.coefficients) < len(doubled.design.x_names) and outcome.messages:
+    if leaves_out_rightly(doubled, outcome):
         return question.holds(sentence=f"{engine} leaves it out and says so")
     view = View(doubled, outcome, None)
     return question.fails(
@@ -188,27 +189,23 @@ def zero_variance_df(question: Question) -> PropertyOutcome:
     if isinstance(found, PropertyOutcome):
         return found
     flat, fit, pair = found
-    audit = pair.view.audit
-    assert audit is not None
+    if not states_satterthwaite(pair):
+        return question.not_applicable(
+            f"{question.engine.name} states no df that are Satterthwaite's"
+        )
     limit = load_tolerances()["df"].default
-    fair = np.array([c.df for c in audit.coefficients], dtype=np.float64)
     stated = np.array(
         [c.df for c in fit.coefficients if c.df is not None and math.isfinite(c.df)],
         dtype=np.float64,
     )
-    shares = {
-        "df at its own variances": np.abs(fair / flat.df - 1.0) / limit,
-        "df as stated": np.abs(stated / flat.df - 1.0) / limit if len(stated) else np.zeros(1),
-    }
-    far, what = _largest(shares)
+    far, _ = _largest({"df": np.abs(stated / flat.df - 1.0) / limit})
     if far <= 1.0:
         return question.holds(far)
-    causes = numerical_df(pair.view) if what == "df as stated" else ()
     sentence = (
         f"The outcome has no variance but the residual's, which has {flat.df} df; "
-        f"{question.engine.name}'s {what} are others."
+        f"{whose(question.engine.name)} df are others."
     )
-    return _moved_off(question, pair, far, sentence, causes)
+    return _moved_off(question, pair, far, sentence, numerical_df(pair.view))
 
 
 def _flat_fit(question: Question) -> PropertyOutcome | tuple[Flat, Fit, JudgedPair]:
@@ -222,6 +219,8 @@ def _flat_fit(question: Question) -> PropertyOutcome | tuple[Flat, Fit, JudgedPa
     if isinstance(flat, str):
         return question.not_applicable(flat)
     fit = question.fit(flat.case)
+    if isinstance(fit, Failure) and fit.reason in NOT_ASKED:
+        return question.not_applicable(f"{engine} has no fit of it without variance: {fit.text}")
     pair = beside_referee(flat.case, fit)
     verdict = pair.comparison.verdict
     if isinstance(fit, Failure):

@@ -14,7 +14,7 @@ from harness.conformance import model_twins, transformations
 from harness.conformance.honesty import numerical_df, verdict_on_df
 from harness.conformance.judged_pair import JudgedPair, beside_referee, two_fits, worst
 from harness.conformance.parity import RIGHT_REFUSALS
-from harness.conformance.question import Question
+from harness.conformance.question import NOT_ASKED, Question
 from harness.conformance.transformations import Twin
 from harness.engines.engine import Failure, Fit, Outcome
 from harness.judge.causes.predicates import MOVED
@@ -99,7 +99,7 @@ def _without_fit(
 ) -> PropertyOutcome:
     failures = [o for o in (before, after) if isinstance(o, Failure)]
     engine = question.engine.name
-    if len(failures) == 2:
+    if len(failures) == 2 or failures[0].reason in NOT_ASKED:
         return question.not_applicable(f"{engine} has no fit: {failures[0].text}")
     causes: tuple[Evidence, ...] = ()
     for case, outcome in ((question.case, before), (twin.case, after)):

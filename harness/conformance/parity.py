@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from harness.conformance.judged_pair import REFEREE, JudgedPair, judge_pair
 from harness.conformance.question import Question
-from harness.engines.engine import Engine
+from harness.engines.engine import Engine, Fit
 from harness.judge.property_outcome import PropertyOutcome
+from harness.model.case import Case
+from harness.referee.crossproducts import aliased_columns
 
 RIGHT_REFUSALS = ("one-row-per-group", "too-many-effects", "aliased-columns")
 """Causes for which an engine may give no fit: the data do not identify the model."""
@@ -55,6 +61,8 @@ def from_pair(question: Question, pair: JudgedPair) -> PropertyOutcome:
             return question.not_applicable(sentence, verdict=verdict, causes=comparison.evidence)
         case "FAILED" if _refused_rightly(pair):
             return question.not_applicable(sentence, verdict=verdict, causes=comparison.evidence)
+        case "DIFFERENT_MODEL" if _left_out_rightly(question.case, pair):
+            return question.not_applicable(sentence, verdict=verdict, causes=comparison.evidence)
     return question.fails(
         sentence,
         pair.faults,
@@ -62,6 +70,24 @@ def from_pair(question: Question, pair: JudgedPair) -> PropertyOutcome:
         verdict=verdict,
         engines=comparison.blamed,
     )
+
+
+def leaves_out_rightly(case: Case, fit: Fit) -> bool:
+    """Whether a fit lacks dependent columns only, without an estimate or with NaN, and says so."""
+    x, names = case.design.x, list(case.design.x_names)
+    kept = [c.name for c in fit.coefficients if not math.isnan(c.estimate)]
+    if not fit.messages or len(kept) == len(names) or not set(kept) <= set(names):
+        return False
+    gone = [j for j, name in enumerate(names) if name not in kept]
+    # What is left has the rank of all, and no column in it depends on others.
+    left = np.delete(x, gone, axis=1)
+    return len(gone) == len(aliased_columns(x)) and not aliased_columns(left)
+
+
+def _left_out_rightly(case: Case, pair: JudgedPair) -> bool:
+    """Whether the fits that are of other columns are so because the case's are dependent."""
+    fits = [v.fit for v in (pair.view, pair.reference) if v.engine in pair.comparison.blamed]
+    return all(fit is not None and leaves_out_rightly(case, fit) for fit in fits)
 
 
 def _refused_rightly(pair: JudgedPair) -> bool:

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.conformance.judged_pair import REFEREE
-from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
-from harness.engines.engine_wrapper import EngineWrapper
+from harness.conformance.planted_mistake import (
+    AliasingEngine,
+    DriftingEngine,
+    Mistake,
+    PlantedEngine,
+)
+from harness.engines.engine import Coefficient, Failure, Fit, RandomTerm
 from harness.engines.referee_engine import fit_at
 from harness.model.case import Case
-from harness.model.design import Design, build_design
+from harness.model.design import build_design
 from harness.model.formula import names_in
 from harness.model.model import column_of
 from harness.model.table import FactorColumn, Table
-from harness.referee.crossproducts import aliased_columns
 from harness.referee.deviance import Likelihood
 from harness.referee.joint_hessian import joint_inverse
 from harness.referee.optimality import optimality
@@ -33,57 +36,6 @@ from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import two_sided_p
 
 Array = NDArray[np.float64]
-Change = Callable[[Case, Fit], Fit]
-
-
-class PlantedEngine(EngineWrapper):
-    """The referee's engine with a mistake.
-
-    Parameters
-    ----------
-    name : str
-    change : function
-        From a case and its right fit to the fit with the mistake.
-    """
-
-    same_answers = False
-
-    def __init__(self, name: str, change: Change) -> None:
-        super().__init__(REFEREE, name)
-        self._change = change
-
-    def fit(self, case: Case, setting: Setting) -> Outcome:
-        """Fit a case, and make the mistake."""
-        fit = self.wrapped.fit(case, setting)
-        if isinstance(fit, Failure) or case.model.criterion == "OLS":
-            return msgspec.structs.replace(fit, engine=self.name)
-        return msgspec.structs.replace(self._change(case, fit), engine=self.name)
-
-    def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
-        """Return the fit to be run when it is asked for: it uses this process."""
-        return partial(self.fit, case, setting)
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A mistake and what the suite makes of it.
-
-    Attributes
-    ----------
-    make : function
-        Gives the engine.
-    found_by : str
-        A property that finds it.
-    cause : str
-        The cause that names it; empty where there is none.
-    rows : int
-        Rows of the smallest table that shows it, at most.
-    """
-
-    make: Callable[[], PlantedEngine]
-    found_by: str
-    cause: str
-    rows: int = 12
 
 
 def _likelihood(case: Case) -> Likelihood:
@@ -374,53 +326,14 @@ def effects_by_label() -> PlantedEngine:
     return PlantedEngine("effects-by-label", lambda _, fit: _terms(fit, term))
 
 
-class _Aliasing(PlantedEngine):
-    """Gives estimates to columns that depend on others."""
-
-    def fit(self, case: Case, setting: Setting) -> Outcome:
-        gone = aliased_columns(case.design.x)
-        if not gone:
-            return super().fit(case, setting)
-        kept = [j for j in range(len(case.design.x_names)) if j not in gone]
-        reduced = _Reduced(case, kept)
-        fit = super().fit(reduced, setting)
-        if isinstance(fit, Failure):
-            return fit
-        rows = {c.name: c for c in fit.coefficients}
-        all_rows = tuple(rows.get(n, Coefficient(n, 0.0, 0.0)) for n in case.design.x_names)
-        return msgspec.structs.replace(fit, coefficients=all_rows, native_names=case.design.x_names)
-
-
-class _Reduced(Case):
-    """A case with some of its columns of X."""
-
-    def __init__(self, case: Case, kept: list[int]) -> None:
-        super().__init__(case.id, case.model, case.table)
-        design: Design = case.design
-        names = tuple(design.x_names[j] for j in kept)
-        self.__dict__["design"] = replace(design, x=design.x[:, kept], x_names=names)
-
-
 def aliased_estimates() -> PlantedEngine:
     """Return an engine that gives estimates to linearly dependent columns, without a word."""
-    return _Aliasing("aliased-estimates", lambda _, fit: fit)
-
-
-class _Drifting(PlantedEngine):
-    """Remembers the fit before, and starts from it."""
-
-    def __init__(self) -> None:
-        super().__init__("remembers-the-fit-before", self._drift)
-        self._before = 0.0
-
-    def _drift(self, _: Case, fit: Fit) -> Fit:
-        shift, self._before = self._before, 1e-9
-        return msgspec.structs.replace(fit, residual_variance=fit.residual_variance * (1.0 + shift))
+    return AliasingEngine("aliased-estimates", lambda _, fit: fit)
 
 
 def remembers_the_fit_before() -> PlantedEngine:
     """Return an engine with other last digits when it has fitted something before."""
-    return _Drifting()
+    return DriftingEngine()
 
 
 PLANTED: dict[str, Mistake] = {

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.conformance import honesty, inference, limits, metamorphic
+from harness.conformance.fit_memory import Remembered
 from harness.conformance.parity import parity, referee_agreement
 from harness.conformance.question import Question
-from harness.engines.engine import Engine, Setting
+from harness.engines.engine import Engine, Failure, Setting
 from harness.judge.property_outcome import PropertyOutcome
 from harness.model.case import Case
 
@@ -37,6 +38,11 @@ class Property:
     ask: Callable[[Question], PropertyOutcome]
     needs_reference: bool = False
 
+    @property
+    def of_a_fit(self) -> bool:
+        """Whether it is about a fit that there is: not whether there is one."""
+        return self.name not in ("parity", "referee.agreement")
+
     def check(
         self,
         engine: Engine,
@@ -52,7 +58,8 @@ class Property:
         ----------
         engine : Engine
             Give a :class:`harness.conformance.fit_memory.Remembered` one to check several
-            properties of a case without fitting it anew for each.
+            properties of a case without fitting it anew for each. A case that it has no fit for
+            fails parity or agreement with the referee; nothing else applies to it.
         reference : Engine, optional
             Without it a property that needs one is not applicable.
         group : str
@@ -60,10 +67,14 @@ class Property:
         """
         if not self.needs_reference:
             reference = None
+        if not isinstance(engine, Remembered):
+            engine = Remembered(engine)
         question = Question(self.name, engine, case, reference, group, setting)
         started = time.perf_counter()
         if self.needs_reference and reference is None:
             outcome = question.not_applicable("no reference engine was given")
+        elif self.of_a_fit and isinstance(own := question.fit(), Failure):
+            outcome = question.not_applicable(f"{engine.name} has no fit: {own.text}")
         else:
             outcome = self.ask(question)
         return msgspec.structs.replace(outcome, seconds=time.perf_counter() - started)
@@ -177,23 +188,23 @@ PROPERTIES: dict[str, Property] = {
         ),
         Property(
             "satterthwaite.bounds",
-            "df lie between 0 and those of the residual variance",
+            "stated df of Satterthwaite lie between 0 and those of the residual variance",
             inference.df_bounds,
         ),
         Property(
             "satterthwaite.zero-variance",
-            "df at zero variances are those of the residual variance",
+            "stated df of Satterthwaite are those of the residual variance at zero variances",
             limits.zero_variance_df,
         ),
         Property(
             "satterthwaite.lmertest",
-            "df and p at the engine's estimates are lmerTest's",
+            "stated df of Satterthwaite, and p, are lmerTest's",
             inference.equal_to_lmertest,
             needs_reference=True,
         ),
         Property(
             "f-tests.type3",
-            "type III F tests at the engine's estimates are lmerTest's",
+            "type III F tests by the referee at the engine's estimates are lmerTest's",
             inference.type3,
             needs_reference=True,
         ),

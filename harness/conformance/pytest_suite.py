@@ -151,17 +151,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """List expected failures and stale expectations."""
+    """List expected failures, those of other engines, and stale expectations."""
     running = config.stash.get(_RUNNING, None)
     if running is None or not running.done:
         return
-    from harness.conformance.suite_result import by_kind, why_expected
+    from harness.conformance.suite_result import by_kind, laid_to, why_expected
 
     judgement = _judged(config)
     terminalreporter.section("lmm-parity")
     for name, group in by_kind(judgement.of("expected")).items():
         why = why_expected(group)
         terminalreporter.line(f"expected  {name}, {len(group)} times: {why}")
+    for name, group in by_kind(judgement.of("another's")).items():
+        terminalreporter.line(f"{laid_to(group)}'s  {name}, {len(group)} times")
     for line in judgement.stale:
         terminalreporter.line(f"stale     {line}", red=judgement.strict, yellow=True)
     terminalreporter.line(judgement.headline)

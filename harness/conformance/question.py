@@ -14,6 +14,9 @@ from harness.judge.property_outcome import PropertyOutcome, Status
 from harness.judge.verdict import VerdictClass
 from harness.model.case import Case
 
+NOT_ASKED = ("unsupported", "left-out", "environment")
+"""Reasons of a failure that say nothing against an engine: it was not, or could not be, asked."""
+
 
 @dataclass(frozen=True)
 class Question:

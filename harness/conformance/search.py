@@ -22,10 +22,11 @@ from harness.campaign.provenance import versions
 from harness.conformance.expectations import Expectation, expected_by
 from harness.conformance.fit_memory import Remembered
 from harness.conformance.outcome_text import failure_text
+from harness.conformance.question import Question
 from harness.conformance.regressions import Kept, keep
 from harness.conformance.suite import Suite, shown_path
-from harness.conformance.suite_result import fails
-from harness.conformance.tasks import outcome_of
+from harness.conformance.suite_result import fails, is_of_another
+from harness.conformance.tasks import outcome_of, told_by_parity
 from harness.data.recipes.shapes import Recipe, build
 from harness.data.recipes.strategies import recipes
 from harness.data.rungs import Rung
@@ -162,11 +163,22 @@ class Running:
         key = (name, rung.case.id)
         if key not in self._found:
             _, engine, reference = self._open
-            self._found[key] = outcome_of(name, engine, rung, reference)
+            if name == "referee.agreement" and told_by_parity(
+                self._found.get(("parity", rung.case.id))
+            ):
+                question = Question(name, engine, rung.case, None, rung.group)
+                found = question.not_applicable("there is no fit: see parity", verdict="FAILED")
+            else:
+                found = outcome_of(name, engine, rung, reference)
+            self._found[key] = found
         return self._found[key]
 
     def _is_unexpected(self, outcome: PropertyOutcome) -> bool:
-        return fails(outcome) and expected_by(outcome, self.expectations) is None
+        return (
+            fails(outcome)
+            and not is_of_another(outcome)
+            and expected_by(outcome, self.expectations) is None
+        )
 
     def _told(self, failure: PropertyFails) -> str:
         rung = build(failure.recipe)

@@ -32,7 +32,7 @@ from harness.conformance.tasks import (
 )
 from harness.data.recipes.recipe_draw import collect
 from harness.data.recipes.shapes import Recipe, build
-from harness.engines.engine import Failure
+from harness.engines.engine import Failure, Setting
 from harness.engines.engine_spec import engine_label
 from harness.judge.glance import Glance
 from harness.judge.property_outcome import PropertyOutcome
@@ -62,6 +62,10 @@ class Suite:
         Names of those that are checked.
     regressions : Path or None
         Folder of kept cases beside those that come with the program.
+    generated_only : bool
+        Leave out kept cases: each is there since some engine failed on it.
+    settings : tuple
+        In which every case is fitted.
     replay, verify : str
         File of packed fits in place of the reference; or that the reference has to give again.
     store : str or None
@@ -75,6 +79,8 @@ class Suite:
     seed: int
     properties: tuple[str, ...]
     regressions: Path | None = None
+    generated_only: bool = False
+    settings: tuple[Setting, ...] = ("default", "tight")
     replay: str = ""
     verify: str = ""
     jobs: int = field(default_factory=cores)
@@ -101,7 +107,9 @@ class Suite:
             self.reference,
             check_case,
             unfinished_check,
+            settings=self.settings,
             timeout=self.timeout,
+            attempts=1,
             store=self.store,
             replay=self.replay or None,
         )
@@ -128,7 +136,7 @@ class Suite:
         recipes = collect(self.examples, self.seed, **self.profile.bounds) if self.examples else ()
         return Checks(
             self.title,
-            all_kept(self.regressions),
+            () if self.generated_only else all_kept(self.regressions),
             tuple(recipes),
             self.properties,
             self.profile.each,

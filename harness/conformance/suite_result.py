@@ -14,7 +14,9 @@ from typing import Literal
 from harness.judge.causes.entries import load_known
 from harness.judge.property_outcome import PropertyOutcome
 
-Standing = Literal["holds", "expected", "unexpected", "not applicable"]
+Standing = Literal["holds", "expected", "unexpected", "another's", "not applicable"]
+"""``another's``: it does not hold, and the named cause is laid to another engine alone: mostly the
+reference, sometimes the referee. It counts neither for nor against the engine that was checked."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class OutcomeStanding:
     Attributes
     ----------
     reasons : tuple of str
-        Why the failure is expected, for ``"expected"``; that of its main cause first.
+        Why a failure is expected, where the expectations say it; that of its main cause first.
     saved : str
         Where its regression case or reproduction bundle is, for ``"unexpected"``.
     """
@@ -77,6 +79,8 @@ class SuiteResult:
         said = f"{_count(self.checked, 'check')} on {_count(cases, 'case')}: "
         unexpected, expected = len(self.of("unexpected")), len(self.of("expected"))
         parts = [f"{len(self.of('holds'))} hold"]
+        if others := self.of("another's"):
+            parts.append(f"{len(others)} fail for a fault of {laid_to(others)}")
         if expected:
             parts.append(f"{expected} fail as expected")
         parts.append(f"{unexpected} fail unexpectedly" if unexpected else "nothing unexpected")
@@ -88,6 +92,20 @@ class SuiteResult:
 def fails(outcome: PropertyOutcome) -> bool:
     """Say whether an outcome is a failure, explained or not."""
     return outcome.status in ("fails", "unexplained")
+
+
+def is_of_another(outcome: PropertyOutcome) -> bool:
+    """Say whether a failure has a named cause that is laid to others than the engine checked.
+
+    What has no cause is never laid aside: it may be anybody's, the suite's own included.
+    """
+    blamed = outcome.engines
+    return outcome.status == "fails" and bool(blamed) and outcome.engine not in blamed
+
+
+def laid_to(judged: Iterable[OutcomeStanding]) -> str:
+    """Return the engines to which outcomes are laid, each once: ``"lme4"``."""
+    return " and ".join(dict.fromkeys(e for j in judged for e in j.outcome.engines))
 
 
 def by_property(judged: Iterable[OutcomeStanding]) -> dict[str, list[OutcomeStanding]]:
@@ -111,9 +129,25 @@ def by_kind(judged: Iterable[OutcomeStanding]) -> dict[str, list[OutcomeStanding
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
+def own_causes(outcome: PropertyOutcome) -> tuple[str, ...]:
+    """Return the causes that explain a failure, without those of other engines than it is laid to.
+
+    Where both engines of a comparison are at fault the reference's faults are not those of the
+    engine that was checked. An unexplained failure has none, whatever accompanies it.
+    """
+    if outcome.status == "unexplained":
+        return ()
+    blamed = outcome.engines
+    if outcome.engine in blamed:
+        blamed = (outcome.engine,)
+    own = {e.cause for e in outcome.evidence if not blamed or e.engine in ("", *blamed)}
+    others = {e.cause for e in outcome.evidence} - own
+    return tuple(c for c in outcome.causes if c not in others) or outcome.causes
+
+
 def kind(outcome: PropertyOutcome) -> str:
     """Return the main cause of a failure, the first that is named."""
-    return outcome.causes[0] if outcome.causes else f"no cause found, {outcome.property}"
+    return next(iter(own_causes(outcome)), f"no cause found, {outcome.property}")
 
 
 def titled(name: str) -> str:
@@ -135,7 +169,10 @@ def times(group: Iterable[OutcomeStanding]) -> str:
 
 def named(outcome: PropertyOutcome) -> str:
     """Return the causes of a failure in a few words."""
-    return ", ".join(outcome.causes) or "no cause found"
+    found = ", ".join(outcome.causes)
+    if outcome.status == "unexplained":
+        return f"no cause found (beside it: {found})" if found else "no cause found"
+    return found or "no cause found"
 
 
 def _count(number: int, noun: str) -> str:

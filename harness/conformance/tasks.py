@@ -125,6 +125,7 @@ def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
     record = case_record(judged, rung)
     lines = [encode(record)]
     for engine in tested:
+        parity: PropertyOutcome | None = None
         for name in wanted.properties:
             step = f"property {name} of {engine.name}"
             engines.log.step(step)
@@ -132,10 +133,12 @@ def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
             question = Question(name, engine, rung.case, reference, rung.group)
             if stopped is not None:
                 found = _not_checked(question, f"it was stopped ({stopped.text})")
+            elif name == "referee.agreement" and told_by_parity(parity):
+                found = question.not_applicable("there is no fit: see parity", verdict="FAILED")
             elif name == "parity":
                 # The record's own comparison, so that the two cannot differ.
                 found = from_pair(question, JudgedPair(judged, engine.name, "default"))
-                found = replace(found, seconds=record.seconds)
+                parity = found = replace(found, seconds=record.seconds)
             else:
                 found = _checked(question, name)
             lines.append(encode(found))
@@ -157,14 +160,25 @@ def unfinished_check(setup: Setup, engines: tuple[str, ...], task: Task, why: st
             engine=engine,
             reference=engines[-1],
             setting="default",
-            status="unexplained",
+            # One case is one failure, whatever was to be checked on it.
+            status="not applicable" if place else "unexplained",
             sentence=f"The case could not be done: {why}.",
-            discrepancy=math.inf,
+            discrepancy=math.nan if place else math.inf,
         )
         for engine in engines[:-1]
-        for name in wanted.properties
+        for place, name in enumerate(wanted.properties)
     ]
     return [*unfinished_case(setup, engines, task, why), *map(encode, outcomes)]
+
+
+def told_by_parity(parity: PropertyOutcome | None) -> bool:
+    """Say whether an engine has no fit of a case, and parity has failed for it."""
+    return (
+        parity is not None
+        and parity.status in ("fails", "unexplained")
+        and parity.verdict == "FAILED"
+        and parity.engine in parity.engines
+    )
 
 
 def _checked(question: Question, name: str) -> PropertyOutcome:

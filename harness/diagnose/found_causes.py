@@ -34,8 +34,8 @@ from harness.engines.engine import Fit
 from harness.judge.case_verdict import case_verdict
 from harness.judge.causes.entries import KnownDifference, load_known
 from harness.judge.causes.predicates import ACCOMPANYING, WRONG
-from harness.judge.decision import LEAVING_OPEN
 from harness.judge.evidence import Evidence, causes_of
+from harness.judge.pair_decision import LEAVING_OPEN
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import sentence
 from harness.judge.verdict import GRAVITY

@@ -44,7 +44,8 @@ from harness.diagnose.user_columns import (
 from harness.engines.engine import Engine, Fit, Message, Outcome, OwnModel, Setting
 from harness.engines.engine_wrapper import EngineWrapper
 from harness.engines.lme4_reply import native_terms, read_reply
-from harness.engines.mixedlm_result import MixedFit, read_mixed, unwrapped
+from harness.engines.mixedlm_fit import MixedFit, unwrapped
+from harness.engines.mixedlm_result import read_mixed
 from harness.engines.warning_capture import captured
 from harness.model.case import Case
 from harness.model.design import Design, RandomDesign

@@ -22,7 +22,8 @@ from harness.diagnose.given import Given, habits_of, mixed_fit, of_statsmodels, 
 from harness.diagnose.next_questions import next_questions
 from harness.diagnose.remodel import uncorrelated
 from harness.diagnose.user_columns import user_frame
-from harness.engines.mixedlm_result import MixedFit, own_model
+from harness.engines.mixedlm_fit import MixedFit
+from harness.engines.mixedlm_result import own_model
 from harness.model.model import parse_model
 from harness.spelling.calls import lme4_formula
 

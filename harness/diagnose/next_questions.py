@@ -13,7 +13,7 @@ from scipy import stats
 
 from harness.base.text import number
 from harness.diagnose.diagnosis import Question
-from harness.engines.mixedlm_result import MixedFit
+from harness.engines.mixedlm_fit import MixedFit
 from harness.engines.warning_capture import captured
 
 

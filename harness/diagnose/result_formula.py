@@ -23,7 +23,7 @@ from harness.diagnose.user_columns import (
     number_column,
     vc_terms,
 )
-from harness.engines.mixedlm_result import MixedFit
+from harness.engines.mixedlm_fit import MixedFit
 from harness.model.column_match import match_columns
 from harness.model.design import Design
 from harness.model.model import Criterion

@@ -19,7 +19,7 @@ from harness.diagnose.user_columns import (
     number_column,
     row_groups,
 )
-from harness.engines.mixedlm_result import MixedFit
+from harness.engines.mixedlm_fit import MixedFit
 from harness.judge.records import CaseRecord
 from harness.model.case import Case
 from harness.model.column_match import match_columns

@@ -13,7 +13,8 @@ import pandas as pd
 from harness.data.rungs import Rung
 from harness.engines.engine import Fit, Message, Outcome
 from harness.engines.lme4_reply import read_failure, read_reply
-from harness.engines.mixedlm_result import MixedFit, read_mixed, unwrapped
+from harness.engines.mixedlm_fit import MixedFit, unwrapped
+from harness.engines.mixedlm_result import read_mixed
 from harness.engines.statsmodels import OLSRun, outcome_of, read_ols
 from harness.rbridge.failures import RFailure
 from harness.rbridge.worker import RSession

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.engines.mixedlm_result import MixedFit
+from harness.engines.mixedlm_fit import MixedFit
 from harness.model.design import RandomDesign
 
 Codes = NDArray[np.int64]

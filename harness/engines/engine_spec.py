@@ -33,6 +33,12 @@ class CommandSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: tuple[str, ...]
     environment: dict[str, str] = {}
 
+    def written(self, name: str) -> str:
+        """Return it as ``NAME=COMMAND``."""
+        variables = [f"{key}={value}" for key, value in self.environment.items()]
+        words = ["env", *variables, *self.command] if variables else self.command
+        return f"{name}={shlex.join(words)}"
+
 
 def engine_label(spec: str) -> str:
     """Return what an engine is called that a user has named: ``NAME`` of ``NAME=COMMAND``."""

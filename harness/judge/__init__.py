@@ -20,6 +20,7 @@ __all__ = [
     "judgement",
     "lre",
     "mixedlm_inference",
+    "pair_decision",
     "property_outcome",
     "records",
     "sentence",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from harness.engines.engine import Fit, Setting
 from harness.judge.causes.predicates import ACCOMPANYING
 from harness.judge.comparison import Comparison
-from harness.judge.decision import ACCOMPANYING_DATA
 from harness.judge.definition_notes import DefinitionNote, definition_notes
 from harness.judge.evidence import Evidence, causes_of
 from harness.judge.judgement import Judgement
+from harness.judge.pair_decision import ACCOMPANYING_DATA
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY, Finding, VerdictClass, graver
 

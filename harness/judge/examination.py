@@ -17,11 +17,11 @@ from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
 from harness.referee.cost import TooLarge
-from harness.referee.definitions import Standpoint
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.optimum import Optimum, find_optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
+from harness.referee.standpoint import Standpoint
 from harness.referee.variance_errors import variance_errors
 
 Array = NDArray[np.float64]

@@ -11,9 +11,10 @@ from harness.base.deadline import NEVER, Deadline
 from harness.engines.engine import Engine, Fit, Outcome, OwnModel, Setting
 from harness.judge.causes.view import Pair, View
 from harness.judge.comparison import Comparison, Difference
-from harness.judge.decision import compare, decide
+from harness.judge.decision import decide
 from harness.judge.examination import Examination
 from harness.judge.judgement import Judgement
+from harness.judge.pair_decision import compare
 from harness.judge.side_by_side import differences
 from harness.judge.statements import judge_statements
 from harness.judge.time_limit import examined_within, outcomes_within

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.engines.mixedlm_result import MixedFit, unwrapped
+from harness.engines.mixedlm_fit import MixedFit, unwrapped
 from harness.engines.mixedlm_terms import formula_terms
 from harness.judge.tolerances import load_tolerances
 from harness.referee.f_tests import (

@@ -17,14 +17,8 @@ import msgspec
 from harness.base.json import Real
 from harness.engines.engine import Fit
 from harness.judge.tolerances import load_tolerances
-from harness.referee.definitions import (
-    NOT_STATED,
-    Definition,
-    Row,
-    Standpoint,
-    definition,
-    of_quantity,
-)
+from harness.referee.definitions import NOT_STATED, Definition, definition, of_quantity
+from harness.referee.standpoint import Row, Standpoint
 
 Truth = Literal["true", "other definition", "false", "not determined", "not judged"]
 """``not determined``: at a singular point the definition has no unique value; ``not judged``: the

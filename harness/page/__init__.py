@@ -18,6 +18,7 @@ __all__ = [
     "record_diff",
     "record_export",
     "run_summary",
+    "scoreboard_site",
     "suite_layout",
     "terminal_page",
 ]

@@ -190,6 +190,7 @@ STANDINGS: dict[Standing, Look] = {
     "holds": Look("holds", "agree", "check"),
     "expected": Look("fails as expected", "silent", "lead"),
     "unexpected": Look("fails", "unexplained", "cross"),
+    "another's": Look("another engine's fault", "silent", "lead"),
     "not applicable": Look("not applicable", "silent", "bar"),
 }
 """What an outcome is, held against what was expected of it."""

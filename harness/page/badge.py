@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness.conformance.suite_result import SuiteResult
+from harness.conformance.suite_result import SuiteResult, laid_to
 
 
 def badge(judgement: SuiteResult, engine: str, reference: str) -> str:
@@ -16,15 +16,19 @@ def badge(judgement: SuiteResult, engine: str, reference: str) -> str:
     """
     unexpected = len(judgement.of("unexpected"))
     expected = len(judgement.of("expected"))
+    others = judgement.of("another's")
+    held = len(judgement.of("holds"))
+    known = [f"{expected} known"] if expected else []
+    known += [f"{len(others)} laid to {laid_to(others)}"] if others else []
     if not judgement.checked:
         message, colour = "nothing checked", "lightgrey"
     elif unexpected:
         message, colour = f"{unexpected} of {judgement.checked} checks fail", "red"
     elif not judgement.passed:
         message, colour = f"{len(judgement.stale)} stale expectations", "orange"
-    elif expected:
-        held = judgement.checked - expected
-        message, colour = f"{held} of {judgement.checked} hold, {expected} known", "green"
+    elif known:
+        message = ", ".join([f"{held} of {judgement.checked} hold", *known])
+        colour = "green" if expected else "brightgreen"
     else:
         message, colour = f"{judgement.checked} checks hold", "brightgreen"
     return json.dumps(

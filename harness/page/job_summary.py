@@ -10,6 +10,7 @@ from harness.conformance.suite_result import (
     SuiteResult,
     by_kind,
     by_property,
+    laid_to,
     times,
     titled,
     why_expected,
@@ -37,6 +38,7 @@ def job_summary(judgement: SuiteResult, header: Header) -> str:
         _unexpected(judgement.of("unexpected")),
         _stale(judgement),
         _expected(judgement.of("expected")),
+        _of_another(judgement.of("another's")),
         _notes(judgement.notes),
         f"<sub>{_text(versions)}; seed {header.seed}; `{header.command.replace('`', ' ')}`</sub>",
     ]
@@ -55,7 +57,7 @@ def _properties(judgement: SuiteResult) -> str:
         )
         for name, group in by_property(judgement.judged).items()
     ]
-    return _table(head, rows, right=4) if rows else ""
+    return _table(head, rows, right=len(STANDINGS)) if rows else ""
 
 
 def _unexpected(judged: tuple[OutcomeStanding, ...]) -> str:
@@ -98,6 +100,18 @@ def _expected(judged: tuple[OutcomeStanding, ...]) -> str:
     ]
     table = _table(("cause", "checks", "why it is expected"), rows, right=0)
     return f"<details><summary>{len(judged)} expected failures</summary>\n\n{table}\n\n</details>"
+
+
+def _of_another(judged: tuple[OutcomeStanding, ...]) -> str:
+    if not judged:
+        return ""
+    rows = [
+        (_text(titled(name)), _text(times(group)), _text(laid_to(group)))
+        for name, group in list(by_kind(judged).items())[:_MOST_LINES]
+    ]
+    table = _table(("cause", "checks", "laid to"), rows, right=0)
+    counted = f"{len(judged)} failures that are laid to {_text(laid_to(judged))}"
+    return f"<details><summary>{counted}</summary>\n\n{table}\n\n</details>"
 
 
 def _notes(notes: tuple[str, ...]) -> str:

@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from harness.conformance.suite_result import OutcomeStanding, SuiteResult, by_property, named
+from harness.conformance.suite_result import (
+    OutcomeStanding,
+    SuiteResult,
+    by_property,
+    laid_to,
+    named,
+)
 from harness.judge.records import Header
 from harness.judge.sentence import sentences
 
@@ -20,9 +26,9 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 def junit_xml(judgement: SuiteResult, header: Header) -> bytes:
     """Return the XML of a suite.
 
-    A failure that is expected, and a property that does not apply, are ``skipped`` with their
-    reason, so that a reader sees them and does not count them. A stale expectation is a test case
-    of its own, which fails where expectations are strict.
+    A failure that is expected or laid to another engine, and a property that does not apply, are
+    ``skipped`` with their reason, so that a reader sees them and does not count them. A stale
+    expectation is a test case of its own, which fails where expectations are strict.
     """
     root = ElementTree.Element("testsuites", name=_clean(header.title))
     suites = [
@@ -56,34 +62,30 @@ def _suite(
     suite.set("tests", str(len(group)))
     suite.set("failures", str(sum(j.standing == "unexpected" for j in group)))
     suite.set("errors", "0")
-    suite.set("skipped", str(sum(j.standing in ("expected", "not applicable") for j in group)))
+    suite.set("skipped", str(sum(j.standing not in ("holds", "unexpected") for j in group)))
     return suite
 
 
 def _case(suite: ElementTree.Element, one: OutcomeStanding) -> None:
     outcome = one.outcome
     case = _testcase(suite, outcome.case, f"lmm-parity.{outcome.property}", outcome.seconds)
+    lines = [
+        outcome.sentence,
+        *sentences(outcome.evidence),
+        *outcome.notes,
+        f"causes: {named(outcome)}",
+    ]
     if one.standing == "unexpected":
         failure = ElementTree.SubElement(case, "failure", type=_clean(named(outcome)))
         failure.set("message", _clean(outcome.sentence))
-        lines = [
-            outcome.sentence,
-            *sentences(outcome.evidence),
-            *outcome.notes,
-            f"causes: {named(outcome)}",
-        ]
         lines += [f"saved: {one.saved}"] if one.saved else []
         failure.text = _clean("\n".join(lines))
-    elif one.standing == "expected":
-        reason = "; ".join(one.reasons)
+    elif one.standing in ("expected", "another's"):
         skipped = ElementTree.SubElement(case, "skipped")
-        skipped.set("message", _clean(f"expected to fail: {reason}"))
-        lines = [
-            outcome.sentence,
-            *sentences(outcome.evidence),
-            *outcome.notes,
-            f"causes: {named(outcome)}",
-        ]
+        reason = f"laid to {laid_to([one])}: {outcome.sentence}"
+        if one.standing == "expected":
+            reason = f"expected to fail: {'; '.join(one.reasons)}"
+        skipped.set("message", _clean(reason))
         skipped.text = _clean("\n".join(lines))
     elif one.standing == "not applicable":
         message = f"not applicable: {outcome.sentence}" if outcome.sentence else "not applicable"

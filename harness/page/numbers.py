@@ -1,7 +1,7 @@
 """Numbers as text: as many digits as mean something, and lined up on the decimal point.
 
 Numbers that are to be compared stand under one another. :func:`pair` therefore gives them the same
-number of decimals and remembers where their digits part, and :func:`align` pads a whole column with
+number of decimals and remembers where their digits part, and :meth:`Number.html` pads one with
 figure spaces, which are as wide as a digit and survive a viewer that blocks style sheets.
 """
 
@@ -180,13 +180,6 @@ def pair_of_p(values: Sequence[float | None]) -> list[Number]:
         Number(UNDERFLOW, len(UNDERFLOW)) if value == 0 else shown
         for value, shown in zip(values, pair(values, P_DIGITS), strict=True)
     ]
-
-
-def align(column: Iterable[Number]) -> list[Markup]:
-    """Return a column of numbers padded so that their decimal points are under one another."""
-    column = list(column)
-    widest = max((cell.fraction for cell in column), default=0)
-    return [cell.html(widest) for cell in column]
 
 
 def _alike(values: Sequence[float | None], digits: int) -> list[str]:

@@ -41,11 +41,17 @@ class Sign:
 
 @dataclass(frozen=True)
 class Link:
-    """Words that lead to what has the key on this page: a case, or a cause."""
+    """Words that lead to what has the key on this page, a case or a cause, or to another page."""
 
     text: str
-    key: str
+    key: str = ""
     code: bool = False
+    page: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it leads."""
+        return f"{self.page}#{self.key}" if self.key or not self.page else self.page
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from harness.conformance.suite_result import (
     by_kind,
     by_property,
     kind,
+    laid_to,
     times,
     titled,
     why_expected,
@@ -27,8 +28,10 @@ from harness.page.page_table import Column, Row, Table, one_group
 
 _MOST_KINDS = 20
 
-_HEADS = {"expected": "expected", "not applicable": "n/a"}
+_HEADS = {"expected": "expected", "another's": "another's", "not applicable": "n/a"}
 """Heads of narrow columns, where they are shorter than the word."""
+
+_FAILING = ("expected", "unexpected", "another's")
 
 
 def suite_page(judgement: SuiteResult, header: Header, records: Path, page: Path | None) -> Page:
@@ -82,6 +85,10 @@ def _said(judgement: SuiteResult) -> Iterator[Block]:
         ("expected", f"{name}, {len(group)} times: {why_expected(group)}")
         for name, group in by_kind(judgement.of("expected")).items()
     ]
+    rows += [
+        (f"laid to {laid_to(group)}", f"{name}, {len(group)} times")
+        for name, group in by_kind(judgement.of("another's")).items()
+    ]
     rows += [("stale", line) for line in judgement.stale]
     rows += [("note", line) for line in judgement.notes]
     if rows:
@@ -90,6 +97,6 @@ def _said(judgement: SuiteResult) -> Iterator[Block]:
 
 def _causes(group: list[OutcomeStanding]) -> str:
     """Return the first cause of each failure, the most frequent ones first."""
-    failing = [j.outcome for j in group if j.standing in ("expected", "unexpected")]
+    failing = [j.outcome for j in group if j.standing in _FAILING]
     found = Counter(kind(o).partition(",")[0] for o in failing)
     return ", ".join(f"{cause} {count}" for cause, count in found.most_common(3))

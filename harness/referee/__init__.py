@@ -20,5 +20,6 @@ __all__ = [
     "optimum",
     "satterthwaite",
     "scoring_step",
+    "standpoint",
     "variance_errors",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.model.design import Design
-from harness.referee.crossproducts import components, padded_sizes
+from harness.referee.component_blocks import components, padded_sizes
 from harness.referee.once_per_design import once_per_design
 
 SPEED = 2e10

@@ -12,90 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from harness.model.design import Design
 from harness.model.model import Criterion
-from harness.referee.deviance import Likelihood, Point
-from harness.referee.joint_hessian import JointInverse, joint_inverse
-from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
-from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
+from harness.referee.satterthwaite import two_sided_p
+from harness.referee.standpoint import Row, Standpoint
 from harness.referee.variance_errors import variance_errors
 
 NOT_STATED = "not stated"
 """What an engine declares for a quantity that it does not print."""
-
-
-@dataclass(frozen=True)
-class Standpoint:
-    """Where a fit stands: the likelihood at its own variances.
-
-    Attributes
-    ----------
-    design : Design
-        In the fit's own coding: a column for each of its coefficients.
-    point : Point
-        The fit's variances, relative to the residual variance.
-    sigma : float
-        Its residual standard deviation, in the units of the data.
-    """
-
-    design: Design
-    criterion: Criterion
-    point: Point
-    sigma: float
-
-    @cached_property
-    def tests(self) -> tuple[ContrastTest, ...]:
-        """Every coefficient with gls SE, Satterthwaite df, t and p, at the GLS estimates."""
-        return contrast_tests(self.point, np.eye(self.design.x.shape[1]), sigma=self.sigma)
-
-    @cached_property
-    def joint(self) -> JointInverse | None:
-        """The inverse joint Hessian; None where it does not exist or the data are too many."""
-        if self.criterion == "OLS":
-            return None
-        try:
-            return joint_inverse(self.point, self.sigma)
-        except (ValueError, np.linalg.LinAlgError):
-            return None
-
-    @cached_property
-    def kenward_roger(self) -> tuple[ContrastTest, ...] | None:
-        """Every coefficient with Kenward and Roger's SE and df; None where they do not exist."""
-        if self.criterion != "REML":
-            return None
-        try:
-            adjusted = kenward_roger(self.point, sigma=self.sigma)
-            return adjusted.contrast_tests(np.eye(self.design.x.shape[1]))
-        except (KenwardRogerUndefined, np.linalg.LinAlgError):
-            return None
-
-    @property
-    def loglik(self) -> float:
-        """ML or REML log-likelihood with all its constants; ML for a linear model."""
-        if self.criterion != "OLS":
-            return -0.5 * self.point.deviance(self.sigma)
-        n, p = self.design.x.shape
-        ml = Likelihood(self.design, reml=False).at(self.point.theta)
-        return -0.5 * ml.deviance(self.sigma * math.sqrt((n - p) / n))
-
-    @property
-    def variance_parameters(self) -> int:
-        """Free elements of every Psi, the residual variance not counted."""
-        return len(self.point.theta)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a program printed of one coefficient; NaN for what it did not."""
-
-    estimate: float
-    se: float
-    df: float
-    statistic: float
 
 
 @dataclass(frozen=True)
@@ -131,7 +57,10 @@ class Definition:
 
 
 def of_quantity(quantity: str) -> tuple[Definition, ...]:
-    """Return every definition of a quantity; the first is the commonest."""
+    """Return every definition of a quantity.
+
+    The first is the one that a number is held to which has no declared definition and fits none.
+    """
     return tuple(d for d in DEFINITIONS if d.quantity == quantity)
 
 
@@ -195,12 +124,22 @@ def _statistic(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[
     return tuple(row.estimate / row.se if row.se else math.nan for row in rows)
 
 
-def _t_p(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
-    return tuple(two_sided_p(row.statistic, row.df) for row in rows)
+def _ratio(row: Row) -> float:
+    """Return the statistic as printed, or what it would be of the estimate and error printed."""
+    if not math.isnan(row.statistic):
+        return row.statistic
+    return row.estimate / row.se if row.se else math.nan
+
+
+def _t_p(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...] | None:
+    # By which df is not known where none are printed.
+    if any(math.isnan(row.df) for row in rows):
+        return None
+    return tuple(two_sided_p(_ratio(row), row.df) for row in rows)
 
 
 def _normal_p(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
-    return tuple(two_sided_p(row.statistic, math.inf) for row in rows)
+    return tuple(two_sided_p(_ratio(row), math.inf) for row in rows)
 
 
 def _loglik(at: Standpoint, _rows: tuple[Row, ...], _stated: float) -> tuple[float, ...]:
@@ -361,6 +300,14 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "df",
+        "satterthwaite",
+        "Satterthwaite's",
+        "Giesbrecht and Burns 1985, Biometrics 41, 477-486",
+        ("lmerTest", "PROC MIXED with DDFM=SATTERTH"),
+        _satterthwaite_df,
+    ),
+    Definition(
+        "df",
         "none",
         "none: the normal distribution",
         "a z test",
@@ -374,14 +321,6 @@ DEFINITIONS: tuple[Definition, ...] = (
         "the linear model; PROC MIXED with DDFM=RESIDUAL",
         ("lm", "OLS"),
         _residual_df,
-    ),
-    Definition(
-        "df",
-        "satterthwaite",
-        "Satterthwaite's",
-        "Giesbrecht and Burns 1985, Biometrics 41, 477-486",
-        ("lmerTest", "PROC MIXED with DDFM=SATTERTH"),
-        _satterthwaite_df,
     ),
     Definition(
         "df",

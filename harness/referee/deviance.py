@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from harness.model.design import Design
+from harness.referee.component_blocks import SMALL_BLOCK, Bucket
 from harness.referee.cost import LIMIT, Cost, refuse_beyond
-from harness.referee.crossproducts import SMALL_BLOCK, Bucket, CrossProducts, cross_products
+from harness.referee.crossproducts import CrossProducts, cross_products
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.referee.crossproducts import SMALL_BLOCK, Bucket
+from harness.referee.component_blocks import SMALL_BLOCK, Bucket
 from harness.referee.deviance import Likelihood, solve_lower
 
 Array = NDArray[np.float64]

@@ -17,3 +17,10 @@ def warm(r, monkeypatch):
         yield Lme4Engine(r)
 
     monkeypatch.setattr(registry, "open_lme4", engine)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, lmm_parity):
+    """Return a function that runs ``main()`` with arguments in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return lmm_parity

@@ -4,6 +4,8 @@ import pytest
 
 from harness.base.errors import BadInput
 from harness.conformance.expectations import Expectation, judge, read_expectations
+from harness.conformance.suite_result import kind
+from harness.judge.evidence import found
 from tests.page.judgements import failing, outcome
 
 
@@ -48,6 +50,44 @@ def test_a_feature_of_the_data_needs_no_entry_beside_a_fault():
 def test_an_entry_without_a_cause_covers_unexplained_failures_too():
     assert standing(failing(causes=()), expectation(case="gen/slope/*")) == "expected"
     assert standing(failing(causes=()), expectation(case="gen/nested/*")) == "unexpected"
+
+
+def test_what_is_laid_to_another_engine_alone_is_none_of_the_engines_failures():
+    lme4 = failing(engine="tiny", causes=("lmertest-units",), engines=("lme4",))
+    assert standing(lme4) == "another's"
+    assert judge([lme4]).passed
+    assert standing(failing(engine="tiny", engines=("lme4", "tiny"))) == "unexpected"
+    assert standing(failing(engine="tiny", engines=())) == "unexpected"
+
+
+def test_what_is_unexplained_is_unexpected_whoever_it_is_laid_to():
+    assert standing(failing(engine="tiny", causes=(), engines=("lme4",))) == "unexpected"
+
+
+def test_an_entry_for_what_another_engine_does_is_used_and_not_stale():
+    lme4 = failing(engine="tiny", causes=("lmertest-units",), engines=("lme4",))
+    entry = expectation(engine="lme4", cause="lmertest-*")
+    judged = judge([lme4], [entry])
+    assert judged.stale == ()
+    assert judged.judged[0].reasons == ("known",)
+
+
+def test_where_both_engines_are_at_fault_only_the_engines_own_causes_need_an_entry():
+    both = failing(
+        causes=("lmertest-units", "sm-score-sign"),
+        engines=("statsmodels", "lme4"),
+        evidence=(found("lmertest-units", "lme4"), found("sm-score-sign", "statsmodels")),
+    )
+    assert standing(both, expectation(cause="sm-score-sign")) == "expected"
+    assert standing(both, expectation(cause="lmertest-*")) == "unexpected"
+    assert kind(both) == "sm-score-sign"
+
+
+def test_what_only_accompanies_a_failure_makes_it_neither_named_nor_expected():
+    beside = outcome(status="unexplained", causes=("true-boundary",))
+    assert standing(beside, expectation(cause="true-boundary")) == "unexpected"
+    assert standing(beside, expectation()) == "expected"
+    assert kind(beside) == "no cause found, parity"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from harness.conformance import model_twins, transformations
 from harness.conformance.fit_memory import Remembered
-from harness.conformance.planted_engines import PLANTED, PlantedEngine
+from harness.conformance.planted_engines import PLANTED
+from harness.conformance.planted_mistake import PlantedEngine
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.question import Question
 from harness.data.ladder import full_ladder

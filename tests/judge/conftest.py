@@ -1,11 +1,11 @@
-"""Fits of the ladder's rungs, each made once for this folder."""
+"""Fits of the ladder's rungs, each made once for this folder, and one with a fault in it."""
 
 from functools import cache
 
 import pytest
 
 from harness.data.ladder import full_ladder
-from tests.judge.planted import fits, judge
+from tests.judge.planted import ENGINES, alter, fits, judge
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +34,16 @@ def judged(fitted):
 def slope(fitted):
     """Sleepstudy with correlated slopes: an interior optimum that both engines find."""
     return fitted("sleepstudy/slope/REML")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """The engine whose fits are altered; the verdict must not depend on which it is."""
+    return request.param
+
+
+@pytest.fixture
+def planted(slope, engine):
+    """Return a function from a change to the record with that change in one engine's fits."""
+    rung, outcomes = slope
+    return lambda change: judge(rung, alter(outcomes, engine, change))

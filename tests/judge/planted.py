@@ -87,3 +87,20 @@ def both(*changes):
         return fit
 
     return changed
+
+
+ENGINES = ("statsmodels", "lme4")
+
+
+OTHER = dict(zip(ENGINES, reversed(ENGINES), strict=True))
+
+
+def said(record):
+    """Class, engines and causes in the default setting."""
+    found = record.comparison("statsmodels")
+    return found.verdict, found.blamed, found.causes
+
+
+def outside(record, setting="default"):
+    rows = record.comparison("statsmodels", setting).differences
+    return {d.quantity for d in rows if not d.within}

@@ -10,58 +10,19 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from harness.data.datasets import Dataset, load_dataset
+from harness.data.datasets import load_dataset
 from harness.data.recipes.shapes import Recipe, build
-from harness.data.rungs import Rung
 from harness.engines.engine import Fit, RandomTerm
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.judge.case_record import case_record
-from harness.judge.causes.df_causes import lmertest_steps
 from harness.judge.causes.predicates import effects_rounded
 from harness.judge.causes.rounding import normal_equations
-from harness.judge.causes.view import Pair
-from harness.judge.definition_notes import definition_notes
-from harness.judge.judge import judge, judge_outcomes
+from harness.judge.judge import judge
 from harness.judge.sentence import sentence
-from harness.model.case import Case
-from harness.model.model import bind, parse_model
+from tests.judge.fact_cases import case_of, fixture_case, judged, seen_of, six_groups_of_five
 
 pytestmark = pytest.mark.r
-
-
-def case_of(frame, formula, criterion="REML"):
-    model = parse_model(formula, criterion)
-    return Case("fact", model, bind(model, frame))
-
-
-def fixture_case(name, formula, criterion="REML"):
-    return case_of(load_dataset(name).frame, formula, criterion)
-
-
-def six_groups_of_five(seed):
-    """Thirty rows whose outcome has one decimal; what a seed shows was found by trying them."""
-    rng = np.random.default_rng(seed)
-    group = np.repeat(np.arange(6), 5)
-    x = rng.integers(0, 10, 30).astype(float)
-    intercepts = rng.normal(size=6)[group] * rng.choice([0.1, 0.5, 1])
-    slopes = rng.normal(size=6)[group] * x * rng.choice([0.02, 0.1, 0.3])
-    y = np.round(intercepts + slopes + rng.normal(size=30), 1)
-    return pd.DataFrame({"y": y, "x": x, "g": [f"g{k}" for k in group]})
-
-
-def seen_of(case, left, right):
-    return judged(case, left, right)[1]
-
-
-def judged(case, left, right):
-    """The comparison, and what the predicates of two fits look at."""
-    found = judge_outcomes(case, [left, right])
-    (comparison,) = found.comparisons
-    setting = left.setting
-    views = (found.view(left.engine, setting), found.view(right.engine, setting))
-    return comparison, Pair(*views, comparison.differences)
 
 
 def test_statsmodels_stops_where_its_gradient_has_the_wrong_sign(r):
@@ -202,60 +163,6 @@ def as_if_it_were(case, result, variances, terms=None):
     )
 
 
-def test_lmertests_df_depend_on_the_units_of_the_outcome(r):
-    frame = load_dataset("sleepstudy").frame.assign(y=lambda d: d["Reaction"] * 1e-7)
-    case = case_of(frame, "y ~ Days + (Days | Subject)")
-    right = Lme4Engine(r).fit(case, "tight")
-    verdict, seen = judged(case, RefereeEngine().fit(case, "tight"), right)
-    assert "lmertest-units" in verdict.causes
-    assert verdict.blamed == ("lme4",)
-    # 17 in milliseconds; FACTS: 6.37 at 1e-7. The referee's do not move.
-    assert seen.one.audit.coefficients[1].df == pytest.approx(17.0, abs=1e-4)
-    assert right.coefficients[1].df < 10.0
-
-
-def test_lmertests_steps_are_too_large_with_years_for_a_predictor(r):
-    frame = six_groups_of_five(51).assign(x=lambda d: d["x"] + 2000)
-    case = case_of(frame, "y ~ x + (x | g)")
-    verdict, seen = judged(
-        case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
-    )
-    assert verdict.verdict == "FALSE_STATEMENT"
-    assert verdict.causes[0] == "lmertest-steps"
-    printed, right = seen.reference.fit.coefficients[1].df, seen.reference.audit.coefficients[1].df
-    assert printed / right > 1.5
-    centred = case_of(frame.assign(x=frame.x - 2004), "y ~ x + (x | g)")
-    again, _ = judged(
-        centred, RefereeEngine().fit(centred, "default"), Lme4Engine(r).fit(centred, "default")
-    )
-    assert "lmertest-steps" not in again.causes
-
-
-def test_df_that_no_steps_give_are_not_laid_to_lmertests_steps(r):
-    recipe = Recipe(
-        shape="crossed",
-        sizes=(4, 4, 4, 4, 4, 4),
-        ratios=(0.3,),
-        parts=4,
-        other_ratio=0.0,
-        x="between",
-        effect=0.0,
-        digits=1,
-        x_offset=2000,
-        y_power=6,
-        seed=2722968219,
-    )
-    case = build(recipe).case
-    verdict, seen = judged(
-        case, RefereeEngine().fit(case, "default"), Lme4Engine(r).fit(case, "default")
-    )
-    # Off by a factor of billions; the steps on the referee's deviance give other billions.
-    assert max(c.df for c in seen.reference.fit.coefficients) > 1e6
-    assert lmertest_steps(seen.reference) is None
-    assert verdict.verdict == "TOLERANCE"
-    assert verdict.causes[:2] == ("singular-df", "true-boundary")
-
-
 def test_statsmodels_takes_a_nearly_zero_direction_of_its_covariance_for_infinite(r):
     case = case_of(six_groups_of_five(4), "y ~ x + (x | g)")
     best = RefereeEngine().fit(case, "default")
@@ -385,51 +292,6 @@ def failed(case, r):
     left = StatsmodelsEngine().fit(case, "default")
     right = Lme4Engine(r).fit(case, "default")
     return judged(case, left, right)[0]
-
-
-def definitions_of(case, r):
-    found = judge(case, [StatsmodelsEngine(), Lme4Engine(r)], ("default",))
-    rung = Rung(case, "", "", "", Dataset("fact", pd.DataFrame(), ""))
-    return {d.cause: d for d in definition_notes(case_record(found, rung), "statsmodels")}
-
-
-def test_unbalanced_data_show_the_joint_hessian_in_statsmodels_standard_errors(r):
-    # Litters of 2 to 18 pups.
-    found = definitions_of(fixture_case("RatPupWeight", "weight ~ Lsize + (1 | Litter)"), r)
-    joint = found["se-joint-hessian"]
-    assert abs(joint.value / joint.like_for_like - 1.0) > 1e-4
-    # lme4 prints the like-for-like one.
-    assert joint.reference == pytest.approx(joint.like_for_like, rel=1e-3)
-
-
-def test_balanced_data_do_not(r):
-    found = definitions_of(fixture_case("sleepstudy", "Reaction ~ Days + (1 | Subject)"), r)
-    assert "se-joint-hessian" not in found
-
-
-def test_normal_p_values_and_the_variance_column_are_told_apart_from_disagreements(r):
-    found = definitions_of(fixture_case("sleepstudy", "Reaction ~ Days + (Days | Subject)"), r)
-    z = found["z-for-t"]
-    assert z.value < 1e-4 * z.reference
-    assert z.like_for_like == pytest.approx(z.reference, rel=1e-2)
-    column = found["variance-se-column"]
-    assert column.value < 0.1 * column.like_for_like
-    assert column.reference is None
-
-
-def test_the_variance_column_scales_with_the_wrong_power_of_the_units():
-    frame = load_dataset("sleepstudy").frame
-    one, ten = (
-        StatsmodelsEngine().fit(
-            case_of(frame.assign(y=frame["Reaction"] * k), "y ~ Days + (1 | Subject)"), "default"
-        )
-        for k in (1.0, 10.0)
-    )
-    ratio = (
-        dict(ten.variance_se)["Subject: Intercept"] / dict(one.variance_se)["Subject: Intercept"]
-    )
-    # A standard error of a variance has squared units: 100. MixedLM's grows by 10.
-    assert ratio == pytest.approx(10.0, rel=1e-2)
 
 
 def test_the_boundary_warning_of_statsmodels_is_absolute(r):

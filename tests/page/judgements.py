@@ -36,7 +36,7 @@ def failing(name="parity", case="gen/slope/1/REML", causes=("sm-score-sign",), *
     return outcome(name, case, status, causes=causes, **fields)
 
 
-def judgement(unexpected=1, expected=1, holds=1, stale=(), strict=False, **fields):
+def judgement(unexpected=1, expected=1, holds=1, of_another=0, stale=(), strict=False, **fields):
     judged = [OutcomeStanding(outcome(case=f"holds/{i}"), "holds") for i in range(holds)]
     judged += [
         OutcomeStanding(failing(case=f"expected/{i}"), "expected", ("it is known",))
@@ -45,5 +45,11 @@ def judgement(unexpected=1, expected=1, holds=1, stale=(), strict=False, **field
     judged += [
         OutcomeStanding(failing(case=f"unexpected/{i}", **fields), "unexpected")
         for i in range(unexpected)
+    ]
+    judged += [
+        OutcomeStanding(
+            failing(case=f"another/{i}", causes=("lmertest-units",), engines=("lme4",)), "another's"
+        )
+        for i in range(of_another)
     ]
     return SuiteResult(tuple(judged), stale=stale, strict=strict)

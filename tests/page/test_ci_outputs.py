@@ -20,7 +20,7 @@ def test_the_summary_begins_with_the_sentence():
     lines = summary(judgement(unexpected=2, expected=1, holds=5)).splitlines()
     assert lines[0] == "## ❌ Conformance of statsmodels, profile pr"
     assert lines[2] == ("8 checks on 8 cases: 5 hold, 1 fail as expected, 2 fail unexpectedly.")
-    assert "| `parity` | 5 | 1 | 2 |  |" in lines
+    assert "| `parity` | 5 | 1 | 2 |  |  |" in lines
 
 
 def test_the_summary_of_a_run_without_surprises_passes():
@@ -28,6 +28,15 @@ def test_the_summary_of_a_run_without_surprises_passes():
     assert text.startswith("## ✅")
     assert "### Unexpected" not in text
     assert "it is known" in text
+
+
+def test_the_faults_of_another_engine_are_in_a_list_of_their_own():
+    judged = judgement(unexpected=0, expected=0, of_another=2)
+    text = summary(judged)
+    assert text.startswith("## ✅")
+    assert "2 failures that are laid to lme4" in text
+    assert "### Unexpected" not in text
+    assert annotation_lines(judged) == ()
 
 
 def test_the_summary_escapes_what_markdown_would_take_for_something_else():
@@ -84,6 +93,11 @@ def test_nothing_checked_is_an_error():
 BADGES = {
     "1 of 3 checks fail": ("red", judgement()),
     "2 of 3 hold, 1 known": ("green", judgement(unexpected=0, holds=2)),
+    "1 of 3 hold, 2 laid to lme4": (
+        "brightgreen",
+        judgement(unexpected=0, expected=0, of_another=2),
+    ),
+    "1 of 3 hold, 1 known, 1 laid to lme4": ("green", judgement(unexpected=0, of_another=1)),
     "2 checks hold": ("brightgreen", judgement(unexpected=0, expected=0, holds=2)),
     "nothing checked": ("lightgrey", SuiteResult(())),
     "1 stale expectations": (

@@ -69,6 +69,13 @@ def test_an_expected_failure_says_why_and_fails_nothing():
     assert "gap 0.2" in skipped.text
 
 
+def test_a_fault_of_another_engine_is_skipped_and_says_whose_it_is():
+    root = parsed(judgement(unexpected=0, expected=0, of_another=1))
+    skipped = root.find(".//skipped")
+    assert skipped.get("message") == "laid to lme4: lme4 is right."
+    assert root.get("failures") == "0"
+
+
 @pytest.mark.parametrize(("strict", "failures"), [(False, "0"), (True, "1")])
 def test_a_stale_expectation_fails_where_they_are_strict(strict, failures):
     root = parsed(judgement(unexpected=0, stale=("entry 1: unmatched",), strict=strict))

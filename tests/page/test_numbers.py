@@ -3,6 +3,8 @@ import math
 import pytest
 
 from harness.page import numbers as fmt
+from harness.page.html.html_table import html_rows
+from harness.page.page_table import Column, Row, Table, one_group
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,10 @@ def test_numbers_of_very_different_size_keep_their_own_digits():
 
 
 def test_a_column_lines_up_on_the_decimal_point():
-    column = fmt.align([fmt.Number("1.25", 4), fmt.Number("10.5", 4), fmt.Number("7", 1)])
+    rows = [Row("", (fmt.plain(text),)) for text in ("1.25", "10.5", "7", "1e-09")]
+    (shown,) = html_rows(Table("", (Column(""), Column("x")), one_group(rows)))
+    *texts, small = [str(cell.content) for (cell,) in shown]
     # Right-aligned, the point is at the same place when as many digit widths follow it.
-    assert [len(str(text)) - str(text).find(".") for text in column[:2]] == [3, 3]
-    assert column[2] == "7\u2008\u2007\u2007"
+    assert [len(text) - text.find(".") for text in texts[:2]] == [3, 3]
+    assert small == "1e-09"
+    assert texts[2] == "7\u2008\u2007\u2007"

@@ -24,6 +24,7 @@ def test_a_property_has_its_counts_and_the_causes_of_its_failures():
         "holds",
         "expected",
         "fails",
+        "another's",
         "n/a",
         "why",
         "it",
@@ -38,6 +39,14 @@ def test_a_failure_is_told_with_its_worst_case_and_an_expected_one_with_its_reas
     assert "parity, unexpected/0" in text
     assert "  gap 0.2" in text
     assert "expected  sm-score-sign, 1 times: it is known" in text
+
+
+def test_a_fault_of_another_engine_is_counted_and_named_apart():
+    text = printed(judgement(unexpected=0, expected=0, holds=3, of_another=2))
+    assert "laid to lme4  lmertest-units, 2 times" in text
+    assert "fails lmertest-units" not in text
+    headline = "5 checks on 5 cases: 3 hold, 2 fail for a fault of lme4, nothing unexpected."
+    assert headline in text
 
 
 def test_the_sentence_comes_after_what_it_sums_up_and_the_files_last():

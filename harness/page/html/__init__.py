@@ -3,5 +3,6 @@
 __all__ = [
     "diagnosis_bundle",
     "diagnosis_page",
+    "html_page",
     "parity_report",
 ]

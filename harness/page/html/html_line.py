@@ -61,7 +61,7 @@ def _piece(piece: Piece) -> Markup:
             )
         case Link():
             css = Markup(' class="cause"') if piece.code else ""
-            shown = Markup('<a{} href="#{}">{}</a>').format(css, piece.key, piece.text)
+            shown = Markup('<a{} href="{}">{}</a>').format(css, piece.place, piece.text)
         case Marked():
             unseen = "" if piece.look.label in piece.text else _unseen(piece.look)
             shown = Markup('<span class="found {}">{}<span>{}{}</span></span>').format(

@@ -11,7 +11,7 @@ from harness.judge.case_verdict import Told, blamed
 from harness.judge.records import CaseRecord, Run
 from harness.page import words
 from harness.page.appearance import VERDICTS
-from harness.page.page_line import Code, Dim, EngineName, Line, Link, Piece
+from harness.page.page_line import Code, Dim, EngineName, Link, Piece
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,3 @@ def reason(failure: Failure) -> str:
 def sentence_of(one: Told) -> str:
     """Return the sentence of a verdict; a plain word where it has none."""
     return one.sentence or f"{VERDICTS[one.verdict].plain.capitalize()}."
-
-
-def with_dim(text: str, more: str) -> Line:
-    """Return a text and what is less important of it."""
-    return (text, Dim(more)) if more else text

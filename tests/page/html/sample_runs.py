@@ -11,7 +11,8 @@ from harness.engines.engine import Failure, Fit
 from harness.judge.judgement import Judgement
 from harness.judge.records import CaseRecord, Printed
 from harness.judge.verdict import VerdictClass
-from tests.page.html.sample import ENGINE, NASTY, REFERENCE, case, said, with_audits
+from tests.page.html.sample import ENGINE, NASTY, REFERENCE, case, with_audits
+from tests.page.html.sample_fits import said
 
 TABLE = (
     ("LM-Global", "2.694785", "0.232842", "2.139165", "0.036643"),

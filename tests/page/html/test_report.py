@@ -15,7 +15,7 @@ from harness.judge.records import Run
 from harness.page import words
 from harness.page.excerpt import whole as excerpt_of
 from harness.page.html.parity_report import render, report_file
-from tests.page.html import sample, sample_runs
+from tests.page.html import sample, sample_fits, sample_runs
 
 
 def headline(cases):
@@ -225,7 +225,7 @@ def test_a_tight_setting_that_fails_opens_the_card_and_shows_in_the_row():
         case.comparisons[1],
         verdict="WRONG_OPTIMUM",
         blamed=("lme4",),
-        evidence=sample.evidence_of(("sm-score-sign",)),
+        evidence=sample_fits.evidence_of(("sm-score-sign",)),
     )
     shown = page(
         sample.run([msgspec.structs.replace(case, comparisons=(case.comparisons[0], late))])
@@ -326,7 +326,7 @@ def test_a_case_that_has_nothing_at_all():
                 engine=e,
                 setting="default",
                 verdict="ENVIRONMENT",
-                finding=sample.said("R is missing"),
+                finding=sample_fits.said("R is missing"),
             )
             for e in ("statsmodels", "lme4")
         ),
@@ -352,7 +352,7 @@ def test_a_fit_without_fitted_values_has_its_numbers_but_no_residual_picture():
 def test_many_items_of_one_quantity_show_the_worst_and_count_the_rest():
     case = sample.case("many")
     more = tuple(
-        sample.one("default", "estimate", f"level{k}", 1.0 + 1e-9 * k, 1.0, 1e-6, "relative")
+        sample_fits.one("default", "estimate", f"level{k}", 1.0 + 1e-9 * k, 1.0, 1e-6, "relative")
         for k in range(1, 200)
     )
     one = msgspec.structs.replace(case.comparisons[0], differences=more)

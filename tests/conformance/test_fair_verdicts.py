@@ -1,0 +1,284 @@
+"""Verdicts are fair: one failure for one fault, and none for what an engine does not state."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from harness.campaign.record_file import read_records
+from harness.conformance import model_twins
+from harness.conformance import suite as suite_module
+from harness.conformance.fit_memory import Remembered
+from harness.conformance.planted_engines import PlantedEngine, residual_df, z_for_t
+from harness.conformance.properties import PROPERTIES
+from harness.conformance.suite import run_suite, suite_of
+from harness.data.ladder import full_ladder
+from harness.engines.engine import Message
+from harness.engines.referee_engine import RefereeEngine
+from harness.referee.satterthwaite import two_sided_p
+from tests.conformance import unwilling
+
+HERE = "tests.conformance.unwilling"
+
+
+@pytest.fixture(scope="module")
+def ladder():
+    return {rung.case.id: rung.case for rung in full_ladder()}
+
+
+@pytest.fixture(scope="module")
+def sleepstudy(ladder):
+    return ladder["sleepstudy/slope/REML"]
+
+
+@pytest.fixture(scope="module")
+def dyestuff(ladder):
+    return ladder["dyestuff/REML"]
+
+
+@pytest.fixture(scope="module")
+def singular(dyestuff):
+    """A case whose optimum has a variance of zero."""
+    return model_twins.without_variance(dyestuff).case
+
+
+def check(name, engine, case, **options):
+    return PROPERTIES[name].check(engine, case, **options)
+
+
+def checked(engine, case, names=tuple(PROPERTIES)):
+    """Return what comes of properties of one case, by name, as the suite checks them."""
+    engine, reference = Remembered(engine), Remembered(RefereeEngine())
+    return {name: check(name, engine, case, reference=reference) for name in names}
+
+
+def failed(outcomes):
+    return [name for name, o in outcomes.items() if o.status in ("fails", "unexplained")]
+
+
+# ---- one failure for a case --------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_hang_or_a_panic_is_one_attempt_and_one_failed_check(tmp_path, monkeypatch):
+    """A case, two engines and every property that needs no lme4, as the suite runs them."""
+    attempts = tmp_path / "attempts"
+    monkeypatch.setenv("ATTEMPTS", str(attempts))
+    suite = suite_of((f"{HERE}:Hanging", f"{HERE}:Panicking"), "referee", examples=1, seed=4)
+    suite = dataclasses.replace(suite, jobs=1, timeout=3.0)
+    monkeypatch.setattr(suite_module, "all_kept", lambda _: ())
+    run_suite(suite, tmp_path / "run.jsonl", told=lambda _: None)
+    run = read_records(tmp_path / "run.jsonl")
+    assert len(run.properties) == 2 * len(PROPERTIES)
+    for engine in ("hanging", "panicking"):
+        found = {o.property: o for o in run.properties if o.engine == engine}
+        assert failed(found) == ["parity"]
+        assert found["parity"].verdict == "FAILED"
+        assert found["referee.agreement"].sentence == "there is no fit: see parity"
+        # The worker of one that hangs is killed, and its case begun anew: the other is asked again.
+        most = {"hanging": 1, "panicking": 2}[engine]
+        assert attempts.read_text().count(engine) <= most
+
+
+def test_a_refusal_of_everything_is_one_failed_check_and_no_property_holds(dyestuff):
+    found = checked(unwilling.Refusing(), dyestuff)
+    # Without the record of a suite parity and agreement do not know of each other.
+    assert failed(found) == ["parity", "referee.agreement"]
+    others = [o for name, o in found.items() if name not in ("parity", "referee.agreement")]
+    assert {o.status for o in others} == {"not applicable"}
+    assert all("refusing has no fit" in o.sentence for o in others if o.property != "f-tests.type3")
+
+
+def test_an_engine_that_says_from_fit_that_it_cannot_express_a_model_fails_nothing(dyestuff):
+    found = checked(unwilling.Unable(), dyestuff)
+    assert {o.status for o in found.values()} == {"not applicable"}
+
+
+def test_an_engine_that_cannot_express_a_twin_fails_nothing(sleepstudy):
+    found = checked(unwilling.UnableOfTwins(), sleepstudy)
+    assert failed(found) == []
+
+
+def test_after_a_crash_of_one_twin_no_other_is_tried(sleepstudy, tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTEMPTS", str(tmp_path / "attempts"))
+    names = [n for n in PROPERTIES if n.startswith(("metamorphic", "limits", "refusal"))]
+    found = checked(unwilling.CrashingOfTwins(), sleepstudy, names)
+    assert failed(found) == ["metamorphic.y-affine"]
+    # The case, and the first twin.
+    assert len((tmp_path / "attempts").read_text().splitlines()) == 2
+
+
+# ---- columns left out --------------------------------------------------------------------------
+
+
+def leaving_out(which, *, says=True, name="leaving-out"):
+    """Return an engine that leaves the column of a place out where columns are dependent."""
+
+    class LeavingOut(RefereeEngine):
+        def begin(self, case, setting):
+            return lambda: self.fit(case, setting)
+
+        def fit(self, case, setting):
+            from harness.conformance.planted_mistake import _Reduced
+
+            width = case.design.x.shape[1]
+            if np.linalg.matrix_rank(case.design.x) == width:
+                return replace(super().fit(case, setting), engine=self.name)
+            kept = [j for j in range(width) if j != which % width]
+            fit = RefereeEngine().fit(_Reduced(case, kept), setting)
+            notes = (Message("note", "rank deficient: 1 column dropped"),) if says else ()
+            return replace(fit, engine=self.name, messages=notes)
+
+    engine = LeavingOut()
+    engine.name = name
+    return engine
+
+
+def test_a_second_constant_may_be_left_out_with_a_word(sleepstudy):
+    name = "refusal.duplicated-constant"
+    assert check(name, leaving_out(-1), sleepstudy).status == "holds"
+    assert check(name, leaving_out(0), sleepstudy).status == "holds"
+
+
+def test_a_second_constant_is_not_left_out_silently_nor_another_column_for_it(sleepstudy):
+    name = "refusal.duplicated-constant"
+    silent = check(name, leaving_out(-1, says=False), sleepstudy)
+    assert (silent.status, silent.causes) == ("fails", ("aliased-columns",))
+
+
+def test_a_crash_at_a_second_constant_is_no_refusal(sleepstudy):
+    outcome = check("refusal.duplicated-constant", unwilling.CrashingOfTwins(), sleepstudy)
+    # The first of its fits is the case's own.
+    assert (outcome.status, outcome.verdict) == ("unexplained", "FAILED")
+
+
+def test_an_engine_that_leaves_dependent_columns_of_a_case_out_is_right(sleepstudy):
+    doubled = model_twins.with_constant_twice(sleepstudy)
+    assert check("referee.agreement", leaving_out(-1), doubled).status == "not applicable"
+    silent = leaving_out(-1, says=False)
+    beside = check("parity", silent, doubled, reference=leaving_out(-1, name="other"))
+    assert (beside.status, beside.verdict) == ("fails", "DIFFERENT_MODEL")
+
+
+# ---- what is not stated is not judged ----------------------------------------------------------
+
+
+def with_tests(df=None, p_df=None, *, statistic=True, declares=True):
+    """Return an engine with other tests: df stated, df by which p is made (None: neither)."""
+
+    def row(c):
+        t = c.estimate / c.se
+        return replace(
+            c,
+            df=df,
+            p=None if p_df is None else two_sided_p(t, p_df),
+            statistic=t if statistic else None,
+        )
+
+    def change(_, fit):
+        rows = tuple(map(row, fit.coefficients))
+        return replace(fit, coefficients=rows, definitions=fit.definitions if declares else {})
+
+    return PlantedEngine("other-tests", change)
+
+
+OF_DF = ("satterthwaite.bounds", "satterthwaite.zero-variance", "satterthwaite.lmertest")
+
+
+@pytest.mark.parametrize("name", [*OF_DF, "honesty.tests"])
+def test_an_engine_without_df_and_p_is_not_asked_for_them(name, dyestuff):
+    silent = with_tests(declares=False)
+    assert check(name, silent, dyestuff, reference=RefereeEngine()).status == "not applicable"
+
+
+# With all variances at zero the df of the residuals are Satterthwaite's.
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [*((z_for_t, n) for n in OF_DF), (residual_df, OF_DF[0]), (residual_df, OF_DF[2])],
+)
+def test_df_of_another_kind_are_not_held_to_be_satterthwaites(make, name, sleepstudy):
+    outcome = check(name, make(), sleepstudy, reference=RefereeEngine())
+    assert outcome.status == "not applicable"
+
+
+@pytest.mark.parametrize("name", OF_DF)
+def test_an_engine_with_satterthwaites_df_is_held_to_them(name, sleepstudy):
+    assert check(name, RefereeEngine(), sleepstudy, reference=RefereeEngine()).status == "holds"
+
+
+def test_a_t_test_by_df_of_its_own_is_not_called_a_z_test(sleepstudy):
+    """p is exactly t with 11.5 df, which are nobody's; p is true, the df are not."""
+    for declares in (True, False):
+        outcome = check("honesty.tests", with_tests(11.5, 11.5, declares=declares), sleepstudy)
+        assert outcome.status == "unexplained"
+        assert outcome.causes == ()
+    agreement = check("referee.agreement", with_tests(11.5, 11.5, declares=False), sleepstudy)
+    assert "z-for-t" not in agreement.causes
+    assert "states 11.5 for the df" in agreement.sentence
+    assert "inf" not in agreement.sentence
+
+
+def test_p_without_its_df_is_not_judged(sleepstudy):
+    engine = with_tests(None, 178.0, declares=False)
+    assert check("honesty.tests", engine, sleepstudy).status == "not applicable"
+    assert check("referee.agreement", engine, sleepstudy).status == "holds"
+
+
+def test_p_by_the_normal_distribution_is_known_without_df(sleepstudy):
+    outcome = check("honesty.tests", with_tests(None, math.inf, declares=False), sleepstudy)
+    assert (outcome.status, outcome.causes) == ("fails", ("z-for-t",))
+
+
+def test_p_is_judged_without_a_printed_t(sleepstudy):
+    right = RefereeEngine().fit(sleepstudy, "default")
+    df = right.coefficients[0].df
+    engine = with_tests(df, df, statistic=False, declares=False)
+    assert check("referee.agreement", engine, sleepstudy).status == "holds"
+
+
+# ---- what only accompanies ---------------------------------------------------------------------
+
+
+def off(**changes):
+    """Return an engine that adds to numbers of a fit; ``se`` is a factor."""
+
+    def change(_, fit):
+        if "loglik" in changes:
+            fit = replace(fit, loglik=fit.loglik + changes["loglik"])
+        if "se" in changes:
+            rows = tuple(
+                replace(c, se=changes["se"] * c.se, statistic=None, p=None)
+                for c in fit.coefficients
+            )
+            fit = replace(fit, coefficients=rows)
+        return fit
+
+    return PlantedEngine("off", change)
+
+
+PLANTED = {
+    "loglik": (off(loglik=0.05), ("honesty.loglik", "referee.agreement", "parity")),
+    "se": (off(se=1.3), ("honesty.standard-errors", "referee.agreement", "parity")),
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_false_number_at_a_singular_optimum_is_unexplained(what, singular):
+    """That the optimum is on the boundary is true, and is no reason."""
+    engine, names = PLANTED[what]
+    for name in names:
+        outcome = check(name, engine, singular, reference=RefereeEngine())
+        assert outcome.status == "unexplained", (name, outcome.causes, outcome.sentence)
+
+
+def test_moved_numbers_between_twins_at_a_singular_optimum_are_unexplained(singular):
+    twin_only = []
+
+    def change(case, fit):
+        twin_only.append(case)
+        return replace(fit, loglik=fit.loglik + (0.05 if len(twin_only) > 1 else 0.0))
+
+    outcome = check("metamorphic.row-order", PlantedEngine("off", change), singular)
+    assert (outcome.status, outcome.causes) == ("unexplained", ())

@@ -1,0 +1,177 @@
+"""The scoreboard: engines are judged alone, what they do not support is no fault of theirs."""
+
+import contextlib
+import io
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.base.files import write_file
+from harness.cli import main
+from harness.conformance.fit_times import measure
+from harness.conformance.scoreboard import CRITERIA, read_scoreboard
+from harness.engines.engine import Failure
+from harness.engines.referee_engine import RefereeEngine
+from harness.page.scoreboard_site import board_json
+
+HERE = Path(__file__).parent
+NARROW = HERE.parent / "engines" / "planted_program.py"
+EXAMPLES = 2
+
+
+def program(name, *words):
+    return f"{name}={shlex.join([sys.executable, *map(str, words)])}"
+
+
+ENGINES = (
+    program("right", "-m", "harness", "engine", "serve", "referee"),
+    program("ml-for-reml", HERE / "served_mistake.py", "ml-for-reml"),
+    # It refuses all but one table, and says so.
+    program("narrow", "-I", "-S", NARROW, "right"),
+)
+
+
+def call(*arguments, code=0):
+    """Run a command in this process and return what it prints."""
+    out, err, ended = io.StringIO(), io.StringIO(), 0
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", ["lmm-parity", *(str(a) for a in arguments)])
+        try:
+            main()
+        except SystemExit as stop:
+            ended = stop.code or 0
+    assert ended == code, out.getvalue() + err.getvalue()
+    return out.getvalue() + err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the folder of a board of three programs."""
+    folder = tmp_path_factory.mktemp("board")
+    named = [word for engine in ENGINES for word in ("--engine", engine)]
+    call(
+        "scoreboard", *named, "--out", folder / "site", "--max-examples", EXAMPLES,
+        "--no-speed", "--no-cache", "--quiet", "--history", folder / "history",
+    )  # fmt: skip
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def board(site):
+    return read_scoreboard(site / "scoreboard.jsonl")
+
+
+@pytest.mark.slow
+def test_engines_stand_in_the_order_of_their_names(board):
+    assert [score.name for score in board.engines] == ["ml-for-reml", "narrow", "right"]
+    assert board.finished
+    assert len(board.verdicts) == EXAMPLES
+
+
+@pytest.mark.slow
+def test_an_engine_that_is_right_is_right_by_every_criterion(board):
+    right = board.engine("right")
+    assert right.fitted == right.cases == EXAMPLES
+    assert {key: cell.wrong for key, cell in right.cells.items()} == {c.key: 0 for c in CRITERIA}
+    assert right.faults == {}
+    assert right.cells["variances"].right == EXAMPLES
+    assert right.cells["invariance"].right > EXAMPLES
+
+
+@pytest.mark.slow
+def test_a_mistake_is_found_and_named_on_its_smallest_case(board):
+    wrong = board.engine("ml-for-reml")
+    rows = {case.id: case.data.rows_used for case in board.cases.values()}
+    found = wrong.faults["other-criterion"]
+    assert wrong.cells["variances"].wrong > 0
+    assert found[0].rows == min(fault.rows for fault in found) == rows[found[0].case]
+
+
+@pytest.mark.slow
+def test_what_is_refused_is_no_fault(board):
+    narrow = board.engine("narrow")
+    assert (narrow.refused, narrow.fitted, narrow.failed) == (EXAMPLES, 0, 0)
+    assert all(not cell.wrong for cell in narrow.cells.values())
+    assert not narrow.cells["estimates"].judged
+
+
+@pytest.mark.slow
+def test_the_site_has_a_page_of_each_engine_and_a_badge_of_each_criterion(site):
+    index = (site / "index.html").read_text(encoding="utf-8")
+    for name in ("right", "ml-for-reml", "narrow"):
+        assert f'href="engine-{name}.html' in index
+        assert (site / f"engine-{name}.html").is_file()
+    badge = json.loads((site / "badges" / "right-se.json").read_text(encoding="utf-8"))
+    assert badge["message"].endswith("right")
+    assert (site / "cases.html").is_file()
+    content = json.loads((site / "scoreboard.json").read_text(encoding="utf-8"))
+    assert content["engines"]["right"]["criteria"]["se"]["wrong"] == 0
+
+
+@pytest.mark.slow
+def test_the_messages_of_a_fault_give_again_what_the_engine_printed(site, board):
+    fault = board.engine("ml-for-reml").faults["other-criterion"][0]
+    messages = (site / "faults" / "ml-for-reml" / "other-criterion" / "messages.jsonl").read_bytes()
+    command = shlex.split(ENGINES[1].partition("=")[2])
+    said = subprocess.run(command, input=messages, capture_output=True, check=True).stdout
+    _, fitted = map(json.loads, said.splitlines())
+    printed = board.cases[fault.case].fit("ml-for-reml")
+    assert fitted["residual_variance"] == printed.residual_variance
+
+
+@pytest.mark.slow
+def test_the_command_of_a_fault_finds_it_again(site, board):
+    text = (site / "faults" / "ml-for-reml" / "other-criterion" / "README.md").read_text()
+    command = text.split("```")[1].strip().splitlines()[0]
+    said = call(*shlex.split(command)[1:])
+    assert "maximised the other criterion" in said or "other-criterion" in said
+
+
+@pytest.mark.slow
+def test_a_board_is_made_again_of_its_records_and_beside_earlier_ones(site, board, tmp_path):
+    records = site / "scoreboard.jsonl"
+    history = site.parent / "history"
+    call("scoreboard", "--from", records, "--out", tmp_path, "--history", history, "--quiet")
+    again = json.loads((tmp_path / "scoreboard.json").read_text(encoding="utf-8"))
+    assert again == json.loads(json.dumps(board_json(board, ())))
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Earlier versions" in index
+
+
+def test_a_history_that_is_none_is_refused_in_a_line(tmp_path):
+    write_file(tmp_path / "h" / "a.json", "[]")
+    said = call("scoreboard", "--out", tmp_path / "x", "--history", tmp_path / "h", code=2)
+    assert "name engines by --engine or --engines" in said
+
+
+class Paced(RefereeEngine):
+    """The referee under a name, which fails from some size on."""
+
+    def __init__(self, name, most):
+        self.name, self.most = name, most
+        self.asked = []
+
+    def begin(self, case, setting):
+        rows = case.table.n_rows
+        self.asked.append(rows)
+        if rows > self.most:
+            return lambda: Failure(engine=self.name, setting=setting, reason="memory", text="full")
+        return super().begin(case, setting)
+
+
+def test_an_engine_that_fails_at_a_size_is_not_asked_for_a_larger_one():
+    quick, small = Paced("quick", 1000), Paced("small", 20)
+    speeds = measure((quick, small), (20, 40, 60), told=lambda _: None)
+    taken = {(s.engine, s.rows): s.seconds for s in speeds}
+    assert taken["small", 40] is taken["small", 60] is None
+    assert taken["quick", 60] > 0
+    assert small.asked == [20, 20, 20, 40]
+    assert [s.why for s in speeds if s.engine == "small"] == ["", "memory: full", "memory: full"]
