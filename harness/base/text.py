@@ -28,7 +28,25 @@ def p_value(value: float | None) -> str:
         return "p unknown"
     if value < 1e-10:
         return "p < 1e-10"
+    if value > 0.9999:
+        return "p > 0.9999"
     return f"p = {value:.2g}" if value < 0.001 else f"p = {value:.4f}"
+
+
+def moved(what: str, before: float | None, after: float | None) -> str:
+    """Say what became of a number: ``SE 0.0716 → 0.0713``, ``SE stays 0.0713``."""
+    return _moved(what, number(before), number(after))
+
+
+def moved_p(before: float | None, after: float | None) -> str:
+    """Say what became of a p value: ``p 0.012 → below 1e-10``, ``p stays below 1e-10``."""
+    texts = [p_value(p).removeprefix("p ").removeprefix("= ") for p in (before, after)]
+    texts = [t.replace("< ", "below ").replace("> ", "above ") for t in texts]
+    return _moved("p", *texts)
+
+
+def _moved(what: str, before: str, after: str) -> str:
+    return f"{what} stays {before}" if before == after else f"{what} {before} → {after}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -235,35 +235,35 @@ def rows_shuffled(case: Case) -> Twin | str:
 
 def groups_relabelled(case: Case) -> Twin | str:
     """Give groups other labels, which sort the other way round; their order stays."""
-    names = _group_only(case)
-    if not names:
-        return "every grouping factor is also a predictor"
-    table = case.table
-    for name in names:
-        column = table[name]
-        assert isinstance(column, FactorColumn)
+
+    def relabelled(column: FactorColumn) -> FactorColumn:
         count = len(column.levels)
         labels = tuple(f"{_letters(count - 1 - k)} {k}" for k in range(count))
-        table = _with(table, FactorColumn(name, column.codes, labels))
-    return _relevelled(case, table, "the groups with other labels")
+        return FactorColumn(column.name, column.codes, labels)
+
+    return _relevelled(case, relabelled, "the groups with other labels")
 
 
 def groups_reordered(case: Case) -> Twin | str:
     """Reverse the levels of the grouping factors, each row in its group as before."""
-    names = _group_only(case)
-    if not names:
-        return "every grouping factor is also a predictor"
-    table = case.table
-    for name in names:
-        column = table[name]
-        assert isinstance(column, FactorColumn)
+
+    def reordered(column: FactorColumn) -> FactorColumn:
         last = len(column.levels) - 1
         codes = np.where(column.missing, column.codes, last - column.codes).astype(np.int32)
-        table = _with(table, FactorColumn(name, codes, column.levels[::-1]))
-    return _relevelled(case, table, "the groups in reverse order")
+        return FactorColumn(column.name, codes, column.levels[::-1])
+
+    return _relevelled(case, reordered, "the groups in reverse order")
 
 
-def _relevelled(case: Case, table: Table, words: str) -> Twin:
+def _relevelled(
+    case: Case, change: Callable[[FactorColumn], FactorColumn], words: str
+) -> Twin | str:
+    columns = _group_only(case)
+    if not columns:
+        return "every grouping factor is also a predictor"
+    table = case.table
+    for column in columns:
+        table = _with(table, change(column))
     twin = _twin(case, table=table)
     names = [
         _labels_of(before, after)
@@ -308,7 +308,7 @@ def _letters(k: int) -> str:
     return chr(97 + k // 676 % 26) + chr(97 + k // 26 % 26) + chr(97 + k % 26)
 
 
-def _group_only(case: Case) -> list[str]:
+def _group_only(case: Case) -> list[FactorColumn]:
     """Return grouping factors whose levels occur in no predictor."""
     formula = case.model.formula
     predictors = {
@@ -319,7 +319,8 @@ def _group_only(case: Case) -> list[str]:
     groups = dict.fromkeys(
         _column_name(case.table, n) for bar in formula.bars for n in names_in(bar.group)
     )
-    return [name for name in groups if name not in predictors]
+    columns = (case.table[name] for name in groups if name not in predictors)
+    return [column for column in columns if isinstance(column, FactorColumn)]
 
 
 def _column_name(table: Table, name: Name) -> str:

@@ -7,7 +7,7 @@ import io
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -144,7 +144,7 @@ def read_table(path: Path, reading: Reading | None = None) -> tuple[pd.DataFrame
         "decimal": "," if delimiter != "," and _DECIMAL_COMMA.search(text) else ".",
         "index_col": None if indexed else False,
         "on_bad_lines": "error",
-        "na_values": list(reading.missing) or None,
+        "na_values": _missing(reading.missing, text, delimiter) or None,
     }
     try:
         frame = _exact_integers(_parsed(text, options), text, options)
@@ -203,6 +203,16 @@ def _without_comments(text: str, comment: str) -> str:
 
 def _parsed(text: str, options: dict[str, Any]) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text, newline=""), **options).reset_index(drop=True)
+
+
+def _missing(wanted: Sequence[str], text: str, delimiter: str) -> list[str]:
+    """Return the texts that stand for a missing value, with the blanks they have around them."""
+    if not wanted:
+        return []
+    bare = {one.strip() for one in wanted}
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    found = {field for row in rows for field in row if field.strip() in bare}
+    return sorted(bare | found)
 
 
 def _rows(text: str, delimiter: str) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.rungs import Rung
 from harness.model.case import Case
+from harness.model.expression_text import render_name
 from harness.model.formula import names_in
 from harness.model.model import Criterion, Model, bind, column_of, parse_model
 from harness.model.table import FactorColumn, Table
@@ -53,7 +54,18 @@ def own_rung(
         raise BadInput(f"{counts}: nothing is left for a residual variance{text}")
     names = case.design.x_names
     focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
-    return Rung(case, title or name, group, focus, dataset)
+    notes = (no_bar(model),) if model.criterion == "OLS" else ()
+    return Rung(case, title or name, group, focus, dataset, notes=notes)
+
+
+def no_bar(model: Model) -> str:
+    """Say of a formula without random terms what would make one."""
+    pairs = [term for term in model.fixed.terms if len(term) == 2]
+    text = "The formula has no random term, so this is ordinary least squares."
+    if not pairs:
+        return f"{text} A random term has a bar, as in (1 | group)."
+    one, two = (render_name(part) for part in pairs[0])
+    return f"{text} {one}:{two} is an interaction; a random term has a bar, ({one} | {two})."
 
 
 def _most_levels(model: Model, table: Table) -> str:

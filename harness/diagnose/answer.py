@@ -51,18 +51,19 @@ def answer(
         why = "".join(f" {reason}" for reason in item.reasons)
         parts.append(f"The fit is singular: {item.direction_in_words}.{why}")
     parts += _changes(conclusions, alpha)
-    parts += _why(causes, case_verdict(record).verdict)
     right = right_engines(record, bench, engines) if determined else []
-    parts += _what_to_do(causes, right)
+    wrong = [e for e in engines if isinstance(record.fit(e), Fit) and e not in right]
+    parts += _why(causes, case_verdict(record).verdict, wrong)
+    parts += _what_to_do(causes, right, wrong)
     return tuple(parts)
 
 
 def advised(causes: Sequence[Cause]) -> tuple[Remedy, ...]:
     """Choose what to do of what helped, one remedy for each engine that was not right.
 
-    First what puts most engines right as they come, in the same model; then what puts one right by
-    another optimizer; then another model; a start for one program on these data comes last. What
-    a remedy before has put right already needs no other.
+    First what puts most engines right in the same model, of these what does as they come; then
+    another model; a start for one program on these data comes last. What a remedy before has put
+    right already needs no other.
     """
     helped = [(i, r) for i, cause in enumerate(causes) for r in cause.remedies if r.helped]
     order = sorted(helped, key=lambda item: (_rank(item[1]), item[0]))
@@ -86,15 +87,26 @@ def advised(causes: Sequence[Cause]) -> tuple[Remedy, ...]:
     return tuple(chosen)
 
 
-def _rank(remedy: Remedy) -> tuple[bool, bool, int, int]:
-    plain = remedy.kind in ("centre", "rescale")
-    order = 0 if plain else 1 if remedy.same_model and remedy.kind != "start" else 2
-    return remedy.kind == "start", not remedy.mends, order, -len(remedy.mends)
+def _rank(remedy: Remedy) -> tuple[bool, bool, bool, int, bool]:
+    as_it_comes = remedy.kind in ("centre", "rescale")
+    return (
+        remedy.kind == "start",
+        not remedy.mends,
+        not remedy.same_model,
+        -len(remedy.mends),
+        not as_it_comes,
+    )
 
 
 def advice(causes: Sequence[Cause]) -> tuple[str, ...]:
     """Say what to do, the most important first."""
     return tuple(f"{r.title}.{_another(r)} It was tried: {r.sentence}." for r in advised(causes))
+
+
+def _for_whom(remedy: Remedy, wrong: Sequence[str]) -> str:
+    """Name the engines that a remedy is for, where others are wrong as well."""
+    mends = [e for e in remedy.mends if e in wrong]
+    return f" for {listed(mends)}" if mends and set(mends) < set(wrong) else ""
 
 
 def _another(remedy: Remedy) -> str:
@@ -139,14 +151,24 @@ def _why_no_fit(
             )
 
 
-def _why(causes: Sequence[Cause], verdict: VerdictClass) -> Iterator[str]:
-    """Name the cause of what was found, and where a fit has another coding besides, both."""
+def _why(causes: Sequence[Cause], verdict: VerdictClass, wrong: Sequence[str]) -> Iterator[str]:
+    """Name the cause of what was found, and where a fit has another coding besides, both.
+
+    Of several wrong engines each has its cause named.
+    """
     reasons = [c for c in causes if c.key not in NO_REASON]
     if not reasons or verdict in ("AGREE", "RIGHT"):
         return
     first, coded = reasons[0], reasons[0].key in CODINGS
     second = [c for c in reasons[1:] if c.key in (WRONG if coded else CODINGS)]
-    yield f"Why: {', and '.join(_lower(c.title) for c in (first, *second[:1]))}."
+    named = [(first, ""), *((c, "") for c in second[:1])]
+    told = {e for c, _ in named for e in c.engines} or set(wrong)
+    for engine in wrong:
+        own = next((c for c in reasons if engine in c.engines and c.key in WRONG), None)
+        if engine not in told and own is not None:
+            named.append((own, "" if engine in own.title else f"in {engine} "))
+            told |= set(own.engines)
+    yield f"Why: {', and '.join(f'{who}{_lower(c.title)}' for c, who in named)}."
 
 
 MOST_OPEN = 2
@@ -178,13 +200,19 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
         )
 
 
-def _what_to_do(causes: Sequence[Cause], right: Sequence[str]) -> Iterator[str]:
+def _what_to_do(
+    causes: Sequence[Cause], right: Sequence[str], wrong: Sequence[str]
+) -> Iterator[str]:
     chosen = advised(causes)
     if chosen:
-        yield f"What to do: {advice(causes)[0]}"
+        yield f"What to do{_for_whom(chosen[0], wrong)}: {advice(causes)[0]}"
         for remedy in chosen[1:3]:
             outcome = remedy.outcome or remedy.sentence
-            yield f"Besides: {remedy.title}.{_another(remedy)} It was tried: {outcome}."
+            who = _for_whom(remedy, wrong)
+            yield f"Besides{who}: {remedy.title}.{_another(remedy)} It was tried: {outcome}."
+        still = [e for e in wrong if not any(e in r.mends for r in chosen)]
+        if still and any(r.mends for r in chosen):
+            yield f"Nothing that was tried puts {listed(still)} right."
         return
     tried = [r for c in causes for r in c.remedies]
     if not tried:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from harness.data.rungs import Rung
 from harness.diagnose.diagnosis import FocusRow, Snapshot
 from harness.diagnose.optima import Optima
-from harness.engines.engine import Coefficient, Failure, Fit, Outcome
+from harness.engines.engine import Coefficient, Failure, Fit, Outcome, OwnModel
 from harness.judge.audit import Audit
 from harness.judge.examination import Examination, audit_of, point_of
 from harness.judge.verdict import VerdictClass
@@ -34,8 +35,9 @@ class Bench:
         None, and ``reason`` says why, where the referee cannot evaluate the case.
     best : Optimum or None
         The best point known.
-    elsewhere : tuple of str
-        Engines whose default fit was given and is of another model than the case's.
+    elsewhere : mapping
+        By engine, the model that its default fit is of, where that was given and is of another
+        model than the case's.
     optima : Optima
         Best points of the models that the diagnosis has looked at.
     """
@@ -44,7 +46,7 @@ class Bench:
     likelihood: Likelihood | None
     best: Optimum | None
     reason: str = ""
-    elsewhere: tuple[str, ...] = ()
+    elsewhere: Mapping[str, OwnModel] = field(default_factory=dict)
     optima: Optima = field(default_factory=Optima)
 
     @property
@@ -105,15 +107,23 @@ class Bench:
                 verdict=verdict or "",
                 focus=focus_row(self.rung.focus, outcome.coefficients),
             )
+        own = self.elsewhere.get(outcome.engine)
         return Snapshot(
             engine=outcome.engine,
-            formula=formula,
-            loglik=audit.loglik,
+            formula=formula if own is None else own.formula or "another model",
+            loglik=audit.loglik if own is None else self.own_loglik(outcome),
             gap=0.5 * audit.gap,
             certificate=audit.certificate,
             verdict=verdict or "",
             focus=self._like_for_like(audit),
         )
+
+    def own_loglik(self, fit: Fit) -> float | None:
+        """Return the log-likelihood of a fit that is elsewhere, in its own model."""
+        own = self.elsewhere[fit.engine]
+        likelihood = Likelihood(own.design, reml=self.case.model.criterion != "ML")
+        point = point_of(likelihood, msgspec.structs.replace(fit, random=own.random))
+        return None if point is None else -0.5 * point.deviance(math.sqrt(fit.residual_variance))
 
     def _like_for_like(self, audit: Audit) -> FocusRow | None:
         """Return the row of the effect asked about; its estimate alone where that is determined."""
@@ -124,12 +134,16 @@ class Bench:
         return FocusRow(name=row.name, estimate=row.estimate)
 
 
-def bench_of(rung: Rung, examination: Examination, elsewhere: Sequence[str] = ()) -> Bench:
+def bench_of(
+    rung: Rung,
+    examination: Examination,
+    elsewhere: Mapping[str, OwnModel] = MappingProxyType({}),
+) -> Bench:
     """Put a case on the bench, with the best point that its examination has found."""
     best = examination.best
     if best is None:
-        return Bench(rung, None, None, examination.reason, tuple(elsewhere))
-    bench = Bench(rung, best.point.likelihood, best, "", tuple(elsewhere))
+        return Bench(rung, None, None, examination.reason, elsewhere)
+    bench = Bench(rung, best.point.likelihood, best, "", elsewhere)
     bench.optima.keep(rung, best)
     return bench
 

@@ -262,6 +262,7 @@ OWN_CALL = {
     "dropped-term": "give re_formula='1' as well",
     "sm-mutated-model": "build a fresh model for every fit",
     **dict.fromkeys(CODINGS, "code the fixed effects alike in both programs"),
+    "other-model": "fit the model that the formula says",
     "rows-left-out": "give statsmodels all complete rows",
 }
 """What is to be done where the call was another one, by cause."""
@@ -279,7 +280,9 @@ def own_call(shop: Workshop, key: str) -> list[Remedy | None]:
         after, other = record.fit("statsmodels"), record.fit("lme4")
         stated = []
         if isinstance(after, Fit):
-            stated.append(f"log-likelihood as stated {_stated(before)} -> {_stated(after)}")
+            texts = list(dict.fromkeys([_stated(before), _stated(after)]))
+            stays = "stays " if len(texts) == 1 else ""
+            stated.append(f"log-likelihood as stated {stays}{' → '.join(texts)}")
         if isinstance(other, Fit):
             stated.append(f"lme4 {_stated(other)}")
         return helped, "; ".join(part for part in (text, ", ".join(stated)) if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.text import count, listed, number
+from harness.data.own_table import no_bar
 from harness.diagnose.diagnosis import Check
 from harness.model.case import Case
 from harness.model.formula import Name, names_in
@@ -30,7 +32,9 @@ that are the square of it."""
 
 
 def data_checks(case: Case) -> Iterator[Check]:
-    """Look at rows, outcome, factors, rank, codes and scales."""
+    """Look at random terms, rows, outcome, factors, rank, codes and scales."""
+    if case.model.criterion == "OLS":
+        yield Check(key="no-random-term", level="note", sentence=no_bar(case.model))
     yield rows(case)
     yield from labels(case)
     yield from outcome(case)
@@ -330,9 +334,15 @@ def far_from_zero(case: Case) -> Iterator[Check]:
             yield Check(
                 key="far-from-zero",
                 level="warning",
-                sentence=f"{name} is far from zero: mean {number(mean)}, standard deviation "
+                sentence=f"{name} is far from zero: mean {_mean(mean, sd)}, standard deviation "
                 f"{number(sd)}. The intercept is {number(abs(mean) / sd)} standard deviations "
                 "outside the data, and it and the slope are nearly collinear.",
                 columns=(name,),
                 numbers=(("mean", mean), ("sd", sd)),
             )
+
+
+def _mean(mean: float, sd: float) -> str:
+    """Write a mean to a tenth of the standard deviation: three digits of a year say little."""
+    decimals = max(0, 1 - math.floor(math.log10(sd)))
+    return f"{mean:.{decimals}f}" if decimals < 8 and abs(mean) < 1e12 else number(mean)

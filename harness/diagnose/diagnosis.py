@@ -36,7 +36,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         What was looked at: ``rows``, ``levels``, ``contrasts``, ``rank``, ``groups``,
         ``one-row-per-group``, ``too-many-effects``, ``slope-constant-within-groups``, ``nesting``,
         ``crossing``, ``reused-labels``, ``coded-factor``, ``scale``, ``far-from-zero``, ``cost``,
-        ``binary-outcome``, ``exact-fit``, ``repeated-labels``.
+        ``binary-outcome``, ``exact-fit``, ``repeated-labels``, ``no-random-term``.
     sentence : str
         What was found, with its numbers.
     columns : tuple of str
@@ -339,6 +339,22 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     answer: str
 
 
+class FittedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that a given fit is of, where it is another than the one asked about.
+
+    Attributes
+    ----------
+    formula : str
+        In lme4's syntax; empty where it has none.
+    best_loglik : float or None
+        The best log-likelihood known of that model.
+    """
+
+    engine: str
+    formula: str = ""
+    best_loglik: Real | None = None
+
+
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_field="record"):
     """Everything that was found out about one case.
 
@@ -351,6 +367,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
         Engines of the user: ``("statsmodels", "lme4")``, or one of them.
     absent : str
         Why an engine that was asked for is not there; empty otherwise.
+    fitted : tuple of FittedModel
+        Of engines whose fit was given and is of another model than ``case`` has.
     agreement : str
     answer : tuple of str
         Plain sentences, the answer first.
@@ -370,6 +388,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, tag="diagnosis", tag_
     case: CaseRecord
     engines: tuple[str, ...]
     absent: str = ""
+    fitted: tuple[FittedModel, ...] = ()
     alpha: float = 0.05
     agreement: Agreement
     answer: tuple[str, ...]

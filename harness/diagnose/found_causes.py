@@ -11,10 +11,10 @@ from importlib.resources import files
 import msgspec
 
 from harness.base.deadline import TimeUp, stopped_at
-from harness.base.text import number, p_value
+from harness.base.text import moved_p, number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
-from harness.diagnose.cures import CURES, simpler_random
+from harness.diagnose.cures import CURES, own_call, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
 from harness.diagnose.headline import SAME
 from harness.diagnose.incomplete_rows import incomplete_rows
@@ -28,7 +28,7 @@ from harness.diagnose.other_columns import (
 )
 from harness.diagnose.price import price_of
 from harness.diagnose.remedies import remodelled
-from harness.diagnose.routes import other_routes
+from harness.diagnose.routes import mended_plainly, other_routes
 from harness.diagnose.workshop import RIGHT, Workshop, expressible, state
 from harness.engines.engine import Fit
 from harness.judge.case_verdict import case_verdict
@@ -83,6 +83,7 @@ def _look(
     found += _of_columns(shop, checks)
     for cause in _of_verdict(shop, columns_named=bool(found)):
         found.append(cause)  # one by one: what the limit stops keeps those before it
+    found += _of_another_model(shop, found)
     known = {cause.key for cause in found}
     for conclusion in changed:
         for cause in _of_conclusion(shop, conclusion):
@@ -152,10 +153,12 @@ def _of_columns(shop: Workshop, checks: Sequence[Check]) -> list[Cause]:
 
 def _worth_writing(shop: Workshop) -> bool:
     able = expressible(shop.record, shop.engines)
-    wrong = any(state(shop.record, engine) != RIGHT for engine in able)
+    wrong = {engine for engine in able if state(shop.record, engine) != RIGHT}
     causes = set(shop.verdict.causes)
     found = {e.cause for j in shop.record.judgements for e in j.evidence}
-    return wrong and bool((causes | found) & {*WRONG, *COLUMNS})
+    if not wrong or not (causes | found) & {*WRONG, *COLUMNS}:
+        return False
+    return bool(wrong - mended_plainly(shop))
 
 
 def _named_by_verdict(shop: Workshop) -> Iterator[tuple[str, str, list[str]]]:
@@ -203,6 +206,19 @@ def _of_verdict(shop: Workshop, *, columns_named: bool) -> Iterator[Cause]:
         yield _cause(key, words, remedies, engines)
 
 
+def _of_another_model(shop: Workshop, found: Sequence[Cause]) -> Iterator[Cause]:
+    """Say which model a given fit is of, where no cause has said why it is another."""
+    for engine, own in shop.bench.elsewhere.items():
+        judgement = shop.record.judgement(engine)
+        named = any(engine in c.engines and c.key not in ACCOMPANYING for c in found)
+        if named or judgement is None or judgement.verdict != "DIFFERENT_MODEL":
+            continue
+        asked = shop.bench.case.model.formula.text
+        said = f"the result is a fit of {own.formula}" if own.formula else "the result is not"
+        evidence = f"{said}; the formula says {asked}" if own.formula else f"{said} of {asked}"
+        yield _cause("other-model", evidence, own_call(shop, "other-model"), [engine])
+
+
 def _named(evidence: Evidence) -> tuple[str, ...]:
     """Return the engines that evidence speaks of."""
     if evidence.engine:
@@ -248,8 +264,7 @@ def _of_conclusion(shop: Workshop, conclusion: Conclusion) -> Iterator[Cause]:
             text=f"{conclusion.name}: SE {number(fair.se)}, t test on {number(fair.df)} df, "
             f"{p_value(fair.p)}",
         ),
-        sentence=f"{p_value(own.p)} -> "
-        f"{p_value(fair.p).removeprefix('p = ')}; at the best point {p_value(right)}",
+        sentence=f"{moved_p(own.p, fair.p)}; at the best point {p_value(right)}",
     )
     evidence = (
         f"{conclusion.name}: z test {p_value(own.p)}; t test on {number(fair.df)} df "
@@ -293,6 +308,11 @@ def _tried(key: str, check: Check, remedies: Sequence[Remedy | None]) -> tuple[C
     done = [r for r in remedies if r is not None]
     if any(r.helped for r in done):
         return _cause(key, check.sentence, done), ""
+    if key == "coded-factor":
+        return None, " ".join(
+            f"It was tried: {r.title}, another model with other coefficients ({r.sentence})."
+            for r in done
+        )
     return None, " ".join(f"Tried without need: {r.title} ({r.sentence})." for r in done)
 
 

@@ -141,6 +141,15 @@ def of_statsmodels(result: Any, data: pd.DataFrame | None = None) -> Given:
     return Given(rung, fit, notes=notes, questions=questions, habits=habits_of(native))
 
 
+def fitted_formula(native: MixedFit, data: pd.DataFrame | None) -> str:
+    """Return the formula that a result is a fit of, "" where none can be told."""
+    try:
+        rung, _ = _read_back(native, data)
+    except BadInput:
+        return ""
+    return rung.case.model.formula.text if native.as_its_call_says else ""
+
+
 def _read_back(native: MixedFit, data: pd.DataFrame | None) -> tuple[Rung, tuple[str, ...]]:
     """Return the case, in the user's columns where that is the model fitted, and notes on it."""
     frame, given = user_frame(native, data), data is not None

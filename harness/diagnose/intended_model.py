@@ -18,7 +18,14 @@ from harness.base.text import count
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.diagnose.given import Given, habits_of, mixed_fit, of_statsmodels, read_given
+from harness.diagnose.given import (
+    Given,
+    fitted_formula,
+    habits_of,
+    mixed_fit,
+    of_statsmodels,
+    read_given,
+)
 from harness.diagnose.next_questions import next_questions
 from harness.diagnose.remodel import uncorrelated
 from harness.diagnose.user_columns import user_frame
@@ -67,6 +74,8 @@ def as_meant(result: Any, formula: str, data: pd.DataFrame | None = None) -> Giv
         raise
     fit = read_given(native, rung.case)
     own = own_model(native, rung.case)
+    if own is not None:
+        own = replace(own, formula=fitted_formula(native, data))
     same_rows = own is None or np.array_equal(own.design.y, rung.case.design.y)
     notes = () if same_rows else _other_rows(native, frame, rung)
     return Given(rung, fit, own, notes, next_questions(result, native), habits_of(native))

@@ -86,5 +86,5 @@ def _wald_intervals(native: MixedFit) -> Iterator[Question]:
             f"estimate give or take {stats.norm.ppf(0.975):.2f} of what stands beside it as "
             "standard error, both of the variance divided by the residual variance. A variance is "
             "not negative and its estimate not nearly normal: a likelihood-ratio interval of its "
-            "square root heeds both, see Variance parameters (with pictures=True).",
+            "square root heeds both, see Variance parameters (left out by pictures=False).",
         )

@@ -1,8 +1,9 @@
 """The same model in other columns: centred, divided by a standard deviation, or both.
 
 Each step is run in every engine. The first after which all of them are right ends the list; where
-none is, other optimizers are tried for the engines that are still wrong, on the columns that
-brought most of them to the optimum.
+none is, other optimizers are tried for the engines that are still wrong: on the columns that
+brought most of them to the optimum, and before that on the columns as they are, where those
+brought none there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from harness.diagnose.remedies import rewritten
 from harness.diagnose.remedy_code import Writing
 from harness.diagnose.remodel import r_text
 from harness.diagnose.routes import other_routes
-from harness.diagnose.workshop import RIGHT, WRONG, Workshop, expressible, state
+from harness.diagnose.workshop import RIGHT, WRONG, Workshop, expressible, mended, state
 from harness.model.case import Case
 from harness.model.expression_text import render_name
 from harness.model.formula import names_in
@@ -77,9 +78,13 @@ def _run(shop: Workshop) -> list[Remedy]:
     out.sort(key=lambda remedy: (not remedy.helped, -len(remedy.mends)))
     if best is not None:
         record = shop.refit(best[1]).record
+        mends = mended(shop.record, record, able)
         for engine in able:
             if state(record, engine) == WRONG == state(shop.record, engine):
-                out += other_routes(shop, engine, best[1])
+                alone = [] if mends else other_routes(shop, engine, starts=False)
+                out += alone
+                if not any(remedy.helped for remedy in alone):
+                    out += other_routes(shop, engine, best[1])
     return out
 
 

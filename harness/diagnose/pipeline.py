@@ -7,7 +7,7 @@ engines are run after it, and so are all optimizers; where the answer depends on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -23,7 +23,7 @@ from harness.diagnose.conclusions import conclusions
 from harness.diagnose.conditioning import conditioning
 from harness.diagnose.convergence import Trials, how_many, judged_by, rows
 from harness.diagnose.data_checks import data_checks
-from harness.diagnose.diagnosis import Conclusion, Diagnosis
+from harness.diagnose.diagnosis import Conclusion, Diagnosis, FittedModel
 from harness.diagnose.diagnosis_cost import Size, refuse_or_size
 from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
@@ -318,7 +318,7 @@ def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diag
     rung, with_engines, within = inquiry.rung, inquiry.with_engines, inquiry.within
     engines, alpha = with_engines.engines, inquiry.alpha
     record = _record(judged, rung)
-    bench = bench_of(rung, judged.examination, tuple(with_engines.own(rung)))
+    bench = bench_of(rung, judged.examination, with_engines.own(rung))
     advance("singular terms and conclusions")
     none: tuple[Conclusion, ...] = ()
     changed = within(
@@ -347,6 +347,7 @@ def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diag
         case=record,
         engines=engines,
         absent=with_engines.absent,
+        fitted=tuple(_fitted(bench, record)),
         alpha=alpha,
         agreement=agreement(record, engines),
         answer=answer(record, bench, engines, causes, tried, changed, singular, alpha),
@@ -360,6 +361,17 @@ def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diag
         notes=tuple(dict.fromkeys(inquiry.notes)),
     )
     return found, bench
+
+
+def _fitted(bench: Bench, record: CaseRecord) -> Iterator[FittedModel]:
+    """Say which model a fit is of that is of another one than the case's."""
+    for engine, own in bench.elsewhere.items():
+        fit, audit = record.fit(engine), record.audit(engine)
+        if not isinstance(fit, Fit) or audit is None:
+            continue
+        loglik = bench.own_loglik(fit)
+        best = None if loglik is None else loglik + 0.5 * audit.gap
+        yield FittedModel(engine=engine, formula=own.formula, best_loglik=best)
 
 
 def _every_optimizer(inquiry: Inquiry, judged: Judged, bench: Bench, advance: Advance) -> Trials:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.base.text import number, p_value
+from harness.base.text import moved, moved_p, number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
 from harness.diagnose.covariance_space import column_space, covariance_ranks, same_columns
+from harness.diagnose.data_units import log_volume
 from harness.diagnose.diagnosis import Price
 from harness.diagnose.singular_term import Shift
 from harness.model.design import Design
@@ -49,7 +50,7 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
     fall = 0.5 * (after.deviance - before.deviance)
     # Another coding of the same columns moves the REML constant, and nothing else.
     if reml and not np.array_equal(one.x, two.x):
-        fall += _constant(one) - _constant(two)
+        fall += log_volume(one.x) - log_volume(two.x)
     if abs(2.0 * fall) <= ROUNDED * max(1.0, abs(before.deviance)):
         fall = 0.0  # p of a variance at the boundary jumps from 1 to 1/2 there
     same = more == less == both and alike
@@ -75,11 +76,6 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
         null=null,
         shifts=_shifts(bench.best, one, shown, two),
     )
-
-
-def _constant(design: Design) -> float:
-    """Return log |X'X| / 2, what the REML log-likelihood has of the coding."""
-    return 0.5 * float(np.linalg.slogdet(design.x.T @ design.x)[1])
 
 
 def _within(small: Design, large: Design) -> bool:
@@ -165,7 +161,8 @@ def in_words(price: Price) -> str:
         text += f" with {n} {more} {'parameter' if n == 1 else 'parameters'}"
     else:
         text += " with as many parameters"
-    if price.p_low is None or price.p_high is None:
+    # A ratio of 1 says what the sentence has said already.
+    if price.p_low is None or price.p_high is None or price.p_high > 0.9999:
         return text
     p = p_value(price.p_high)
     if price.p_low != price.p_high and p_value(price.p_low) != p:
@@ -183,8 +180,8 @@ def shift_in_words(price: Price, focus: str) -> str:
     if _distance(far) > 0.1 and far.name != focus:
         wanted.append(far)
     return "; ".join(
-        f"{s.name} {number(s.estimate)} -> {number(s.estimate_reduced)}, SE {number(s.se)} -> "
-        f"{number(s.se_reduced)}, {p_value(s.p)} -> {p_value(s.p_reduced).removeprefix('p = ')}"
+        f"{moved(s.name, s.estimate, s.estimate_reduced)}, {moved('SE', s.se, s.se_reduced)}, "
+        f"{moved_p(s.p, s.p_reduced)}"
         for s in wanted
     )
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from harness.base.errors import BadInput
-from harness.base.text import listed, number, p_value
+from harness.base.text import listed, moved, moved_p, number, p_value
 from harness.data.rungs import Rung
+from harness.diagnose.data_units import in_units_of
 from harness.diagnose.diagnosis import Price, Remedy, Snapshot
 from harness.diagnose.price import in_words, price_of, shift_in_words
 from harness.diagnose.remedy_code import Writing, python_code, r_code
@@ -106,20 +107,27 @@ def _remedy(
     assert outcome is not None
     audit = record.audit(engine) if case.design.random else None
     after = refit.bench.snapshot(outcome, audit, verdict=case_verdict(record).verdict)
+    if writing.steps:
+        after = in_units_of(shop.bench, refit.bench, outcome, after)
     if case.model.criterion == "OLS" and shop.bench.case.model.criterion == "REML":
         ml = "without random effects both print the log-likelihood of ML, not to be compared"
         after = msgspec.structs.replace(after, text=ml)
     before = shop.before(engine)
-    unchanged = price is None and before.formula == after.formula
+    called = writing.kind == "call"
+    unchanged = price is None and (called or before.formula == after.formula)
+    if writing.kind == "recode":
+        # What is called by one name before and after is not one quantity.
+        before, after = (msgspec.structs.replace(s, focus=None) for s in (before, after))
     # What a call that was given is below is the best point of its own model.
-    gaps = _every_gap(shop, record) if unchanged and writing.kind != "call" else ""
+    gaps = _every_gap(shop, record) if unchanged and not called else ""
     outcome_text = gaps or why
-    verdicts = f"verdict {before.verdict} -> {after.verdict}"
-    parts = [gaps, why, verdicts if before.verdict and after.verdict else ""]
+    verdicts = f"verdict {before.verdict} → {after.verdict}"
+    turned = before.verdict and after.verdict and before.verdict != after.verdict
+    parts = [gaps, why, verdicts if turned else ""]
     parts += _wrong_then(shop, record)
     if price is None:
-        parts.append(_focus(before, after))
-    elif shifted := shift_in_words(price, shop.bench.rung.focus):
+        parts.append(_focus(before, after, rewritten=bool(writing.steps)))
+    elif writing.kind != "recode" and (shifted := shift_in_words(price, shop.bench.rung.focus)):
         # The rows below the sentence are an engine's, as it prints them.
         parts.append(f"at the best points {shifted}")
     sentence = "; ".join(part for part in parts if part) + _crossing(shop, before, after)
@@ -160,12 +168,17 @@ def _every_gap(shop: Workshop, record: CaseRecord) -> str:
         if before is None or not math.isfinite(before.gap):
             parts.append(f"{engine} has a fit then, {then} below")
         else:
-            parts.append(f"{engine} {number(max(0.5 * before.gap, 0.0))} -> {then}")
+            parts.append(f"{engine} {number(max(0.5 * before.gap, 0.0))} → {then}")
     return f"below the best log-likelihood: {listed(parts)}" if parts else ""
 
 
-def change(before: Snapshot, after: Snapshot, *, helped: bool) -> tuple[str, str]:
-    """Say what a remedy changed for one engine: in a clause, and with the coefficient."""
+def change(
+    before: Snapshot, after: Snapshot, *, helped: bool, rewritten: bool = False
+) -> tuple[str, str]:
+    """Say what a remedy changed for one engine: in a clause, and with the coefficient.
+
+    ``rewritten``: in other columns, the numbers brought back to those of the data.
+    """
     if after.loglik is None:
         text = f"no fit ({after.text})"
         return text, text
@@ -174,26 +187,25 @@ def change(before: Snapshot, after: Snapshot, *, helped: bool) -> tuple[str, str
         text = f"there is a fit now: log-likelihood {number(after.loglik)}{below}"
     else:
         text = (
-            f"{number(max(before.gap or 0.0, 0.0))} -> {number(max(after.gap or 0.0, 0.0))} below "
+            f"{number(max(before.gap or 0.0, 0.0))} → {number(max(after.gap or 0.0, 0.0))} below "
             "the best log-likelihood"
         )
-    shown = _focus(before, after) if helped else ""
+    shown = _focus(before, after, rewritten=rewritten) if helped else ""
     return text, f"{text}; {shown}" if shown else text
 
 
-def _focus(before: Snapshot, after: Snapshot) -> str:
+def _focus(before: Snapshot, after: Snapshot, *, rewritten: bool) -> str:
     if before.focus is None or after.focus is None or before.focus.name != after.focus.name:
         return ""
     a, b = before.focus, after.focus
+    alike = "like for like" + (" and in the data's own units" if rewritten else "")
     if a.p is None:
         return (
-            f"{a.name} {number(a.estimate)}, SE and p not determined -> {number(b.estimate)}, SE "
-            f"{number(b.se)}, {p_value(b.p)} like for like"
+            f"{a.name} {number(a.estimate)}, SE and p not determined → {number(b.estimate)}, SE "
+            f"{number(b.se)}, {p_value(b.p)} {alike}"
         )
-    return (
-        f"{a.name} {number(a.estimate)} -> {number(b.estimate)}, SE {number(a.se)} -> "
-        f"{number(b.se)}, {p_value(a.p)} -> {p_value(b.p).removeprefix('p = ')} like for like"
-    )
+    estimate, se = moved(a.name, a.estimate, b.estimate), moved("SE", a.se, b.se)
+    return f"{estimate}, {se}, {moved_p(a.p, b.p)} {alike}"
 
 
 def _crossing(shop: Workshop, before: Snapshot, after: Snapshot) -> str:
@@ -274,4 +286,4 @@ def df_change(shop: Workshop, record: CaseRecord) -> str:
     then = next((c.df for c in after.coefficients if c.name == name), None)
     if then is None:
         return ""
-    return f"lmerTest's df of {name} {before.coefficient(name).df:.3g} -> {then:.3g}"
+    return f"lmerTest's df of {name} {before.coefficient(name).df:.3g} → {then:.3g}"

@@ -7,7 +7,7 @@ with all their digits, so that whoever copies the code gives the optimizer the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -76,6 +76,8 @@ AS_IT_COMES = Habits()
 def r_code(writing: Writing, recipe: Recipe | None = None, habits: Habits = AS_IT_COMES) -> str:
     """Write the call of lme4."""
     case = writing.rung.case
+    if recipe is not None and recipe.plain:
+        recipe, habits = None, replace(habits, control="")
     call = r_call(case.model).removesuffix(")")
     start, told, control = "", "", habits.control
     if recipe is not None and recipe.relative:
@@ -125,6 +127,8 @@ def python_code(
         For a model that MixedLM cannot be given.
     """
     case = writing.rung.case
+    if recipe is not None and recipe.plain:
+        recipe, habits = None, replace(habits, method="")
     extra: list[str] = []
     lines = ""
     if case.design.random:

@@ -40,6 +40,8 @@ class Recipe:
         formula; empty for the engine's own start.
     tight : bool
         Whether with strict tolerances.
+    plain : bool
+        Whether by the program's own optimizer, where the user's call names another.
     """
 
     engine: str
@@ -48,6 +50,7 @@ class Recipe:
     start: str = "own"
     relative: tuple[Array, ...] = ()
     tight: bool = False
+    plain: bool = False
     tolerances: dict[str, float] = field(default_factory=dict)
 
     @property

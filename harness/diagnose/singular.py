@@ -33,6 +33,9 @@ from harness.spelling.calls import imported, lme4_formula, python_call
 
 Array = NDArray[np.float64]
 
+SAME_LOGLIK = 1e-9
+"""A log-likelihood lower by no more than this is the same."""
+
 
 @dataclass(frozen=True)
 class Reduction:
@@ -129,10 +132,7 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
         )
         if chosen is not None:
             shifts = chosen.price.shifts
-            text += (
-                f" Without it, {lme4_formula(chosen.rung.case.model)} has a log-likelihood "
-                f"{number(chosen.lost)} lower."
-            )
+            text += _smaller(chosen)
         text = " ".join((text, *reasons))
         yield Singular(
             fit="best",
@@ -158,6 +158,15 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
             df_warning=_df_warning(bench, record, chosen),
             sentence=text,
         )
+
+
+def _smaller(chosen: Reduction) -> str:
+    """Say which smaller model there is, by what is taken out of it, and what that loses."""
+    lost = f"{number(chosen.lost)} lower" if chosen.lost > SAME_LOGLIK else "that is the same"
+    split = chosen.kind == "uncorrelate" and not chosen.singular
+    kept = "; that direction has a variance then" if split else ""
+    formula = lme4_formula(chosen.rung.case.model)
+    return f" The smaller model {formula} ({chosen.title}) has a log-likelihood {lost}{kept}."
 
 
 def _by_chance(bench: Bench, t: int, found: Direction) -> ByChance | None:

@@ -94,7 +94,7 @@ class Singular(msgspec.Struct, frozen=True, kw_only=True):
     dual : float or None
         Whitened dual eigenvalue along it: negative for a false boundary.
     loglik, loglik_reduced : float or None
-        Best log-likelihood of the model, and with the direction removed.
+        Best log-likelihood of the model, and of the reduced model.
     reduced_formula, reduced_python : str
         The reduced model in both syntaxes; empty where the formula language has none.
     shifts : tuple of Shift

@@ -163,10 +163,13 @@ class OwnModel:
         Its rows, columns and terms; the columns in the order of the fit's coefficients.
     random : tuple of RandomTerm
         What the fit has for the terms of ``design``.
+    formula : str
+        In lme4's syntax and the user's columns; empty where there is none.
     """
 
     design: Design
     random: tuple[RandomTerm, ...]
+    formula: str = ""
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure", kw_only=True):

@@ -127,6 +127,9 @@ CERTIFICATES: dict[Certificate, Look] = {
 }
 """What the referee calls a fit, in the words of the page."""
 
+ONE_OF_MANY = Look("one of many as good", "silent", "bar")
+"""A fit at the lowest deviance, which the data do not determine."""
+
 NOT_AUDITED = Look("not audited", "silent", "bar", "-")
 UNTRUE = Look("untrue", "differ", "no", "x")
 """What an engine states of its fit, and is not so."""

@@ -136,11 +136,22 @@ def _table(numbers: NumberTable, versions: Mapping[str, str], apart: Sequence[Ta
     return Table(caption, columns, one_group(rows), apart=apart)
 
 
+NOTHING = 1e-8
+"""Random effects that differ by less, in residual SD, and agree in no digit are rounding."""
+
+
+def _digits(difference: Difference) -> str:
+    rounding = difference.quantity == "random_effect" and difference.difference < NOTHING
+    if rounding and difference.digits < 1.0:
+        return "both ~0"
+    return digits_of_agreement(difference.digits)
+
+
 def _difference(difference: Difference | None) -> tuple[Line, Line]:
     if difference is None:
         return "", ""
     unit = difference.unit if difference.unit in ("SE", "log10") else ""
     return (
         " ".join(filter(None, (power(difference.difference, 2), unit))),
-        (digits_of_agreement(difference.digits), Sign(WITHIN[difference.within])),
+        (_digits(difference), Sign(WITHIN[difference.within])),
     )

@@ -13,6 +13,7 @@ from harness.page.appearance import (
     AGREEMENTS,
     CERTIFICATES,
     LEVELS,
+    ONE_OF_MANY,
     Look,
 )
 from harness.page.evidence_layout import (
@@ -49,7 +50,7 @@ from harness.page.page import (
     Pictures,
     Section,
 )
-from harness.page.page_line import Code, Drawn, Line
+from harness.page.page_line import Code, Dim, Drawn, Line
 from harness.page.page_table import Column, Row, Table, one_group
 from harness.page.provenance_layout import case_data
 from harness.page.remedy_layout import cause_box
@@ -108,8 +109,23 @@ def _agreement(found: Diagnosis) -> Look:
         audit = found.case.audit(found.engines[0])
         if audit is not None and audit.certificate in CERTIFICATES:
             look = CERTIFICATES[audit.certificate]
+            judgement = found.case.judgement(found.engines[0])
+            if judgement is not None and judgement.verdict == "UNDETERMINED":
+                look = ONE_OF_MANY
             return Look(look.label.upper(), look.family, look.icon)
     return AGREEMENTS[found.agreement]
+
+
+def _where(found: Diagnosis, engine: str) -> Line:
+    """Say where a fit is, in its own model; at no optimum where many points are as good."""
+    audit, judgement = found.case.audit(engine), found.case.judgement(engine)
+    if audit is None:
+        return ""
+    if judgement is not None and judgement.verdict == "UNDETERMINED":
+        return ONE_OF_MANY
+    look = CERTIFICATES[audit.certificate]
+    own = any(model.engine == engine for model in found.fitted)
+    return (look, Dim("of its own model")) if own else look
 
 
 def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
@@ -126,7 +142,7 @@ def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
         own = next((c for c in fit.coefficients if c.name == case.focus), None)
         gap = None if audit is None else max(0.5 * audit.gap, 0.0)
         values = [None] * 4 if own is None else [own.estimate, own.se, own.df, own.p]
-        where: Line = "" if audit is None else CERTIFICATES[audit.certificate]
+        where = _where(found, engine)
         lines.append((engine, False, [fit.loglik, gap, *values], where))
         fair = audit and next((c for c in audit.coefficients if c.name == case.focus), None)
         if fair and own is not None and fair.se is not None and engine != "referee":
@@ -139,7 +155,16 @@ def _sides(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
         "error and degrees of freedom of the referee at the engine's own variances."
     )
     if case.best_loglik is not None:
-        text += f" Best log-likelihood known: {number(case.best_loglik, 9)}."
+        of = f" of {case.formula}" if found.fitted else ""
+        text += f" Best log-likelihood known{of}: {number(case.best_loglik, 9)}."
+    for model in found.fitted:
+        what = (
+            f"the model fitted, {model.formula}" if model.formula else "the model that was fitted"
+        )
+        text += f" The row of {model.engine} is of {what}"
+        if model.best_loglik is not None:
+            text += f", whose best log-likelihood is {number(model.best_loglik, 9)}"
+        text += "."
     yield Paragraph(text, dim=True)
     columns = [list(column) for column in zip(*(values for _, _, values, _ in lines), strict=True)]
     shown: list[list[Number]] = []

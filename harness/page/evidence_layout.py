@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from harness.diagnose.diagnosis import Diagnosis, OptimizerRun
 from harness.diagnose.singular_term import Singular
+from harness.judge.decision import OPTIMAL
 from harness.page.appearance import (
     CERTIFICATES,
     LEVELS,
     MATTERS,
+    ONE_OF_MANY,
+    Look,
 )
 from harness.page.numbers import (
     Number,
@@ -46,8 +49,9 @@ def runs(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
     # Not against one another: where the digits of twenty runs part says nothing.
     logliks = [plain(n.text) for n in pair([r.loglik for r in found.runs], 9)]
     groups: dict[str, list[Row]] = {}
+    determined = all(judged.verdict != "UNDETERMINED" for judged in found.case.judgements)
     for run, loglik in zip(found.runs, logliks, strict=True):
-        groups.setdefault(run.engine, []).append(_run(run, loglik))
+        groups.setdefault(run.engine, []).append(_run(run, loglik, determined=determined))
     yield Table(
         "Every optimizer by its distance from the best log-likelihood",
         (
@@ -66,7 +70,7 @@ def runs(found: Diagnosis, engines: Sequence[str]) -> Iterator[Block]:
     )
 
 
-def _run(run: OptimizerRun, loglik: Number) -> Row:
+def _run(run: OptimizerRun, loglik: Number, *, determined: bool) -> Row:
     head = f"{run.optimizer} *" if run.default else run.optimizer
     if run.error:
         return Row(head, (run.start,), instead=" ".join(run.error.split()))
@@ -81,9 +85,17 @@ def _run(run: OptimizerRun, loglik: Number) -> Row:
             "" if run.evaluations is None else count(run.evaluations),
             seconds(run.seconds),
             {True: "yes", False: "no", None: ""}[run.converged],
-            CERTIFICATES[run.certificate] if run.certificate else MATTERS[None],
+            _at(run, determined=determined),
         ),
     )
+
+
+def _at(run: OptimizerRun, *, determined: bool) -> Look:
+    if not run.certificate:
+        return MATTERS[None]
+    if run.certificate in OPTIMAL and not determined:
+        return ONE_OF_MANY
+    return CERTIFICATES[run.certificate]
 
 
 def singular(terms: Sequence[Singular]) -> Iterator[Block]:
@@ -111,7 +123,7 @@ def _facts_of(term: Singular) -> Iterator[tuple[str, Line]]:
         yield "share of variance", (shares, Dim("by principal component"))
     if term.truly and term.loglik is not None and term.loglik_reduced is not None:
         full, reduced = pair([term.loglik, term.loglik_reduced], 9)
-        yield "log-likelihood", f"{full.text}; without the direction {reduced.text}"
+        yield "log-likelihood", f"{full.text}; of the reduced model {reduced.text}"
     if term.reduced_formula:
         yield "reduced model", Code(term.reduced_formula)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from harness.diagnose.diagnosis import Diagnosis
-from harness.page.numbers import Number, number
+from harness.page.numbers import Number, correlation, number
 from harness.page.page import Block, Paragraph
 from harness.page.page_table import Column, Row, Table, one_group
 
@@ -20,12 +20,13 @@ def variance_intervals(found: Diagnosis, engines: Sequence[str]) -> Iterator[Blo
     for profile in found.profiles:
         least, most = ("-1", "1") if profile.scale == "correlation" else ("0", "unbounded")
         own = {engine: value for engine, value, _ in profile.engines}
-        cells = [number(profile.best, 4), *_ends(profile.low, profile.high, least, most)]
+        told = correlation if profile.scale == "correlation" else number
+        cells = [told(profile.best, 4), *_ends(profile.low, profile.high, least, most, told)]
         if by_ml and profile.ml_best is not None:
-            cells += _ends(profile.ml_low, profile.ml_high, least, most)
+            cells += _ends(profile.ml_low, profile.ml_high, least, most, told)
         elif by_ml:
             cells += ["", ""]
-        cells += ["" if e not in own else number(own[e], 4) for e in named]
+        cells += ["" if e not in own else told(own[e], 4) for e in named]
         rows.append(_row(profile.parameter, cells))
     titles = ("best point", "from", "to", *(("ML from", "ML to") if by_ml else ()), *named)
     yield Table(
@@ -37,7 +38,8 @@ def variance_intervals(found: Diagnosis, engines: Sequence[str]) -> Iterator[Blo
     if by_ml:
         yield Paragraph(
             "From and to are by REML, as the model is fitted. confint() of lme4 profiles ML also "
-            "of a REML fit: ML from and ML to.",
+            "of a REML fit: ML from and ML to, but for the splines by which it joins the points of "
+            "a profile.",
             dim=True,
         )
 
@@ -71,14 +73,21 @@ def fixed_intervals(found: Diagnosis) -> Iterator[Block]:
         )
     yield Paragraph(
         "By t with Satterthwaite's degrees of freedom (harness.satterthwaite has those of a "
-        "result), and by the profile of ML, which is what confint() of lme4 gives. conf_int() of "
+        "result), and by the profile of ML, as confint() of lme4 but for the splines by which "
+        "it joins the points of a profile. conf_int() of "
         "statsmodels is the estimate give or take 1.96 of the standard error that it prints.",
         dim=True,
     )
 
 
-def _ends(low: float | None, high: float | None, least: str, most: str) -> list[str]:
-    return [least if low is None else number(low, 4), most if high is None else number(high, 4)]
+def _ends(
+    low: float | None,
+    high: float | None,
+    least: str,
+    most: str,
+    told: Callable[[float | None, int], str] = number,
+) -> list[str]:
+    return [least if low is None else told(low, 4), most if high is None else told(high, 4)]
 
 
 def _row(name: str, cells: Sequence[str]) -> Row:

@@ -81,6 +81,17 @@ def number(value: float | None, digits: int = ESTIMATE_DIGITS) -> str:
     return f"{value:.{digits - 1}e}"
 
 
+def correlation(value: float | None, digits: int = 4) -> str:
+    """Return a correlation; only one at the boundary, or within rounding of it, looks like it."""
+    text = number(value, digits)
+    if value is None or not math.isfinite(value) or not float(text) ** 2 >= 1.0 > abs(value):
+        return text
+    away = 1.0 - abs(value)
+    if away < 1e-12:
+        return text
+    return f"{value:.{-math.floor(math.log10(away))}f}"
+
+
 def printed_number(value: float | None) -> str:
     """Return what an engine prints; ``none`` where it prints nothing of the kind."""
     return "none" if value is None else number(value, 5)

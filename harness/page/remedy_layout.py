@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from harness.base.text import listed
 from harness.diagnose.diagnosis import Cause, Remedy, Snapshot
 from harness.judge.tolerances import load_tolerances
 from harness.page.appearance import (
     CERTIFICATES,
     HELPED,
+    ONE_OF_MANY,
     VERDICTS,
     Look,
 )
@@ -46,8 +48,7 @@ def _remedy(remedy: Remedy, *, first: bool) -> Box:
     head: tuple[str | Look | Dim, ...] = (_came(remedy), remedy.title)
     if not remedy.same_model:
         head = (*head, Dim("another model"))
-    # An arrow of two characters breaks at the end of a line.
-    line = remedy.sentence.replace(" -> ", " → ")
+    line = remedy.sentence
     line = f"{line[:1].upper()}{line[1:]}{'' if line.endswith('.') else '.'}"
     blocks: list[Block] = [Heading(head), Paragraph(line)]
     rows = [row for row in _before_after(remedy.before, remedy.after) if row is not None]
@@ -72,7 +73,12 @@ def _came(remedy: Remedy) -> Look:
         return look
     if remedy.kind == "rows" and (remedy.after.gap or 0.0) > load_tolerances()["loglik"].default:
         return replace(look, label="gives a fit, not yet a right one")
-    return replace(look, label=f"helped {remedy.engine}") if remedy.engine else look
+    told = not remedy.engine or (
+        remedy.mends in ((), (remedy.engine,)) and remedy.engine in remedy.title
+    )
+    return (
+        look if told else replace(look, label=f"helped {listed(remedy.mends or (remedy.engine,))}")
+    )
 
 
 def _before_after(before: Snapshot, after: Snapshot) -> Iterator[Row | None]:
@@ -84,11 +90,16 @@ def _before_after(before: Snapshot, after: Snapshot) -> Iterator[Row | None]:
     yield _two("below the best point", [plain(short(gap)) for gap in gaps])
     if before.certificate or after.certificate:
         looks: list[Line] = [
-            CERTIFICATES[s.certificate] if s.certificate else ABSENT for s in (before, after)
+            ABSENT
+            if not s.certificate
+            else ONE_OF_MANY
+            if s.verdict == "UNDETERMINED"
+            else CERTIFICATES[s.certificate]
+            for s in (before, after)
         ]
         yield Row("the fit is at", looks)
     # One engine run by itself has no verdict: that is on all of them.
-    if before.verdict and after.verdict:
+    if before.verdict and after.verdict and before.verdict != after.verdict:
         yield Row("verdict", (VERDICTS[before.verdict], VERDICTS[after.verdict]))
     one, two = before.focus, after.focus
     what = " / ".join(dict.fromkeys(f.name for f in (one, two) if f is not None))

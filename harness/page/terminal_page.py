@@ -266,8 +266,12 @@ def _table(block: Table, width: int) -> Iterator[RenderableType]:
     fewer = [i for i in every if not block.columns[i].spare]
     tries = [(every, 2), (fewer, 2), (fewer, 1)]
     grids = (_grid(block, columns, space) for columns, space in tries)
-    grid = next((g for g in grids if _width(g) <= width), None)
+    fitting = ((g, c) for g, (c, _) in zip(grids, tries, strict=True) if _width(g) <= width)
+    grid, shown = next(fitting, (None, fewer))
     yield grid or _grid(block, fewer, 1)
+    left = [_text(block.columns[i].title).plain for i in every if i not in shown]
+    if left:
+        yield Text(f"(no room for {', '.join(left)})", style=_DIM)
     # A grid has no cells over several columns.
     for group in block.groups:
         for row in group.rows:

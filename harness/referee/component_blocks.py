@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,16 @@ class Bucket:
                 columns = slots.columns
                 out[slots.block[:, None, None], columns[:, :, None], columns[:, None, :]] = matrix
         return out
+
+    def scatter_each(self, terms: Sequence[int], matrices: Sequence[Array]) -> Array:
+        """Place each matrix at every level of its term, one at a time: (len(terms), B, k, k)."""
+        blank: list[Array | None] = [None] * len(self.slots)
+        return np.array(
+            [
+                self.scatter((*blank[:t], matrix, *blank[t + 1 :]))
+                for t, matrix in zip(terms, matrices, strict=True)
+            ]
+        )
 
     def times(self, blocks: Array, matrices: tuple[Array | None, ...]) -> Array:
         """Return ``blocks @ scatter(matrices)``, blocks (B, rows, k)."""

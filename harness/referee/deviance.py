@@ -26,12 +26,12 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from harness.model.design import Design
-from harness.referee.component_blocks import SMALL_BLOCK, Bucket
+from harness.referee.component_blocks import Bucket
 from harness.referee.cost import LIMIT, Cost, refuse_beyond
 from harness.referee.crossproducts import CrossProducts, cross_products
+from harness.referee.triangular_factors import semidefinite_cholesky, solve_lower, triangular_root
 
 Array = NDArray[np.float64]
 
@@ -138,7 +138,7 @@ class Point:
         self.logdet_h = 0.0
         self._halves: list[tuple[Bucket, Array, Array]] = []
         for bucket in products.buckets:
-            lower: Array = _root(bucket.times(bucket.r, self.lambdas))
+            lower: Array = triangular_root(bucket.times(bucket.r, self.lambdas))
             diagonal = np.abs(np.diagonal(lower, axis1=1, axis2=2))
             self.logdet_h += 2.0 * float(np.log(diagonal).sum())
             solved_f = solve_lower(lower, bucket.f)
@@ -404,49 +404,6 @@ def _orthonormal(columns: Array) -> tuple[Array, Array]:
     return q, np.linalg.inv(r)
 
 
-def _root(half: Array) -> Array:
-    """Lower L (B, k, k) with ``L L' = I + A A'``, diagonal of any sign.
-
-    For small blocks by a QR factorisation of [A' ; I], which never squares A: where one effect has
-    a huge variance and another has not, I + A A' would drown the second.
-    """
-    k = half.shape[1]
-    identity = np.broadcast_to(np.eye(k), half.shape)
-    if k > SMALL_BLOCK:
-        return np.asarray(np.linalg.cholesky(half @ half.swapaxes(1, 2) + identity))
-    stacked = np.concatenate([half.swapaxes(1, 2), identity], axis=1)
-    return np.asarray(np.linalg.qr(stacked, mode="r")).swapaxes(1, 2)
-
-
-def solve_lower(lower: Array, right: Array) -> Array:
-    """Solve with lower triangular blocks (B, k, k)."""
-    if lower.shape[1] <= SMALL_BLOCK:
-        return np.asarray(np.linalg.solve(lower, right), dtype=np.float64)
-    each = zip(lower, right, strict=True)
-    return np.array(
-        [linalg.solve_triangular(a, b, lower=True, check_finite=False) for a, b in each]
-    )
-
-
 def _flat(stack: Array) -> Array:
     """One row per element of theta."""
     return stack.reshape(len(stack), math.prod(stack.shape[1:]))  # also without variables
-
-
-def semidefinite_cholesky(matrix: Array) -> Array:
-    """Lower L with ``L L' = matrix`` for a positive semidefinite matrix; exact zeros stay zero.
-
-    A pivot below 1e-14 of its own diagonal, from which it is a difference, is taken as zero with
-    the rest of its column: where the matrix has no variance it has no covariance. The other
-    diagonals are in other units and say nothing of it.
-    """
-    q = len(matrix)
-    lower = np.zeros((q, q))
-    for j in range(q):
-        pivot = matrix[j, j] - float((lower[j, :j] ** 2).sum())
-        if pivot <= 1e-14 * abs(matrix[j, j]):
-            continue
-        lower[j, j] = math.sqrt(pivot)
-        for i in range(j + 1, q):
-            lower[i, j] = (matrix[i, j] - float(lower[i, :j] @ lower[j, :j])) / lower[j, j]
-    return lower

@@ -135,13 +135,7 @@ def _information(point: Point, terms: Sequence[int], units: Sequence[Array]) -> 
     traces, cross = np.zeros((k, k)), np.zeros((k, k))
     first = np.zeros((k, len(c), len(c)))
     for part in point.solved:
-        blank: list[Array | None] = [None] * len(part.bucket.slots)
-        placed = np.array(
-            [
-                part.bucket.scatter((*blank[:t], unit, *blank[t + 1 :]))
-                for t, unit in zip(terms, units, strict=True)
-            ]
-        )
+        placed = part.bucket.scatter_each(terms, units)
         s_e = part.s @ placed
         traces += s_e.reshape(k, -1) @ s_e.swapaxes(2, 3).reshape(k, -1).T
         e_t = placed @ part.t

@@ -88,11 +88,9 @@ def joint_inverse(point: Point, sigma: float) -> JointInverse:
         raise ValueError(f"about {work:.1g} multiplications")
     cross, along, bent = np.zeros((k, p)), np.zeros(k), np.zeros((k, k))
     traces, first, second = np.zeros((k, k)), np.zeros((k, p, p)), np.zeros((k, k, p, p))
+    terms, matrices = [t for t, _, _ in directions], [e for _, _, e in directions]
     for part in point.solved:
-        blank: list[Array | None] = [None] * len(part.bucket.slots)
-        placed = np.array(
-            [part.bucket.scatter((*blank[:t], e, *blank[t + 1 :])) for t, _, e in directions]
-        )
+        placed = part.bucket.scatter_each(terms, matrices)
         s_e = part.s @ placed
         traces += s_e.reshape(k, -1) @ s_e.swapaxes(2, 3).reshape(k, -1).T
         e_u = np.einsum("rbij,bj->rbi", placed, part.u)

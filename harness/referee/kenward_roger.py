@@ -209,13 +209,7 @@ class Pieces:
         second = np.zeros((k, k, p, p))
         traces = np.zeros((k, k))
         for part in point.solved:
-            blank: list[Array | None] = [None] * len(part.bucket.slots)
-            placed = np.array(
-                [
-                    part.bucket.scatter((*blank[:t], matrix, *blank[t + 1 :]))
-                    for t, matrix in zip(terms, matrices, strict=True)
-                ]
-            )
+            placed = part.bucket.scatter_each(terms, matrices)
             s_e = part.s @ placed
             traces += s_e.reshape(k, -1) @ s_e.swapaxes(2, 3).reshape(k, -1).T
             e_t = placed @ part.t

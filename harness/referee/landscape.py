@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.component_blocks import SMALL_BLOCK, Bucket
-from harness.referee.deviance import Likelihood, solve_lower
+from harness.referee.deviance import Likelihood
+from harness.referee.triangular_factors import solve_lower
 
 Array = NDArray[np.float64]
 Variances = tuple[Array, ...]

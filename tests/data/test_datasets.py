@@ -103,6 +103,16 @@ def test_what_stands_for_a_missing_value_can_be_said(tmp_path):
     assert frame.g.tolist()[2] == "c # d"
 
 
+def test_what_stands_for_a_missing_value_may_have_blanks_around_it(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("y,x,g\n1, ND,a\n2,ND ,ND\n 3 ,4, b\n")
+    frame = read_csv(path, Reading(("ND",)))
+    assert frame.x.isna().tolist() == [True, True, False]
+    assert frame.x.dropna().tolist() == [4]
+    # Labels keep their blanks, as in R.
+    assert frame.g.dropna().tolist() == ["a", " b"]
+
+
 COMMENTED = {
     "in a quoted field": ('y,g\n1,"a\n# b"\n# c\n2,d\n', ["a\n# b", "d"]),
     "in a field of three lines": ('y,g\n1,"a\n# b\n# c"\n2,d\n', ["a\n# b\n# c", "d"]),

@@ -75,12 +75,12 @@ def test_a_call_made_anew_is_the_model_asked_for(diagnosed):
     (remedy,) = (r for c in found.causes for r in c.remedies if r.kind == "call")
     assert (remedy.same_model, remedy.price) == (True, None)
     assert "another model" not in " ".join(found.answer)
-    assert "log-likelihood as stated -897.05 -> -893.233" in remedy.sentence
+    assert "log-likelihood as stated -897.05 → -893.233" in remedy.sentence
 
 
 def test_a_remedy_for_df_says_what_they_were_and_are(diagnosed):
     (advice,) = diagnosed("lmertest-units").advice
-    assert "lmerTest's df of Days 6.37 -> 17;" in advice
+    assert "lmerTest's df of Days 6.37 → 17;" in advice
 
 
 @pytest.mark.study

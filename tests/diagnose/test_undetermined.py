@@ -4,14 +4,19 @@ The groups have fixed effects of their own besides: their variance is free, and 
 the groups are tested as by least squares.
 """
 
+from io import StringIO
+
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from rich.console import Console
 
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.diagnose.pipeline import diagnose
+from harness.page.diagnosis_layout import diagnosis_page
+from harness.page.terminal_page import print_page
 
 pytestmark = [pytest.mark.r, pytest.mark.slow]
 
@@ -45,12 +50,35 @@ def test_no_p_value_of_an_undetermined_effect_is_called_right(ready, formula, mo
     frame = table(sum(map(ord, formula)))
     found = diagnosed(ready(), frame, formula)
     assert found.case.comparison("statsmodels").verdict == "UNDETERMINED"
+    # Nor is any fit called the optimum, of which there are many.
+    shown = StringIO()
+    print_page(diagnosis_page(found), Console(file=shown, width=120, highlight=False))
+    assert "one of many as good" in shown.getvalue()
+    assert "interior optimum" not in shown.getvalue()
     by_name = {c.name: c for c in found.conclusions}
     assert {name for name, c in by_name.items() if c.right is None} == moved
     assert {name for name, c in by_name.items() if c.because == "undetermined"} == moved
     assert not any("best point" in text for text in found.answer)
     group = formula[formula.index("|") + 2 : -1]
     assert f"the data do not determine the variance of {group}: Intercept" in found.answer[0]
+
+
+def test_profiles_of_an_undetermined_variance_end(ready):
+    # R: set.seed(101); g <- rep(1:6, each = 6); y <- rnorm(6)[g] + rnorm(36); x <- rnorm(36).
+    y = [0.29, -0.44, 0.59, -0.55, 0.2, -1.12, 1.98, -0.91, 0.32, 0.36, -0.3, 0.61, -1.49, -2.73]
+    y += [-0.84, 0.03, -0.94, -2.14, 0.96, -1.2, 0.68, 0.1, 0.68, 0.71, 1.21, 0.59, 1.32, -1.76]
+    y += [1.5, -0.41, 1.34, 2.09, -0.5, 1.62, 1.66, 1.93]
+    x = [-2.32, -0.46, -1.11, 0.4, 0.57, -0.71, -0.29, -1.48, -1.15, -0.27, 0.58, -1.4, 0.75]
+    x += [-1.05, 0.17, 1.13, 1.17, -0.43, -0.26, -1.41, -0.64, 0.11, 0.42, 0.39, -0.69, 0.15]
+    x += [-0.06, -0.07, 1.51, 1.62, 1.15, -0.08, -1.82, -1.04, 0.3, -1.28]
+    frame = pd.DataFrame({"y": y, "x": x, "f": [f"f{i % 4}" for i in range(36)]})
+    rung = own_rung("case", Dataset("data", frame, ""), "y ~ x + f + (1 | f)", "REML")
+    found = diagnose(rung, ready(), quick=True, pictures=True)
+    assert found.case.comparison("statsmodels").verdict == "UNDETERMINED"
+    open_, residual = found.profiles
+    # Nothing bounds what the data do not determine, and what they do is bounded on both sides.
+    assert (open_.low, open_.high) == (None, None)
+    assert 0.0 < residual.low < residual.best < residual.high
 
 
 def test_many_p_values_that_are_not_determined_are_named_in_one_sentence(ready):

@@ -27,6 +27,21 @@ def test_a_number_has_the_digits_asked_for(value, digits, text):
     assert fmt.number(value, digits) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (-0.99998, "-0.99998"),
+        (0.9999999234, "0.99999992"),
+        (-0.6093, "-0.6093"),
+        (-1.0, "-1.000"),
+        (0.99949, "0.9995"),
+        (None, "–"),
+    ],
+)
+def test_a_correlation_looks_like_the_boundary_only_there(value, text):
+    assert fmt.correlation(value, 4) == text
+
+
 def test_differences_have_two_significant_digits():
     assert [fmt.short(v) for v in (1e-7, 0.0123, 4.25, 0.0)] == ["1.0e-07", "0.012", "4.2", "0"]
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from harness.model.design import Design, RandomDesign
 from harness.referee.crossproducts import RankDeficient, aliased_columns
-from harness.referee.deviance import Likelihood, semidefinite_cholesky
+from harness.referee.deviance import Likelihood
+from harness.referee.triangular_factors import semidefinite_cholesky
 from tests.referee.designs import (
     dense,
     design,

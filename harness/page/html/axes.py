@@ -30,6 +30,10 @@ _OUTLINES = {
 }
 
 
+LETTER = 5.6
+"""Width of a letter of an axis title, in picture units."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """A linear map from data to picture units."""
@@ -78,7 +82,9 @@ def tick_label(value: float, step: float) -> str:
     if value == 0:
         return "0"
     if max(abs(value), step) >= 1e6 or step < 1e-4:
-        return f"{value:.2g}"
+        # As many digits as tell it from its neighbours.
+        digits = max(2, 1 + math.floor(math.log10(abs(value))) - math.floor(math.log10(step)))
+        return f"{value:.{digits}g}"
     return f"{value:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"
 
 
@@ -142,7 +148,13 @@ def horizontal_axis(across: Scale, bottom: float, label: str, about: int = 5) ->
         for v in values
     ]
     middle = (across.start + across.end) / 2
-    title = text(middle, bottom + 30, shortened(label, 60), "axis-title", "middle")
+    title = text(
+        middle,
+        bottom + 30,
+        shortened(label, int((across.end - across.start) / LETTER)),
+        "axis-title",
+        "middle",
+    )
     return "".join(drawn) + title
 
 

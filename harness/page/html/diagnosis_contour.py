@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from markupsafe import Markup
 from scipy import stats
 from scipy.interpolate import RectBivariateSpline
 
@@ -14,8 +15,8 @@ from harness.diagnose.graphs import Contour, Path
 from harness.page.html import axes
 from harness.page.html.axes import Array, Scale
 from harness.page.html.svg import DASHES, LEFT, RIGHT, Figure, legend, point_key
+from harness.page.numbers import correlation, short
 from harness.page.numbers import number as shown
-from harness.page.numbers import short
 
 WIDTH, HEIGHT, TOP, BOTTOM = 620.0, 440.0, 26.0, 40.0
 
@@ -23,6 +24,11 @@ LEVELS = tuple((percent, float(stats.chi2.ppf(percent / 100, 2))) for percent in
 """Percent, and that quantile of chi-squared with two degrees of freedom."""
 
 FINE = 81
+
+_NO_LINES = (
+    "Left out: no border of a likelihood-ratio region lies within what was computed, so that "
+    "there is nothing to draw."
+)
 
 
 def contour_figure(key: str, contour: Contour, engines: Sequence[str]) -> Figure:
@@ -63,6 +69,9 @@ def contour_figure(key: str, contour: Contour, engines: Sequence[str]) -> Figure
                     "tick-label",
                 )
             )
+    title = f"Deviance over {contour.x_name} and {contour.y_name}"
+    if not labels:
+        return Figure(title, Markup(), _NO_LINES, wide=True)
     body.append(f'<g clip-path="url(#{key}-clip)">')
     for path in contour.paths:
         if path.engine in engines:
@@ -80,9 +89,8 @@ def contour_figure(key: str, contour: Contour, engines: Sequence[str]) -> Figure
         place_x, place_y = across(np.array([ex])), up(np.array([ey]))
         body.append(axes.marks(place_x, place_y, f"e{rank}", shape, 7.0))
     body.append(axes.horizontal_axis(across, HEIGHT - BOTTOM, contour.x_name))
-    body.append(axes.text(4, 14, shortened(contour.y_name, 44), "axis-title"))
+    body.append(axes.text(4, 14, shortened(contour.y_name, 70), "axis-title"))
     body.append(legend([(e, point_key(engines.index(e))) for e, *_ in known], WIDTH))
-    title = f"Deviance over {contour.x_name} and {contour.y_name}"
     caption = _caption(contour, known)
     svg = axes.picture(key, WIDTH, HEIGHT, title, caption, "".join(body))
     return Figure(title, svg, caption, wide=True)
@@ -98,9 +106,13 @@ def _path(path: Path, rank: int, across: Scale, up: Scale) -> str:
 
 def _caption(contour: Contour, known: Sequence[tuple[str, float, float, float]]) -> str:
     x, y = contour.best
-    text = f"The best point (+) is at {shown(x, 3)} and {shown(y, 3)}"
+    tell_x, tell_y = (
+        correlation if name.startswith("correlation") else shown
+        for name in (contour.x_name, contour.y_name)
+    )
+    text = f"The best point (+) is at {tell_x(x, 3)} and {tell_y(y, 3)}"
     ends = [
-        f"{engine} at {shown(ex, 3)} and {shown(ey, 3)}, "
+        f"{engine} at {tell_x(ex, 3)} and {tell_y(ey, 3)}, "
         f"{short(max(deviance - contour.minimum, 0.0))} higher in deviance"
         for engine, ex, ey, deviance in known
         if np.isfinite(ey)
@@ -109,7 +121,7 @@ def _caption(contour: Contour, known: Sequence[tuple[str, float, float, float]])
     ways = [
         f"{p.optimizer} of {p.engine} fell from {short(p.deviance[0] - contour.minimum)} to "
         f"{short(max(p.deviance[-1] - contour.minimum, 0.0))} above it, in {len(p.x) - 1} steps "
-        f"downwards from {shown(p.x[0], 3)} and {shown(p.y[0], 3)}"
+        f"downwards from {tell_x(p.x[0], 3)} and {tell_y(p.y[0], 3)}"
         + ("" if contour.x[0] <= p.x[0] <= contour.x[-1] else " (outside the picture)")
         for p in contour.paths
     ]

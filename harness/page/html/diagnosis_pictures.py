@@ -36,7 +36,7 @@ from harness.page.html.svg import (
     point_key,
     thin,
 )
-from harness.page.numbers import count, short
+from harness.page.numbers import correlation, count, short
 from harness.page.numbers import number as shown
 
 HIGHEST = 10.0
@@ -96,6 +96,7 @@ def profile_figure(key: str, profile: Profile, engines: Sequence[str]) -> Figure
             x = axes.coordinate(float(across(bound)))
             body.append(f'<path class="zero" stroke-dasharray="2 3" d="M{x} {level}V{floor}"/>')
     line_x, line_y = _smooth(at, rise, profile.best, top)
+    line_y = np.where((line_x >= across.low) & (line_x <= across.high), line_y, np.nan)
     body.append(axes.line(across(line_x), up(line_y), "curve", ' stroke-width="1.8"'))
     x = axes.coordinate(float(across(profile.best)))
     body.append(f'<path class="best" stroke-width="1.2" d="M{x} {TOP}V{floor}"/>')
@@ -132,10 +133,11 @@ def _profile_caption(
         "sd": ("0, the boundary,", "no upper bound that the data give"),
         "sigma": ("0", "no upper bound that the data give"),
     }[profile.scale]
-    low = least if profile.low is None else shown(profile.low, 3)
-    high = most if profile.high is None else shown(profile.high, 3)
+    told = correlation if profile.scale == "correlation" else shown
+    low = least if profile.low is None else told(profile.low, 3)
+    high = most if profile.high is None else told(profile.high, 3)
     text = (
-        f"{profile.parameter[0].upper()}{profile.parameter[1:]} is {shown(profile.best, 3)} at the "
+        f"{profile.parameter[0].upper()}{profile.parameter[1:]} is {told(profile.best, 3)} at the "
         f"best point; its {100 * profile.level:g} % likelihood-ratio interval goes from {low} to "
         f"{high}"
     )
@@ -143,7 +145,7 @@ def _profile_caption(
     for engine, value, deviance in known:
         above = max(deviance - profile.minimum, 0.0)
         outside = "" if across.low <= value <= across.high else ", outside the picture"
-        parts.append(f"{engine} has {shown(value, 3)}{outside}, {short(above)} above")
+        parts.append(f"{engine} has {told(value, 3)}{outside}, {short(above)} above")
     return f"{text}{'; ' if parts else ''}{' and '.join(parts)}."
 
 

@@ -63,7 +63,10 @@ def _cell(cell: Cell, column: Column, width: int) -> HtmlCell:
         kinds = [grade(line), *([column.kind] if column.kind else [])]
         if line.hint:
             tag += Markup(' title="{}"').format(line.hint)
-    return HtmlCell(_content(line, width), Markup(' class="{}"').format(" ".join(kinds)) + tag)
+    content = _content(line, width)
+    if column.text and isinstance(line, Number):  # such columns wrap, and a number must not
+        content = Markup('<span class="num">{}</span>').format(content)
+    return HtmlCell(content, Markup(' class="{}"').format(" ".join(kinds)) + tag)
 
 
 def _content(line: Line, width: int) -> Markup:

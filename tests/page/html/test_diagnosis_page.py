@@ -20,8 +20,10 @@ from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.page.appearance import HELPED
 from harness.page.html import diagnosis_page as page_module
-from harness.page.html.diagnosis_contour import level_lines
+from harness.page.html.diagnosis_contour import contour_figure, level_lines
 from harness.page.html.diagnosis_page import render_diagnosis, write_diagnosis
+from harness.page.html.diagnosis_pictures import profile_figure
+from harness.page.html.svg import LEFT, RIGHT, WIDTH
 
 pytestmark = pytest.mark.slow
 
@@ -179,6 +181,37 @@ def test_a_contour_beside_the_grid_is_drawn_without_complaint(sleep):
     )
     page = render_diagnosis(msgspec.structs.replace(sleep, contours=(far,)))
     assert "likelihood-ratio regions" in page
+
+
+def test_a_contour_without_a_line_is_left_out_with_a_word(sleep):
+    x, y = np.linspace(0.0, 1.0, 9), np.linspace(-1.0, 1.0, 9)
+    heights = 50.0 * (x[None, :] - 0.5) ** 2 + 20.0 * y[:, None] ** 2
+    near = Contour(
+        x_name="SD of a by g",
+        y_name="correlation of a and b by g",
+        x=tuple(x.tolist()),
+        y=tuple(y.tolist()),
+        deviance=tuple(map(tuple, heights.tolist())),
+        minimum=0.0,
+        best=(0.5, 0.0),
+    )
+    assert contour_figure("c", near, ()).svg
+    far = msgspec.structs.replace(near, minimum=-1e4)
+    assert not contour_figure("c", far, ()).svg
+    page = render_diagnosis(msgspec.structs.replace(sleep, contours=(far,)))
+    assert "Left out: no border" in page
+
+
+def test_a_profile_ends_at_its_axes(sleep):
+    profile = sleep.profiles[-1]
+    # A point far beyond the others, to which the curve leads.
+    grid, rise = [*profile.grid, 3.0 * profile.grid[-1]], [*profile.deviance, profile.minimum + 99]
+    far = msgspec.structs.replace(profile, grid=tuple(grid), deviance=tuple(rise))
+    svg = str(profile_figure("p", far, ("statsmodels", "lme4")).svg)
+    curve = re.search(r'class="curve" d="([^"]*)"', svg).group(1)
+    across = [float(part.split()[0]) for part in re.split("[ML]", curve) if part]
+    assert min(across) >= LEFT
+    assert max(across) <= WIDTH - RIGHT
 
 
 @pytest.fixture

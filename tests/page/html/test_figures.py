@@ -106,7 +106,10 @@ def test_many_random_effects_are_thinned_evenly():
     assert ">s499<" in figure.svg
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-871.9, -871.8), (1e-9, 3e-9), (0, 7e8)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.0, 1.0), (-871.9, -871.8), (1e-9, 3e-9), (0, 7e8), (-1.0, -0.99995), (2e7, 2e7 + 3)],
+)
 def test_ticks_are_round_and_labels_tell_them_apart(low, high):
     values = axes.Scale(low, high, 0, 1).ticks()
     step = values[1] - values[0]
