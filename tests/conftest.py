@@ -10,18 +10,18 @@ import pytest
 
 from harness.base import heartbeat, numerics
 
-# The arithmetic of the tests' own process is that of the program: one thread, one kernel. A BLAS
-# reads the variables when it is loaded; processes that tests start are to set them themselves.
-_variables = dict(os.environ)
+# The arithmetic of the tests' own process is that of the program: one thread, one kernel, which a
+# BLAS takes when it is loaded. Processes that tests start get the one thread only: on a busy
+# machine two of them wait for each other a hundred times as long as they compute.
 numerics.pin()
 import numpy  # noqa: E402, F401
 import scipy.linalg  # noqa: E402, F401
 
-os.environ.clear()
-os.environ.update(_variables)
+os.environ.pop("OPENBLAS_CORETYPE", None)
 
 from harness import cli  # noqa: E402
 from harness.base.library_path import VARIABLE, library_path  # noqa: E402
+from harness.campaign import campaign_file, driver  # noqa: E402
 from harness.rbridge.worker import RSession  # noqa: E402
 
 
@@ -38,6 +38,15 @@ def no_sign_of_life():
     """Have commands say only what they have to say, also where the machine is slow."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heartbeat, "SECONDS", 1e6)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_worker():
+    """Have commands start one worker where they are not told how many: each opens its engines."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (driver, campaign_file):
+            patch.setattr(module, "cores", lambda: 1)
         yield
 
 

@@ -8,7 +8,7 @@ from harness.base.text import count, listed, whose
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import Agreement, Cause, Check, Conclusion, Remedy
 from harness.diagnose.found_causes import NO_REASON
-from harness.diagnose.headline import SAME, headline, right_engines
+from harness.diagnose.headline import SAME, headline, is_wrong, right_engines
 from harness.diagnose.singular_term import Singular
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import case_verdict
@@ -54,7 +54,8 @@ def answer(
     right = right_engines(record, bench, engines) if determined else []
     wrong = [e for e in engines if isinstance(record.fit(e), Fit) and e not in right]
     parts += _why(causes, case_verdict(record).verdict, wrong)
-    parts += _what_to_do(causes, right, wrong)
+    short = [e for e in wrong if is_wrong(record.audit(e)) and e not in bench.elsewhere]
+    parts += _what_to_do(causes, right, wrong, short)
     return tuple(parts)
 
 
@@ -201,8 +202,9 @@ def _changes(conclusions: Sequence[Conclusion], alpha: float) -> Iterator[str]:
 
 
 def _what_to_do(
-    causes: Sequence[Cause], right: Sequence[str], wrong: Sequence[str]
+    causes: Sequence[Cause], right: Sequence[str], wrong: Sequence[str], short: Sequence[str]
 ) -> Iterator[str]:
+    """Say what helps whom, and which of the engines that are ``short`` nothing helps."""
     chosen = advised(causes)
     if chosen:
         yield f"What to do{_for_whom(chosen[0], wrong)}: {advice(causes)[0]}"
@@ -210,9 +212,11 @@ def _what_to_do(
             outcome = remedy.outcome or remedy.sentence
             who = _for_whom(remedy, wrong)
             yield f"Besides{who}: {remedy.title}.{_another(remedy)} It was tried: {outcome}."
-        still = [e for e in wrong if not any(e in r.mends for r in chosen)]
-        if still and any(r.mends for r in chosen):
-            yield f"Nothing that was tried puts {listed(still)} right."
+        same = {e for c in causes for r in c.remedies if r.helped and r.same_model for e in r.mends}
+        still = [e for e in short if e not in same]
+        if still:
+            stay = "stays" if len(still) == 1 else "stay"
+            yield f"In the model as asked {listed(still)} {stay} wrong, whatever was tried."
         return
     tried = [r for c in causes for r in c.remedies]
     if not tried:

@@ -29,7 +29,7 @@ from harness.page.page_table import Column, Row, Table, one_group
 
 
 def cause_box(cause: Cause) -> Box:
-    """Show a cause with its remedies, those that helped first."""
+    """Show a cause with its remedies, those that helped most engines first."""
     who = (Dim(f"({', '.join(cause.engines)})"),) if cause.engines else ()
     upstream = f" Upstream: {', '.join(cause.upstream)}." if cause.upstream else ""
     blocks: list[Block] = [
@@ -38,7 +38,7 @@ def cause_box(cause: Cause) -> Box:
     ]
     if cause.definition or upstream:
         blocks.append(Paragraph(f"{cause.definition}{upstream}", dim=True))
-    ordered = sorted(cause.remedies, key=lambda remedy: not remedy.helped)
+    ordered = sorted(cause.remedies, key=lambda r: (not r.helped, -len(r.mends)))
     blocks += [_remedy(remedy, first=i == 0) for i, remedy in enumerate(ordered)]
     return Box(blocks, main=cause.main)
 

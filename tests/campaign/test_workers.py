@@ -170,7 +170,9 @@ def test_a_worker_killed_while_idle_is_replaced():
     assert decode(done.lines[0], CaseRecord).verdict == "AGREE"
 
 
-def test_workers_have_one_blas_thread_whatever_this_process_has():
+def test_workers_have_one_blas_thread_whatever_this_process_has(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
     opened = start_workers(setup_of(), 1)
     close_workers()
     assert opened.environment["OMP_NUM_THREADS"] == "1"

@@ -1,6 +1,10 @@
-"""An engine that never answers."""
+"""An engine that never answers; it makes the file that a variable names when it has begun."""
 
+import os
 import time
+from pathlib import Path
+
+BEGUN = "FOREVER_BEGUN"
 
 
 class Forever:
@@ -13,6 +17,8 @@ class Forever:
         return None
 
     def fit(self, case, setting):
+        if BEGUN in os.environ:
+            Path(os.environ[BEGUN]).touch()
         while True:
             time.sleep(0.01)
 

@@ -1,5 +1,6 @@
 """Commands end at their limit, and are never silent for long."""
 
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from harness.base import heartbeat
 from harness.commands.progress import progress
+from tests.commands.forever import BEGUN
 
 pytestmark = pytest.mark.slow
 
@@ -60,14 +62,20 @@ def test_in_a_log_a_line_comes_whenever_nothing_was_said(capfd, monkeypatch):
     assert capfd.readouterr().err == ""
 
 
-def test_ctrl_c_stops_a_fit_in_this_process():
+def test_ctrl_c_stops_a_fit_in_this_process(tmp_path):
     program = [sys.executable, "-m", "harness", "fit", *MODEL, *FOREVER]
+    begun = tmp_path / "begun"
     process = subprocess.Popen(
-        program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program,
+        cwd=ROOT,
+        env=os.environ | {BEGUN: str(begun)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    # The second line is of the fit, which has begun by then.
-    while "and judging" not in process.stderr.readline():
+    while not begun.exists():
         assert process.poll() is None
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=SLACK)
     assert process.returncode == 130

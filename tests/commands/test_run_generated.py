@@ -22,26 +22,23 @@ COUNT, SEED, SHARDS = 6, 25, 2
 PROGRAM = (sys.executable, "-m", "harness")
 
 
-def run(folder, *arguments, cache):
-    """Run the program in a process of its own; return what it printed."""
-    done = subprocess.run(
-        [*PROGRAM, *map(str, arguments)],
-        cwd=folder,
-        env=os.environ | {"LMM_PARITY_CACHE": str(cache), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode in (0, 1), done.stderr  # 1: some of them may be unexplained
-    return done.stdout
+@pytest.fixture(scope="module")
+def run(command):
+    """Return a function that runs the program here and returns what it printed."""
+
+    def of(folder, *arguments, cache):
+        done = command(folder, "run", *arguments, "--jobs", 1, LMM_PARITY_CACHE=str(cache))
+        assert done.returncode in (0, 1), done.stderr  # 1: some of them may be unexplained
+        return done.stdout
+
+    return of
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(run, tmp_path_factory):
     """The records of one run, and the cache that it filled."""
     folder = tmp_path_factory.mktemp("whole")
-    run(folder, "run", "--generate", COUNT, "--seed", SEED, "--out", "a.jsonl", cache=folder / "c")
+    run(folder, "--generate", COUNT, "--seed", SEED, "--out", "a.jsonl", cache=folder / "c")
     return folder / "a.jsonl"
 
 
@@ -55,13 +52,13 @@ def test_generated_cases_are_those_of_the_seed_fitted_by_both(whole):
     assert all(any(j.audit for j in c.judgements) for c in found.cases)
 
 
-def test_a_file_of_the_same_recipes_gives_the_same_records(whole, tmp_path):
+def test_a_file_of_the_same_recipes_gives_the_same_records(run, whole, tmp_path):
     from harness.data.recipes.shapes import write_recipes
     from harness.data.recipes.strategies import collect
 
     write_recipes(collect(COUNT, SEED), tmp_path / "six.jsonl")
     cache = whole.parent / "c"
-    told = run(tmp_path, "run", "--recipes", "six.jsonl", "--out", "b.jsonl", cache=cache)
+    told = run(tmp_path, "--recipes", "six.jsonl", "--out", "b.jsonl", cache=cache)
     assert told.startswith(f"{COUNT} cases in ")
     assert first_difference(tmp_path / "b.jsonl", whole) == ""
     assert read_records(tmp_path / "b.jsonl").header.title == "Recipes of six.jsonl"

@@ -88,7 +88,7 @@ def test_the_page_shows_three_commands():
 FEWER = pytest.mark.parametrize(
     "fewer",
     [
-        pytest.param("--max-examples 4", id="four-examples"),
+        pytest.param("--max-examples 2", id="two-examples"),
         pytest.param("", id="as-it-stands", marks=pytest.mark.study),
     ],
 )

@@ -18,5 +18,6 @@ def render_page(page: Page) -> str:
             page=page,
             style=Markup(style),
             style_hash=csp_hash(style),
+            script_hash="",
         )
     )
