@@ -22,6 +22,11 @@ def number(value: float | None) -> str:
     return f"{value:.2g}"
 
 
+def significant(value: float, digits: int = 6) -> str:
+    """Write a number with some significant digits, as ``%g`` does; NaN is said to be no number."""
+    return "no number (NaN)" if math.isnan(value) else f"{value:.{digits}g}"
+
+
 def p_value(value: float | None) -> str:
     """``p = 0.0123``, ``p < 1e-10``."""
     if value is None or math.isnan(value):

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from harness.base.text import whose
+from harness.base.text import significant, whose
 from harness.conformance.judged_pair import JudgedPair, beside_referee
 from harness.conformance.question import Question
 from harness.engines.engine import Failure, Fit
@@ -141,8 +141,10 @@ def loglik(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -> Prop
     far = _share(abs(error), load_tolerances()["loglik"].default)
     if not misstated(audit):
         return question.holds(far)
+    value = math.nan if fit.loglik is None else fit.loglik
+    stated = f"{value:.6f}" if math.isfinite(value) else significant(value)
     return question.fails(
-        f"{whose(fit.engine)} log-likelihood is {fit.loglik:.6f}; at its own estimates it is "
+        f"{whose(fit.engine)} log-likelihood is {stated}; at its own estimates it is "
         f"{audit.loglik:.6f}.",
         _by_definition(pair, ("loglik",), "") or held(pair.view, STATEMENTS),
         discrepancy=far,
@@ -168,7 +170,8 @@ def standard_errors(
         return question.holds(far)
     causes = _by_definition(pair, ("se",), name)
     return question.fails(
-        f"{whose(fit.engine)} SE of {name} is {own:.6g}; sqrt diag (X'V^-1 X)^-1 is {fair:.6g}.",
+        f"{whose(fit.engine)} SE of {name} is {significant(own)}; sqrt diag (X'V^-1 X)^-1 is "
+        f"{significant(fair)}.",
         causes,
         discrepancy=far,
         verdict="DEFINITION" if causes else "FALSE_STATEMENT",
@@ -199,14 +202,15 @@ def stated_tests(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -
         name, given, right, far = _farthest(df, "df")
         sentence = (
             f"{fit.engine} tests {name} with {_df(given)}; Satterthwaite's df at its own estimates "
-            f"are {right:.5g}."
+            f"are {significant(right, 5)}."
         )
     if p:
         item, given, right, share = _farthest(p, "p")
         if share > far:
             far, off, name = share, ("p",), item
             sentence = (
-                f"{whose(fit.engine)} p of {name} is {given:.3g}; by its t and df {right:.3g}."
+                f"{whose(fit.engine)} p of {name} is {significant(given, 3)}; by its t and df "
+                f"{significant(right, 3)}."
             )
     if far <= 1.0:
         return question.holds(far)
@@ -237,6 +241,12 @@ def predictions(question: Question, pair: JudgedPair, fit: Fit, _: Audit) -> Pro
             return question.not_applicable(f"{fit.engine} gives no random effects")
         predicted = predicted + (term.z * np.array(own.effects)[term.codes]).sum(axis=1)
     fitted = np.array(fit.fitted)
+    if np.isnan(fitted).any() or np.isnan(fit.residuals).any():
+        return question.fails(
+            f"{fit.engine} has fitted values or residuals that are no numbers (NaN).",
+            (),
+            discrepancy=math.inf,
+        )
     left = np.abs(design.y - fitted - np.array(fit.residuals)).max()
     apart = max(float(np.abs(predicted - fitted).max()), float(left)) / sigma
     far = _share(apart, load_tolerances()["fitted"].at(fit.setting, singular=pair.singular))
@@ -276,6 +286,12 @@ def random_effects(question: Question, pair: JudgedPair, fit: Fit, audit: Audit)
             return question.fails(
                 f"{fit.engine} has random effects of {len(effects)} levels of {term.group}; there "
                 f"are {len(right)}.",
+                (),
+                discrepancy=math.inf,
+            )
+        if np.isnan(effects).any():
+            return question.fails(
+                f"{fit.engine} has random effects of {term.group} that are no numbers (NaN).",
                 (),
                 discrepancy=math.inf,
             )
@@ -391,4 +407,4 @@ def _share(value: float, limit: float) -> float:
 
 
 def _df(df: float) -> str:
-    return "the normal distribution" if math.isinf(df) else f"{df:.5g} df"
+    return "the normal distribution" if math.isinf(df) else f"{significant(df, 5)} df"

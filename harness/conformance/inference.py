@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.text import whose
+from harness.base.text import significant, whose
 from harness.conformance.honesty import numerical_df, states_satterthwaite, verdict_on_df
 from harness.conformance.judged_pair import JudgedPair, beside_referee
 from harness.conformance.parity import judged_beside
@@ -57,7 +57,9 @@ def df_bounds(question: Question) -> PropertyOutcome:
         over = (own.df / m - 1.0) / limit if own.df > 0.0 else math.inf
         if over > far:
             far = over
-            sentence = f"{engine} states {own.df:.6g} df for {own.name}; the data have {m}."
+            sentence = (
+                f"{engine} states {significant(own.df)} df for {own.name}; the data have {m}."
+            )
     if far <= 1.0:
         return question.holds(far)
     return question.fails(sentence, numerical_df(pair.view), discrepancy=far)
@@ -88,8 +90,8 @@ def equal_to_lmertest(question: Question) -> PropertyOutcome:
     if far <= 1.0:
         return question.holds(far)
     sentence = (
-        f"{farthest.quantity} of {farthest.item}: {engine} states {farthest.value:.6g}, "
-        f"{reference} {farthest.reference:.6g}."
+        f"{farthest.quantity} of {farthest.item}: {engine} states {significant(farthest.value)}, "
+        f"{reference} {significant(farthest.reference)}."
     )
     causes = pair.faults
     if verdict == "TOLERANCE":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from harness.base.text import whose
+from harness.base.text import significant, whose
 from harness.conformance import model_twins, transformations
 from harness.conformance.honesty import numerical_df, verdict_on_df
 from harness.conformance.judged_pair import JudgedPair, beside_referee, two_fits, worst
@@ -135,9 +135,11 @@ def _compared(question: Question, twin: Twin, before: Fit, after: Fit) -> Proper
         return question.holds(far)
     beyond = max(rows, key=lambda c: worst([c]))
     what = f"{beyond.quantity}{f' of {beyond.item}' if beyond.item else ''}"
+    apart = significant(beyond.difference, 2)
     sentence = (
-        f"With {twin.words}, {whose(engine)} {what} is {beyond.reference:.6g} where it "
-        f"was {beyond.value:.6g}: {beyond.difference:.2g} ({beyond.unit}) apart."
+        f"With {twin.words}, {whose(engine)} {what} is {significant(beyond.reference)} where it "
+        f"was {significant(beyond.value)}"
+        + ("." if math.isnan(beyond.difference) else f": {apart} ({beyond.unit}) apart.")
     )
     wrong = [j for j in (first, second) if j.comparison.verdict == "WRONG_OPTIMUM"]
     if wrong:
@@ -170,7 +172,9 @@ def _at_one_optimum(
     if len(tests) == len(outside) and causes:
         return question.fails(sentence, causes, discrepancy=far, verdict=verdict_on_df(causes))
     # What two points of equal deviance may differ in, the log-likelihood is not.
-    near = None if pair.outside("loglik") else as_near_as_their_gaps(pair)
+    near = None
+    if not pair.outside("loglik") and not _false_of(outside, judged):
+        near = as_near_as_their_gaps(pair)
     if near is not None and (causes or not tests or _follow(tests, outside)):
         return question.answer(
             "holds",
@@ -180,6 +184,13 @@ def _at_one_optimum(
             evidence=(near,),
         )
     return question.fails(sentence, causes, discrepancy=far, verdict="UNEXPLAINED")
+
+
+def _false_of(outside: list[Difference], judged: tuple[JudgedPair, JudgedPair]) -> bool:
+    """Whether a number that differs is false at its own point; df are another matter."""
+    apart = {c.quantity for c in outside} - {"df", "p"}
+    statements = (s for one in judged for s in one.judgement.statements)
+    return any(s.truth == "false" and s.quantity in apart for s in statements)
 
 
 def _follow(tests: list[Difference], outside: list[Difference]) -> bool:

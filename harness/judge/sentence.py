@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from harness.base.text import significant
 from harness.judge.causes.entries import load_known
 from harness.judge.evidence import Evidence
 from harness.judge.verdict import Finding
@@ -108,8 +109,9 @@ def _findings() -> Environment:
 
 
 _BEYOND = {
-    "beyond": "{{ quantity }}{% if item %} of {{ item }}{% endif %} differs by "
-    "{{ difference|sig }} ({{ unit }})",
+    "beyond": "{{ quantity }}{% if item %} of {{ item }}{% endif %} "
+    "{% if difference != difference %}is no number (NaN) in one of them"
+    "{% else %}differs by {{ difference|sig }} ({{ unit }}){% endif %}",
     "untrue": "{% if right is defined %}{{ right }} is right. {% endif %}"
     "{{ stating if stating is defined else engines[0] }} is at the optimum, yet states "
     "{{ value|sig(6) }} for the {{ name(quantity) }}{% if item %} of {{ item }}{% endif %}; at its "
@@ -144,4 +146,4 @@ def _environment(texts: dict[str, str]) -> Environment:
 
 
 def _significant(value: float, digits: int = 2) -> str:
-    return f"{float(value):.{digits}g}"
+    return significant(float(value), digits)

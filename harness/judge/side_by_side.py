@@ -193,7 +193,7 @@ def _difference(
             difference = _ratio(abs(a - b), size if size is not None else max(abs(b), rule.floor))
         case "log10":
             difference = _log_ratio(a, b)
-    if a == b:
+    if a == b or (math.isnan(a) and math.isnan(b)):
         difference = 0.0
     return Difference(
         quantity=quantity,

@@ -66,7 +66,7 @@ def test_each_engine_is_judged_and_all_but_the_reference_are_compared(records):
 
 def test_the_report_has_a_row_for_each_engine(records):
     page = (records.parent / "parity.html").read_text(encoding="utf-8")
-    ladder = page.split('id="ladder-table"')[1].split("</table>")[0]
+    ladder = page.split('class="ladder"')[1].split("</table>")[0]
     for case in ladder.split('<tbody class="case"')[1:]:
         rows = case.split("<tr>")[1:]
         assert len(rows) == 3

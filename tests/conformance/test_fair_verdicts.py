@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from harness.conformance.fit_memory import Remembered
 from harness.conformance.planted_engines import PlantedEngine, residual_df, z_for_t
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.suite import run_suite, suite_of
+from harness.conformance.suite_result import titled
 from harness.data.ladder import full_ladder
 from harness.engines.engine import Message
 from harness.engines.referee_engine import RefereeEngine
+from harness.judge.sentence import sentences
 from harness.referee.satterthwaite import two_sided_p
 from tests.conformance import unwilling
 
@@ -295,3 +298,69 @@ def test_moved_numbers_between_twins_at_a_singular_optimum_are_unexplained(singu
 
     outcome = check("metamorphic.row-order", PlantedEngine("off", change), singular)
     assert (outcome.status, outcome.causes) == ("unexplained", ())
+
+
+# ---- whose name is said ------------------------------------------------------------------------
+
+
+def test_an_engine_is_told_its_faults_under_its_own_name(sleepstudy, singular):
+    """No program but the one checked, and the referee, is named to it."""
+    z_test = check("honesty.tests", z_for_t(), sleepstudy)
+    df_off = check("referee.agreement", with_tests(3.0, 3.0, declares=False), singular)
+    for outcome in (z_test, df_off):
+        said = [outcome.sentence, *sentences(outcome.evidence), titled(outcome.causes[0])]
+        assert outcome.engine in " ".join(said)
+        assert not re.search("statsmodels|MixedLM|lme4|lmerTest", " ".join(said))
+
+
+# ---- no number ---------------------------------------------------------------------------------
+
+
+def test_an_engine_that_states_nan_in_both_of_two_fits_has_not_moved(sleepstudy):
+    outcome = check("metamorphic.row-order", off(se=math.nan), sleepstudy)
+    assert outcome.status == "holds"
+
+
+def test_nan_is_no_number_in_a_sentence(sleepstudy):
+    calls = []
+
+    def change(_, fit):
+        calls.append(fit)
+        row = replace(fit.coefficients[0], se=math.nan, statistic=None, p=None)
+        rows = (row, *fit.coefficients[1:])
+        return replace(fit, coefficients=rows if len(calls) > 1 else fit.coefficients)
+
+    moved = check("metamorphic.row-order", PlantedEngine("off", change), sleepstudy)
+    false = check("referee.agreement", off(se=math.nan), sleepstudy)
+    errors = check("honesty.standard-errors", off(se=math.nan), sleepstudy)
+    for outcome in (moved, false, errors):
+        assert outcome.status == "unexplained"
+        assert "nan" not in outcome.sentence.lower().replace("(nan)", "")
+        assert "no number (NaN)" in outcome.sentence
+
+
+NOT_A_NUMBER = {
+    "fitted.predict-training": lambda fit: replace(fit, fitted=(math.nan, *fit.fitted[1:])),
+    "random-effects.sum-and-shrinkage": lambda fit: replace(
+        fit,
+        random=tuple(
+            replace(t, effects=((math.nan,) * len(t.names), *t.effects[1:])) for t in fit.random
+        ),
+    ),
+    "honesty.loglik": lambda fit: replace(fit, loglik=math.nan),
+    "honesty.tests": lambda fit: replace(
+        fit, coefficients=tuple(replace(c, df=math.nan, p=None) for c in fit.coefficients)
+    ),
+    "referee.agreement": lambda fit: replace(
+        fit, coefficients=tuple(replace(c, estimate=math.nan) for c in fit.coefficients)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_A_NUMBER)
+def test_what_is_no_number_is_said_to_be_none_whatever_it_is_of(name, sleepstudy):
+    change = NOT_A_NUMBER[name]
+    outcome = check(name, PlantedEngine("off", lambda _, fit: change(fit)), sleepstudy)
+    assert outcome.status == "unexplained"
+    assert re.search(r"no numbers? \(NaN\)", outcome.sentence), outcome.sentence
+    assert "nan" not in outcome.sentence.replace("(NaN)", "").lower()

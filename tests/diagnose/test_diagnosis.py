@@ -25,6 +25,7 @@ from harness.diagnose.user_engines import opened
 from harness.page.diagnosis_layout import diagnosis_page
 from harness.page.terminal_page import print_page
 from harness.rbridge.failures import REnvironment
+from tests.commands.forever import BEGUN
 
 TABLE = str(fixture("diagnoses", "six-groups-44.csv"))
 
@@ -164,17 +165,27 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, said, lmm_parity):
 
 @pytest.mark.r
 @pytest.mark.slow
-def test_interrupting_leaves_no_r_behind_and_writes_nothing():
-    program = [sys.executable, "-m", "harness", "diagnose", TABLE, "y ~ x + (x | g)"]
-    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60.0
+def test_interrupting_leaves_no_r_behind_and_writes_nothing(tmp_path):
+    """Once a fit has begun: what is imported before may swallow the signal."""
+    engines = ("--engine", "tests.commands.forever:Forever", "--engine", "lme4")
+    program = [sys.executable, "-m", "harness", "diagnose", TABLE, "y ~ x + (x | g)", *engines]
+    begun = tmp_path / "begun"
+    process = subprocess.Popen(
+        program,
+        env=os.environ | {BEGUN: str(begun)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 300.0
     below = []
-    while not any(map(_is_r, below)) and time.monotonic() < deadline:
+    while not (begun.exists() and any(map(_is_r, below))) and time.monotonic() < deadline:
+        assert process.poll() is None
         time.sleep(0.05)
         below = descendants(process.pid)
     assert any(map(_is_r, below))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     # Where the signal reaches a text that exec() runs, as in imports of scipy, CPython ends itself
     # by the signal in the end, although the exception was caught: 130 in a shell either way.
     assert process.returncode in (130, -signal.SIGINT)

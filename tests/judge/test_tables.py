@@ -57,6 +57,14 @@ def test_every_definition_has_an_entry_of_that_kind():
         assert all(any(key.startswith(k) for key in keys) for k in entry.definitions)
 
 
+def test_only_a_cause_of_one_programs_own_code_has_its_name_in_the_title():
+    """Any engine can be told the others: a title that names statsmodels would be false of it."""
+    programs = ("statsmodels", "MixedLM", "lme4", "lmerTest")
+    of_one = {c for c, entry in load_known().items() if any(p in entry.title for p in programs)}
+    assert of_one
+    assert all(c.startswith(("sm-", "lme4-", "lmertest-", "absolute-")) for c in of_one)
+
+
 @pytest.mark.parametrize("cause", load_known())
 def test_an_entry_can_be_read_by_someone_who_meets_it_first(cause):
     entry = load_known()[cause]

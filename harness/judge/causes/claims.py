@@ -36,7 +36,7 @@ def false_alarm(view: View) -> Evidence | None:
 def absolute_singularity(view: View) -> Evidence | None:
     """Hold when a fit is called singular, or not, by a variance near an absolute 0.01."""
     for fit, audit in view.judged():
-        if fit.engine != "statsmodels" or audit.singular_true is not False:
+        if fit.fitter != "MixedLM" or audit.singular_true is not False:
             continue
         smallest = min(float(np.linalg.eigvalsh(np.array(t.covariance))[0]) for t in fit.random)
         if fit.singular == (smallest < 0.01):
@@ -63,7 +63,7 @@ def absolute_boundary_warning(view: View) -> Evidence | None:
     """Hold when statsmodels warned of the boundary, and the best point is not on it."""
     for fit, audit in view.judged():
         warned = any("boundary of the parameter space" in m.text for m in fit.messages)
-        if fit.engine == "statsmodels" and warned and audit.certificate == "interior optimum":
+        if fit.fitter == "MixedLM" and warned and audit.certificate == "interior optimum":
             # MixedLM looks at the diagonal of cov_re, and at vcomp.
             smallest = min(t.covariance[i][i] for t in fit.random for i in range(len(t.names)))
             return found(
