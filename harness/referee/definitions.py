@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.model.model import Criterion
+from harness.referee.containment import containment_df
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
 from harness.referee.variance_errors import variance_errors
@@ -109,6 +110,12 @@ def _no_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[floa
 def _residual_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
     n, p = at.design.x.shape
     return tuple(float(n - p) for _ in range(p))
+
+
+def _containment_df(
+    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
+) -> tuple[float, ...] | None:
+    return None if at.criterion == "OLS" else containment_df(at.design)
 
 
 def _satterthwaite_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
@@ -322,6 +329,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         "the linear model; PROC MIXED with DDFM=RESIDUAL",
         ("lm", "OLS"),
         _residual_df,
+    ),
+    Definition(
+        "df",
+        "containment-levels",
+        "by the level of nested groups at which a column changes",
+        "Pinheiro and Bates 2000, section 2.4.2",
+        ("nlme",),
+        _containment_df,
     ),
     Definition(
         "df",

@@ -124,7 +124,7 @@ def test_an_older_record_is_refused_in_a_line_that_says_what_to_do(tmp_path, fil
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_cases(tmp_path):
-    sizes, peaks = (500, 2500), []
+    sizes, peaks = (250, 1250), []
     for cases in sizes:
         path = many.write(tmp_path / f"{cases}.jsonl", cases)
         tracemalloc.start()

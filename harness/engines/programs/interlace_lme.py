@@ -24,6 +24,8 @@ def fit(request):
     formula, bars = request.formula_parts()
     if not request.random:
         raise Unsupported("it has no tests for a linear model; interlace.ols() states estimates")
+    if any("[" in effect or ":" in effect for term in request.random for effect in term.effects):
+        raise Unsupported("its random slopes are numeric columns")
     data = request.frame()
     # Where lme4 takes the intercept to be there, interlace takes it to be absent.
     random = [with_intercepts(bar) for bar in bars]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import kamino
+import numpy as np
 from conversation import Refused, Unsupported, converse, with_intercepts
 from kamino.errors import ModelSpecificationError, UnsupportedFormulaError
 
 DEFINITIONS = {
     "loglik": "full",
+    "aic": "not stated",
+    "bic": "not stated",
     "se": "gls",
     "df": "satterthwaite",
     "statistic": "estimate/se",
@@ -30,14 +33,13 @@ def fit(request):
         raise Refused(str(error)) from error
     tests, messages = tested(found, data)
     kept = found.fixed_names
-    errors = {row.label: row.standard_error for row in found.postfit(data=data).tidy()}
     return {
         "fitter": "kamino.lmer",
         "n_obs": len(found.fitted_values),
         "coefficients": request.coefficients(
             kept,
             found.beta,
-            [errors.get(name) for name in kept],
+            np.sqrt(np.diag(found.beta_covariance)),
             [getattr(tests.get(name), "denominator_df", None) for name in kept],
             [getattr(tests.get(name), "statistic", None) for name in kept],
             [getattr(tests.get(name), "p_value", None) for name in kept],

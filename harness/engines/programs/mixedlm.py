@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import mixedlm
 import numpy as np
 from conversation import Unsupported, converse, rows_of
@@ -37,6 +39,7 @@ def fit(request):
             *(table[c] for c in ("estimate", "std.error", "df", "statistic", "p.value")),
         ),
         # Its names number the levels of a factor: its columns tell what they are.
+        "dropped": dropped(request, list(table["term"])),
         "x": found.matrices.X.T,
         "random": request.terms_of(blocks(found)),
         "residual_variance": found.sigma**2,
@@ -52,6 +55,19 @@ def fit(request):
         "settings": [f"optimizer {found.optimizer}"] if mixed else ["closed form"],
         "definitions": {} if mixed else {"df": "residual", "loglik": "not stated"},
     }
+
+
+def dropped(request, names):
+    """Return the columns of the model that its table has not; it numbers levels, ``v3.1``."""
+
+    def labelled(hit):
+        levels = request.columns[hit[1]].levels
+        return f"{hit[1]}[T.{levels[int(hit[2])]}]"
+
+    if len(names) == len(request.fixed):
+        return []
+    kept = {request.own_name(re.sub(r"\b(v\d+)\.(\d+)\b", labelled, name)) for name in names}
+    return [name for name in request.fixed if name not in kept]
 
 
 def blocks(found):

@@ -1,0 +1,115 @@
+"""Degrees of freedom by levels are nlme's, and are known where an engine states them."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from msgspec.structs import replace
+
+from harness.conformance.planted_engines import PlantedEngine
+from harness.conformance.properties import PROPERTIES
+from harness.data.datasets import Dataset
+from harness.data.ladder import full_ladder
+from harness.data.own_table import own_rung
+from harness.referee.containment import containment_df
+from harness.referee.satterthwaite import two_sided_p
+
+PROGRAM = """
+data <- read.csv("data.csv", stringsAsFactors = TRUE)
+fit <- function(fixed, random) {
+  as.list(nlme::lme(fixed, data, random, control = nlme::lmeControl(returnObject = TRUE))$fixDF$X)
+}
+found <- list(
+  fit(y ~ x, ~ x | school), fit(y ~ x + w, ~ 1 | school), fit(y ~ x + w + v, ~ 1 | school / class),
+  fit(y ~ v * w, ~ 1 | school / class), fit(y ~ 0 + x + w, ~ 1 | school / class),
+  fit(y ~ 1, ~ 1 | school), fit(y ~ f, ~ 1 | school / class)
+)
+cat(jsonlite::toJSON(found, auto_unbox = TRUE, digits = NA))
+"""
+
+MODELS = (
+    "y ~ x + (x | school)",
+    "y ~ x + w + (1 | school)",
+    "y ~ x + w + v + (1 | school/class)",
+    "y ~ v * w + (1 | school/class)",
+    "y ~ 0 + x + w + (1 | school/class)",
+    "y ~ 1 + (1 | school)",
+    "y ~ f + (1 | school/class)",
+)
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """Seven schools of unequal size; w is of a school, v of a class, x and f of a pupil."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for school in range(7):
+        w = round(rng.normal(), 3)
+        for group in range(2 + school % 3):
+            v = round(rng.normal(), 3)
+            shift = rng.normal()
+            for _ in range(3 + (school + group) % 4):
+                x, f = round(rng.normal(), 3), "abc"[rng.integers(3)]
+                y = round(x + w + v + shift + rng.normal(), 3)
+                rows.append((y, x, f, w, v, f"s{school}", f"c{group}"))
+    return pd.DataFrame(rows, columns=["y", "x", "f", "w", "v", "school", "class"])
+
+
+@pytest.fixture(scope="module")
+def nlme(frame, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nlme")
+    frame.to_csv(folder / "data.csv", index=False)
+    done = subprocess.run(
+        [shutil.which("Rscript"), "--vanilla", "-e", PROGRAM],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return dict(zip(MODELS, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.r
+@pytest.mark.parametrize("formula", MODELS)
+def test_df_by_levels_are_those_of_nlme(formula, frame, nlme):
+    case = own_rung("case", Dataset("schools", frame, "drawn"), formula, "REML").case
+    assert containment_df(case.design) == tuple(map(float, nlme[formula].values()))
+
+
+def ladder(name):
+    return next(rung.case for rung in full_ladder() if rung.case.id == name)
+
+
+def test_published_df_of_sleepstudy_and_of_crossed_factors_none():
+    """18 subjects, 180 rows: 180 - 18 - 1 for both, as nlme's summary has them."""
+    assert containment_df(ladder("sleepstudy/slope/REML").design) == (161.0, 161.0)
+    assert containment_df(ladder("penicillin/REML").design) is None
+
+
+def by_levels(declared):
+    """Return an engine that tests by levels, and says so or not."""
+
+    def change(case, fit):
+        df = containment_df(case.design)
+        rows = tuple(
+            replace(c, df=d, p=two_sided_p(c.statistic, d))
+            for c, d in zip(fit.coefficients, df, strict=True)
+        )
+        said = {k: v for k, v in fit.definitions.items() if k != "df"}
+        said |= {"df": "containment-levels"} if declared else {}
+        return replace(fit, coefficients=rows, definitions=said)
+
+    return PlantedEngine("by-levels", change)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_df_by_levels_are_a_definition_declared_or_recognised(declared):
+    case, engine = ladder("sleepstudy/slope/REML"), by_levels(declared)
+    tests = PROPERTIES["honesty.tests"].check(engine, case)
+    assert (tests.verdict, tests.causes) == ("DEFINITION", ("containment-df",))
+    agreement = PROPERTIES["referee.agreement"].check(engine, case)
+    assert agreement.status == "holds"
