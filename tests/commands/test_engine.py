@@ -74,7 +74,7 @@ def test_a_project_names_its_engines(command, tmp_path):
     [
         ("[tool.lmm-parity.engines]\nmine = 3", "write a command"),
         ("[tool.lmm-parity.engines]\nmine = []", "there is no command"),
-        ("[tool.lmm-parity.engines]\nmine = { commnd = 'x' }", "write a command"),
+        ("[tool.lmm-parity.engines]\nmine = { words = 'x' }", "write a command"),
         ("[tool.lmm-parity.engines", "pyproject.toml"),
     ],
 )
