@@ -142,7 +142,8 @@ def test_rows_that_a_result_leaves_out_are_named(sleep):
         (
             (3,),
             {"engines": ["spss"]},
-            "no engine 'spss'; there are statsmodels, referee, lme4, or write module:attribute",
+            "no engine 'spss'; there are statsmodels, referee, lme4, "
+            "or write NAME=COMMAND or module:attribute",
         ),
         ((3,), {"alpha": 1.5}, "alpha must lie between 0 and 1, not 1.5"),
         ((3, [1, 2]), {}, "the data are a pandas DataFrame, not list"),
