@@ -9,10 +9,15 @@ fast := not study and not r and not browser and not slow and not install
 # Without compiled files every process compiles all it imports again, which takes ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-test setup-dev report test test-fast lint wheel clean
+# Ready engines that install from PyPI; those in R need their packages there.
+boarded := statsmodels-0.13 statsmodels-0.14 glmm mixedlm mixedlm-rs kamino-lme lme-python \
+	interlace-lme pymixef mssm
+
+.PHONY: help setup setup-test setup-dev report scoreboard test test-fast lint wheel clean
 
 help:
 	@echo 'make report     set up, fit the ladder in Python and in R, write reports/parity.html'
+	@echo 'make scoreboard ten more engines, each in its own environment, beside statsmodels and lme4'
 	@echo 'make test       set up and run the tests       (ARGS="-k name" goes to pytest)'
 	@echo 'make test-fast  the tests that need a minute and neither R nor a browser'
 	@echo '                (JOBS=4 for more processes than two, here and with make test)'
@@ -32,6 +37,11 @@ setup-dev:
 
 report: setup
 	@$(bin)/lmm-parity report $(ARGS)
+
+scoreboard: setup
+	@$(bin)/lmm-parity engine install $(boarded)
+	@$(bin)/lmm-parity scoreboard --engine statsmodels --engine lme4 \
+		$(foreach name,$(boarded),--engine $(name)) --out reports/scoreboard --timeout 30 $(ARGS)
 
 test: setup-test
 	@$(bin)/python -m pytest $(workers) $(ARGS)

@@ -1,4 +1,4 @@
-"""``lmm-parity engine``: engines in other processes, checked before their numbers are."""
+"""``lmm-parity engine``: engines in other processes, installed, listed, checked and served."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.commands import options
 
 @click.group()
 def engine() -> None:
-    """Check engines that are programs of their own, and offer one as a program."""
+    """Install, list and check engines that are programs of their own, or offer one as a program."""
 
 
 @engine.command()
@@ -76,3 +76,70 @@ def serve(name: str, timeout: float) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with open_engine(name, timeout=timeout) as opened:
         answer(opened, sys.stdin.buffer, answers)
+
+
+@engine.command("list")
+@options.as_json
+def listed(as_json: bool) -> None:
+    """List the engines that can be named: which are here, and what the ready ones express."""
+    import json
+
+    from harness.engines import environments
+    from harness.engines.registry import engine_names
+
+    ready = environments.programs()
+    names = engine_names()
+    width = max(map(len, names))
+    for name in names:
+        program = ready.get(name)
+        if as_json:
+            about: dict[str, object] = {"engine": name, "ready": program is not None}
+            if program is not None:
+                about |= {
+                    "installed": environments.installed(name),
+                    "packages": program.packages,
+                    "expresses": program.expresses,
+                    "tried": program.tried,
+                }
+            click.echo(json.dumps(about, ensure_ascii=False))
+            continue
+        here = program is None or environments.installed(name)
+        words = "" if program is None else program.expresses
+        tried = "" if program is None or program.tried else " (never tried)"
+        click.echo(f"{name:<{width}}  {'here' if here else '-':<4}  {words}{tried}".rstrip())
+
+
+@engine.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@options.quiet
+def install(names: tuple[str, ...], quiet: bool) -> None:
+    """Make the environments of ready engines, each with exactly its pinned packages.
+
+    They lie outside this program's own: in $LMM_PARITY_ENGINES, or the user's data folder. Exit
+    code 3 when one cannot be made.
+
+    \b
+    lmm-parity engine install statsmodels-0.14 glmm
+    """
+    from harness.commands.progress import progress
+    from harness.engines import environments
+
+    for name in names:
+        environments.program(name)
+    with progress("Installing", len(names), hidden=quiet) as advance:
+        for name in names:
+            environments.make(name)
+            advance(name)
+
+
+@engine.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def remove(names: tuple[str, ...]) -> None:
+    """Remove the environments of ready engines."""
+    from harness.engines import environments
+
+    for name in names:
+        environments.program(name)
+    for name in names:
+        if not environments.remove(name):
+            click.echo(f"{name} was not installed", err=True)

@@ -104,6 +104,10 @@ def _judged(name: str, engine: Engine, case: Case, mend: str) -> Check:
         text = _effects_in_order(outcome, case)
         return Check(name, not text, text or "right", mend)
     text = f"{found.verdict}: {finding_sentence(found.finding)}"
+    if found.verdict == "FALSE_STATEMENT":
+        mend = (
+            "declare what the number means (definitions), or say null; else it is the engine's own"
+        )
     return Check(name, found.verdict in _SOUND, text, mend)
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "engine",
     "engine_spec",
     "engine_wrapper",
+    "environments",
     "fit_request",
     "guard",
     "lme4",

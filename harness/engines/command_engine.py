@@ -50,8 +50,8 @@ START_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 """For the answer to what takes no work."""
 
-GRACE_SECONDS = 2.0
-"""For ending when told to."""
+GRACE_SECONDS = 5.0
+"""For ending when told to: threads of libraries are waited for."""
 
 REMEMBERED_SECONDS = 60.0
 """How long a program that cannot be started is not tried again."""

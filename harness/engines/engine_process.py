@@ -15,6 +15,12 @@ from collections.abc import Mapping, Sequence
 from harness.base.closable import Closable
 from harness.base.numerics import repeatable
 
+ONE_THREAD = dict.fromkeys(
+    ("RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "JULIA_NUM_THREADS"), "1"
+)
+"""For libraries that compute on every processor: engines run side by side, and their times are
+compared."""
+
 KEPT_LINES = 20
 """Lines of stderr that are kept, the last ones."""
 
@@ -67,7 +73,7 @@ class EngineProcess(Closable):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=os.environ | repeatable() | dict(environment or {}),
+                env=os.environ | repeatable() | ONE_THREAD | dict(environment or {}),
                 # A Ctrl-C in the terminal is for the harness, which ends the program itself.
                 start_new_session=True,
             )

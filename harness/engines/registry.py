@@ -2,7 +2,8 @@
 
 A package offers an engine by an entry point of the group ``lmm_parity.engines``: a name, and a
 class or function that gives the engine when called without arguments. A program is an engine by
-``NAME=COMMAND`` or by an entry of the project's TOML file, see :mod:`harness.engines.engine_spec`.
+``NAME=COMMAND`` or by an entry of the project's TOML file, see :mod:`harness.engines.engine_spec`;
+some are ready, see :mod:`harness.engines.environments`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from harness.base.errors import STOPS, BadInput, EnvironmentProblem
+from harness.engines import environments
 from harness.engines.command_engine import CommandEngine
 from harness.engines.engine import Engine
 from harness.engines.engine_spec import (
@@ -46,7 +48,8 @@ _HERE: dict[str, Callable[[], Engine]] = {
 
 def engine_names() -> tuple[str, ...]:
     """Return every name that :func:`open_engine` knows, this program's own first."""
-    return (*_HERE, Lme4Engine.name, *sorted(_commands()), *sorted(_offered()))
+    named = {*_commands(), *_offered(), *environments.programs()}
+    return (*_HERE, Lme4Engine.name, *sorted(named))
 
 
 def require_engine(name: str) -> None:
@@ -79,6 +82,8 @@ def require_known(name: str) -> None:
     BadInput
         When no engine has the name.
     """
+    if name in environments.programs():
+        return
     if name != Lme4Engine.name and _command(name) is None:
         _maker(name)
 
@@ -142,6 +147,8 @@ def _command(name: str) -> CommandSpec | None:
     ------
     BadInput
         For a program under the name of another engine.
+    EnvironmentProblem
+        For a ready program whose environment has not been made.
     """
     given = command_spec(name)
     label = engine_label(name)
@@ -149,7 +156,12 @@ def _command(name: str) -> CommandSpec | None:
         raise BadInput(
             f"--engine {name!r}: {label} is an engine of this program; name it otherwise"
         )
-    return given or (None if label in _HERE else _commands().get(label))
+    if given is not None or label in _HERE:
+        return given
+    named = _commands().get(label)
+    if named is None and label in environments.programs():
+        return CommandSpec(tuple(environments.command(label)))
+    return named
 
 
 def _commands() -> dict[str, CommandSpec]:

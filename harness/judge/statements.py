@@ -143,6 +143,10 @@ class _Judge:
             ]
             if fitting:
                 under, right = tried[min(fitting)[1]]
+        if under is None and declared == NOT_STATED:
+            # By a definition that is not known here: nothing can be said of it.
+            yield from self._statements(quantity, items, values, NOT_STATED, None)
+            return
         if under is None:
             under = of_quantity(quantity)[0]
             right = self._values(under, len(items))
@@ -191,8 +195,10 @@ class _Judge:
             if right is not None:
                 truth = "other definition" if elsewhere else "true"
                 if not self._same(quantity, value, right[i]):
-                    # Curvature without an inverse: the data do not determine the variances.
-                    determined = self.full_rank and self._determined and not math.isnan(right[i])
+                    # Curvature without an inverse: the data do not determine the variances. Beside
+                    # the boundary it depends on how they are written.
+                    inside = self.full_rank and not self.singular
+                    determined = inside and self._determined and not math.isnan(right[i])
                     loose = key in _CURVED and not determined
                     truth = "not determined" if loose else "false"
             yield Statement(

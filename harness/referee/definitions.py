@@ -22,7 +22,8 @@ from harness.referee.standpoint import Row, Standpoint
 from harness.referee.variance_errors import variance_errors
 
 NOT_STATED = "not stated"
-"""What an engine declares for a quantity that it does not print."""
+"""What an engine declares for a quantity that it does not print, or prints by a definition that it
+does not state; such a number is judged only where a known definition gives it."""
 
 
 @dataclass(frozen=True)

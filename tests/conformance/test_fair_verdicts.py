@@ -223,6 +223,19 @@ def test_a_t_test_by_df_of_its_own_is_not_called_a_z_test(sleepstudy):
     assert "inf" not in agreement.sentence
 
 
+def test_a_number_by_a_rule_that_is_not_stated_is_no_false_one(sleepstudy):
+    """nlme's df count levels of nesting: 161 here, where Satterthwaite's are 17."""
+
+    def change(_, fit):
+        rows = tuple(
+            replace(c, df=11.5, p=two_sided_p(c.statistic, 11.5)) for c in fit.coefficients
+        )
+        return replace(fit, coefficients=rows, definitions=fit.definitions | {"df": "not stated"})
+
+    outcome = check("referee.agreement", PlantedEngine("by-levels", change), sleepstudy)
+    assert (outcome.status, outcome.verdict) == ("holds", "AGREE")
+
+
 def test_p_without_its_df_is_not_judged(sleepstudy):
     engine = with_tests(None, 178.0, declares=False)
     assert check("honesty.tests", engine, sleepstudy).status == "not applicable"

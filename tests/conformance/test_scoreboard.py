@@ -1,7 +1,5 @@
 """The scoreboard: engines are judged alone, what they do not support is no fault of theirs."""
 
-import contextlib
-import io
 import json
 import shlex
 import subprocess
@@ -11,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from harness.base.files import write_file
-from harness.cli import main
 from harness.conformance.fit_times import measure
 from harness.conformance.scoreboard import CRITERIA, read_scoreboard
 from harness.engines.engine import Failure
@@ -35,32 +32,16 @@ ENGINES = (
 )
 
 
-def call(*arguments, code=0):
-    """Run a command in this process and return what it prints."""
-    out, err, ended = io.StringIO(), io.StringIO(), 0
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.setattr(sys, "argv", ["lmm-parity", *(str(a) for a in arguments)])
-        try:
-            main()
-        except SystemExit as stop:
-            ended = stop.code or 0
-    assert ended == code, out.getvalue() + err.getvalue()
-    return out.getvalue() + err.getvalue()
-
-
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory, command):
     """Return the folder of a board of three programs."""
     folder = tmp_path_factory.mktemp("board")
     named = [word for engine in ENGINES for word in ("--engine", engine)]
-    call(
-        "scoreboard", *named, "--out", folder / "site", "--max-examples", EXAMPLES,
+    ran = command(
+        folder, "scoreboard", *named, "--out", folder / "site", "--max-examples", EXAMPLES,
         "--no-speed", "--no-cache", "--quiet", "--history", folder / "history",
     )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
     return folder / "site"
 
 
@@ -128,28 +109,40 @@ def test_the_messages_of_a_fault_give_again_what_the_engine_printed(site, board)
 
 
 @pytest.mark.slow
-def test_the_command_of_a_fault_finds_it_again(site, board):
+def test_the_command_of_a_fault_finds_it_again(site, board, command):
     text = (site / "faults" / "ml-for-reml" / "other-criterion" / "README.md").read_text()
-    command = text.split("```")[1].strip().splitlines()[0]
-    said = call(*shlex.split(command)[1:])
-    assert "maximised the other criterion" in said or "other-criterion" in said
+    words = shlex.split(text.split("```")[1].strip().splitlines()[0])
+    ran = command(site.parent, *words[1:])
+    assert "other-criterion" in ran.stdout
 
 
 @pytest.mark.slow
-def test_a_board_is_made_again_of_its_records_and_beside_earlier_ones(site, board, tmp_path):
+def test_a_board_is_made_again_of_its_records_and_beside_earlier_ones(
+    site, board, tmp_path, command
+):
     records = site / "scoreboard.jsonl"
     history = site.parent / "history"
-    call("scoreboard", "--from", records, "--out", tmp_path, "--history", history, "--quiet")
+    words = ("--from", records, "--out", tmp_path, "--history", history, "--quiet")
+    assert command(tmp_path, "scoreboard", *words).returncode == 0
     again = json.loads((tmp_path / "scoreboard.json").read_text(encoding="utf-8"))
     assert again == json.loads(json.dumps(board_json(board, ())))
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "Earlier versions" in index
 
 
-def test_a_history_that_is_none_is_refused_in_a_line(tmp_path):
+@pytest.mark.slow
+def test_a_history_that_is_none_is_refused_in_a_line(site, tmp_path, command):
     write_file(tmp_path / "h" / "a.json", "[]")
-    said = call("scoreboard", "--out", tmp_path / "x", "--history", tmp_path / "h", code=2)
-    assert "name engines by --engine or --engines" in said
+    words = ("--from", site / "scoreboard.jsonl", "--out", tmp_path / "x", "--quiet")
+    ran = command(tmp_path, "scoreboard", *words, "--history", tmp_path / "h")
+    assert ran.returncode == 2
+    assert "a.json: no scoreboard" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_a_board_without_engines_is_refused(tmp_path, command):
+    ran = command(tmp_path, "scoreboard", "--out", tmp_path)
+    assert (ran.returncode, "name engines by --engine or --engines" in ran.stderr) == (2, True)
 
 
 class Paced(RefereeEngine):
