@@ -49,6 +49,11 @@ COMMANDS = {
         *("--max-examples", "1", "--no-keep", "--jobs", "1"),
     ],
     "schema": ["schema"],
+    "scoreboard": [
+        *("scoreboard", "--engine", "statsmodels", "--max-examples", "1", "--out", "board"),
+        *("--jobs", "1", "--no-speed"),
+    ],
+    "engine": ["engine", "list"],
 }
 
 
