@@ -229,6 +229,7 @@ def _flat_fit(question: Question) -> PropertyOutcome | tuple[Flat, Fit, JudgedPa
             pair.faults,
             discrepancy=math.inf,
             verdict="FAILED",
+            claim=True,
         )
     if verdict in ("DATA_MISMATCH", "DIFFERENT_MODEL", "CODING"):
         return question.fails(

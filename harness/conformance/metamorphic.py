@@ -110,7 +110,10 @@ def _without_fit(
         return question.not_applicable(f"{engine} refuses the data: {failures[0].text}")
     where = f"with {twin.words}" if isinstance(after, Failure) else f"but not with {twin.words}"
     return question.fails(
-        f"{engine} has no fit {where}: {failures[0].text}", causes, discrepancy=math.inf
+        f"{engine} has no fit {where}: {failures[0].text}",
+        causes,
+        discrepancy=math.inf,
+        claim=True,
     )
 
 

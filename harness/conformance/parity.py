@@ -69,6 +69,8 @@ def from_pair(question: Question, pair: JudgedPair) -> PropertyOutcome:
         discrepancy=float("inf") if verdict == "FAILED" else max(pair.discrepancy, 1.0),
         verdict=verdict,
         engines=comparison.blamed,
+        # What is found where there is no fit is why there is none.
+        claim=verdict == "FAILED",
     )
 
 

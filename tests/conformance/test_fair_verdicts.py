@@ -14,11 +14,12 @@ from harness.conformance import suite as suite_module
 from harness.conformance.fit_memory import Remembered
 from harness.conformance.planted_engines import PlantedEngine, residual_df, z_for_t
 from harness.conformance.properties import PROPERTIES
-from harness.conformance.suite import run_suite, suite_of
+from harness.conformance.suite import all_kept, run_suite, suite_of
 from harness.conformance.suite_result import titled
 from harness.data.ladder import full_ladder
 from harness.engines.engine import Message
 from harness.engines.referee_engine import RefereeEngine
+from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.sentence import sentences
 from harness.referee.satterthwaite import two_sided_p
 from tests.conformance import unwilling
@@ -298,6 +299,14 @@ def test_moved_numbers_between_twins_at_a_singular_optimum_are_unexplained(singu
 
     outcome = check("metamorphic.row-order", PlantedEngine("off", change), singular)
     assert (outcome.status, outcome.causes) == ("unexplained", ())
+
+
+def test_a_variance_that_is_left_open_explains_why_there_is_no_fit():
+    """A null factor beside groups of one kind makes one covariance twice; statsmodels raises."""
+    (kept,) = [k for k in all_kept(None) if k.name.startswith("metamorphic-null-factor-engine")]
+    name = "metamorphic.null-factor"
+    outcome = check(name, StatsmodelsEngine(), kept.rung().case)
+    assert (outcome.status, outcome.causes[0]) == ("fails", "undetermined-variance")
 
 
 # ---- whose name is said ------------------------------------------------------------------------
