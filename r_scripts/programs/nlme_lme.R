@@ -6,7 +6,7 @@ local({
 })
 
 definitions <- list(
-  loglik = "full", aic = "2k-variances-counted", df = "not stated", statistic = "estimate/se",
+  loglik = "full", aic = "2k-variances-counted", df = "containment-levels", statistic = "estimate/se",
   p = "t", variance = "data-units", residual_variance = "m"
 )
 
