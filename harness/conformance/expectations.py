@@ -26,6 +26,7 @@ from harness.conformance.suite_result import (
     OutcomeStanding,
     Standing,
     SuiteResult,
+    definition_of,
     fails,
     is_of_another,
     own_causes,
@@ -220,9 +221,12 @@ def judge(
             spoken_of |= {i for i, e in enumerate(expectations) if e.selects(outcome)}
         if fails(outcome):
             covering = expected_by(outcome, expectations)
-            standing = "unexpected" if covering is None else "expected"
-            standing = "another's" if is_of_another(outcome) else standing
             reasons = tuple(_reason(e) for e in covering or ())
+            named = definition_of(outcome)
+            if covering is None and named:
+                reasons = (f"another definition: {named}",)
+            standing = "expected" if reasons else "unexpected"
+            standing = "another's" if is_of_another(outcome) else standing
             used |= {i for i, e in enumerate(expectations) if e.covers(outcome) is not None}
         judged.append(OutcomeStanding(outcome, standing, reasons))
     names = None if selected is None else tuple(selected)

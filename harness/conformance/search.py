@@ -25,7 +25,7 @@ from harness.conformance.outcome_text import failure_text
 from harness.conformance.question import Question
 from harness.conformance.regressions import Kept, keep
 from harness.conformance.suite import Suite, shown_path
-from harness.conformance.suite_result import fails, is_of_another
+from harness.conformance.suite_result import definition_of, fails, is_of_another
 from harness.conformance.tasks import outcome_of, told_by_parity
 from harness.data.recipes.shapes import Recipe, build
 from harness.data.recipes.strategies import recipes
@@ -177,6 +177,7 @@ class Running:
         return (
             fails(outcome)
             and not is_of_another(outcome)
+            and not definition_of(outcome)
             and expected_by(outcome, self.expectations) is None
         )
 

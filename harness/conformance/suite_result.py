@@ -145,6 +145,19 @@ def own_causes(outcome: PropertyOutcome) -> tuple[str, ...]:
     return tuple(c for c in outcome.causes if c not in others) or outcome.causes
 
 
+def definition_of(outcome: PropertyOutcome) -> str:
+    """Return the definition by which a number is true that a property asks otherwise; else empty.
+
+    A z test or df by levels of nesting are no faults: they are named, and need no expectation.
+    """
+    known, causes = load_known(), own_causes(outcome)
+    if outcome.verdict != "DEFINITION" or not causes:
+        return ""
+    if any(c not in known or known[c].kind != "definition" for c in causes):
+        return ""
+    return known[causes[0]].title
+
+
 def kind(outcome: PropertyOutcome) -> str:
     """Return the main cause of a failure, the first that is named."""
     return next(iter(own_causes(outcome)), f"no cause found, {outcome.property}")

@@ -52,6 +52,20 @@ def test_an_entry_without_a_cause_covers_unexplained_failures_too():
     assert standing(failing(causes=()), expectation(case="gen/nested/*")) == "unexpected"
 
 
+def test_a_number_by_another_definition_is_no_unexpected_failure():
+    z_test = failing(causes=("z-for-t",), verdict="DEFINITION")
+    (judged,) = judge([z_test]).judged
+    assert judged.standing == "expected"
+    assert judged.reasons[0].startswith("another definition: ")
+    assert judge([z_test]).passed
+    # An entry of the user's comes first, and a fault beside it is one.
+    (known,) = judge([z_test], (expectation(cause="z-for-t"),)).judged
+    assert known.reasons == ("known",)
+    faulty = failing(causes=("z-for-t", "stopped-short"), verdict="DEFINITION")
+    assert standing(faulty) == "unexpected"
+    assert standing(failing(causes=("z-for-t",), verdict="FALSE_STATEMENT")) == "unexpected"
+
+
 def test_what_is_laid_to_another_engine_alone_is_none_of_the_engines_failures():
     lme4 = failing(engine="tiny", causes=("lmertest-units",), engines=("lme4",))
     assert standing(lme4) == "another's"

@@ -10,7 +10,7 @@ import numpy as np
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.same_point import effects_off, modes_at, modes_off
-from harness.judge.causes.view import View
+from harness.judge.causes.view import LMER, View
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
@@ -61,7 +61,7 @@ def normal_equations(view: View) -> Evidence | None:
     if _effects(design) > _COLUMNS:
         return None
     for fit, audit in view.judged():
-        if fit.engine != "lme4" or audit.loglik_error is None or not audit.theta:
+        if fit.fitter not in LMER or audit.loglik_error is None or not audit.theta:
             continue
         off = _Off(
             abs(audit.loglik_error),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.engines.engine import Coefficient, Fit, RandomTerm
 from harness.judge.audit import Audit
-from harness.judge.causes.view import Pair, View
+from harness.judge.causes.view import LMER, Pair, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
 from harness.referee.conditional_modes import conditional_modes
@@ -50,7 +50,7 @@ def true_to_itself(view: View, fit: Fit, audit: Audit) -> bool:
     Printed SE are compared where they are defined like the referee's (lme4); df are another matter,
     see :func:`df_off`.
     """
-    if fit.engine == "lme4":
+    if fit.fitter in LMER:
         for native, fair in zip(fit.coefficients, audit.coefficients, strict=True):
             if native.se is None or fair.se is None:
                 continue

@@ -15,6 +15,9 @@ from harness.model.design import Design
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import Optimum
 
+LMER = ("lmerTest::lmer", "lme4::lmer")
+"""Fitters that are lme4's, whatever the engine is called that runs them."""
+
 
 @dataclass(frozen=True)
 class View:

@@ -9,7 +9,7 @@ from scipy.linalg import block_diag
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
-from harness.judge.causes.view import View
+from harness.judge.causes.view import LMER, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
@@ -73,7 +73,7 @@ def score_sign(view: View) -> Evidence | None:
 def column_trap(view: View) -> Evidence | None:
     """Hold when lme4 sits where the first column of a factor has a zero diagonal, falsely."""
     for fit, audit in view.judged():
-        if fit.engine != "lme4" or audit.certificate != "false boundary":
+        if fit.fitter not in LMER or audit.certificate != "false boundary":
             continue
         for term in fit.random:
             first = term.covariance[0][0] / fit.residual_variance
