@@ -14,6 +14,7 @@ import harness
 from harness.base.errors import BadInput
 from harness.data.datasets import load_dataset
 from harness.diagnose.given import of_statsmodels
+from harness.engines.registry import engine_names
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -142,7 +143,7 @@ def test_rows_that_a_result_leaves_out_are_named(sleep):
         (
             (3,),
             {"engines": ["spss"]},
-            "no engine 'spss'; there are statsmodels, referee, lme4, "
+            f"no engine 'spss'; there are {', '.join(engine_names())}, "
             "or write NAME=COMMAND or module:attribute",
         ),
         ((3,), {"alpha": 1.5}, "alpha must lie between 0 and 1, not 1.5"),

@@ -108,6 +108,8 @@ def scoreboard(
     wanted = Shard.parse(shard)
     require_folder(out)
     require_writable(out / "index.html")
+    if history is not None:
+        require_folder(history)
     records = out / RECORDS if source is None else source
     if source is None:
         if not specs:

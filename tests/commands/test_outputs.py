@@ -144,12 +144,15 @@ FOLDER_OPTIONS = {
     ("diagnose", "--bundle"): ["diagnose", "t.csv", MODEL, "--bundle"],
     ("bundle make", "--out"): ["bundle", "make", "t.csv", MODEL, "--out"],
     ("certify", "--out"): ["certify", "dyestuff/REML", "--out"],
+    ("scoreboard", "--out"): ["scoreboard", "--engine", "statsmodels", "--out"],
+    ("scoreboard", "--history"): ["scoreboard", "--engine", "statsmodels", "--history"],
 }
 """Options that name a folder to write to."""
 
 READ = {
     *(("run", name) for name in ("--cases", "--recipes")),
     *(("conformance", name) for name in ("--expectations", "--stored", "--from")),
+    *(("scoreboard", name) for name in ("--engines", "--from")),
     ("report", "--from"),
     *((name, "--data") for name in ("ladder", "translate", "certify")),
 }

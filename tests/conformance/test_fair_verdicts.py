@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from multiprocessing import forkserver
 
 import numpy as np
 import pytest
@@ -70,6 +71,8 @@ def test_a_hang_or_a_panic_is_one_attempt_and_one_failed_check(tmp_path, monkeyp
     """A case, two engines and every property that needs no lme4, as the suite runs them."""
     attempts = tmp_path / "attempts"
     monkeypatch.setenv("ATTEMPTS", str(attempts))
+    # Workers have the variables with which the server that they are forked from was started.
+    forkserver._forkserver._stop()
     suite = suite_of((f"{HERE}:Hanging", f"{HERE}:Panicking"), "referee", examples=1, seed=4)
     suite = dataclasses.replace(suite, jobs=1, timeout=3.0)
     monkeypatch.setattr(suite_module, "all_kept", lambda _: ())

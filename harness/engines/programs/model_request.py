@@ -110,8 +110,8 @@ class Request:
 
     def warned(self, *words):
         """Whether a warning so far has one of these words in it."""
-        said = " ".join(str(warning.message) for warning in self.caught)
-        return any(word in said for word in words)
+        warned = " ".join(str(warning.message) for warning in self.caught)
+        return any(word in warned for word in words)
 
     @property
     def reml(self):
