@@ -82,6 +82,7 @@ def test_a_result_whose_formula_has_python_in_it_comes_back_as_its_design_matric
     np.testing.assert_array_equal(given.rung.case.design.x, result.model.exog)
 
 
+@pytest.mark.slow
 def test_a_result_built_from_arrays_and_one_with_variance_components(sleep):
     x = sm.add_constant(sleep[["Days"]].to_numpy(dtype=float))
     y = sleep["Reaction"].to_numpy()
@@ -108,6 +109,7 @@ def test_rows_in_another_order_and_odd_names_are_no_obstacle(sleep):
     np.testing.assert_array_equal(given.rung.case.design.y, frame["Reaction"])
 
 
+@pytest.mark.slow
 def test_rows_that_a_result_leaves_out_are_named(sleep):
     frame = sleep.set_index(pd.Index([f"row {i}" for i in range(len(sleep))]))
     result = smf.mixedlm("Reaction ~ Days", frame.drop(["row 7", "row 30"]), groups="Subject").fit()

@@ -24,6 +24,7 @@ def test_a_loop_in_python_is_stopped():
         spin()
 
 
+@pytest.mark.slow
 def test_what_swallows_everything_that_is_raised_is_stopped_all_the_same():
     def stubborn():
         for _ in range(2):

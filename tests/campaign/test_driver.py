@@ -25,6 +25,7 @@ from tests.campaign.stubs import (
 NAMES = tuple(f"case/{i}" for i in range(8))
 
 
+@pytest.mark.slow
 def test_results_come_as_they_arrive_with_their_numbers_and_are_sorted_in_the_file(tmp_path):
     source, setup = Numbered(6), setup_of(function=uneven_task)
     found = [(number, done.id) for number, done in run_campaign(source, setup, jobs=2)]
@@ -65,6 +66,7 @@ def test_r_and_statsmodels_give_the_same_bits_in_any_worker(tmp_path):
     assert first_difference(*paths) == ""
 
 
+@pytest.mark.slow
 def test_a_difference_is_found(tmp_path):
     paths = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
     for path, names in zip(paths, (NAMES[:2], NAMES[1::-1]), strict=True):
@@ -135,6 +137,7 @@ def test_a_task_that_an_executor_loses_is_given_again():
     assert ids == [f"n/{i}" for i in range(4)]
 
 
+@pytest.mark.slow
 def test_a_task_that_is_lost_again_and_again_ends_the_run_with_a_line():
     with pytest.raises(EnvironmentProblem, match=r"lost 5 times.*OSError: a machine is gone"):
         elsewhere(OSError("a machine is gone"), 99, count=1)
@@ -161,6 +164,7 @@ def test_shards_have_every_task_once(count):
     assert [len(part) for part in parts] == [shard.size(13) for shard in shards]
 
 
+@pytest.mark.slow
 def test_the_cache_gives_the_same_records_under_their_new_names(tmp_path):
     store = str(tmp_path / "store")
     setup = setup_of(store=store)

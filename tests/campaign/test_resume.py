@@ -282,6 +282,7 @@ def test_a_run_killed_while_its_file_is_sorted_is_gone_on_with(lines, unfinished
 TASKS = 3000
 
 
+@pytest.mark.slow
 def test_sorting_holds_no_more_than_a_task_in_memory(tmp_path, whole):
     header, case = whole.read_bytes().splitlines()[:2]
     numbers = random.Random(3).sample(range(TASKS), TASKS)

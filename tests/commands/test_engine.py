@@ -14,6 +14,7 @@ def program(mode):
     return shlex.join([sys.executable, "-I", "-S", str(PLANTED), mode, "x"])
 
 
+@pytest.mark.slow
 def test_engines_are_listed_with_what_the_ready_ones_express(command, tmp_path):
     ran = command(tmp_path, "engine", "list", "--json", LMM_PARITY_ENGINES=str(tmp_path))
     found = {line["engine"]: line for line in map(json.loads, ran.stdout.splitlines())}

@@ -101,6 +101,7 @@ def test_a_folder_of_tables_is_run(run, folder):
     assert next(c for c in two.data.columns if c.name == "g").levels == ("c", "b", "a")
 
 
+@pytest.mark.slow
 def test_any_number_of_engines_is_run_and_the_reference_is_the_last(run, folder):
     more = ("--engine", "referee", "--engine", "tests.campaign.stubs:Better")
     arguments = ("run", "--cases", folder, "--out", "o.jsonl", "--jobs", 1, *ENGINES, *more)
@@ -117,6 +118,7 @@ def test_engines_that_call_themselves_the_same_are_refused(run, folder):
     assert err == "lmm-parity: engines that call themselves the same: good, referee, referee\n"
 
 
+@pytest.mark.slow
 def test_a_table_that_cannot_be_fitted_is_the_record_of_its_case(run, folder):
     (folder / "b.csv").write_text("y,x,g\n" + "3,1,a\n3,2,b\n" * 5)
     with (folder / "cases.toml").open("a") as file:
@@ -128,6 +130,7 @@ def test_a_table_that_cannot_be_fitted_is_the_record_of_its_case(run, folder):
     assert "the outcome 'y' is 3 in every row used" in last.comparisons[0].sentence
 
 
+@pytest.mark.slow
 def test_events_are_json_lines_and_the_records_stay_in_their_file(run, folder):
     arguments = ("run", "--cases", folder, "--jobs", 1, "--json", *ENGINES)
     code, out, err = run(*arguments, "--out", "o.jsonl")
@@ -140,6 +143,7 @@ def test_events_are_json_lines_and_the_records_stay_in_their_file(run, folder):
     assert (events[-1]["cases"], events[-1]["exit_code"]) == (2, 0)
 
 
+@pytest.mark.slow
 def test_a_finished_or_unfinished_file_is_not_lost_by_mistake(run, folder):
     arguments = ("run", "--cases", folder, "--out", "o.jsonl", "--jobs", 1, *ENGINES)
     run(*arguments)

@@ -132,6 +132,7 @@ def test_one_program_alone_is_judged_by_the_referee(ready):
     assert [fit.engine for fit in found.case.fits][:2] == ["statsmodels", "referee"]
 
 
+@pytest.mark.slow
 def test_without_r_it_goes_on_and_says_so(monkeypatch):
     def no_r():
         raise REnvironment("R was not found")

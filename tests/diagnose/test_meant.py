@@ -75,6 +75,7 @@ def test_a_term_that_the_result_has_not_is_not_shown():
     assert variances(given) == [((result.vcomp[0],),)]
 
 
+@pytest.mark.slow
 def test_a_factor_read_as_nested_stands_for_the_crossed_one():
     penicillin = load_dataset("Penicillin").frame
     result = smf.mixedlm(

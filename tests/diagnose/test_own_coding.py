@@ -79,6 +79,7 @@ def assert_rows_are_those_of_satterthwaite(found, result):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coding", CODINGS)
 def test_rows_in_another_coding_are_those_of_satterthwaite_for_the_result(in_coding, coding):
     result, found = in_coding(coding)
@@ -168,6 +169,7 @@ def test_a_result_with_other_fixed_effects_is_of_another_model(frame):
         assert not {"flat-optimum", "stopped-short"} & set(found.causes)
 
 
+@pytest.mark.slow
 def test_no_boundary_warning_is_spoken_of_where_none_was_given(frame):
     """A result that was given: what statsmodels said when it was made is not known."""
     small = frame.assign(y=0.04 * frame.y)
@@ -209,6 +211,7 @@ def test_the_same_columns_in_another_order_are_the_case_itself(frame):
     assert native["C(f)[T.b]"].name == "f[T.b]"
 
 
+@pytest.mark.slow
 def test_a_result_with_other_random_effects_has_the_certificate_of_its_own_model(frame):
     result = fitted(frame, "y ~ x*f", re_formula="~x")
     found = diagnosed(result)
@@ -231,6 +234,7 @@ def test_a_result_of_its_own_model_that_stopped_short_is_short_of_that_models_op
     assert audit.gap == pytest.approx(2.0 * (best.llf - short.llf), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_rows_of_other_data_are_judged_on_those(frame):
     result = fitted(frame.iloc[:-6], "y ~ x*C(f,Sum)")
     found = harness.diagnose(

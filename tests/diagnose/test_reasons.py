@@ -106,6 +106,7 @@ def test_the_mean_squares_are_those_of_the_analysis_of_variance():
     )
 
 
+@pytest.mark.slow
 def test_the_group_that_carries_the_answer_is_named_with_what_it_would_be():
     frame = with_a_group_between()
     term = terms_of(frame, "y ~ 1 + (1 | g)")["g"]
@@ -130,6 +131,7 @@ def test_the_group_that_carries_the_answer_is_named_with_what_it_would_be():
     )
 
 
+@pytest.mark.slow
 def test_the_row_that_carries_the_answer_is_named_before_its_group():
     frame = with_an_outlier()
     term = terms_of(frame, "y ~ x + (1 | g)")["g"]
@@ -142,6 +144,7 @@ def test_the_row_that_carries_the_answer_is_named_before_its_group():
     assert f"Without row 39 (y {number(frame.y[38])}) alone the variance" in term.reasons[-1]
 
 
+@pytest.mark.slow
 def test_slopes_are_held_against_their_sampling_variance():
     frame = lines(wild=True)
     term = terms_of(frame, "y ~ t + (t || g)")["g"]
@@ -170,6 +173,7 @@ def test_where_nothing_is_singular_there_is_no_reason():
     assert terms_of(lines(wild=False), "y ~ t + (t || g)") == {}
 
 
+@pytest.mark.slow
 def test_crossed_factors_are_adjusted_for_each_other():
     rng = np.random.default_rng(1)
     g, h = np.repeat(range(6), 5), np.tile(range(5), 6)
@@ -240,6 +244,7 @@ def correlation(frame):
     return psi[0, 1] / np.sqrt(psi[0, 0] * psi[1, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [8, 24, 49, 57])
 def test_a_correlation_of_one_is_told_from_what_it_is_without_a_group_or_row(seed):
     frame = drifting(seed)

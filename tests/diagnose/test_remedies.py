@@ -191,6 +191,7 @@ def test_a_start_is_in_the_order_of_statsmodels_own_columns():
     assert by_name["f[T.b]"] == 1.0 + names.index("f[b]" if "f[b]" in names else "f[T.b]")
 
 
+@pytest.mark.slow
 def test_the_users_method_is_kept_in_every_call():
     frame = load_dataset("sleepstudy").frame
     model = smf.mixedlm("Reaction ~ Days", frame, groups="Subject")

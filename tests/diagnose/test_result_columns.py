@@ -141,6 +141,7 @@ FROM_ARRAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FROM_ARRAYS)
 def test_a_result_from_arrays_is_a_formula_over_a_table_of_its_own(kind):
     model, formula = FROM_ARRAYS[kind]

@@ -69,6 +69,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", FAULTS)
 def test_a_fault_costs_one_fit_and_one_line(planted, mode):
     engine = planted(mode, timeout=1.0)
@@ -147,6 +148,7 @@ STARTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", STARTS)
 def test_a_program_that_does_not_start_is_a_problem_of_the_environment(planted, mode, monkeypatch):
     monkeypatch.setattr(command_engine, "START_SECONDS", 1.0)

@@ -71,6 +71,7 @@ def test_every_number_comes_through_under_the_users_names(rows):
         assert without(found, "messages") == without(direct, "messages"), recipe.id
 
 
+@pytest.mark.slow
 def test_an_engine_with_columns_of_its_own_coding_keeps_them():
     for recipe in collect(3, 7):
         case = build(recipe).case

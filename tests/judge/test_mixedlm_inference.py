@@ -297,6 +297,7 @@ def test_importing_the_package_loads_nothing_heavy():
         _ = harness.nonsense
 
 
+@pytest.mark.slow
 def test_a_component_without_columns_of_its_own_is_an_effect_of_the_group():
     """Arrays: a variance component per group column, written by hand."""
     frame = data("sleepstudy")

@@ -12,6 +12,7 @@ import harness
 from tests.judge.mixedlm_fits import data, mixed, sleep
 
 
+@pytest.mark.slow
 def test_a_result_that_stopped_short_gets_a_warning_with_the_gap():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -15,6 +15,8 @@ from harness.page.report.report_page import report_page
 from harness.page.terminal_page import print_page
 from tests.page.html import sample, sample_runs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run():

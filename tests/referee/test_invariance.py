@@ -99,6 +99,7 @@ def test_df_do_not_depend_on_units_or_origins(name, change, singular):
     assert after == pytest.approx(before, rel=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", ["REML", "ML"])
 @pytest.mark.parametrize("change", list(RENAMED))
 @pytest.mark.parametrize("name", list(MODELS))
@@ -109,6 +110,7 @@ def test_df_do_not_depend_on_rows_or_labels(name, change, criterion):
     assert after == pytest.approx(before, rel=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(REORDERED))
 def test_df_do_not_depend_on_the_order_of_terms(name):
     before = df_at_optimum(case(MODELS[name], frame()), np.eye(2))

@@ -23,6 +23,8 @@ from harness.page.report.certified_layout import (
 from harness.page.report.report_context import context
 from tests.page.html import sample, sample_runs
 
+pytestmark = pytest.mark.slow
+
 LEFT, RIGHT = sample.ENGINE, sample.REFERENCE
 
 

@@ -349,6 +349,7 @@ def test_a_fit_without_fitted_values_has_its_numbers_but_no_residual_picture():
     assert "Random effects: (Intercept) by g" in shown
 
 
+@pytest.mark.slow
 def test_many_items_of_one_quantity_show_the_worst_and_count_the_rest():
     case = sample.case("many")
     more = tuple(
