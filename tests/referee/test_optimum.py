@@ -314,6 +314,7 @@ MISSED_ONCE = (971, 989)
 """Two minima each; the deviance falls along a straight line from all around to the higher one."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [*range(38), *MISSED_ONCE])
 def test_no_point_of_a_dense_grid_lies_below_the_optimum(seed):
     found, lowest = lowest_on_a_grid(seed)

@@ -17,6 +17,8 @@ from harness.engines.protocol import Fitted, Started
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = Path(environments.__file__).parent / "programs"
 FAKE = Path(__file__).with_name("fake_engine.py")
 
