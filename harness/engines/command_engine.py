@@ -123,13 +123,15 @@ class CommandEngine(Closable):
             raise EnvironmentProblem(f"engine {self.name!r}: {problem}") from None
 
     def versions(self) -> dict[str, str]:
-        """Return the versions that the program states; none when it cannot be started."""
+        """Return the versions that the program states, under its name; none without a start."""
         try:
             program = self._running()
         except NoAnswer:
             return {}
         own = program.versions.get(program.name)
-        return ({} if own is None else {self.name: own}) | program.versions
+        # Two engines may use two versions of one component.
+        parts = {f"{self.name}: {part}": text for part, text in program.versions.items()}
+        return ({} if own is None else {self.name: own}) | parts
 
     def identity(self) -> dict[str, str] | None:
         """Return what decides its numbers: None for a program that states no ``build``."""

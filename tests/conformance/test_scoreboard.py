@@ -93,6 +93,7 @@ def test_the_site_has_a_page_of_each_engine_and_a_badge_of_each_criterion(site):
     badge = json.loads((site / "badges" / "right-se.json").read_text(encoding="utf-8"))
     assert badge["message"].endswith("right")
     assert (site / "cases.html").is_file()
+    assert ">None" not in index
     content = json.loads((site / "scoreboard.json").read_text(encoding="utf-8"))
     assert content["engines"]["right"]["criteria"]["se"]["wrong"] == 0
 

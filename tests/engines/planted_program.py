@@ -60,7 +60,8 @@ for line in sys.stdin:
     message = json.loads(line)
     if message["type"] == "start":
         version = 99 if mode == "version-99" else 1
-        started = {"type": "started", "protocol": version, "name": "planted", "versions": {}}
+        started = {"type": "started", "protocol": version, "name": "planted"}
+        started["versions"] = {"planted": "1.2", "numpy": "0.1"}
         if mode == "unknown-definition":
             started["definitions"] = {"se": "guessed"}
         if mode == "build":

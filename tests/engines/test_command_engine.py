@@ -177,5 +177,8 @@ def test_two_versions_of_a_program_are_two_engines(planted):
     other = CommandEngine("other", engine.command)
     try:
         assert fit(other) == msgspec.structs.replace(fit(engine), engine="other")
+        # What is in one environment says nothing of another, nor of this program's own.
+        assert set(other.versions()) == {"other", "other: planted", "other: numpy"}
+        assert other.versions()["other"] == "1.2"
     finally:
         other.close()
