@@ -22,6 +22,7 @@ from harness.engines.protocol import (
     SentDesign,
     SentDesignTerm,
     SentModel,
+    SentResidual,
     SentTable,
     SentTerm,
     Started,
@@ -43,7 +44,12 @@ def sent_case(case: Case, rows: str) -> Case:
     rows : {"complete", "all"}
     """
     table = case.table
-    model = parse_model(lme4_formula(case.model, table.alias), case.model.criterion)
+    residual = case.model.residual
+    model = parse_model(
+        lme4_formula(case.model, table.alias),
+        case.model.criterion,
+        "" if residual is None else residual.text(table.alias),
+    )
     if rows == "complete":
         table = _without_unused_levels(table.rows(table.complete))
     alias = case.table.alias
@@ -68,6 +74,7 @@ def fit_request(sent: Case, setting: Setting, number: int, program: Started) -> 
                 SentTerm(term.group, model_term.group, term.names)
                 for term, model_term in zip(design.random, sent.model.random, strict=True)
             ),
+            residual=_residual(sent),
         ),
         design=None
         if "design" not in program.wants
@@ -79,6 +86,20 @@ def fit_request(sent: Case, setting: Setting, number: int, program: Started) -> 
                 for term in design.random
             ),
         ),
+    )
+
+
+def _residual(sent: Case) -> SentResidual | None:
+    own = sent.design.residual
+    if own is None or sent.model.residual is None:
+        return None
+    return SentResidual(
+        structure=own.structure,
+        text=sent.model.residual.text(),
+        group=tuple(own.group.tolist()),
+        position=tuple(own.position.tolist()),
+        strata=tuple(tuple(codes.tolist()) for codes in own.strata),
+        parameters=own.names,
     )
 
 

@@ -20,8 +20,10 @@ from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTer
 from harness.model.case import Case
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import likelihood_of, residual_parameters
 from harness.referee.satterthwaite import contrast_tests
+from harness.referee.search import find_optimum
 
 Array = NDArray[np.float64]
 
@@ -42,6 +44,9 @@ class RefereeEngine:
     """Fit cases by the referee's likelihood; both settings are the same."""
 
     name = "referee"
+    residuals = True
+    """It takes a residual covariance."""
+
     sources = (
         "harness.base",
         "harness.engines",
@@ -62,7 +67,7 @@ class RefereeEngine:
         """Fit a case; aliased fixed effects and too few rows are refused."""
         started = time.perf_counter()
         try:
-            best = find_optimum(Likelihood(case.design, reml=case.model.criterion != "ML"))
+            best = find_optimum(likelihood_of(case.design, reml=case.model.criterion != "ML"))
         except ValueError as error:
             return Failure(engine=self.name, setting=setting, reason="refused", text=str(error))
         return fit_at(case, setting, best, time.perf_counter() - started)
@@ -112,6 +117,7 @@ def fit_at(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
             )
         ),
         residual_variance=sigma**2,
+        residual=residual_parameters(point),
         loglik=loglik,
         aic=2.0 * parameters - 2.0 * loglik,
         bic=math.log(n) * parameters - 2.0 * loglik,

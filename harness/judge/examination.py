@@ -19,8 +19,11 @@ from harness.model.design import Design
 from harness.referee.cost import TooLarge
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_of
+from harness.referee.residual_matrix import internal
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
+from harness.referee.search import find_optimum
 from harness.referee.standpoint import Standpoint
 from harness.referee.variance_errors import variance_errors
 
@@ -89,7 +92,9 @@ def examine(
     """
     reml = case.model.criterion != "ML"
     try:
-        likelihood = Likelihood(case.design, reml=reml) if best is None else best.point.likelihood
+        likelihood = (
+            likelihood_of(case.design, reml=reml) if best is None else best.point.likelihood
+        )
         points = {id(fit): point_of(likelihood, fit) for fit in fits}
         starts = [point.theta for point in points.values() if point is not None]
         found = best or find_optimum(likelihood, starts)
@@ -116,7 +121,7 @@ def _examined_in(case: Case, model: OwnModel, in_case: Examined, *, reml: bool) 
     """Examine a fit as one of its own model."""
     own = msgspec.structs.replace(in_case.fit, random=model.random)
     try:
-        likelihood = Likelihood(model.design, reml=reml)
+        likelihood = likelihood_of(model.design, reml=reml)
         point = point_of(likelihood, own)
         best = find_optimum(likelihood, [] if point is None else [point.theta])
     except ValueError:
@@ -164,10 +169,16 @@ def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
     relative = _relative(fit)
     if [len(p) for p in relative] != list(likelihood.products.sizes):
         return None
+    if isinstance(likelihood, ResidualLikelihood):
+        if [name for name, _ in fit.residual] != list(likelihood.residual.names):
+            return None
+        likelihood = likelihood.given(internal(likelihood.residual, [v for _, v in fit.residual]))
     lower = [_factor(term, psi) for term, psi in zip(fit.random, relative, strict=True)]
     if all(matrix is not None for matrix in lower):
         found = [matrix for matrix in lower if matrix is not None]
-        return likelihood.at([found[t][a, b] for t, a, b in likelihood.layout])
+        return likelihood.at(
+            likelihood.with_residual([found[t][a, b] for t, a, b in likelihood.layout])
+        )
     if not all(_is_covariance(psi) for psi in relative):
         return None
     return likelihood.at(likelihood.theta(relative))

@@ -11,7 +11,6 @@ __all__ = [
     "design",
     "expression_text",
     "formula",
-    "grouping",
     "level_order",
     "model",
     "residual",

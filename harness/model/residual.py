@@ -56,15 +56,19 @@ class Residual:
     def text(self, names: Mapping[str, str] | None = None) -> str:
         """Write the structure, under other names of the columns where they are given."""
 
-        def column(name: str) -> str:
-            name = name if names is None else names[name]
+        def column(name: str, *, as_factor: bool = True) -> str:
+            if names is not None:
+                # A column that is a number elsewhere is there twice.
+                name = names.get(f"factor({name})", names[name]) if as_factor else names[name]
             return name if _PLAIN.fullmatch(name) else f"`{name}`"
 
         parts = []
         if self.structure:
-            at = "1" if self.position is None else column(self.position.name)
-            if self.position is not None and self.position.as_factor:
-                at = f"factor({at})"
+            at = "1"
+            if self.position is not None:
+                at = column(self.position.name, as_factor=self.position.as_factor)
+                if self.position.as_factor and names is None:
+                    at = f"factor({at})"
             parts.append(f"{self.structure}({at} | {':'.join(map(column, self.group))})")
         parts += [f"het({':'.join(map(column, columns))})" for columns in self.strata]
         return " + ".join(parts)

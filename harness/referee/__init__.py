@@ -18,8 +18,11 @@ __all__ = [
     "mean_squares",
     "optimality",
     "optimum",
+    "residual_likelihood",
+    "residual_matrix",
     "satterthwaite",
     "scoring_step",
+    "search",
     "standpoint",
     "variance_errors",
 ]

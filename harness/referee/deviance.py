@@ -111,6 +111,10 @@ class Likelihood:
         lower = [semidefinite_cholesky(np.asarray(p, dtype=np.float64)) for p in relative]
         return np.array([lower[t][a, b] for t, a, b in self.layout])
 
+    def with_residual(self, elements: Sequence[float] | Array) -> Array:
+        """Return theta of the elements of the factors: here there is nothing else in it."""
+        return np.asarray(elements, dtype=np.float64)
+
     def at(self, theta: Sequence[float] | Array) -> Point:
         """Evaluate at ``theta``, sigma still free."""
         return Point(self, np.asarray(theta, dtype=np.float64))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, Point
-from harness.referee.residual_likelihood import ResidualPoint
+from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
 from harness.referee.row_information import random_changes, row_information
 from harness.referee.satterthwaite import contrast_tests
 
@@ -79,8 +79,11 @@ _KEPT: WeakKeyDictionary[Likelihood, list[tuple[tuple[Array, ...], float]]] = We
 def null_directions(likelihood: Likelihood) -> list[tuple[tuple[Array, ...], float]]:
     """Return a basis of the changes that the likelihood does not see: of each Psi_t, and of s2.
 
-    Each has a variance of its own that it changes by 1, relative to the others' none.
+    Each has a variance of its own that it changes by 1, relative to the others' none. With a
+    residual covariance it depends on the point: :func:`free_directions` says it of one.
     """
+    if isinstance(likelihood, ResidualLikelihood):
+        return []
     if likelihood not in _KEPT:
         _KEPT[likelihood] = _null_directions(likelihood)
     return _KEPT[likelihood]

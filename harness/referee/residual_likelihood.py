@@ -40,6 +40,14 @@ def likelihood_of(design: Design, *, reml: bool, limit: Cost = LIMIT) -> Likelih
     return ResidualLikelihood(design, reml=reml, limit=limit)
 
 
+def residual_parameters(point: Point) -> tuple[tuple[str, float], ...]:
+    """Return names and values of the parameters of the residual covariance; none without one."""
+    if not isinstance(point, ResidualPoint):
+        return ()
+    residual = point.likelihood.residual
+    return tuple(zip(residual.names, stated(residual, point.phi).tolist(), strict=True))
+
+
 class ResidualLikelihood(Likelihood):
     """The deviance of a design with a residual covariance, under one criterion.
 
@@ -66,7 +74,11 @@ class ResidualLikelihood(Likelihood):
 
     def theta(self, relative: Sequence[Array]) -> Array:
         """Return theta of relative covariance matrices, and of the phi of this likelihood."""
-        return np.concatenate([super().theta(relative), self.phi])
+        return self.with_residual(super().theta(relative))
+
+    def with_residual(self, elements: Sequence[float] | Array) -> Array:
+        """Return theta of the elements of the factors and of the phi of this likelihood."""
+        return np.concatenate([np.asarray(elements, dtype=np.float64), self.phi])
 
     def given(self, phi: Sequence[float] | Array) -> ResidualLikelihood:
         """Return this likelihood with its cross-products at ``phi``.

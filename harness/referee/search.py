@@ -12,11 +12,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.referee import optimum
 from harness.referee.crossproducts import standardised
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import optimality
-from harness.referee.optimum import Optimum, nearest_minimum, newton, polished
-from harness.referee.optimum import find_optimum as find_plain
+from harness.referee.optimum import Optimum, newton, polished
 from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
 from harness.referee.residual_matrix import neutral, typical_gap
 
@@ -65,10 +65,10 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
         When the likelihood has no maximum.
     """
     if not isinstance(likelihood, ResidualLikelihood):
-        return find_plain(likelihood, starts)
+        return optimum.find_optimum(likelihood, starts)
     if not len(likelihood.phi):
         own = likelihood.given(likelihood.phi)
-        alone = find_plain(own.plain, starts)
+        alone = optimum.find_optimum(own.plain, starts)
         return _optimum(own.at(alone.point.theta), [], alone.starts)
     given = _evaluated(likelihood, starts)
     built_in = _evaluated(likelihood, _starts(likelihood))
@@ -120,6 +120,11 @@ def _evaluated(likelihood: ResidualLikelihood, starts: Iterable[Array]) -> list[
     return points
 
 
+def nearest_minimum(point: Point) -> Point:
+    """Return where Newton's steps from a point end: a minimum, not always the lowest."""
+    return settled(point) if isinstance(point, ResidualPoint) else optimum.nearest_minimum(point)
+
+
 def settled(start: ResidualPoint) -> ResidualPoint:
     """Where a descent from a point ends: on the smallest face, and on no false boundary."""
     point = _joint(newton(start))
@@ -127,7 +132,7 @@ def settled(start: ResidualPoint) -> ResidualPoint:
     for _ in range(5):
         if not k:
             break
-        inner = nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
+        inner = optimum.nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
         moved = _joint(newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
         better = moved.deviance() < point.deviance() - _SAME
         # As good a point on a smaller face is the better one.
@@ -150,7 +155,7 @@ def _starts(likelihood: ResidualLikelihood) -> list[Array]:
         unit = likelihood.plain.theta(
             [np.linalg.inv(w) @ np.linalg.inv(w).T for w in likelihood.products.basis.effects]
         )
-        alone = find_plain(likelihood.plain).point.theta
+        alone = optimum.find_optimum(likelihood.plain).point.theta
         thetas = [alone, 0.5 * alone, unit, np.zeros(k)]
     return [np.concatenate([theta, phi]) for phi in _covariances(likelihood) for theta in thetas]
 

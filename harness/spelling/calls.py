@@ -11,6 +11,7 @@ from functools import partial, reduce
 from harness.model.expression_text import render, render_name
 from harness.model.formula import Bar, Binary, Name, Node, Number, names_in
 from harness.model.model import Model, RandomTerm, column_of, split_bar
+from harness.model.residual import Residual
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Term, Terms
 
@@ -44,6 +45,12 @@ def lme4_formula(model: Model, names: Mapping[str, str] | None = None) -> str:
     )
     parts += [_bar(bar, name, group_name) for bar in model.formula.bars]
     return f"{outcome} ~ {' + '.join(parts)}"
+
+
+def model_text(model: Model) -> str:
+    """Return the formula as lme4 writes it, with the residual covariance where there is one."""
+    formula = lme4_formula(model)
+    return formula if model.residual is None else f"{formula}, residual {model.residual.text()}"
 
 
 def _bar(bar: Bar, name: Callable[[Name], str], group_name: Callable[[Name], str]) -> str:
@@ -414,9 +421,31 @@ def in_words(model: Model) -> str:
         apart = ", uncorrelated with the former" if term.group in groups else ""
         groups.add(term.group)
         pieces.append(f"{joined} that varies by {' within '.join(reversed(term.group))}{apart}")
+    if model.residual is not None:
+        pieces.append(_residuals_in_words(model.residual))
     method = {
         "REML": "restricted maximum likelihood",
         "ML": "maximum likelihood",
         "OLS": "ordinary least squares",
     }[model.criterion]
     return f"{text}{'; ' if pieces else ''}{'; '.join(pieces)}; by {method}"
+
+
+_CORRELATED = {
+    "ar1": "correlated by first-order autoregression",
+    "car1": "correlated by autoregression in continuous time",
+    "cs": "equally correlated",
+    "toep": "correlated by their distance",
+    "corr": "with any correlations and one variance",
+    "us": "with any covariance",
+}
+
+
+def _residuals_in_words(residual: Residual) -> str:
+    pieces = []
+    if residual.structure:
+        order = f" over {residual.position.name}" if residual.position is not None else ""
+        group = ":".join(residual.group)
+        pieces.append(f"{_CORRELATED[residual.structure]}{order} within {group}")
+    pieces += [f"with a variance for each {':'.join(columns)}" for columns in residual.strata]
+    return f"residuals {' and '.join(pieces)}"
