@@ -17,7 +17,8 @@ from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
 
 LMER = ("lmerTest::lmer", "lme4::lmer")
-"""Fitters that are lme4's, whatever the engine is called that runs them."""
+MIXEDLM = ("MixedLM",)
+"""Fitters that are lme4's and statsmodels', whatever the engine is called that runs them."""
 
 
 @dataclass(frozen=True)
