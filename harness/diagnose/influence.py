@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from harness.diagnose.bench import Bench
 from harness.diagnose.singular_term import Without
 from harness.model.design import Design, RandomDesign
+from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Point
 from harness.referee.kenward_roger import KenwardRogerUndefined
 from harness.referee.optimality import optimality
 from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.scoring_step import scoring_step
-from harness.referee.search import find_optimum
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

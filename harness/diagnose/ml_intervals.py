@@ -22,10 +22,10 @@ from harness.diagnose.graphs import FixedInterval, Profile
 from harness.diagnose.parameter import parameters
 from harness.diagnose.profile import LEVEL, Place, crossing, of_parameter
 from harness.model.design import Design
+from harness.referee.best_point import find_optimum
 from harness.referee.identifiability import undetermined_rows
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
-from harness.referee.search import find_optimum
 
 _MOST_STEPS = 12
 

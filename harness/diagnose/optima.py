@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from harness.data.rungs import Rung
+from harness.referee.best_point import find_optimum
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
-from harness.referee.search import find_optimum
 
 Key = tuple[str, str, bool]
 

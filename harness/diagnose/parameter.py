@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from harness.diagnose.constraint import Held, Minimum, Ordered, lowest, ordered
 from harness.model.design import Design
+from harness.referee.best_point import find_optimum
 from harness.referee.residual_likelihood import likelihood_of
-from harness.referee.search import find_optimum
 
 Array = NDArray[np.float64]
 

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 import harness
 from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
 from harness.model.case import Case
+from harness.referee.best_point import find_optimum
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of, residual_parameters
 from harness.referee.satterthwaite import contrast_tests
-from harness.referee.search import find_optimum
 
 Array = NDArray[np.float64]
 

@@ -22,8 +22,8 @@ from harness.model.design import Design
 from harness.model.formula import names_in
 from harness.model.model import column_of
 from harness.model.table import FactorColumn, NumericColumn, Table
-from harness.spelling.nlme_call import nlme_call
 from harness.spelling.calls import in_words, model_text, python_call, r_call
+from harness.spelling.nlme_call import nlme_call
 
 EMBED_ROWS = 2000
 """Rows, or levels of a term, up to which data, fits and random effects are embedded."""

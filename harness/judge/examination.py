@@ -16,6 +16,7 @@ from harness.judge.audit import Audit, Certificate
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
+from harness.referee.best_point import find_optimum
 from harness.referee.cost import TooLarge
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
@@ -23,7 +24,6 @@ from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_of
 from harness.referee.residual_matrix import internal
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
-from harness.referee.search import find_optimum
 from harness.referee.standpoint import Standpoint
 from harness.referee.variance_errors import variance_errors
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.base.errors import BadInput
 from harness.model.expression_text import render_name
 from harness.model.formula import Binary, Call, Name, Node, Number, Unary
-from harness.model.grouping import grouping
+from harness.model.group_levels import grouping
 from harness.model.model import Model, column_of
 from harness.model.residual_design import ResidualDesign, build_residual
 from harness.model.table import FactorColumn, Table

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.errors import BadInput
-from harness.model.grouping import grouping
+from harness.model.group_levels import grouping
 from harness.model.model import column_of
 from harness.model.residual import Residual
 from harness.model.table import FactorColumn, Table

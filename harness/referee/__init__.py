@@ -5,6 +5,7 @@ optimum, standard errors and degrees of freedom under every known definition. It
 """
 
 __all__ = [
+    "best_point",
     "conditional_modes",
     "cost",
     "crossproducts",
@@ -22,7 +23,6 @@ __all__ = [
     "residual_matrix",
     "satterthwaite",
     "scoring_step",
-    "search",
     "standpoint",
     "variance_errors",
 ]

@@ -239,13 +239,16 @@ def _beside_residual(point: ResidualPoint) -> tuple[FreeDirection, ...]:
         ]
         parts = [*(float(np.abs(d).max()) for d in psi), abs(s2 * float(vector[-1]))]
         size = max(parts) or 1.0
+        # Either way along it is the same direction: the first variance is the one that grows.
+        diagonals = np.concatenate([*(np.diag(d) for d in psi), [s2 * vector[-1]]])
+        size = math.copysign(size, float(diagonals[np.abs(diagonals) > 1e-7 * size][0]))
         moved = np.einsum("i,ijk->jk", vector, found.p)
         slopes = np.abs(np.diag(basis.m @ point.c @ moved @ point.c @ basis.m.T))
         errors = np.diag(basis.m @ point.c @ basis.m.T)
         out.append(
             FreeDirection(
-                tuple(np.where(np.abs(d) > 1e-7 * size, d, 0.0) / size for d in psi),
-                float(s2 * vector[-1] / size) if parts[-1] > 1e-7 * size else 0.0,
+                tuple(np.where(np.abs(d) > 1e-7 * abs(size), d, 0.0) / size for d in psi),
+                float(s2 * vector[-1] / size) if parts[-1] > 1e-7 * abs(size) else 0.0,
                 math.nan,
                 math.nan,
                 tuple(map(int, np.flatnonzero(slopes > 1e-6 * errors))),

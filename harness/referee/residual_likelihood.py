@@ -66,6 +66,7 @@ class ResidualLikelihood(Likelihood):
         super().__init__(design, reml=reml, limit=limit)
         self.phi = neutral(self.residual)
         self.logdet_r = 0.0
+        self.held = False
         self.matrices: tuple[ResidualMatrix, ...] = ()
 
     def factors(self, theta: Sequence[float] | Array) -> tuple[Array, ...]:
@@ -79,6 +80,12 @@ class ResidualLikelihood(Likelihood):
     def with_residual(self, elements: Sequence[float] | Array) -> Array:
         """Return theta of the elements of the factors and of the phi of this likelihood."""
         return np.concatenate([np.asarray(elements, dtype=np.float64), self.phi])
+
+    def holding(self, *, held: bool) -> ResidualLikelihood:
+        """Return this likelihood with the first correlation held where it is, or let go again."""
+        twin = copy.copy(self)
+        twin.held = held
+        return twin
 
     def given(self, phi: Sequence[float] | Array) -> ResidualLikelihood:
         """Return this likelihood with its cross-products at ``phi``.
@@ -194,6 +201,22 @@ class ResidualPoint(Point):
     def hessian_parts(self) -> tuple[Array, Array]:
         """Second derivatives of the log-determinants and of rss."""
         return self._derivatives.second_logdet, self._derivatives.second_rss
+
+    def profiled_gradient(self) -> Array:
+        """Gradient in theta and phi of the deviance profiled over sigma."""
+        gradient = super().profiled_gradient()
+        if self.likelihood.held:
+            gradient[len(self.likelihood.layout)] = 0.0
+        return gradient
+
+    def profiled_hessian(self) -> Array:
+        """Hessian in theta and phi of the deviance profiled over sigma."""
+        hessian = super().profiled_hessian()
+        if self.likelihood.held:
+            at = len(self.likelihood.layout)
+            hessian[at], hessian[:, at] = 0.0, 0.0
+            hessian[at, at] = 1.0
+        return hessian
 
     @property
     def margin(self) -> float:

@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 SINGULAR = 1e-10
 """Pivots of R below this share of its diagonal: residuals that determine each other."""
 
+INSIDE = 1e-8
+"""Distance from its bound at which a correlation is at it."""
+
 UNCORRELATED = 1e-8
 """A correlation in continuous time below this is none."""
 
@@ -72,6 +75,20 @@ def inside(residual: ResidualDesign, phi: Array) -> bool:
     if residual.structure == "car1":
         return bool(np.log(UNCORRELATED) < phi[0] * shortest_gap(residual) < 0.0)
     return True
+
+
+def bounds(residual: ResidualDesign) -> tuple[float, float] | None:
+    """Return the ends of the range of the one correlation that a structure has; None for others.
+
+    A little inside, so that R is not singular.
+    """
+    if residual.structure == "ar1":
+        return -1.0 + INSIDE, 1.0 - INSIDE
+    if residual.structure == "cs":
+        return -1.0 / (int(np.bincount(residual.group).max()) - 1) + INSIDE, 1.0 - INSIDE
+    if residual.structure == "car1":
+        return float(np.log(UNCORRELATED)) / shortest_gap(residual), -INSIDE
+    return None
 
 
 def shortest_gap(residual: ResidualDesign) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from harness.model.expression_text import render
 from harness.model.model import Model, RandomTerm
@@ -26,7 +27,7 @@ def nlme_call(model: Model) -> str | None:
     if residual.structure == "us" and residual.position is None:
         return None  # variances by the place in the group have no column
     groups = tuple(dict.fromkeys(term.group for term in model.random))
-    if any(outer != inner[: len(outer)] for outer, inner in zip(groups, groups[1:], strict=False)):
+    if any(outer != inner[: len(outer)] for outer, inner in pairwise(groups)):
         return None  # crossed, or in an order of which the formula does not tell
     fixed = lme4_formula(replace(model, formula=replace(model.formula, bars=())))
     if fixed.endswith("~ "):
@@ -87,4 +88,5 @@ def _weights(residual: Residual) -> list[str]:
     made = [f"nlme::varIdent(form = ~ 1 | {text})" for text in strata]
     if not made:
         return []
-    return [f"weights = {made[0] if len(made) == 1 else f'nlme::varComb({", ".join(made)})'}"]
+    joined = ", ".join(made)
+    return [f"weights = {joined if len(made) == 1 else f'nlme::varComb({joined})'}"]

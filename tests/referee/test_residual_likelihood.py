@@ -6,11 +6,11 @@ import pytest
 
 from harness.model.design import build_design
 from harness.model.model import bind, parse_model
+from harness.referee.best_point import ResidualUnbounded, find_optimum
 from harness.referee.cost import Cost, TooLarge
 from harness.referee.deviance import Likelihood
 from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.residual_matrix import internal, stated
-from harness.referee.search import ResidualUnbounded, find_optimum
 from tests.referee.residual_cases import MODELS, exact_deviance, made, point, some_theta, visits
 
 SIGMA = 1.3

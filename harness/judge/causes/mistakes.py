@@ -19,9 +19,9 @@ from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found
 from harness.judge.examination import point_of
 from harness.judge.tolerances import load_tolerances
+from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Likelihood, NoMaximum
 from harness.referee.residual_likelihood import likelihood_of
-from harness.referee.search import find_optimum
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum, newton, polished
 from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
-from harness.referee.residual_matrix import neutral, typical_gap
+from harness.referee.residual_matrix import bounds, neutral, typical_gap
 
 Array = NDArray[np.float64]
 
@@ -127,19 +127,37 @@ def nearest_minimum(point: Point) -> Point:
 
 def settled(start: ResidualPoint) -> ResidualPoint:
     """Where a descent from a point ends: on the smallest face, and on no false boundary."""
-    point = _joint(newton(start))
+    point = _bounded(_joint(newton(start)))
     k = len(point.likelihood.layout)
     for _ in range(5):
         if not k:
             break
         inner = optimum.nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
-        moved = _joint(newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
+        moved = _bounded(
+            _joint(newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
+        )
         better = moved.deviance() < point.deviance() - _SAME
         # As good a point on a smaller face is the better one.
         point = moved if moved.deviance() <= point.deviance() + _SAME else point
         if not better:
             break
     return _joint(polished(point))
+
+
+def _bounded(point: ResidualPoint) -> ResidualPoint:
+    """Go on along a bound of the correlation where Newton's steps ended there."""
+    likelihood, k = point.likelihood, len(point.likelihood.layout)
+    ends = bounds(likelihood.residual)
+    if ends is None or not point.residual_slope()[1]:
+        return point
+    theta = point.theta.copy()
+    theta[k] = min(ends, key=lambda end: abs(end - theta[k]))
+    try:
+        on = newton(likelihood.holding(held=True).at(theta))
+        found = likelihood.holding(held=False).at(on.theta)
+    except np.linalg.LinAlgError:
+        return point
+    return found if found.deviance() < point.deviance() else point
 
 
 def _joint(point: Point) -> ResidualPoint:
