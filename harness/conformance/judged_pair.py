@@ -50,7 +50,14 @@ def search_of(case: Case) -> OptimumSearch:
     return found
 
 
-REFEREE = Remembered(RefereeEngine(search_of))
+class _SharedReferee(RefereeEngine):
+    """The referee at the best point known from every answer so far."""
+
+    def search(self, case: Case) -> OptimumSearch:
+        return search_of(case)
+
+
+REFEREE = Remembered(_SharedReferee())
 """The referee's own fits, shared by all properties of a case."""
 
 

@@ -39,13 +39,7 @@ _MIXED = _LINEAR | {"variance": "data-units", "variance_se": "not stated"}
 
 
 class RefereeEngine:
-    """Fit cases by the referee's likelihood; both settings are the same.
-
-    Parameters
-    ----------
-    search : function
-        Gives the search for the best point of a case; the point is the best one known to it.
-    """
+    """Fit cases by the referee's likelihood; both settings are the same."""
 
     name = "referee"
     sources = (
@@ -55,9 +49,6 @@ class RefereeEngine:
         "harness.spelling",
         "harness.referee",
     )
-
-    def __init__(self, search: Callable[[Case], OptimumSearch] = search_for) -> None:
-        self._search = search
 
     def versions(self) -> dict[str, str]:
         """Return the version of this program."""
@@ -71,10 +62,14 @@ class RefereeEngine:
         """Fit a case; aliased fixed effects and too few rows are refused."""
         started = time.perf_counter()
         try:
-            best = self._search(case).best()
+            best = self.search(case).best()
         except ValueError as error:
             return Failure(engine=self.name, setting=setting, reason="refused", text=str(error))
         return fit_at(case, setting, best, time.perf_counter() - started)
+
+    def search(self, case: Case) -> OptimumSearch:
+        """Return the search whose best point is the fit."""
+        return search_for(case)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""
