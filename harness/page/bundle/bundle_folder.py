@@ -203,7 +203,7 @@ def _write(
     main: str,
     timeout: float,
 ) -> Manifest:
-    case = rung.case
+    case = rung.case.in_columns
     title = issue_title(record, main)
     _put(folder / DATA, csv_text(case.table))
     _put(folder / PYTHON_SCRIPT, python_script(case, rung.title, _blas_variables(header)))

@@ -24,12 +24,8 @@ from harness.page.bundle.bundle_columns import BundleColumn, bundle_columns
 from harness.page.bundle.template_environment import environment
 from harness.rbridge.failures import REnvironment
 from harness.rbridge.rscript import run_rscript
-from harness.spelling.calls import (
-    NotExpressible,
-    lme4_formula,
-    mixedlm_spelling,
-    python_formula,
-)
+from harness.spelling.calls import lme4_formula, mixedlm_spelling, python_formula
+from harness.spelling.patsy_language import NotExpressible
 
 PYTHON_SCRIPT = "reproduce.py"
 R_SCRIPT = "reproduce.R"
