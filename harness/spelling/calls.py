@@ -9,6 +9,8 @@ from functools import partial, reduce
 
 import numpy as np
 
+from harness.base.errors import BadInput
+from harness.model.design import build_design
 from harness.model.expression_text import R_TO_RUN, Language, R, render, render_name
 from harness.model.formula import Bar, Binary, Call, Name, Node, Number, names_in, nodes_in
 from harness.model.functions import FUNCTIONS
