@@ -18,7 +18,7 @@ from harness.base import numerics
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.diagnose.pipeline import answered, completed
+from harness.diagnose.pipeline import answered, completed, examined
 from harness.diagnose.user_engines import Opened, opened
 from harness.engines.engine import Fit
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -79,7 +79,7 @@ def measure(rung: Rung, ready: Opened, *, quick: bool = False) -> Times:
         outcome = engine.fit(rung.case, "default")
         assert isinstance(outcome, Fit), outcome
     fits, passed = passed(), _watch()
-    early = answered(rung, ready)
+    early = answered(examined(rung, ready))
     answer = passed()
     completed(early, quick=quick)
     return Times(fits, answer, passed())

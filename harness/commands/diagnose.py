@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,16 @@ from harness.base.errors import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, EXI
 from harness.base.files import require_folder, require_writable
 from harness.commands import options
 
+SOON = 1.5
+"""Seconds of the first fits and their judging above which who is right is told before remedies."""
+
 if TYPE_CHECKING:
     from harness.data.rungs import Rung
     from harness.diagnose.diagnosis import Diagnosis
+    from harness.diagnose.pipeline import Stage
     from harness.diagnose.user_engines import Opened
     from harness.page.bundle.bundle_folder import Bundle
+    from harness.page.page import Page
 
 
 @click.command()
@@ -95,6 +101,7 @@ def diagnose(
     input, or data that cannot be anonymised (no bundle is written then), 3 environment.
     """
     from harness.base.deadline import Deadline
+    from harness.base.json import encode
     from harness.commands.progress import progress
     from harness.diagnose.user_engines import USER_ENGINES, opened
     from harness.judge.case_verdict import unexplained
@@ -112,13 +119,14 @@ def diagnose(
             ready = stack.enter_context(opened(wanted, timeout=timeout))
             # Imported while R starts: it takes as long.
             from harness.diagnose.diagnosis_cost import refuse_or_size
-            from harness.diagnose.pipeline import answered, completed, steps
+            from harness.diagnose.pipeline import completed, examined, steps
             from harness.diagnose.pipeline import diagnose as again
+            from harness.page.diagnosis_layout import diagnosis_page
 
             for check in refuse_or_size(rung.case).checks:
                 if spoken:
                     click.echo(check.sentence, err=True)
-            early = answered(
+            first = examined(
                 rung,
                 ready,
                 alpha=alpha,
@@ -126,12 +134,17 @@ def diagnose(
                 deadline=deadline,
                 advance=advance,
             )
-        if spoken:
-            _print(early.found)
+        early = _answered(first, hidden=quiet, spoken=spoken)
         total = steps(rung, ready, quick=quick, pictures=pictures)
         with progress("Completing", total, hidden=quiet) as advance:
             found = completed(early, quick=quick, pictures=pictures, advance=advance)
-        _show(found, early.found, out, as_json=as_json, spoken=spoken)
+        page = _written(found, out)
+        if as_json:
+            click.echo(encode(found).decode())
+        if spoken:
+            _print(diagnosis_page(found), diagnosis_page(early.found))
+            if page is not None:
+                click.echo(f"\nwritten: {page}")
         if bundle is not None:
 
             def diagnosed(case: Rung) -> Diagnosis:
@@ -180,32 +193,50 @@ def _require_places(out: Path | None, bundle: Path | None, *, anonymise: bool) -
             require_writable(path)
 
 
-def _print(answered: Diagnosis) -> None:
+def _answered(first: Stage, *, hidden: bool, spoken: bool) -> Stage:
+    """Complete the answer and print it; who is right before, where remedies will take long."""
+    from harness.commands.progress import progress
+    from harness.diagnose.pipeline import answered
     from harness.page.diagnosis_layout import diagnosis_page
-    from harness.page.terminal_page import print_page
 
-    print_page(diagnosis_page(answered))
+    # Remedies fit again, several times.
+    shown = _head(first.found) if first.judged.seconds > SOON else None
+    if spoken and shown is not None:
+        _print(shown)
+    with progress("Looking for causes and remedies", 0, hidden=hidden) as advance:
+        early = answered(first, advance=advance)
+    if spoken:
+        _print(diagnosis_page(early.found), shown)
+    return early
+
+
+def _head(found: Diagnosis) -> Page:
+    """Lay out who is right and what that changes, before causes are known."""
+    from harness.page.diagnosis_layout import diagnosis_page
+
+    page = diagnosis_page(found)
+    kept = tuple(s for s in page.sections if s.key in ("sides", "conclusions"))
+    return replace(page, sections=kept)
+
+
+def _print(page: Page, shown: Page | None = None) -> None:
+    """Print a page, or what it has besides what was ``shown`` of it."""
+    from harness.page.terminal_page import print_page, print_rest
+
+    if shown is None:
+        print_page(page)
+    else:
+        print_rest(page, shown)
     sys.stdout.flush()
 
 
-def _show(
-    found: Diagnosis, shown: Diagnosis, out: Path | None, *, as_json: bool, spoken: bool
-) -> None:
-    """Write the page, and print what was not shown with the answer."""
-    from harness.base.json import encode
-    from harness.page.diagnosis_layout import diagnosis_page
-    from harness.page.terminal_page import print_rest
+def _written(found: Diagnosis, out: Path | None) -> Path | None:
+    """Write the HTML page and its JSON, where a folder is named for them."""
+    if out is None:
+        return None
+    from harness.page.html.diagnosis_page import write_diagnosis
 
-    if out is not None:
-        from harness.page.html.diagnosis_page import write_diagnosis
-
-        page = write_diagnosis(found, out)
-    if as_json:
-        click.echo(encode(found).decode())
-    if spoken:
-        print_rest(diagnosis_page(found), diagnosis_page(shown))
-        if out is not None:
-            click.echo(f"\nwritten: {page}")
+    return write_diagnosis(found, out)
 
 
 def _bundle(

@@ -1,7 +1,8 @@
-"""From a case to its diagnosis: the answer first, then what takes longer.
+"""From a case to its diagnosis: who is right first, then why and what to do, then the rest.
 
-The answer needs each engine's fit as it comes, the referee, and remedies. To strict tolerances the
-engines are run after it, and so are all optimizers; where the answer depends on them, before.
+Who is right needs each engine's fit as it comes and the referee; what to do needs remedies, which
+fit again. To strict tolerances the engines are run after the answer, and so are all optimizers;
+where the answer depends on them, before.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ HIGHER = gap_tolerance(STRICT, singular=False)
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A diagnosis that has its answer, and what the rest of it works on."""
+class Stage:
+    """A diagnosis as far as it has come, and what the rest of it works on."""
 
     inquiry: Inquiry
     found: Diagnosis
@@ -74,14 +75,15 @@ def diagnose(
     deadline: Deadline = NEVER,
     advance: Advance = lambda _: None,
 ) -> Diagnosis:
-    """Diagnose a case; see :func:`answered` and :func:`completed`."""
-    early = answered(
+    """Diagnose a case; see :func:`examined`, :func:`answered` and :func:`completed`."""
+    first = examined(
         rung, with_engines, alpha=alpha, command=command, deadline=deadline, advance=advance
     )
+    early = answered(first, advance=advance)
     return completed(early, quick=quick, pictures=pictures, advance=advance)
 
 
-def answered(
+def examined(
     rung: Rung,
     with_engines: Opened,
     *,
@@ -89,8 +91,8 @@ def answered(
     command: str = "",
     deadline: Deadline = NEVER,
     advance: Advance = lambda _: None,
-) -> Answered:
-    """Diagnose a case as far as its answer: who is right, why, and what to do.
+) -> Stage:
+    """Diagnose a case as far as who is right, and what conclusions that changes.
 
     Parameters
     ----------
@@ -116,9 +118,10 @@ def answered(
     started = time.perf_counter()
     size = refuse_or_size(rung.case)
     advance("checking the data")
+    of_data = data_checks(rung.case, with_engines.engines)
     checks = tuple(
         msgspec.structs.replace(check, numbers=tuple((k, float(v)) for k, v in check.numbers))
-        for check in (*data_checks(rung.case), *group_checks(rung.case), *size.checks)
+        for check in (*of_data, *group_checks(rung.case), *size.checks)
     )
     advance("fitting as it comes")
     case, running = rung.case, with_engines.running
@@ -136,13 +139,21 @@ def answered(
     # Right and yet apart: whether they agree when run to strict tolerances is part of the answer.
     if any(c.verdict in ("UNEXPLAINED", "TOLERANCE") for c in judged.comparisons):
         judged = _strict(inquiry, judged, advance)
-    found, bench = _diagnosed(inquiry, judged, advance)
+    found, bench = _found(inquiry, judged, advance)
     found = msgspec.structs.replace(found, seconds=time.perf_counter() - started)
-    return Answered(inquiry, found, judged, bench)
+    return Stage(inquiry, found, judged, bench)
+
+
+def answered(first: Stage, *, advance: Advance = lambda _: None) -> Stage:
+    """Complete the answer: why, and what to do, each remedy tried."""
+    started = time.perf_counter()
+    found = _remedied(first, advance)
+    seconds = first.found.seconds + time.perf_counter() - started
+    return replace(first, found=msgspec.structs.replace(found, seconds=seconds))
 
 
 def completed(
-    early: Answered,
+    early: Stage,
     *,
     quick: bool = False,
     pictures: bool = False,
@@ -314,7 +325,13 @@ def _record(judged: Judged, rung: Rung) -> CaseRecord:
 
 
 def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diagnosis, Bench]:
-    """Look for causes and remedies, and give the answer."""
+    """Say who is right, look for causes and remedies, and give the answer."""
+    found, bench = _found(inquiry, judged, advance)
+    return _remedied(Stage(inquiry, found, judged, bench), advance), bench
+
+
+def _found(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diagnosis, Bench]:
+    """Say who is right, and what conclusions that changes; causes are not looked for yet."""
     rung, with_engines, within = inquiry.rung, inquiry.with_engines, inquiry.within
     engines, alpha = with_engines.engines, inquiry.alpha
     record = _record(judged, rung)
@@ -333,10 +350,6 @@ def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diag
     changed = () if inquiry.undetermined and bench.best is None else changed
     if with_engines.given is not None and with_engines.given.rung is rung:
         inquiry.notes.extend(path_unknown(record))
-    advance("trying remedies")
-    shop = Workshop(bench, record, engines, with_engines, inquiry.r_runs, alpha, inquiry.deadline)
-    causes, tried = find_causes(shop, inquiry.checks, [c for c in changed if c.changed])
-    inquiry.notes.extend(shop.left)
     silent = {o.engine for o in judged.outcomes if isinstance(o, Failure) and o.reason == "timeout"}
     speaking = tuple(engine for engine in with_engines.running if engine.name not in silent)
     found = Diagnosis(
@@ -350,17 +363,37 @@ def _diagnosed(inquiry: Inquiry, judged: Judged, advance: Advance) -> tuple[Diag
         fitted=tuple(_fitted(bench, record)),
         alpha=alpha,
         agreement=agreement(record, engines),
-        answer=answer(record, bench, engines, causes, tried, changed, singular, alpha),
-        advice=advice(causes),
+        answer=answer(record, bench, engines, (), inquiry.checks, changed, singular, alpha),
         conclusions=changed,
-        causes=causes,
-        checks=tried,
+        checks=inquiry.checks,
         translations=tuple(translate(record, bench, engines)),
         conditioning=conditioning(bench),
         singular=singular,
         notes=tuple(dict.fromkeys(inquiry.notes)),
     )
     return found, bench
+
+
+def _remedied(first: Stage, advance: Advance) -> Diagnosis:
+    """Look for causes and remedies, and say why and what to do."""
+    inquiry, found, bench = first.inquiry, first.found, first.bench
+    advance("trying remedies")
+    opened, record, changed = inquiry.with_engines, found.case, found.conclusions
+    shop = Workshop(
+        bench, record, opened.engines, opened, inquiry.r_runs, found.alpha, inquiry.deadline
+    )
+    causes, tried = find_causes(shop, inquiry.checks, [c for c in changed if c.changed])
+    inquiry.notes.extend(shop.left)
+    return msgspec.structs.replace(
+        found,
+        answer=answer(
+            record, bench, opened.engines, causes, tried, changed, found.singular, found.alpha
+        ),
+        advice=advice(causes),
+        causes=causes,
+        checks=tried,
+        notes=tuple(dict.fromkeys(inquiry.notes)),
+    )
 
 
 def _fitted(bench: Bench, record: CaseRecord) -> Iterator[FittedModel]:

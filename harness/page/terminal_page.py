@@ -103,10 +103,11 @@ def print_rest(page: Page, shown: Page, console: Console | None = None) -> None:
     Parameters
     ----------
     shown : Page
-        The same page when its answer was there, as it was printed then.
+        The same page as it was printed before, with the beginning of its answer at least.
     """
     console = console or terminal()
-    if page.answer != shown.answer:
+    told_before, more = page.answer[: len(shown.answer)], page.answer[len(shown.answer) :]
+    if told_before != shown.answer:
         console.print("\nWhat was run since changes the answer. It is now:\n")
         print_page(page, console)
         return
@@ -115,7 +116,7 @@ def print_rest(page: Page, shown: Page, console: Console | None = None) -> None:
     rest = [s for s in page.sections if not s.kept and repr(s) not in told]
     if rest:
         console.print()
-        unheaded = replace(page, subject="", about="", answer=(), warning="", sections=rest)
+        unheaded = replace(page, subject="", about="", answer=more, warning="", sections=rest)
         print_page(unheaded, console)
 
 

@@ -15,10 +15,11 @@ from rich.console import Console
 from harness.base import heartbeat
 from harness.base.deadline import Deadline, TimeUp
 from harness.base.resources import fixture
+from harness.commands import diagnose as command
 from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
 from harness.diagnose import convergence, found_causes, pipeline, workshop
-from harness.diagnose.pipeline import answered, completed
+from harness.diagnose.pipeline import completed, examined
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.page.diagnosis_layout import diagnosis_page
 from harness.page.terminal_page import print_rest
@@ -27,6 +28,10 @@ pytestmark = pytest.mark.slow
 
 SLEEP = (str(fixture("data", "sleepstudy.csv")), "Reaction ~ Days + (1 | Subject)")
 ALONE = ("--engine", "statsmodels")
+
+
+def answered(rung, opened, **named):
+    return pipeline.answered(examined(rung, opened, **named))
 
 
 @pytest.fixture
@@ -111,6 +116,26 @@ def test_the_answer_is_printed_before_the_rest_is_begun(lmm_parity, monkeypatch,
     assert "Diagnosing: fitting as it comes" in before
     assert "fitting to strict tolerances" in during
     assert "statsmodels lbfgs" in err
+
+
+def test_who_is_right_is_printed_before_remedies_that_take_long(lmm_parity, monkeypatch, capfd):
+    printed, inner = [], pipeline.find_causes
+
+    def begins(*arguments):
+        printed.append(capfd.readouterr().out)
+        return inner(*arguments)
+
+    monkeypatch.setattr(pipeline, "find_causes", begins)
+    whole = lmm_parity("diagnose", *SLEEP, *ALONE, "--quick")[1]
+    monkeypatch.setattr(command, "SOON", 0.0)
+    rest = lmm_parity("diagnose", *SLEEP, *ALONE, "--quick")[1]
+    nothing, head = printed
+    assert nothing == ""
+    assert head.startswith(SLEEP[1])
+    assert "Yes: statsmodels' answer is right" in head
+    assert "Side by side" in head
+    # The same is told, in another order at most.
+    assert sorted(f"{head}\n{rest}".split()) == sorted(whole.split())
 
 
 def test_quick_leaves_out_the_table_and_nothing_else(lmm_parity, monkeypatch):
