@@ -85,7 +85,6 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "cut": "make the classes a column of the data",
         "ifelse": "make the column in the data",
         "s": "smooth terms are another model; a spline of four degrees of freedom is ns(x, 4)",
-        "te": "smooth terms are another model",
         "standardize": "write scale(), which divides by the standard deviation with n - 1",
     }
 )
