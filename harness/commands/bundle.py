@@ -22,7 +22,7 @@ _folder = click.argument("folder", type=click.Path(path_type=Path))
 
 @click.group()
 def bundle() -> None:
-    """Write and re-run a folder that shows a case: data, scripts for both languages, issue."""
+    """Write and re-run a folder that shows a case: data, a script for each engine, issue."""
 
 
 @bundle.command()
@@ -104,7 +104,7 @@ def make(
 @options.as_json
 @options.quiet
 def run_again(folder: Path, as_json: bool, quiet: bool) -> None:
-    """Run both scripts of a bundle again and say whether they still show the same.
+    """Run the scripts of a bundle again and say whether they still show the same.
 
     Exit codes: 0 they do, 1 one of them does not, 2 not a bundle, 3 one could not be run.
     """
@@ -184,13 +184,12 @@ def print_scripts(made: Bundle) -> None:
 
 def _state(made: Bundle, entry: ScriptRun) -> str:
     from harness.engines.engine import Failure
-    from harness.page.bundle.bundle_folder import ENGINES
 
     if entry.problem:
         return f"written, not run: {entry.problem}"
     if entry.unlike_record:
         return f"against the record: {'; '.join(entry.unlike_record)}"
-    if isinstance(made.record.fit(ENGINES[entry.script]), Failure):
+    if isinstance(made.record.fit(entry.engine), Failure):
         return "says why there is no fit, as the record does"
     return "prints the record's numbers to 15 digits"
 

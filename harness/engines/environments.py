@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -38,6 +38,13 @@ _START = (
     "sys.path.append(folder); runpy.run_path(file, run_name='__main__')"
 )
 """At the end of the path: a program must not shadow the package that it is named like."""
+
+_SHARED = {
+    "python": ("conversation.py", "model_request.py", "column_words.py", "plain_values.py"),
+    "r": ("conversation.R",),
+    "julia": (),
+}
+"""Files beside a program that it needs."""
 
 _LOG_LINES = 40
 
@@ -143,17 +150,55 @@ def command(name: str) -> list[str]:
         When its environment has not been made.
     """
     found = program(name)
+    if found.language != "python":
+        return [*interpreter(name), str(found.path), *found.arguments]
+    return [
+        *interpreter(name),
+        "-I",
+        "-c",
+        _START,
+        str(_PROGRAMS),
+        str(found.path),
+        *found.arguments,
+    ]
+
+
+def interpreter(name: str) -> list[str]:
+    """Return what runs a program and its user's scripts: the Python of its environment, or R.
+
+    Raises
+    ------
+    BadInput
+        When there is no program of that name.
+    EnvironmentProblem
+        When its environment has not been made.
+    """
+    found = program(name)
     if found.language == "r":
-        return ["Rscript", "--vanilla", str(found.path), *found.arguments]
+        return ["Rscript", "--vanilla"]
     if found.language == "julia":
-        return ["julia", "--startup-file=no", str(found.path), *found.arguments]
+        return ["julia", "--startup-file=no"]
     if not installed(name):
         raise EnvironmentProblem(
             f"engine {name!r} is not installed here: run lmm-parity engine install {name}"
         )
-    python = _interpreter(environments_folder() / name)
-    start = [str(python), "-I", "-c", _START]
-    return [*start, str(_PROGRAMS), str(found.path), *found.arguments]
+    return [str(_interpreter(environments_folder() / name))]
+
+
+def is_ready(name: str, words: Sequence[str]) -> bool:
+    """Whether an engine of this name that is started so is the ready program."""
+    with contextlib.suppress(BadInput, EnvironmentProblem):
+        return command(name) == list(words)
+    return False
+
+
+def stand_alone(name: str) -> tuple[list[str], dict[str, str]]:
+    """Return a program as it can be handed on: how it is started, and its files by name."""
+    found = program(name)
+    folder, shared = found.path.parent, _SHARED[found.language]
+    files = {file: (folder / file).read_text(encoding="utf-8") for file in (found.file, *shared)}
+    runs = {"python": ["python"], "r": ["Rscript", "--vanilla"], "julia": ["julia"]}[found.language]
+    return [*runs, found.file, *found.arguments], files
 
 
 def make(name: str) -> Path | None:

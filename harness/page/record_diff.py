@@ -1,4 +1,8 @@
-"""What changed between two record files: two versions of an engine, on the same cases."""
+"""What changed between two record files, or differs between two engines, on the same cases.
+
+Two runs of one engine are better and worse than each other; two engines differ, and which of them
+is right is for the verdicts to say.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.base.errors import BadInput
 from harness.campaign.record_stream import RecordStream
 from harness.engines.engine import Setting
 from harness.judge.causes.entries import load_known
@@ -23,7 +28,7 @@ FEWER_DIGITS = 1.0
 _STATUSES: dict[Status, int] = {"holds": 0, "not applicable": 0, "fails": 1, "unexplained": 2}
 
 Kind = Literal["verdict", "cause", "digits", "property", "case", "data", "engine"]
-Direction = Literal["worse", "better", "other"]
+Direction = Literal["worse", "better", "other", "differs"]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +42,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         case is compared), ``engine`` (which engines ran).
     where : str
         Id of the case.
+    direction : str
+        ``differs`` between two engines, whatever it is.
     engine : str
-        The engine that it is of; empty for what is of no one engine.
+        The engine that it is of, the newer of two; empty for what is of no one engine.
     what : str
         Setting, property or quantity.
     old, new : str
@@ -62,6 +69,9 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    engines : tuple of str
+        Two engines that are set beside each other, the older run's first, with their versions;
+        empty where every engine is compared with itself.
     versions : tuple of (str, str, str)
         Component, older and newer version, those that differ.
     both : int
@@ -73,6 +83,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[tuple[str, str, str], ...]
     both: int
     changes: tuple[Change, ...]
+    engines: tuple[str, ...] = ()
 
     @property
     def worse(self) -> tuple[Change, ...]:
@@ -84,12 +95,18 @@ _By = tuple[str, str, Setting]
 """An engine, the reference beside which it stands (empty for none), and the setting."""
 
 
+_Verdict = tuple[VerdictClass, tuple[str, ...], str]
+"""With its causes and its sentence."""
+
+
 class _Seen(msgspec.Struct, frozen=True):
     """What of a case is compared, engine by engine."""
 
     checksum: str
-    verdicts: dict[_By, tuple[VerdictClass, tuple[str, ...], str]]
+    verdicts: dict[_By, _Verdict]
     digits: dict[tuple[_By, str], tuple[float, bool]]
+    alone: dict[tuple[str, Setting], _Verdict] = {}
+    """What the referee finds of each engine, beside whatever it stands."""
 
 
 _Checked = tuple[str, str, str]
@@ -102,26 +119,92 @@ class _Side(msgspec.Struct, frozen=True):
     properties: dict[_Checked, PropertyOutcome]
 
 
-def diff(old: Path, new: Path) -> Diff:
+def diff(old: Path, new: Path, engines: tuple[str, str] | None = None) -> Diff:
     """Compare two record files; either may be unfinished.
+
+    Parameters
+    ----------
+    engines : tuple of (str, str), optional
+        An engine of the older file and one of the newer, which are compared and no others. Without
+        it every engine is compared with itself, and where each file has one that the other has
+        not, these two with each other.
 
     Raises
     ------
     BadInput
-        When one cannot be read.
+        When one cannot be read, or has no such engine.
     """
     before, after = _read(old), _read(new)
+    for path, side, name in zip((old, new), (before, after), engines or (), strict=False):
+        if name not in side.header.engines:
+            there = ", ".join(side.header.engines)
+            raise BadInput(f"{path}: there is no engine {name!r}; there are {there}")
+    pair = engines or _counterparts(before.header, after.header)
+    changes: list[Change] = []
+    if pair is not None:
+        beside = _compared(_alone(before, pair[0]), _alone(after, pair[1]))
+        changes += beside if pair[0] == pair[1] else [_differing(c, pair[1]) for c in beside]
+    if engines is None:
+        both = before, after
+        if pair is not None:
+            both = _without(before, pair[0]), _without(after, pair[1])
+        # Which cases there are has been said of the two engines then.
+        changes += [c for c in _compared(*both) if pair is None or c.kind not in ("case", "data")]
+        changes += [] if pair else _engines(before.header, after.header)
     return Diff(
         old=str(old),
         new=str(new),
+        engines=() if pair is None else (_versioned(before, pair[0]), _versioned(after, pair[1])),
         versions=tuple(_versions(before.header.versions, after.header.versions)),
         both=len(before.cases.keys() & after.cases.keys()),
-        changes=(
-            *_engines(before.header, after.header),
-            *_cases(before.cases, after.cases),
-            *_properties(before.properties, after.properties),
-        ),
+        changes=tuple(changes),
     )
+
+
+def _compared(before: _Side, after: _Side) -> Iterator[Change]:
+    yield from _cases(before.cases, after.cases)
+    yield from _properties(before.properties, after.properties)
+
+
+def _counterparts(old: Header, new: Header) -> tuple[str, str] | None:
+    """Return the engine that only the older run has and the one that only the newer has.
+
+    A reference, the last of a run's engines, is nobody's counterpart.
+    """
+    gone = [name for name in old.engines[:-1] if name not in new.engines]
+    come = [name for name in new.engines[:-1] if name not in old.engines]
+    return (gone[0], come[0]) if len(gone) == len(come) == 1 else None
+
+
+def _alone(side: _Side, engine: str) -> _Side:
+    """Return what is known of one engine, under no name."""
+    cases = {
+        name: _Seen(
+            seen.checksum,
+            {("", "", setting): v for (who, setting), v in seen.alone.items() if who == engine},
+            {
+                (("", *by[1:]), quantity): v
+                for (by, quantity), v in seen.digits.items()
+                if by[0] == engine
+            },
+        )
+        for name, seen in side.cases.items()
+    }
+    properties = {(*key[:2], ""): p for key, p in side.properties.items() if key[2] == engine}
+    return _Side(side.header, cases, properties)
+
+
+def _without(side: _Side, engine: str) -> _Side:
+    properties = {key: p for key, p in side.properties.items() if key[2] != engine}
+    return _Side(side.header, side.cases, properties)
+
+
+def _differing(change: Change, engine: str) -> Change:
+    return msgspec.structs.replace(change, direction="differs", engine=engine)
+
+
+def _versioned(side: _Side, engine: str) -> str:
+    return f"{engine} {side.header.versions.get(engine, '')}".rstrip()
 
 
 def _read(path: Path) -> _Side:
@@ -138,7 +221,7 @@ def _read(path: Path) -> _Side:
 
 def _seen(case: CaseRecord) -> _Seen:
     digits: dict[tuple[_By, str], tuple[float, bool]] = {}
-    verdicts: dict[_By, tuple[VerdictClass, tuple[str, ...], str]] = {}
+    verdicts: dict[_By, _Verdict] = {}
     for c in case.comparisons:
         by = (c.engine, c.reference, c.setting)
         verdicts[by] = (c.verdict, c.causes, c.sentence)
@@ -151,7 +234,8 @@ def _seen(case: CaseRecord) -> _Seen:
         # What is found of an engine that is compared is told of the comparison.
         if case.comparison(j.engine, j.setting) is None:
             verdicts[j.engine, "", j.setting] = (j.verdict, j.causes, j.sentence)
-    return _Seen(case.data.checksum, verdicts, digits)
+    alone = {(j.engine, j.setting): (j.verdict, j.causes, j.sentence) for j in case.judgements}
+    return _Seen(case.data.checksum, verdicts, digits, alone)
 
 
 def _versions(old: dict[str, str], new: dict[str, str]) -> Iterator[tuple[str, str, str]]:

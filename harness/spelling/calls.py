@@ -28,22 +28,36 @@ def lme4_formula(model: Model, names: Mapping[str, str] | None = None) -> str:
         the data already, so ``factor()`` is not written then. Without it the user's names are
         written, in backticks where R needs them.
     """
-
-    def name(node: Name) -> str:
-        if names is not None:
-            both = f"factor({node.name})"
-            return names[both] if node.as_factor and both in names else names[node.name]
-        return f"factor({quote_name(node.name)})" if node.as_factor else quote_name(node.name)
-
-    def group_name(node: Name) -> str:
-        return name(node) if names is not None else quote_name(node.name)
-
+    name = partial(_r_name, names)
     outcome = render(model.formula.outcome, name, "^", lambda f: f)
     parts = (
         [] if model.formula.fixed is None else [render(model.formula.fixed, name, "^", lambda f: f)]
     )
-    parts += [_bar(bar, name, group_name) for bar in model.formula.bars]
-    return f"{outcome} ~ {' + '.join(parts)}"
+    return f"{outcome} ~ {' + '.join([*parts, *lme4_bars(model, names)])}"
+
+
+def lme4_bars(model: Model, names: Mapping[str, str] | None = None) -> list[str]:
+    """Return the random part in R's syntax, bar by bar; see :func:`lme4_formula`."""
+    name = partial(_r_name, names)
+
+    def group_name(node: Name) -> str:
+        return name(node) if names is not None else quote_name(node.name)
+
+    return [_bar(bar, name, group_name) for bar in model.formula.bars]
+
+
+def _r_name(names: Mapping[str, str] | None, node: Name) -> str:
+    if names is not None:
+        both = f"factor({node.name})"
+        return names[both] if node.as_factor and both in names else names[node.name]
+    return f"factor({quote_name(node.name)})" if node.as_factor else quote_name(node.name)
+
+
+def effects_text(effects: Terms, name: Callable[[Name], str]) -> str:
+    """Return the effects of a random-effects term in R's syntax: ``1 + x``, ``0 + x``."""
+    pieces = [_product(term) for term in effects.terms]
+    intercept: Node = Number("01"[effects.intercept])
+    return render(reduce(partial(Binary, "+"), pieces, intercept), name, "^", lambda f: f)
 
 
 def _bar(bar: Bar, name: Callable[[Name], str], group_name: Callable[[Name], str]) -> str:

@@ -1,6 +1,7 @@
 """``lmm-parity diff``: what it prints, and its exit codes."""
 
 import json
+import re
 from functools import partial
 
 import pytest
@@ -47,6 +48,23 @@ def test_improvements_give_exit_code_0(call, files):
     assert code == 0
     assert "got better (1)" in out
     assert call("old.jsonl", "old.jsonl")[1].splitlines()[-1] == "nothing changed"
+
+
+def test_two_engines_differ_with_exit_code_0(call, files, tmp_path):
+    other = {"engines": ("glmm", "lme4"), "versions": {"glmm": "0.6.2"}}
+    write(
+        tmp_path / "glmm.jsonl",
+        failing(engine="glmm"),
+        outcome("rows.used", engine="glmm"),
+        **other,
+    )
+    code, out, _ = call("old.jsonl", "glmm.jsonl")
+    assert code == 0
+    assert out.startswith("statsmodels 0.15.0 beside glmm 0.6.2\n")
+    assert "differs (1)\n  gen/slope/1/REML (parity): holds -> fails\n" in out
+    assert not re.search("worse|better|changed", out)
+    code, _, err = call("old.jsonl")
+    assert (code, "by --engines two engines of this one" in err) == (2, True)
 
 
 def test_json_and_quiet(call, files):

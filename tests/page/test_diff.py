@@ -144,6 +144,54 @@ def test_a_property_that_fails_for_another_reason_is_told(compare, case):
     assert told(found, "better") == [("cause", "parity", "sm-score-sign", "")]
 
 
+def of_another_engine(record, kind, name="glmm"):
+    """Return a record whose engine under test is called otherwise and judged so."""
+
+    def renamed(part, **changes):
+        return replace(part, engine=name, **changes) if part.engine == "statsmodels" else part
+
+    return replace(
+        record,
+        fits=tuple(map(renamed, record.fits)),
+        judgements=tuple(renamed(j, verdict=kind, evidence=()) for j in record.judgements),
+        comparisons=tuple(map(renamed, record.comparisons)),
+    )
+
+
+def test_two_engines_differ_and_neither_is_worse(compare, case):
+    found = compare(
+        [case, outcome()],
+        [of_another_engine(case, "WRONG_OPTIMUM"), failing(engine="glmm")],
+        engines=("glmm", "lme4"),
+        versions={"glmm": "0.6.2"},
+    )
+    assert found.engines == ("statsmodels 0.15.0", "glmm 0.6.2")
+    assert {c.direction for c in found.changes} == {"differs"}
+    assert told(found, "differs") == [
+        ("verdict", "default", "RIGHT", "WRONG_OPTIMUM"),
+        ("verdict", "tight", "RIGHT", "WRONG_OPTIMUM"),
+        ("property", "parity", "holds", "fails"),
+    ]
+    assert {c.engine for c in found.changes} == {"glmm"}
+
+
+def test_two_engines_of_one_file_are_set_beside_each_other(compare, case, tmp_path):
+    other = of_another_engine(case, "FALSE_STATEMENT")
+    both = replace(
+        case,
+        fits=case.fits + other.fits,
+        judgements=case.judgements + other.judgements,
+        comparisons=case.comparisons + other.comparisons,
+    )
+    compare([case], [both], engines=("statsmodels", "glmm", "lme4"))
+    path = tmp_path / "new.jsonl"
+    found = diff(path, path, ("statsmodels", "glmm"))
+    assert [c[2:] for c in told(found, "differs")] == [("RIGHT", "FALSE_STATEMENT")] * 2
+    assert not diff(path, path, ("glmm", "glmm")).changes
+    with pytest.raises(BadInput, match="no engine 'nobody'; there are statsmodels, glmm, lme4"):
+        diff(path, path, ("statsmodels", "nobody"))
+
+
 def test_a_file_that_is_no_record_file_is_refused(tmp_path, compare, case):
     compare([case], [case])
     (tmp_path / "x.jsonl").write_text("{}\n")

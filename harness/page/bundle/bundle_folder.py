@@ -1,7 +1,7 @@
 """A reproduction bundle: a folder that shows one case to anyone, without this program.
 
-It holds the data, a script for Python and one for R, what they printed, the text of an issue, the
-record of the case and a manifest.
+It holds the data, a script for each engine, what they printed, the text of an issue, the record of
+the case and a manifest.
 """
 
 from __future__ import annotations
@@ -27,30 +27,17 @@ from harness.campaign.serial import Plan, header_of, run
 from harness.data.anonymisation import Key, anonymisations
 from harness.data.exact_csv import csv_text
 from harness.data.rungs import Rung
+from harness.engines.engine import Failure, Outcome
 from harness.judge.case_verdict import told
 from harness.judge.records import CaseRecord, Header
 from harness.page.bundle.bundle_numbers import unlike_record
-from harness.page.bundle.bundle_scripts import (
-    PYTHON_SCRIPT,
-    R_SCRIPT,
-    python_script,
-    r_script_text,
-    run_script,
-)
+from harness.page.bundle.engine_scripts import run_script, scripts_of
 from harness.page.bundle.issue_text import Shown, issue_text, issue_title
 
-FORMAT = 1
+FORMAT = 2
 """Version of the manifest; a reader refuses what it does not know."""
 
 MANIFEST, ISSUE, DATA, RECORD = "bundle.json", "issue.md", "data.csv", "record.jsonl"
-
-OUTPUTS = {PYTHON_SCRIPT: "output-python.txt", R_SCRIPT: "output-r.txt"}
-"""Where each script's output is kept."""
-
-ENGINES = {PYTHON_SCRIPT: "statsmodels", R_SCRIPT: "lme4"}
-"""What each script fits with."""
-
-_COMMANDS = {PYTHON_SCRIPT: "python reproduce.py", R_SCRIPT: "Rscript --vanilla reproduce.R"}
 
 
 class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +45,8 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    engine : str
+        The engine that it fits with.
     problem : str
         Why it did not run to its end; empty when it did.
     unlike_record : tuple of str
@@ -68,6 +57,7 @@ class ScriptRun(msgspec.Struct, frozen=True, kw_only=True):
 
     script: str
     output: str
+    engine: str
     problem: str = ""
     unlike_record: tuple[str, ...] = ()
 
@@ -189,7 +179,7 @@ def write_case(
     with _whole(directory, replacing=replacing) as folder:
         for name, content in (more or {}).items():
             (folder / name).write_bytes(content)
-        manifest = _write(folder, rung, record, header, key, answer, main, timeout)
+        manifest = _write(folder, rung, record, plan, header, key, answer, main, timeout)
     return Bundle(directory=directory, manifest=manifest, record=record, key=key)
 
 
@@ -197,6 +187,7 @@ def _write(
     folder: Path,
     rung: Rung,
     record: CaseRecord,
+    plan: Plan,
     header: Header,
     key: Key | None,
     answer: Sequence[str],
@@ -206,20 +197,29 @@ def _write(
     case = rung.case
     title = issue_title(record, main)
     _put(folder / DATA, csv_text(case.table))
-    _put(folder / PYTHON_SCRIPT, python_script(case, rung.title, _blas_variables(header)))
-    _put(folder / R_SCRIPT, r_script_text(case, rung.title))
+    fitted = [engine for engine in plan.engines if not _unsupported(record.fit(engine.name))]
+    scripts = scripts_of(case, rung.title, fitted, _blas_variables(header))
+    for script in scripts:
+        for name, text in {script.name: script.text, **script.beside}.items():
+            _put(folder / name, text)
     with RecordWriter(folder / RECORD) as writer:
         writer.write(header)
         writer.write(record)
         writer.finish(provenance.now(), record.seconds)
     shown, runs = [], []
-    for script, output in OUTPUTS.items():
-        ran = run_script(folder, script, timeout=timeout)
-        unlike = () if ran.problem else unlike_record(ran, record, ENGINES[script])
-        _put(folder / output, ran.text)
-        shown.append(Shown(_COMMANDS[script], ran, unlike))
+    for script in scripts:
+        ran = run_script(folder, script.name, engine=script.engine, timeout=timeout)
+        unlike = () if ran.problem else unlike_record(ran, record, script.engine)
+        _put(folder / script.output, ran.text)
+        shown.append(Shown(script.engine, script.command, ran, unlike))
         runs.append(
-            ScriptRun(script=script, output=output, problem=ran.problem, unlike_record=unlike)
+            ScriptRun(
+                script=script.name,
+                output=script.output,
+                engine=script.engine,
+                problem=ran.problem,
+                unlike_record=unlike,
+            )
         )
     strength = "" if key is None else key.strength
     _put(folder / ISSUE, issue_text(case, record, header, shown, strength, answer, main))
@@ -240,6 +240,10 @@ def _write(
     )
     (folder / MANIFEST).write_bytes(msgspec.json.format(encode(manifest), indent=2) + b"\n")
     return manifest
+
+
+def _unsupported(fit: Outcome | None) -> bool:
+    return isinstance(fit, Failure) and fit.reason == "unsupported"
 
 
 def _blas_variables(header: Header) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.engines.engine import Failure, Fit
@@ -43,7 +43,7 @@ def printed_numbers(text: str) -> Mapping[str, Printed]:
         found[setting] = Printed(
             loglik=named["logLik"].split()[-1] if "logLik" in named else "",
             effects=tuple(sorted(effects, key=by_size)),
-            variances=tuple(sorted(variances, key=float)),
+            variances=_without_zeros(variances),
             error=named["error"].removeprefix("error").strip() if "error" in named else "",
         )
     return found
@@ -61,7 +61,8 @@ def unlike_record(ran: Ran, record: CaseRecord, engine: str) -> tuple[str, ...]:
         return (f"{engine} was not part of the run",)
     unlike = []
     for fit in record.fits:
-        if fit.engine != engine or (record.criterion == "OLS" and fit.setting != "default"):
+        # A program that has one setting prints one.
+        if fit.engine != engine or fit.setting not in {"default", *printed}:
             continue
         seen = printed.get(fit.setting)
         if isinstance(fit, Failure):
@@ -93,8 +94,13 @@ def recorded_numbers(fit: Fit, *, width: int) -> Printed:
     return Printed(
         loglik=_text(fit.loglik),
         effects=tuple(sorted(rows, key=by_size)),
-        variances=tuple(sorted([*variances, _text(fit.residual_variance)], key=float)),
+        variances=_without_zeros([*variances, _text(fit.residual_variance)]),
     )
+
+
+def _without_zeros(variances: Iterable[str]) -> tuple[str, ...]:
+    """Sort by size; a covariance of zero is none where another program states no such term."""
+    return tuple(sorted((v for v in variances if float(v) != 0.0), key=float))
 
 
 def _text(value: float | None) -> str:

@@ -1,14 +1,11 @@
-"""The two stand-alone scripts of a reproduction bundle, and running them."""
+"""The stand-alone scripts of a reproduction bundle: how a user of each engine fits the model."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
@@ -17,15 +14,17 @@ import harness
 from harness.base.numerics import repeatable
 from harness.base.resources import r_script
 from harness.data.exact_csv import missing_mark
+from harness.engines.environments import Program, program
 from harness.model.case import Case
-from harness.model.formula import Name
+from harness.model.formula import Name, names_in
 from harness.model.model import column_of
+from harness.model.table import FactorColumn
 from harness.page.bundle.bundle_columns import BundleColumn, bundle_columns
 from harness.page.bundle.template_environment import environment
-from harness.rbridge.failures import REnvironment
-from harness.rbridge.rscript import run_rscript
 from harness.spelling.calls import (
     NotExpressible,
+    effects_text,
+    lme4_bars,
     lme4_formula,
     mixedlm_spelling,
     python_formula,
@@ -60,21 +59,82 @@ def python_script(case: Case, title: str, environment: Mapping[str, str] | None 
     it says so. ``environment`` holds the variables of the BLAS under which the record's numbers
     were had; those of :func:`harness.base.numerics.repeatable` unless given.
     """
+    facts = _python_facts(case, title, environment)
+    facts |= {"file": PYTHON_SCRIPT, "packages": (), "tight": case.model.criterion != "OLS"}
+    return _environment().get_template("reproduce.py.j2").render(facts)
+
+
+def _python_facts(case: Case, title: str, environment: Mapping[str, str] | None) -> dict[str, Any]:
     facts = _facts(case, title)
     facts["environment"] = repeatable() if environment is None else dict(environment)
     facts |= {"unsupported": "", "ols": case.model.criterion == "OLS"}
-    shorts = _shorts(case)
-
-    def name(node: Name) -> str:
-        return shorts[column_of(case.table, node).name]
-
-    facts["formula"] = python_formula(case.model, name)
+    facts["python_formula"] = python_formula(case.model, _short_name(case))
     if case.model.criterion != "OLS":
         try:
             facts |= _mixedlm(case)
         except NotExpressible as reason:
             facts["unsupported"] = str(reason)
-    return _environment().get_template("reproduce.py.j2").render(facts)
+    return facts
+
+
+def has_template(program: Program) -> bool:
+    """Whether it is known how a user of a ready program writes a model."""
+    return _template(program) in _environment().list_templates()
+
+
+def ready_script(
+    name: str, case: Case, title: str, file: str, environment: Mapping[str, str] | None = None
+) -> str:
+    """Return a program that fits the case as a user of the ready engine ``name`` does."""
+    found = program(name)
+    model, shorts = case.model, _shorts(case)
+    fixed = lme4_formula(replace(model, formula=replace(model.formula, bars=())), shorts)
+    if found.language == "r":
+        facts = _r_facts(case, title)
+        facts |= {"optimizer": next(iter(found.arguments), ""), "nesting": _nesting(case)}
+    else:
+        facts = _python_facts(case, title, environment)
+        fixed = fixed.replace("^", "**")
+        factors = [c.name for c in case.table.columns if isinstance(c, FactorColumn)]
+        inside = [column_of(case.table, n).name for n in names_in(model.formula.fixed)]
+        facts |= {
+            "stated": [package.partition("==")[0] for package in found.packages],
+            "packages": found.packages,
+            "reml": model.criterion == "REML",
+            "fixed_factors": [shorts[c] for c in dict.fromkeys(inside) if c in factors],
+        }
+    bars = [_spelled_out(bar) for bar in lme4_bars(model, shorts)]
+    facts |= {
+        "engine": name,
+        "file": file,
+        "criterion": model.criterion,
+        "tight": False,
+        "formula": lme4_formula(model, shorts),
+        "fixed": fixed,
+        "bars": bars,
+        "spelled_out": " + ".join([fixed, *bars]),
+    }
+    return _environment().get_template(_template(found)).render(facts)
+
+
+def _template(program: Program) -> str:
+    return f"engines/{program.file}.j2"
+
+
+def _spelled_out(bar: str) -> str:
+    """Write the intercept of ``(x | g)``, which not every engine takes for granted."""
+    return bar if re.match(r"\((0|1|-)", bar) else f"(1 + {bar[1:]}"
+
+
+def _nesting(case: Case) -> list[dict[str, Any]]:
+    """Return the grouping factors from the outermost, each with the effects of its terms."""
+    found: dict[tuple[str, ...], tuple[int, list[str]]] = {}
+    for term, design in zip(case.model.random, case.design.random, strict=True):
+        group = _group_columns(case, term.group)
+        _, effects = found.setdefault(group, (len(design.levels), []))
+        effects.append(effects_text(term.effects, _short_name(case)))
+    inner = sorted(found.items(), key=lambda item: item[1][0])
+    return [{"group": group, "effects": effects} for group, (_, effects) in inner]
 
 
 def _mixedlm(case: Case) -> dict[str, Any]:
@@ -102,15 +162,18 @@ def _mixedlm(case: Case) -> dict[str, Any]:
 
 def r_script_text(case: Case, title: str) -> str:
     """Return an R program, in base style, that fits the case as the lme4 engine does."""
-    facts = _facts(case, title)
-    facts |= {
+    facts = _r_facts(case, title)
+    facts["tight"] = "" if facts["ols"] else r_script("tight_search.R").read_text(encoding="utf-8")
+    return _environment().get_template("reproduce.R.j2").render(facts)
+
+
+def _r_facts(case: Case, title: str) -> dict[str, Any]:
+    return _facts(case, title) | {
         "ols": case.model.criterion == "OLS",
         "formula": lme4_formula(case.model, _shorts(case)),
         "reml": "TRUE" if case.model.criterion == "REML" else "FALSE",
-        "tight": r_script("tight_search.R").read_text(encoding="utf-8"),
         "environment_text": " ".join(f"{k}={v}" for k, v in repeatable().items()),
     }
-    return _environment().get_template("reproduce.R.j2").render(facts)
 
 
 def _facts(case: Case, title: str) -> dict[str, Any]:
@@ -132,6 +195,11 @@ def _one_line(text: str) -> str:
 
 def _shorts(case: Case) -> dict[str, str]:
     return {column.name: column.short for column in bundle_columns(case.table)}
+
+
+def _short_name(case: Case) -> Callable[[Name], str]:
+    shorts = _shorts(case)
+    return lambda node: shorts[column_of(case.table, node).name]
 
 
 def _group_columns(case: Case, group: tuple[str, ...]) -> tuple[str, ...]:
@@ -191,35 +259,3 @@ def _wrapped(items: Iterable[str]) -> str:
         return lines[0]
     indented = ",\n".join(f"    {line}" for line in lines)
     return f"\n{indented}\n  "
-
-
-def run_script(folder: Path, script: str, *, timeout: float) -> Ran:
-    """Run one of a bundle's scripts in its folder and return what it printed.
-
-    The scripts' own errors are in what they print; a program that is missing, hangs or dies is the
-    ``problem``.
-    """
-    try:
-        if script == R_SCRIPT:
-            done = run_rscript(folder / script, timeout=timeout)
-        else:
-            done = subprocess.run(
-                [sys.executable, "-I", "-X", "utf8", script],
-                cwd=folder,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=timeout,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-    except REnvironment as missing:
-        return Ran("", str(missing))
-    except subprocess.TimeoutExpired:
-        return Ran("", f"it was ended after {timeout:g} seconds")
-    except OSError as error:
-        return Ran("", f"it could not be started: {error.strerror or error}")
-    if done.returncode == 0:
-        return Ran(done.stdout)
-    last = [line for line in done.stderr.splitlines() if line.strip()][-1:] or ["no message"]
-    return Ran(done.stdout, f"it ended with code {done.returncode}: {last[0].strip()}")

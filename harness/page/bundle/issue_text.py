@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -27,13 +27,12 @@ from harness.page.numbers import significant
 TABLE_ROWS = 40
 """Rows up to which the data are in the text itself."""
 
-_SCRIPTED = ("statsmodels", "lme4")
-
 
 @dataclass(frozen=True)
 class Shown:
     """One script's run as the issue shows it; ``unlike`` says where it departs from the record."""
 
+    engine: str
     command: str
     ran: Ran
     unlike: tuple[str, ...]
@@ -67,6 +66,8 @@ def issue_text(
     whole = len(lines) - 1 <= TABLE_ROWS
     first = main_verdict(record)
     call = record.spelling.get("statsmodels", "")
+    # How another program's user writes it is in its script.
+    beside = "statsmodels" in record.engines
     expressible = not call.lstrip().startswith("# not expressible")
     return (
         _environment()
@@ -76,11 +77,10 @@ def issue_text(
             sentences=[_markdown(text) for text in answer or (first.sentence,)],
             diagnosed=bool(answer),
             record=record,
-            spelling={
-                "lme4": record.spelling.get("lme4", record.formula),
-                "statsmodels": "below" if expressible else _cell(call.lstrip("# ")),
-            },
-            python_call=call if expressible else "",
+            lme4=record.spelling.get("lme4", record.formula),
+            statsmodels="below" if expressible else _cell(call.lstrip("# ")),
+            python_call=call if expressible and beside else "",
+            beside=beside,
             criterion={"OLS": "least squares"}.get(record.criterion, record.criterion),
             rows=_rows(record),
             whole=whole,
@@ -89,7 +89,7 @@ def issue_text(
             table=lines[1:] if whole else lines[1:11],
             factors=[(c.name, _levels(c.levels)) for c in bundle_columns(case.table) if c.levels],
             runs=shown,
-            others=_others(record),
+            others=_others(record, {one.engine for one in shown}),
             best=""
             if record.best_loglik is None
             else f" (log-likelihood {significant(record.best_loglik, 10)})",
@@ -146,11 +146,11 @@ def _levels(levels: tuple[str, ...]) -> str:
     return ", ".join(few) + more
 
 
-def _others(record: CaseRecord) -> str:
+def _others(record: CaseRecord, scripted: Set[str]) -> str:
     """Return what engines without a script gave; empty when there are none."""
     lines = []
     for fit in record.fits:
-        if fit.engine in _SCRIPTED:
+        if fit.engine in scripted:
             continue
         if isinstance(fit, Failure):
             lines.append(f"{fit.engine}, {fit.setting}: no fit ({fit.reason}): {fit.text}")

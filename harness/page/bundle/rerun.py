@@ -9,9 +9,9 @@ import msgspec
 
 from harness.base.errors import BadInput
 from harness.judge.lre import lre
-from harness.page.bundle.bundle_folder import DATA, OUTPUTS, ScriptRun, checksum, read_manifest
+from harness.page.bundle.bundle_folder import DATA, ScriptRun, checksum, read_manifest
 from harness.page.bundle.bundle_numbers import Printed, agreement, columns, printed_numbers
-from harness.page.bundle.bundle_scripts import run_script
+from harness.page.bundle.engine_scripts import run_script
 
 
 class Rerun(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rerun(directory: Path, *, timeout: float = 300.0) -> tuple[Rerun, ...]:
-    """Run both scripts of a bundle again and hold what they print against what was printed.
+    """Run the scripts of a bundle again and hold what they print against what was printed.
 
     Raises
     ------
@@ -41,7 +41,8 @@ def rerun(directory: Path, *, timeout: float = 300.0) -> tuple[Rerun, ...]:
         When the folder is no bundle, or a script or the data have been changed.
     """
     manifest = read_manifest(directory)
-    for name in (DATA, *OUTPUTS, *OUTPUTS.values()):
+    names = (DATA, *(name for entry in manifest.scripts for name in (entry.script, entry.output)))
+    for name in names:
         if checksum(directory / name) != manifest.files.get(name):
             raise BadInput(f"{directory / name}: missing, or not as it was when it was written")
     return tuple(_rerun(directory, entry, timeout) for entry in manifest.scripts)
@@ -49,7 +50,7 @@ def rerun(directory: Path, *, timeout: float = 300.0) -> tuple[Rerun, ...]:
 
 def _rerun(directory: Path, entry: ScriptRun, timeout: float) -> Rerun:
     before = (directory / entry.output).read_text(encoding="utf-8")
-    ran = run_script(directory, entry.script, timeout=timeout)
+    ran = run_script(directory, entry.script, engine=entry.engine, timeout=timeout)
     if ran.problem:
         return Rerun(script=entry.script, state="not run", sentence=ran.problem, text=ran.text)
     if entry.problem:

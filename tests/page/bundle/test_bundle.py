@@ -40,8 +40,8 @@ from harness.page.bundle.bundle_scripts import (
     python_script,
     r_script_text,
     r_string,
-    run_script,
 )
+from harness.page.bundle.engine_scripts import run_script
 from harness.page.bundle.issue_text import issue_title
 from harness.page.bundle.rerun import rerun
 from harness.page.html.parity_report import render
@@ -158,7 +158,7 @@ def test_running_it_again_says_whether_it_shows_the_same(odd, tmp_path, monkeypa
     for state, text in changed.items():
         printed = {**ran, "reproduce.py": text}
         monkeypatch.setattr(
-            bundle_rerun, "run_script", lambda _, script, timeout, p=printed: Ran(p[script])
+            bundle_rerun, "run_script", lambda _, script, p=printed, **__: Ran(p[script])
         )
         assert [entry.state for entry in rerun(folder)] == [state, "same"]
     (folder / "data.csv").write_text("y\n1\n")
