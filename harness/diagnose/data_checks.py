@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from harness.base.text import count, listed, number
 from harness.data.own_table import no_bar
 from harness.diagnose.diagnosis import Check
+from harness.diagnose.user_engines import USER_ENGINES
 from harness.model.case import Case
 from harness.model.formula import Name, names_in
 from harness.model.level_order import as_numbers, locale_key
@@ -31,26 +32,34 @@ SCALES = 1e3
 that are the square of it."""
 
 
-def data_checks(case: Case) -> Iterator[Check]:
-    """Look at random terms, rows, outcome, factors, rank, codes and scales."""
+def data_checks(case: Case, engines: Sequence[str] = USER_ENGINES) -> Iterator[Check]:
+    """Look at random terms, rows, outcome, factors, rank, codes and scales.
+
+    Parameters
+    ----------
+    engines : sequence of str
+        Whose habits with such data are told.
+    """
+    usual = set(engines) <= {*USER_ENGINES, "referee"}
     if case.model.criterion == "OLS":
         yield Check(key="no-random-term", level="note", sentence=no_bar(case.model))
-    yield rows(case)
+    yield rows(case, usual=usual)
     yield from labels(case)
     yield from outcome(case)
-    yield from factors(case)
+    yield from factors(case, usual=usual)
     yield from rank(case)
     yield from codes(case)
     yield from scales(case)
     yield from far_from_zero(case)
 
 
-def rows(case: Case) -> Check:
+def rows(case: Case, *, usual: bool = True) -> Check:
     """Which rows are used, and why others are not."""
+    who = "both programs" if usual else "every engine"
     table = case.table
     used, total = int(table.complete.sum()), table.n_rows
     if used == total:
-        sentence = f"All {count(total, 'row')} are complete and used by both programs."
+        sentence = f"All {count(total, 'row')} are complete and used by {who}."
         return Check(key="rows", level="fine", sentence=sentence, numbers=(("rows", total),))
     missing = {
         c.name: int(c.missing.sum())
@@ -58,11 +67,16 @@ def rows(case: Case) -> Check:
         if c.missing.any() and not c.name.startswith("factor(")
     }
     where = listed([f"{name} {n}" for name, n in missing.items()])
+    habits = (
+        f"R leaves them out without a word{_blanks(table)}, statsmodels' formula interface stops "
+        f"{missing_rows(case.model)}. Both got the same {used} complete rows here."
+        if usual
+        else f"what an engine makes of them is its own. Each was judged on the {used} complete "
+        "rows here."
+    )
     sentence = (
         f"{count(total - used, 'row')} of {total} {'misses' if total - used == 1 else 'miss'} a "
-        f"value ({where}): R leaves them out without a word{_blanks(table)}, statsmodels' "
-        f"formula interface stops {missing_rows(case.model)}. "
-        f"Both got the same {used} complete rows here."
+        f"value ({where}): {habits}"
     )
     return Check(
         key="rows",
@@ -139,9 +153,10 @@ def outcome(case: Case) -> Iterator[Check]:
         )
 
 
-def factors(case: Case) -> Iterator[Check]:
+def factors(case: Case, *, usual: bool = True) -> Iterator[Check]:
     """Look at levels and contrasts of the factors among the fixed effects."""
     used = case.table.rows(case.table.complete)
+    who = "both programs" if usual else "every engine"
     seen = set()
     for node in names_in(case.model.formula.fixed):
         column = column_of(used, node)
@@ -154,7 +169,7 @@ def factors(case: Case) -> Iterator[Check]:
             key="contrasts",
             level="fine",
             sentence=f"{node.name} is a factor with {count(len(levels), 'level')} in treatment "
-            f"coding; {levels[0]!r} is the reference in both programs (smallest level: "
+            f"coding; {levels[0]!r} is the reference in {who} (smallest level: "
             f"{int(sizes.min())} rows).",
             columns=(node.name,),
             numbers=(("levels", len(levels)), ("smallest", int(sizes.min()))),

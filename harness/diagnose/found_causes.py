@@ -310,7 +310,8 @@ def _tried(key: str, check: Check, remedies: Sequence[Remedy | None]) -> tuple[C
         return _cause(key, check.sentence, done), ""
     if key == "coded-factor":
         return None, " ".join(
-            f"It was tried: {r.title}, another model with other coefficients ({r.sentence})."
+            f"It was tried: {r.title}, another model with other coefficients"
+            f"{f' ({r.sentence})' if r.sentence else ''}."
             for r in done
         )
     return None, " ".join(f"Tried without need: {r.title} ({r.sentence})." for r in done)

@@ -12,6 +12,7 @@ from harness.diagnose.data_checks import SCALES, numeric_predictors
 from harness.diagnose.diagnosis import Translation
 from harness.engines.engine import Failure, Fit, Message
 from harness.judge.audit import Audit
+from harness.judge.causes.view import LMER, MIXEDLM
 from harness.judge.records import CaseRecord
 
 OPTIMAL = ("interior optimum", "boundary optimum", "closed form")
@@ -30,10 +31,13 @@ Judgement = tuple[bool | None, str]
 
 @dataclass(frozen=True)
 class _Rule:
+    """What a message means that matches ``pattern``; of fits by ``fitters`` alone, where given."""
+
     key: str
     pattern: str
     meaning: str
     judge: Callable[[_Seen], Judgement]
+    fitters: tuple[str, ...] = ()
 
 
 def _by_gap(seen: _Seen) -> Judgement:
@@ -147,6 +151,7 @@ _RULES = (
         "lme4 checked the gradient at its answer by finite differences, and it is above a fixed "
         "limit (0.002).",
         _by_gap,
+        LMER,
     ),
     _Rule(
         "boundary",
@@ -159,6 +164,7 @@ _RULES = (
         r"unable to evaluate scaled gradient",
         "lme4 could not scale the gradient, because its numerical Hessian has no Cholesky root.",
         _hessian,
+        LMER,
     ),
     _Rule(
         "hessian",
@@ -178,6 +184,7 @@ _RULES = (
         r"rank deficient|dropping \d+ column",
         "lme4 left out columns that are combinations of others.",
         _dropped,
+        LMER,
     ),
     _Rule(
         "df",
@@ -185,12 +192,14 @@ _RULES = (
         r"eigenvalue",
         "lmerTest's numerical derivatives for the degrees of freedom are doubtful.",
         _df,
+        LMER,
     ),
     _Rule(
         "boundary",
         r"may be on the boundary of the parameter space",
         "A variance is below an absolute 0.01, whatever the units of the outcome.",
         _boundary,
+        MIXEDLM,
     ),
     _Rule(
         "boundary",
@@ -222,6 +231,7 @@ _RULES = (
         r"^random_effects:",
         "MixedLM did not predict the random effects: it inverts their covariance matrix.",
         _boundary,
+        MIXEDLM,
     ),
 )
 
@@ -248,7 +258,7 @@ def _translated(message: Message, fit: Fit, audit: Audit | None, bench: Bench) -
     text = " ".join(message.text.split())
     common = {"engine": fit.engine, "setting": fit.setting, "text": text}
     for rule in _RULES:
-        if re.search(rule.pattern, text):
+        if fit.fitter in (rule.fitters or (fit.fitter,)) and re.search(rule.pattern, text):
             matters, because = (
                 (None, f"the referee did not evaluate it: {bench.reason}")
                 if audit is None or bench.best is None

@@ -118,9 +118,10 @@ def examined(
     started = time.perf_counter()
     size = refuse_or_size(rung.case)
     advance("checking the data")
+    of_data = data_checks(rung.case, with_engines.engines)
     checks = tuple(
         msgspec.structs.replace(check, numbers=tuple((k, float(v)) for k, v in check.numbers))
-        for check in (*data_checks(rung.case), *group_checks(rung.case), *size.checks)
+        for check in (*of_data, *group_checks(rung.case), *size.checks)
     )
     advance("fitting as it comes")
     case, running = rung.case, with_engines.running

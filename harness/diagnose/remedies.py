@@ -13,7 +13,9 @@ from harness.data.rungs import Rung
 from harness.diagnose.data_units import in_units_of
 from harness.diagnose.diagnosis import Price, Remedy, Snapshot
 from harness.diagnose.price import in_words, price_of, shift_in_words
-from harness.diagnose.remedy_code import Writing, python_code, r_code
+from harness.diagnose.remedy_code import Writing, python_code, r_code, stacked
+from harness.diagnose.remodel import preparation
+from harness.diagnose.user_engines import written_otherwise
 from harness.diagnose.workshop import (
     RIGHT,
     WRONG,
@@ -29,7 +31,7 @@ from harness.judge.case_verdict import case_verdict, least_digits
 from harness.judge.causes.predicates import NUMERICAL_DF
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY
-from harness.spelling.calls import NotExpressible
+from harness.spelling.calls import NotExpressible, lme4_formula
 
 Judge = Callable[[CaseRecord], tuple[bool, str]]
 
@@ -140,7 +142,9 @@ def _remedy(
         price=price,
         outcome=outcome_text,
         r_code=r_code(writing, habits=shop.habits) if _to_show("lme4", shop, right) else "",
-        python_code=_python(shop, writing) if _to_show("statsmodels", shop, right) else "",
+        python_code=_python(shop, writing)
+        if _to_show("statsmodels", shop, right)
+        else _any_program(shop, writing),
         helped=helped,
         same_model=unchanged or (price is not None and price.same),
         before=before,
@@ -218,8 +222,19 @@ def _crossing(shop: Workshop, before: Snapshot, after: Snapshot) -> str:
 
 
 def _to_show(engine: str, shop: Workshop, right: Sequence[str]) -> bool:
-    """Whether code is of use: an engine that was not run has not been found wrong."""
-    return engine in right or engine not in shop.engines
+    """Whether code is of use: an engine that was not run has not been found wrong.
+
+    Whoever uses another program has no use for code of one that was not run.
+    """
+    return engine in right or (engine not in shop.engines and not written_otherwise(shop.record))
+
+
+def _any_program(shop: Workshop, writing: Writing) -> str:
+    """Return what any program needs of a remedy: its data, and the formula."""
+    if not written_otherwise(shop.record):
+        return ""
+    _, factors = preparation(writing.rung)
+    return stacked(writing.python_lines, factors, f"# {lme4_formula(writing.rung.case.model)}")
 
 
 def _wrong_then(shop: Workshop, record: CaseRecord) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.diagnose.given import Given
     from harness.engines.engine import Engine, OwnModel
     from harness.engines.mixedlm_evaluations import Evaluations
+    from harness.judge.records import CaseRecord
 
 USER_ENGINES = ("statsmodels", "lme4")
 """Engines that a diagnosis is about unless it is told otherwise."""
@@ -118,6 +119,19 @@ def opened(engines: Sequence[str] = USER_ENGINES, *, timeout: float = 120.0) -> 
             found.append(RefereeEngine())
         running = in_order(found)
         yield Opened(names, running, session, absent, evaluations=evaluations)
+
+
+def written_otherwise(record: CaseRecord) -> list[str]:
+    """Return the engines whose users write a model in a way that is not known here."""
+    from harness.judge.causes.view import LMER, MIXEDLM
+
+    known = (*LMER, *MIXEDLM, "lm", "OLS")
+    return [
+        engine
+        for engine in record.engines
+        if engine not in (*USER_ENGINES, "referee")
+        and getattr(record.fit(engine), "fitter", "") not in known
+    ]
 
 
 def in_order(engines: Sequence[Engine]) -> tuple[Engine, ...]:

@@ -20,7 +20,7 @@ from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTer
 from harness.model.case import Case
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum, OptimumSearch, search_for
 from harness.referee.satterthwaite import contrast_tests
 
 Array = NDArray[np.float64]
@@ -39,7 +39,13 @@ _MIXED = _LINEAR | {"variance": "data-units", "variance_se": "not stated"}
 
 
 class RefereeEngine:
-    """Fit cases by the referee's likelihood; both settings are the same."""
+    """Fit cases by the referee's likelihood; both settings are the same.
+
+    Parameters
+    ----------
+    search : function
+        Gives the search for the best point of a case; the point is the best one known to it.
+    """
 
     name = "referee"
     sources = (
@@ -49,6 +55,9 @@ class RefereeEngine:
         "harness.spelling",
         "harness.referee",
     )
+
+    def __init__(self, search: Callable[[Case], OptimumSearch] = search_for) -> None:
+        self._search = search
 
     def versions(self) -> dict[str, str]:
         """Return the version of this program."""
@@ -62,7 +71,7 @@ class RefereeEngine:
         """Fit a case; aliased fixed effects and too few rows are refused."""
         started = time.perf_counter()
         try:
-            best = find_optimum(Likelihood(case.design, reml=case.model.criterion != "ML"))
+            best = self._search(case).best()
         except ValueError as error:
             return Failure(engine=self.name, setting=setting, reason="refused", text=str(error))
         return fit_at(case, setting, best, time.perf_counter() - started)

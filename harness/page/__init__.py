@@ -15,6 +15,7 @@ __all__ = [
     "job_summary",
     "junit",
     "listing_layout",
+    "page",
     "record_diff",
     "record_export",
     "run_summary",

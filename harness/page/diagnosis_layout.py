@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.user_engines import written_otherwise
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import definitions
 from harness.judge.causes.entries import load_known
@@ -237,9 +238,14 @@ def _checks(found: Diagnosis) -> Iterator[Block]:
         yield Paragraph(found.case.words, dim=True)
     if found.checks:
         yield Notes([Note(LEVELS[c.level], c.sentence, c.advice) for c in found.checks])
-    if found.case.spelling:
-        yield Heading("The model in both languages")
-        for name, text in found.case.spelling.items():
+    spelling = found.case.spelling
+    if written_otherwise(found.case):
+        # How another engine's user writes it is not known; nobody else's way is of use.
+        spelling = {name: text for name, text in spelling.items() if name in found.case.engines}
+    if spelling:
+        where = "both languages" if len(spelling) > 1 else "".join(spelling)
+        yield Heading(f"The model in {where}")
+        for name, text in spelling.items():
             yield Listing(text, name)
 
 

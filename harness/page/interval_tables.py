@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.diagnose.diagnosis import Diagnosis
+from harness.diagnose.user_engines import written_otherwise
 from harness.page.numbers import Number, correlation, number
 from harness.page.page import Block, Paragraph
 from harness.page.page_table import Column, Row, Table, one_group
@@ -36,12 +37,12 @@ def variance_intervals(found: Diagnosis, engines: Sequence[str]) -> Iterator[Blo
         named=True,
     )
     if by_ml:
-        yield Paragraph(
-            "From and to are by REML, as the model is fitted. confint() of lme4 profiles ML also "
-            "of a REML fit: ML from and ML to, but for the splines by which it joins the points of "
-            "a profile.",
-            dim=True,
+        by_lme4 = (
+            " confint() of lme4 profiles ML also of a REML fit: ML from and ML to, but for the "
+            "splines by which it joins the points of a profile."
         )
+        how = "" if written_otherwise(found.case) else by_lme4
+        yield Paragraph(f"From and to are by REML, as the model is fitted.{how}", dim=True)
 
 
 def fixed_intervals(found: Diagnosis) -> Iterator[Block]:
@@ -71,13 +72,14 @@ def fixed_intervals(found: Diagnosis) -> Iterator[Block]:
             "Open where the data do not determine a variance that the standard error depends on.",
             dim=True,
         )
-    yield Paragraph(
+    by_others = (
         "By t with Satterthwaite's degrees of freedom (harness.satterthwaite has those of a "
         "result), and by the profile of ML, as confint() of lme4 but for the splines by which "
         "it joins the points of a profile. conf_int() of "
-        "statsmodels is the estimate give or take 1.96 of the standard error that it prints.",
-        dim=True,
+        "statsmodels is the estimate give or take 1.96 of the standard error that it prints."
     )
+    plainly = "By t with Satterthwaite's degrees of freedom, and by the profile of ML."
+    yield Paragraph(plainly if written_otherwise(found.case) else by_others, dim=True)
 
 
 def _ends(

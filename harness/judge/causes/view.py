@@ -16,7 +16,8 @@ from harness.referee.deviance import Likelihood
 from harness.referee.optimum import Optimum
 
 LMER = ("lmerTest::lmer", "lme4::lmer")
-"""Fitters that are lme4's, whatever the engine is called that runs them."""
+MIXEDLM = ("MixedLM",)
+"""Fitters that are lme4's and statsmodels', whatever the engine is called that runs them."""
 
 
 @dataclass(frozen=True)
