@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 import harness
 from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
 from harness.model.case import Case
-from harness.referee.best_point import find_optimum
+from harness.referee.best_point import search_for
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
-from harness.referee.optimum import Optimum
-from harness.referee.residual_likelihood import likelihood_of, residual_parameters
+from harness.referee.optimum import Optimum, OptimumSearch
+from harness.referee.residual_likelihood import residual_parameters
 from harness.referee.satterthwaite import contrast_tests
 
 Array = NDArray[np.float64]
@@ -67,10 +67,14 @@ class RefereeEngine:
         """Fit a case; aliased fixed effects and too few rows are refused."""
         started = time.perf_counter()
         try:
-            best = find_optimum(likelihood_of(case.design, reml=case.model.criterion != "ML"))
+            best = self.search(case).best()
         except ValueError as error:
             return Failure(engine=self.name, setting=setting, reason="refused", text=str(error))
         return fit_at(case, setting, best, time.perf_counter() - started)
+
+    def search(self, case: Case) -> OptimumSearch:
+        """Return the search whose best point is the fit."""
+        return search_for(case)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""

@@ -7,10 +7,13 @@ given and every judgement is made by.
 
 __all__ = [
     "case",
+    "coding",
     "column_match",
     "design",
     "expression_text",
     "formula",
+    "formula_parser",
+    "functions",
     "level_order",
     "model",
     "residual",
@@ -18,4 +21,5 @@ __all__ = [
     "table",
     "term_match",
     "terms",
+    "tokens",
 ]

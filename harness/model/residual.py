@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.base.errors import BadInput
-from harness.model.formula import Binary, FormulaError, Name, Node, Number, names_in, parse
+from harness.model.formula import Binary, Name, Node, Number, names_in
+from harness.model.formula_parser import parse
+from harness.model.tokens import FormulaError
 
 STRUCTURES: Mapping[str, str] = {
     "ar1": "first-order autoregression: rho to the power of the distance of two visits",
@@ -162,7 +164,7 @@ def _position_and_group(text: str, name: str, inside: str) -> tuple[Name | None,
         return None, _columns(bars[0].group, text)
     if not isinstance(at, Name):
         raise BadInput(f"residual: before the bar of {name}() stands one column, or 1")
-    return at, _columns(bars[0].group, text)
+    return Name(at.name, at.as_factor), _columns(bars[0].group, text)
 
 
 def _columns(node: Node, text: str) -> tuple[str, ...]:

@@ -7,17 +7,22 @@ ones, are looked for at the phi that they lead to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.model.case import Case
 from harness.referee import optimum
 from harness.referee.crossproducts import standardised
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import optimality
-from harness.referee.optimum import Optimum, newton, polished
-from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
+from harness.referee.optimum import Optimum, OptimumSearch, newton, polished
+from harness.referee.residual_likelihood import (
+    ResidualLikelihood,
+    ResidualPoint,
+    likelihood_of,
+)
 from harness.referee.residual_matrix import bounds, neutral, typical_gap
 
 Array = NDArray[np.float64]
@@ -64,39 +69,74 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     NoMaximum, ResidualUnbounded
         When the likelihood has no maximum.
     """
-    if not isinstance(likelihood, ResidualLikelihood):
-        return optimum.find_optimum(likelihood, starts)
-    if not len(likelihood.phi):
-        own = likelihood.given(likelihood.phi)
-        alone = optimum.find_optimum(own.plain, starts)
-        return _optimum(own.at(alone.point.theta), [], alone.starts)
-    given = _evaluated(likelihood, starts)
-    built_in = _evaluated(likelihood, _starts(likelihood))
-    built_in.sort(key=ResidualPoint.deviance)
-    # Without random effects too: where a structure can do their work, beside them it can lead to
-    # a singular residual covariance and no further.
-    bare = [point for point in built_in if not point.theta[: len(likelihood.layout)].any()]
-    minima: list[ResidualPoint] = []
-    runs = 0
-    for start in dict.fromkeys([*given, *built_in[:_DESCENTS], *bare[:_BARE]]):
-        runs += 1
-        found = settled(start)
+    return _search(likelihood).best(starts)
+
+
+def search_for(case: Case) -> OptimumSearch:
+    """Return the search for the best point of a case, not begun.
+
+    Raises
+    ------
+    ValueError
+        As :class:`harness.referee.deviance.Likelihood`.
+    """
+    return _search(likelihood_of(case.design, reml=case.model.criterion != "ML"))
+
+
+def _search(likelihood: Likelihood) -> OptimumSearch:
+    if isinstance(likelihood, ResidualLikelihood):
+        return ResidualSearch(likelihood)
+    return OptimumSearch(likelihood)
+
+
+class ResidualSearch(OptimumSearch):
+    """A search over theta and the residual covariance."""
+
+    likelihood: ResidualLikelihood
+
+    def __init__(self, likelihood: ResidualLikelihood) -> None:
+        super().__init__(likelihood)
+        self._minima: list[ResidualPoint] = []
+
+    def _begun(self, starts: Sequence[Array]) -> Optimum:
+        likelihood = self.likelihood
+        if not len(likelihood.phi):
+            own = likelihood.given(likelihood.phi)
+            alone = optimum.find_optimum(own.plain, starts)
+            return _optimum(own.at(alone.point.theta), [], alone.starts)
+        built_in = _evaluated(likelihood, _starts(likelihood))
+        built_in.sort(key=ResidualPoint.deviance)
+        # Without random effects too: where a structure can do their work, beside them it can lead
+        # to a singular residual covariance and no further.
+        bare = [point for point in built_in if not point.theta[: len(likelihood.layout)].any()]
+        given = _evaluated(likelihood, starts)
+        return self._followed_down(
+            [*dict.fromkeys([*given, *built_in[:_DESCENTS], *bare[:_BARE]])], 0
+        )
+
+    def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
+        if not len(self.likelihood.phi):
+            return found
+        return self._followed_down(_evaluated(self.likelihood, starts), found.starts)
+
+    def _followed_down(self, starts: Sequence[ResidualPoint], runs: int) -> Optimum:
+        for start in starts:
+            self._keep(settled(start))
+        best = self._minima[0]
+        slope = best.profiled_gradient()[len(self.likelihood.layout) :]
+        at_bound = optimality(best).residual_bound
+        if at_bound and float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
+            raise ResidualUnbounded
+        return _optimum(best, self._minima[1:], runs + len(starts))
+
+    def _keep(self, found: ResidualPoint) -> None:
+        """Keep a minimum that is new, or one that is as good as known and lower."""
         value = found.deviance()
-        if all(abs(value - m.deviance()) > _DISTINCT for m in minima):
-            minima.append(found)
-        else:
-            minima = [
-                found
-                if abs(value - m.deviance()) <= _DISTINCT and value < m.deviance() - _SAME
-                else m
-                for m in minima
-            ]
-    minima.sort(key=ResidualPoint.deviance)
-    best = minima[0]
-    slope = best.profiled_gradient()[len(likelihood.layout) :]
-    if optimality(best).residual_bound and float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
-        raise ResidualUnbounded
-    return _optimum(best, minima[1:], runs)
+        same = [m for m in self._minima if abs(m.deviance() - value) <= _DISTINCT]
+        if any(m.deviance() <= value + _SAME for m in same):
+            return
+        self._minima = [m for m in self._minima if m not in same] + [found]
+        self._minima.sort(key=ResidualPoint.deviance)
 
 
 def _optimum(best: ResidualPoint, others: list[ResidualPoint], runs: int) -> Optimum:

@@ -8,5 +8,6 @@ __all__ = [
     "calls",
     "mixedlm_call",
     "nlme_call",
+    "patsy_language",
     "translation",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from harness.model.expression_text import render
+from harness.model.expression_text import R, render
 from harness.model.model import Model, RandomTerm
 from harness.model.residual import Residual
 from harness.spelling.calls import lme4_formula, quote_name
@@ -63,7 +63,7 @@ def _random(model: Model, groups: tuple[tuple[str, ...], ...]) -> str:
 
 def _effects(term: RandomTerm) -> str:
     written = [
-        ":".join(render(atom, lambda n: quote_name(n.name), "^", lambda f: f) for atom in product)
+        ":".join(render(atom, lambda n: quote_name(n.name), R) for atom in product)
         for product in term.effects.terms
     ]
     return " + ".join(["1" if term.effects.intercept else "0", *written])

@@ -72,5 +72,5 @@ def test_a_correlation_at_its_bound_is_said_to_be():
     assert rho == pytest.approx(-1.0 / 3.0, abs=1e-6)
     # The likelihood falls from the bound inwards.
     for step in (1e-4, 1e-3):
-        theta = best.point.theta + [0.0, step, 0.0]
+        theta = best.point.theta + np.array([0.0, step, 0.0])
         assert best.point.likelihood.at(theta).deviance() > best.deviance
