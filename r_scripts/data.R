@@ -87,7 +87,25 @@ checked_data_frame <- function(columns, expected = NULL) {
 }
 
 # Turn formula text into a formula whose variables are looked up in the data first and then in the
-# stats and base packages only: nothing a session has lying about can get into a model.
+# stats and base packages only, with the splines of the package of that name: nothing a session has
+# lying about can get into a model.
 formula_from_text <- function(text) {
-  stats::as.formula(text, env = new.env(parent = asNamespace("stats")))
+  found <- new.env(parent = asNamespace("stats"))
+  found$bs <- splines::bs
+  found$ns <- splines::ns
+  stats::as.formula(text, env = found)
+}
+
+# Take levels that no complete row has out of the factors of a data frame, as lm() and lmer() do by
+# themselves, but before a coding is given to them: with a level its contrasts would be dropped.
+without_unused_levels <- function(frame) {
+  complete <- stats::complete.cases(frame)
+  for (name in names(frame)[vapply(frame, is.factor, TRUE)]) {
+    levels <- levels(frame[[name]])
+    used <- levels[seq_along(levels) %in% unique(as.integer(frame[[name]])[complete])]
+    frame[[name]] <- structure(
+      match(levels, used)[as.integer(frame[[name]])], levels = used, class = "factor"
+    )
+  }
+  frame
 }

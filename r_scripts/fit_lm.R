@@ -15,6 +15,7 @@
 fit_lm <- function(columns, formula, checksum = NULL) {
   frame <- checked_data_frame(columns, checksum)
   formula <- formula_from_text(formula)
+  frame <- without_unused_levels(frame)
   started <- Sys.time()
   fit <- stats::lm(formula, data = frame, na.action = stats::na.omit)
   found <- stated_lm(fit)

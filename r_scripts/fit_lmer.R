@@ -123,6 +123,7 @@ fit_lmer <- function(columns, formula, criterion, setting = "default", checksum 
   need_packages(c("lme4", "lmerTest"))
   frame <- checked_data_frame(columns, checksum)
   formula <- formula_from_text(formula)
+  frame <- without_unused_levels(frame)
 
   started <- Sys.time()
   done <- fitted_and_tested(formula, frame, criterion == "REML", setting, in_parts)

@@ -22,7 +22,7 @@ parsed_model <- function(frame, formula, reml = TRUE) {
 # per term, in lme4's order, `group`, `size` (number of effects), `levels` (number of levels) and one
 # after the other `effects`, `codes` (n a term), `level_names`, and `z` (n x q, by columns).
 oracle_design <- function(columns, formula) {
-  frame <- data_frame_from_columns(columns)
+  frame <- without_unused_levels(data_frame_from_columns(columns))
   parsed <- parsed_model(frame, formula)
   random <- parsed$reTrms
   factor_of_term <- attr(random$flist, "assign")
@@ -108,4 +108,12 @@ oracle_loglik_of_call <- function(path, call) {
   data <- utils::read.csv(path, check.names = FALSE)
   fit <- suppressMessages(eval(parse(text = call)[[1L]], list(data = data), asNamespace("stats")))
   list(loglik = as.double(stats::logLik(fit)))
+}
+
+# The model matrix of `formula`, without aliased columns taken out, by columns, and its names.
+oracle_model_matrix <- function(columns, formula) {
+  frame <- without_unused_levels(data_frame_from_columns(columns))
+  parsed <- formula_from_text(formula)
+  x <- stats::model.matrix(parsed, stats::model.frame(parsed, frame))
+  list(x = as.double(x), names = colnames(x))
 }

@@ -27,12 +27,38 @@ from harness.judge.pair_decision import ACCOMPANYING_DATA
 from harness.judge.side_by_side import differences
 from harness.judge.verdict import Finding
 from harness.model.case import Case
-
-REFEREE = Remembered(RefereeEngine())
-"""The referee's own fits, shared by all properties of a case."""
+from harness.referee.optimum import OptimumSearch, search_for
 
 _KEPT = 64
+_searches: OrderedDict[Key, OptimumSearch] = OrderedDict()
 _judged: OrderedDict[Key, list[tuple[Outcome, Outcome, Judged]]] = OrderedDict()
+
+
+def search_of(case: Case) -> OptimumSearch:
+    """Return the one search for the best point of a case, which all engines' answers go on with.
+
+    Raises
+    ------
+    ValueError
+        As :class:`harness.referee.deviance.Likelihood`.
+    """
+    key = key_of(case, "default")
+    found = _searches.pop(key, None) or search_for(case)
+    _searches[key] = found
+    while len(_searches) > _KEPT:
+        _searches.popitem(last=False)
+    return found
+
+
+class _SharedReferee(RefereeEngine):
+    """The referee at the best point known from every answer so far."""
+
+    def search(self, case: Case) -> OptimumSearch:
+        return search_of(case)
+
+
+REFEREE = Remembered(_SharedReferee())
+"""The referee's own fits, shared by all properties of a case."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +155,7 @@ def judge_pair(
         judged = judge_outcomes(
             case,
             (outcome, beside),
-            best=None if known is None else known.examination.best,
+            search=search_of,
             agree_tight=tight,
         )
         if tight is None:
@@ -151,7 +177,7 @@ def two_fits(case: Case, before: Fit, after: Fit) -> Pair:
 
     Where one of them does not state a number, the referee's at each fit's own point are compared.
     """
-    examination = examine(case, (before, after))
+    examination = examine(case, (before, after), search=search_of)
     rows: tuple[Difference, ...] = ()
     audits: tuple[Audit | None, ...] = examination.audits or (None, None)
     width = len(case.design.x_names)

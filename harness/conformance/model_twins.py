@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.conformance.judged_pair import REFEREE
+from harness.conformance.once_per_case import once_per_case
 from harness.conformance.transformations import Twin
 from harness.engines.engine import Fit
 from harness.model.case import Case
@@ -29,6 +30,7 @@ NULL_ROWS = 400
 """Rows up to which a factor of no effect is added: crossed with others it makes a large block."""
 
 
+@once_per_case
 def nesting_in_full(case: Case) -> Twin | str:
     """Write ``(x | a/b)`` as ``(x | a) + (x | a:b)``."""
     bars: list[Bar] = []
@@ -52,6 +54,7 @@ def nesting_in_full(case: Case) -> Twin | str:
     return Twin(replace(case, model=model), back, "the nested term written as two")
 
 
+@once_per_case
 def nesting_by_labels(case: Case) -> Twin | str:
     """Write ``a:b`` as one factor with a label for each combination."""
     design, table = case.design, case.table
@@ -97,6 +100,7 @@ def nesting_by_labels(case: Case) -> Twin | str:
     return Twin(twin, back, "each combination of the nested factors with a label of its own")
 
 
+@once_per_case
 def null_factor_added(case: Case) -> Twin | str:
     """Add ``(1 | null)`` for a factor whose variance is zero at the best point.
 
@@ -176,6 +180,7 @@ class Flat:
     fitted: Array
 
 
+@once_per_case
 def without_variance(case: Case) -> Flat | str:
     """Take all that the random effects could fit out of the residuals of the outcome.
 
@@ -229,12 +234,14 @@ def without_variance(case: Case) -> Flat | str:
     return Flat(flat, beta, sigma2, sigma2 * inverse @ inverse.T, df, fitted)
 
 
+@once_per_case
 def by_other_criterion(case: Case) -> Case:
     """Put REML for ML and the other way round."""
     other: Criterion = "ML" if case.model.criterion == "REML" else "REML"
     return replace(case, model=replace(case.model, criterion=other))
 
 
+@once_per_case
 def with_constant_twice(case: Case) -> Case | str:
     """Add a predictor that is 1 in every row, beside the intercept."""
     formula = case.model.formula

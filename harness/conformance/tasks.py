@@ -19,7 +19,7 @@ from harness.campaign.open_engines import OpenEngines
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
 from harness.conformance.fit_memory import Remembered
-from harness.conformance.judged_pair import JudgedPair
+from harness.conformance.judged_pair import JudgedPair, search_of
 from harness.conformance.parity import from_pair
 from harness.conformance.profiles import turn
 from harness.conformance.properties import PROPERTIES
@@ -118,6 +118,7 @@ def check_case(engines: OpenEngines, task: Task) -> list[bytes]:
         engines=engines.names,
         reference=reference.name,
         settings=engines.settings,
+        search=search_of,
         not_examined="" if fault is None else f"it was stopped ({fault.text})",
         seconds=seconds,
         deadline=Deadline(max(engines.timeout, LEAST_SECONDS)),

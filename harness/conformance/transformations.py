@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.conformance.once_per_case import once_per_case
 from harness.engines.engine import Coefficient, Fit, RandomTerm
 from harness.model.case import Case
 from harness.model.design import Design, RandomDesign
@@ -50,6 +51,7 @@ class Twin:
     moved: Moved = "other"
 
 
+@once_per_case
 def outcome_rescaled(case: Case) -> Twin | str:
     """Take ``y / 1024 + b``: estimates follow, tests do not change."""
     outcome = case.model.formula.outcome
@@ -86,6 +88,7 @@ def outcome_rescaled(case: Case) -> Twin | str:
     return Twin(_twin(case, table=table), back, words, "units")
 
 
+@once_per_case
 def predictor_rescaled(case: Case) -> Twin | str:
     """Take ``1024 x + d``, or without d where the model does not allow another origin."""
     column = _plain_predictor(case.model, case.table)
@@ -100,6 +103,7 @@ def predictor_rescaled(case: Case) -> Twin | str:
     return moved
 
 
+@once_per_case
 def slope_recentred(case: Case) -> Twin | str:
     """Take ``x`` from another origin where its random slope is correlated with the intercept."""
     correlated = {
@@ -205,6 +209,7 @@ def _in_basis(term: RandomTerm, change: Array) -> RandomTerm:
     )
 
 
+@once_per_case
 def rows_shuffled(case: Case) -> Twin | str:
     """Put the rows in another order."""
     n = case.table.n_rows
@@ -233,6 +238,7 @@ def rows_shuffled(case: Case) -> Twin | str:
     return Twin(twin, back, "the rows in another order", "order")
 
 
+@once_per_case
 def groups_relabelled(case: Case) -> Twin | str:
     """Give groups other labels, which sort the other way round; their order stays."""
 
@@ -244,6 +250,7 @@ def groups_relabelled(case: Case) -> Twin | str:
     return _relevelled(case, relabelled, "the groups with other labels")
 
 
+@once_per_case
 def groups_reordered(case: Case) -> Twin | str:
     """Reverse the levels of the grouping factors, each row in its group as before."""
 

@@ -25,6 +25,7 @@ from harness.data.row_mixing import mixed_rows
 from harness.data.rungs import Rung
 from harness.model.case import Case
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, Unary, names_in
+from harness.model.functions import FUNCTIONS
 from harness.model.model import Model, parse_model
 from harness.model.table import Column, FactorColumn, NumericColumn, Table, are_codes
 from harness.model.terms import Terms
@@ -175,10 +176,10 @@ def rename_columns(model: Model, names: dict[str, str]) -> Model:
 
 def _renamed(node: Node, names: dict[str, str]) -> Node:
     match node:
-        case Name(name=name, as_factor=as_factor):
-            return Name(names[name], as_factor)
-        case Call(function=function, argument=argument):
-            return Call(function, _renamed(argument, names))
+        case Name(name=name):
+            return replace(node, name=names[name])
+        case Call(argument=argument):
+            return replace(node, argument=_renamed(argument, names))
         case Binary(operator=operator, left=left, right=right):
             return Binary(operator, _renamed(left, names), _renamed(right, names))
         case Unary(operator=operator, operand=operand):
@@ -287,8 +288,8 @@ def _under_unit(node: Node, name: str) -> Effect | None:
             return "scaled" if other == name and not as_factor else "same"
         case Unary(operand=operand):
             return _under_unit(operand, name)
-        case Call(function=function, argument=argument):
-            return _of_function(function, _under_unit(argument, name))
+        case Call(argument=argument):
+            return _of_function(node, _under_unit(argument, name))
         case Binary(operator=operator, left=left, right=right):
             found = {_under_unit(left, name), _under_unit(right, name)}
             if operator == "^" and not isinstance(right, Number):
@@ -297,9 +298,15 @@ def _under_unit(node: Node, name: str) -> Effect | None:
     return "same"
 
 
-def _of_function(function: str, inside: Effect | None) -> Effect | None:
+def _of_function(call: Call, inside: Effect | None) -> Effect | None:
+    function = call.function
     if inside == "same" or function == "I":
         return inside
+    if FUNCTIONS[function].of_data:
+        options = dict(call.options)
+        if inside != "scaled" or "knots" in options or "raw" in options:
+            return None
+        return "same" if options.get("scale", True) else "scaled"
     if inside == "scaled" and function in ("sqrt", "abs"):
         return "scaled"
     return "moved" if inside == "scaled" and function in ("log", "log2", "log10") else None

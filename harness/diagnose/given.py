@@ -52,7 +52,7 @@ from harness.model.design import Design, RandomDesign
 from harness.model.model import Criterion
 from harness.rbridge.worker import Reply
 from harness.referee.cost import Cost
-from harness.spelling.calls import NotExpressible
+from harness.spelling.patsy_language import NotExpressible
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ from harness.diagnose.remedy_code import stacked
 from harness.diagnose.remodel import preparation
 from harness.diagnose.workshop import Workshop
 from harness.engines.engine import Fit
-from harness.spelling.calls import NotExpressible, mixedlm_spelling, python_call
+from harness.spelling.calls import mixedlm_spelling, python_call
+from harness.spelling.patsy_language import NotExpressible
 
 
 def incomplete_rows(shop: Workshop) -> Remedy | None:
@@ -22,7 +23,8 @@ def incomplete_rows(shop: Workshop) -> Remedy | None:
     if shop.opened.given is not None:  # a result is there: its rows were dropped
         return None
     try:
-        spelling = mixedlm_spelling(case.model, case.table, aliased=True)
+        written = case.in_columns
+        spelling = mixedlm_spelling(written.model, written.table, aliased=True)
     except NotExpressible:
         return None
     if not spelling.group or len(spelling.group) > 1 or spelling.vc_formula:
@@ -66,8 +68,8 @@ def _mixedlm_on_all_rows(shop: Workshop, formula: str, group: str, effects: str 
     from harness.engines.warning_capture import captured
 
     case = shop.bench.case
-    frame = case.table.frame(aliased=True)
-    alias = case.table.alias
+    frame = case.in_columns.table.frame(aliased=True)
+    alias = case.in_columns.table.alias
     column = alias.get(f"factor({group})", alias[group])
     try:
         with captured([]):

@@ -15,7 +15,8 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.model.column_match import match_columns
-from harness.spelling.calls import NotExpressible, mixedlm_spelling
+from harness.spelling.calls import mixedlm_spelling
+from harness.spelling.patsy_language import NotExpressible
 
 Array = NDArray[np.float64]
 
@@ -48,7 +49,8 @@ class _Seen:
 def iterates(case: Case, model: Any, points: list[Array]) -> list[list[Array]]:
     """Return packed parameters of a MixedLM as :func:`statsmodels_path` does."""
     try:
-        spelling = mixedlm_spelling(case.model, case.table, aliased=True)
+        written = case.in_columns
+        spelling = mixedlm_spelling(written.model, written.table, aliased=True)
     except NotExpressible:
         return []
     out = []

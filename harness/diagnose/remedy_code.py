@@ -183,7 +183,7 @@ def _patsy_order(rung: Rung, z: Array) -> list[int]:
     """Return the columns of Z as MixedLM has them: patsy moves those of factors to the front."""
     import statsmodels.formula.api as smf
 
-    case = rung.case
+    case = rung.case.in_columns
     run = mixedlm_spelling(case.model, case.table, aliased=True)
     codes = next(t.codes for t in case.design.random)
     if run.re_formula is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial, reduce
@@ -11,7 +10,7 @@ import pandas as pd
 
 from harness.data.rungs import Rung
 from harness.model.case import Case
-from harness.model.expression_text import render_name
+from harness.model.expression_text import render_name, term_text
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
 from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import Model, bind, parse_model, split_bar
@@ -181,7 +180,7 @@ def without_effect(rung: Rung, term: int, effects: set[str]) -> Rung:
     bar = bars[term]
     model_term = rung.case.model.random[term]
     intercept = model_term.effects.intercept and "Intercept" not in effects
-    gone = {re.sub(r"\[[^\]]*\]", "", effect) for effect in effects}
+    gone = {term_text(effect) for effect in effects}
     kept = [t for t in model_term.effects.terms if ":".join(render_name(a) for a in t) not in gone]
     if not intercept and not kept:
         new = bars[:term] + bars[term + 1 :]
@@ -222,7 +221,7 @@ def without_fixed(rung: Rung, terms: Iterable[str]) -> Rung:
 
 def term_of_column(model: Model, column: str) -> str | None:
     """Return the fixed-effects term that a column of the design belongs to."""
-    plain = re.sub(r"\[[^\]]*\]", "", column)
+    plain = term_text(column)
     for term in model.fixed.terms:
         if ":".join(render_name(a) for a in term) == plain:
             return plain

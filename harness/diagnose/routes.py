@@ -25,7 +25,7 @@ from harness.diagnose.remedy_code import Habits, Writing, python_code, r_code
 from harness.diagnose.runs import Recipe
 from harness.diagnose.workshop import Workshop, mended
 from harness.engines.engine import Engine, Fit, Outcome
-from harness.spelling.calls import NotExpressible
+from harness.spelling.patsy_language import NotExpressible
 
 TRIES = 4
 """Other optimizers tried for one engine before other starts are."""

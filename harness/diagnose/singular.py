@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from harness.diagnose.singular_term import ByChance, Shift, Singular, Without
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 from harness.model.design import RandomDesign
+from harness.model.expression_text import term_text
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.mean_squares import mean_squares
 from harness.referee.optimality import NULL_VARIANCE
@@ -325,7 +325,7 @@ def droppable(names: Sequence[str]) -> list[list[str]]:
     terms: dict[str, list[str]] = {}
     for name in names:
         if name != "Intercept":
-            terms.setdefault(re.sub(r"\[[^\]]*\]", "", name), []).append(name)
+            terms.setdefault(term_text(name), []).append(name)
     parts = {term: set(term.split(":")) for term in terms}
     free = [t for t in terms if not any(parts[t] < parts[other] for other in terms)]
     free.sort(key=lambda term: -len(parts[term]))

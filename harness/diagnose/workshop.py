@@ -26,7 +26,7 @@ from harness.judge.case_verdict import CaseVerdict, case_verdict, misled
 from harness.judge.judge import Judged, judge_outcomes
 from harness.judge.records import CaseRecord
 from harness.referee.optimum import Optimum
-from harness.spelling.calls import NotExpressible
+from harness.spelling.patsy_language import NotExpressible
 
 PATIENCE = 60.0
 """Seconds of the standard run above which nothing is fitted again in all engines."""

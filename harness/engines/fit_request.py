@@ -42,11 +42,12 @@ def sent_case(case: Case, rows: str) -> Case:
     ----------
     rows : {"complete", "all"}
     """
-    table = case.table
-    model = parse_model(lme4_formula(case.model, table.alias), case.model.criterion)
+    written = case.in_columns
+    table = written.table
+    model = parse_model(lme4_formula(written.model, table.alias), case.model.criterion)
     if rows == "complete":
         table = _without_unused_levels(table.rows(table.complete))
-    alias = case.table.alias
+    alias = written.table.alias
     columns = tuple(replace(column, name=alias[column.name]) for column in table.columns)
     return Case(case.id, model, replace(table, columns=columns))
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from harness.model.case import Case
 from harness.referee.cost import SPEED, Cost
-from harness.spelling.calls import NotExpressible, mixedlm_spelling
+from harness.spelling.calls import mixedlm_spelling
+from harness.spelling.patsy_language import NotExpressible
 
 GROUP_SECONDS = 0.001
 """Seconds that MixedLM's own chain takes for a group, which it goes through in Python; with two
@@ -35,7 +36,8 @@ NARROW = 350.0
 def mixedlm_cost(case: Case) -> Cost:
     """Estimate time and memory of a fit in the default setting; zero where it cannot be written."""
     try:
-        spelling = mixedlm_spelling(case.model, case.table, aliased=True)
+        written = case.in_columns
+        spelling = mixedlm_spelling(written.model, written.table, aliased=True)
     except NotExpressible:
         return Cost(0.0, 0.0)
     terms = case.design.random

@@ -20,7 +20,7 @@ from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTer
 from harness.model.case import Case
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum, OptimumSearch, search_for
 from harness.referee.satterthwaite import contrast_tests
 
 Array = NDArray[np.float64]
@@ -62,10 +62,14 @@ class RefereeEngine:
         """Fit a case; aliased fixed effects and too few rows are refused."""
         started = time.perf_counter()
         try:
-            best = find_optimum(Likelihood(case.design, reml=case.model.criterion != "ML"))
+            best = self.search(case).best()
         except ValueError as error:
             return Failure(engine=self.name, setting=setting, reason="refused", text=str(error))
         return fit_at(case, setting, best, time.perf_counter() - started)
+
+    def search(self, case: Case) -> OptimumSearch:
+        """Return the search whose best point is the fit."""
+        return search_for(case)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""

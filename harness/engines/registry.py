@@ -32,15 +32,22 @@ from harness.engines.engine_spec import (
 from harness.engines.guard import GuardedEngine
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
-from harness.engines.statsmodels import StatsmodelsEngine
 from harness.rbridge.environment import find_r
 from harness.rbridge.failures import RFailure
 from harness.rbridge.worker import RSession
 
 ENTRY_POINTS = "lmm_parity.engines"
 
+
+def _statsmodels() -> Engine:
+    """Return its engine; who only names engines is spared the import."""
+    from harness.engines.statsmodels import StatsmodelsEngine
+
+    return StatsmodelsEngine()
+
+
 _HERE: dict[str, Callable[[], Engine]] = {
-    StatsmodelsEngine.name: StatsmodelsEngine,
+    "statsmodels": _statsmodels,
     RefereeEngine.name: RefereeEngine,
 }
 """Engines that need nothing but Python."""

@@ -37,12 +37,8 @@ from harness.model.column_match import match_columns
 from harness.model.formula import Name
 from harness.model.model import column_of
 from harness.referee.cost import Cost
-from harness.spelling.calls import (
-    MixedLMSpelling,
-    NotExpressible,
-    mixedlm_spelling,
-    python_formula,
-)
+from harness.spelling.calls import MixedLMSpelling, mixedlm_spelling, python_formula
+from harness.spelling.patsy_language import NotExpressible
 
 Array = NDArray[np.float64]
 
@@ -97,7 +93,8 @@ class StatsmodelsEngine:
         if case.model.criterion == "OLS":
             return None
         try:
-            mixedlm_spelling(case.model, case.table, aliased=True)
+            written = case.in_columns
+            mixedlm_spelling(written.model, written.table, aliased=True)
         except NotExpressible as reason:
             return str(reason)
         return None
@@ -184,13 +181,14 @@ class OLSRun:
 
 def run_ols(case: Case) -> OLSRun:
     """Fit a linear model."""
-    alias = case.table.alias
+    written = case.in_columns
+    alias = written.table.alias
 
     def name(node: Name) -> str:
-        return alias[column_of(case.table, node).name]
+        return alias[column_of(written.table, node).name]
 
     started = time.perf_counter()
-    result = smf.ols(python_formula(case.model, name), case.complete_frame).fit()
+    result = smf.ols(python_formula(written.model, name), written.complete_frame).fit()
     return OLSRun(result, time.perf_counter() - started)
 
 
@@ -265,8 +263,9 @@ def run_mixed(
     case: Case, setting: Setting, messages: list[Message], engine: StatsmodelsEngine
 ) -> MixedRun:
     """Fit a mixed model, and have it compute all that it is asked for afterwards."""
-    spelling = mixedlm_spelling(case.model, case.table, aliased=True)
-    frame = case.complete_frame.copy(deep=False)
+    written = case.in_columns
+    spelling = mixedlm_spelling(written.model, written.table, aliased=True)
+    frame = written.complete_frame.copy(deep=False)
     for i, term in enumerate(case.design.random):
         # Codes as strings: with a categorical MixedLM would make a column for every level of the
         # whole factor in every group.

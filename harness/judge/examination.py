@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from harness.model.design import Design
 from harness.referee.cost import TooLarge
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum, OptimumSearch, find_optimum, search_for
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
 from harness.referee.standpoint import Standpoint
 from harness.referee.variance_errors import variance_errors
@@ -75,6 +75,7 @@ def examine(
     own: Mapping[str, OwnModel] = MappingProxyType({}),
     *,
     best: Optimum | None = None,
+    search: Callable[[Case], OptimumSearch] = search_for,
 ) -> Examination:
     """Audit every fit of a case against the best point known from all of them.
 
@@ -86,23 +87,31 @@ def examine(
     best : Optimum, optional
         The best point known already, from a search that started at these fits too: nothing is
         searched for again.
+    search : function
+        Gives the search for the best point of the case as far as it has come, to be gone on with.
     """
     reml = case.model.criterion != "ML"
     try:
-        likelihood = Likelihood(case.design, reml=reml) if best is None else best.point.likelihood
-        points = {id(fit): point_of(likelihood, fit) for fit in fits}
-        starts = [point.theta for point in points.values() if point is not None]
-        found = best or find_optimum(likelihood, starts)
+        if best is None:
+            known = search(case)
+            points = _points(known.likelihood, fits)
+            best = known.best(point.theta for point in points.values() if point is not None)
+        else:
+            points = _points(best.point.likelihood, fits)
     except ValueError as error:  # aliased fixed effects among them
         return Examination((), None, str(error), isinstance(error, TooLarge))
     if case.model.criterion == "OLS":
-        return Examination(tuple(_closed_form(case, f, found.point) for f in fits), found)
+        return Examination(tuple(_closed_form(case, f, best.point) for f in fits), best)
     examined = []
     for fit in fits:
         model = own.get(fit.engine) if fit.setting == "default" else None
-        one = _examined(case, case.design, fit, points[id(fit)], found)
+        one = _examined(case, case.design, fit, points[id(fit)], best)
         examined.append(one if model is None else _examined_in(case, model, one, reml=reml))
-    return Examination(tuple(examined), found)
+    return Examination(tuple(examined), best)
+
+
+def _points(likelihood: Likelihood, fits: Sequence[Fit]) -> dict[int, Point | None]:
+    return {id(fit): point_of(likelihood, fit) for fit in fits}
 
 
 def _examined(case: Case, design: Design, fit: Fit, point: Point | None, best: Optimum) -> Examined:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from harness.judge.side_by_side import differences
 from harness.judge.statements import judge_statements
 from harness.judge.time_limit import examined_within, outcomes_within
 from harness.model.case import Case
-from harness.referee.optimum import Optimum
+from harness.referee.optimum import Optimum, OptimumSearch, search_for
 
 _NO_MODELS: Mapping[str, OwnModel] = MappingProxyType({})
 
@@ -135,6 +135,7 @@ def judge_outcomes(
     own: Mapping[str, OwnModel] = _NO_MODELS,
     not_examined: str = "",
     best: Optimum | None = None,
+    search: Callable[[Case], OptimumSearch] = search_for,
     others: Sequence[Fit] = (),
     agree_tight: bool | None = None,
     seconds: float = 0.0,
@@ -152,6 +153,8 @@ def judge_outcomes(
         Why the referee is not to examine the fits; empty when it is.
     best : Optimum, optional
         The best point, where it is known already.
+    search : function
+        Gives the search for it as far as it has come, to be gone on with from these fits.
     others : sequence of Fit
         Further fits of the case: starts for the search.
     agree_tight : bool, optional
@@ -169,7 +172,7 @@ def judge_outcomes(
     if not_examined:
         examination = Examination((), None, not_examined, left_out=True)
     else:
-        examination = examined_within(deadline, case, [*fits, *others], own, best)
+        examination = examined_within(deadline, case, [*fits, *others], own, best, search)
     judgements = tuple(_judged(case, outcome, examination) for outcome in outcomes)
     audit_seconds = time.perf_counter() - started
     at = {(j.engine, j.setting): (o, j) for o, j in zip(outcomes, judgements, strict=True)}

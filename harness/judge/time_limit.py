@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.base.deadline import Deadline, TimeUp, stopped_at
 from harness.base.text import number
@@ -12,7 +12,7 @@ from harness.engines.within_limits import begin_within, fits_here
 from harness.judge.examination import Examination, examine
 from harness.model.case import Case
 from harness.referee.cost import search_cost
-from harness.referee.optimum import Optimum
+from harness.referee.optimum import Optimum, OptimumSearch, search_for
 
 MOST = 0.5
 """Part of the time that is kept for the examination, at most."""
@@ -46,6 +46,7 @@ def examined_within(
     fits: Sequence[Fit],
     own: Mapping[str, OwnModel],
     best: Optimum | None,
+    search: Callable[[Case], OptimumSearch] = search_for,
 ) -> Examination:
     """Examine the fits of a case, unless that would take too long; it is stopped when it does."""
     if best is None and not math.isinf(deadline.seconds):
@@ -56,7 +57,7 @@ def examined_within(
             return Examination((), None, reason, left_out=True)
     try:
         with stopped_at(deadline):
-            return examine(case, fits, own, best=best)
+            return examine(case, fits, own, best=best, search=search)
     except TimeUp:
         reason = (
             f"the referee was stopped, since the limit of {number(deadline.seconds)} s was reached"

@@ -7,13 +7,17 @@ given and every judgement is made by.
 
 __all__ = [
     "case",
+    "coding",
     "column_match",
     "design",
     "expression_text",
     "formula",
+    "formula_parser",
+    "functions",
     "level_order",
     "model",
     "table",
     "term_match",
     "terms",
+    "tokens",
 ]

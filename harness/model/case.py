@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness.model.design import Design, build_design
 from harness.model.model import Model
+from harness.model.own_columns import has_own_columns, in_columns
 from harness.model.table import Table
 
 
@@ -32,6 +33,16 @@ class Case:
     def design(self) -> Design:
         """Response, fixed-effects matrix and random-effects terms on the complete rows."""
         return build_design(self.model, self.table)
+
+    @cached_property
+    def in_columns(self) -> Case:
+        """The case as programs without R's functions and codings can be given it; often itself.
+
+        Its design has the same numbers, rows and groups, under other names.
+        """
+        if not has_own_columns(self.model):
+            return self
+        return Case(self.id, *in_columns(self.model, self.table, self.design))
 
     @cached_property
     def complete_frame(self) -> pd.DataFrame:

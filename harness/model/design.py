@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import formulaic
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.base.errors import BadInput
+from harness.model.arithmetic import columns, number
+from harness.model.coding import coding_columns
 from harness.model.expression_text import render_name
-from harness.model.formula import Binary, Call, Name, Node, Number, Unary
+from harness.model.formula import Call, Name
+from harness.model.functions import FUNCTIONS
 from harness.model.model import Model, column_of
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Atom, Terms
@@ -55,7 +58,8 @@ class Design:
     ----------
     y : (n,) array
     x : (n, p) array
-        Fixed-effects columns, treatment coding, column names in ``x_names``.
+        Fixed-effects columns, treatment coding where the formula names no other, column names in
+        ``x_names``.
     random : tuple of RandomDesign
         Terms in the order of the formula, ``||`` and ``/`` already taken apart.
     rows : (n,) int array
@@ -72,89 +76,137 @@ class Design:
 def build_design(model: Model, table: Table) -> Design:
     """Evaluate a model on the complete rows of its table.
 
-    Factors get treatment coding with the first level as reference, as in R; formulaic decides which
-    factor of an interaction needs its full set of indicators. Checked against ``lme4::lFormula``.
+    Factors get treatment coding with the first level as reference, as in R, or the coding that the
+    formula names; formulaic decides which factor of an interaction needs its full set of
+    indicators. Checked against ``lme4::lFormula``.
 
     Raises
     ------
     BadInput
-        For arithmetic that gives a non-finite value, or a factor used in arithmetic.
+        For arithmetic that gives a non-finite value, a factor used in arithmetic, or a function
+        that has no columns of these values.
     """
     rows = np.flatnonzero(table.complete)
     used = table.rows(table.complete)
-    y = _number(model.formula.outcome, used, "the outcome")
-    names, x = _matrix(model.fixed, used)
+    y = number(model.formula.outcome, table, "the outcome")
+    names, x = _matrix(model.fixed, table)
     random = []
     for term in model.random:
-        effects, z = _matrix(term.effects, used)
+        effects, z = _matrix(term.effects, table)
         codes, levels = _grouping(term.group, used)
         random.append(RandomDesign(":".join(term.group), effects, z, codes, levels))
     return Design(y, x, names, tuple(random), rows)
 
 
+@dataclass(frozen=True)
+class _Levels:
+    """A factor in the complete rows: which level each row has, and its columns."""
+
+    codes: NDArray[np.intp]
+    names: tuple[str, ...]
+    coded: Array
+
+    def values(self, which: str, k: int) -> Array:
+        """Return column k of its coding, or the indicator of level k."""
+        matrix = self.coded[:, k - 1] if which else np.eye(len(self.coded))[:, k]
+        return np.asarray(matrix[self.codes])
+
+    def suffix(self, which: str, k: int) -> str:
+        """Name the same column."""
+        return self.names[len(self.coded) + k - 1 if which else k]
+
+
 def _matrix(terms: Terms, table: Table) -> tuple[tuple[str, ...], Array]:
     """Columns of a linear predictor and their names, ``f[T.b]:x``."""
     atoms = list(dict.fromkeys(atom for term in terms.terms for atom in term))
-    alias = {atom: f"a{i}" for i, atom in enumerate(atoms)}
-    columns: dict[str, Array | pd.Categorical] = {}
-    labels: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for atom, short in alias.items():
-        if isinstance(atom, Name):
-            column = column_of(table, atom)
-            if isinstance(column, FactorColumn):
-                # Levels without a row are dropped, as lm and lmer do.
-                present, codes = np.unique(column.codes, return_inverse=True)
-                columns[short] = pd.Categorical.from_codes(
-                    codes, categories=list(range(len(present)))
-                )
-                labels[short] = (atom.name, tuple(column.levels[k] for k in present))
-                continue
-        columns[short] = _number(atom, table, render_name(atom))
-        labels[short] = (render_name(atom), ())
-    if not any(levels for _, levels in labels.values()):
-        return _numeric_matrix(terms, table, {a: columns[s] for a, s in alias.items()})
-    formula = [":".join(alias[atom] for atom in term) for term in terms.terms]
-    text = " + ".join(["1" if terms.intercept else "0", *formula])
-    frame = pd.DataFrame(columns, index=range(table.n_rows))
-    matrix = _parsed(text).get_model_matrix(frame, ensure_full_rank=True)
-    names = tuple(_display(str(name), labels) for name in matrix.columns)
-    return names, np.ascontiguousarray(matrix.to_numpy(dtype=np.float64))
+    parts: dict[Atom, list[str]] = {}
+    values: dict[str, Array | _Levels] = {}
+    labels: dict[str, str] = {}
+    for atom in atoms:
+        found = _columns_of(atom, table)
+        parts[atom] = [f"a{len(values) + i}" for i in range(len(found))]
+        for short, (label, column) in zip(parts[atom], found, strict=True):
+            values[short], labels[short] = column, label
+    wanted = [
+        tuple(choice[::-1])
+        for term in terms.terms
+        # The columns of the first variable run fastest, as in R.
+        for choice in product(*(parts[atom] for atom in reversed(term)))
+    ]
+    levels = {short: len(v.coded) for short, v in values.items() if isinstance(v, _Levels)}
+    text = " + ".join(["1" if terms.intercept else "0", *map(":".join, wanted)])
+    coded = _coded(text, tuple(levels.items())) if levels else None
+    names, matrix = [], []
+    for made in _plain(terms, wanted) if coded is None else coded:
+        name, value = [], np.ones(int(table.complete.sum()))
+        for short, which, k in made:
+            part = values[short]
+            if isinstance(part, _Levels):
+                name.append(labels[short] + part.suffix(which, k))
+                value = value * part.values(which, k)
+            else:
+                name.append(labels[short])
+                value = value * part
+        names.append(":".join(name) or "Intercept")
+        matrix.append(value)
+    if not matrix:
+        return (), np.empty((int(table.complete.sum()), 0))
+    return tuple(names), np.column_stack(matrix)
 
 
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> formulaic.Formula:
-    """Read a formula; with aliases for variables, those of most models are few."""
-    return formulaic.Formula(text)
+def _columns_of(atom: Atom, table: Table) -> list[tuple[str, Array | _Levels]]:
+    """Return the columns of a variable, each with its name; a factor is one of them."""
+    label = render_name(atom)
+    if isinstance(atom, Name):
+        column = column_of(table, atom)
+        if isinstance(column, FactorColumn):
+            # Levels without a row are dropped, as lm and lmer do.
+            present, codes = np.unique(column.codes[table.complete], return_inverse=True)
+            levels = tuple(column.levels[k] for k in present)
+            suffixes, coded = coding_columns(atom.coding, atom.name, levels)
+            names = (*(f"[{level}]" for level in levels), *suffixes)
+            return [(label, _Levels(codes, names, coded))]
+    if isinstance(atom, Call) and FUNCTIONS[atom.function].several:
+        found = columns(atom, table)
+        if found.shape[1] > 1:
+            return [(f"{label}{i}", column) for i, column in enumerate(found.T, 1)]
+        return [(label, found[:, 0])]
+    return [(label, number(atom, table, label))]
 
 
-def _numeric_matrix(
-    terms: Terms, table: Table, values: Mapping[Atom, Array | pd.Categorical]
-) -> tuple[tuple[str, ...], Array]:
+_Column = tuple[tuple[str, str, int], ...]
+"""A column of a matrix: per variable its alias, ``"T."`` for a column of its coding or ``""`` for
+the indicator of a level, and which; the empty tuple is the intercept."""
+
+
+def _plain(terms: Terms, wanted: Sequence[tuple[str, ...]]) -> list[_Column]:
     """Products of numbers: without factors there is no coding to decide."""
-    names = ["Intercept"] if terms.intercept else []
-    columns = [np.ones(table.n_rows)] if terms.intercept else []
-    for term in terms.terms:
-        names.append(":".join(render_name(atom) for atom in term))
-        product = np.ones(table.n_rows)
-        for atom in term:
-            product = product * np.asarray(values[atom], dtype=np.float64)
-        columns.append(product)
-    return tuple(names), np.column_stack(columns)
+    return [*([()] if terms.intercept else []), *(tuple((a, "", 0) for a in t) for t in wanted)]
+
+
+@lru_cache(maxsize=1024)
+def _coded(text: str, levels: tuple[tuple[str, int], ...]) -> tuple[_Column, ...]:
+    """Have formulaic decide which factor of a term has a coding and which its indicators.
+
+    That depends on the formula and on the numbers of levels alone.
+    """
+    counts: Mapping[str, int] = dict(levels)
+    frame = pd.DataFrame(
+        {
+            name: pd.Categorical.from_codes([0], categories=list(range(counts[name])))
+            if name in counts
+            else np.ones(1)
+            for name in sorted(set(re.findall(r"a\d+", text)))
+        }
+    )
+    matrix = formulaic.Formula(text).get_model_matrix(frame, ensure_full_rank=True)
+    return tuple(
+        tuple((a, which, int(k or 0)) for a, which, k in _PIECE.findall(str(name)))
+        for name in matrix.columns
+    )
 
 
 _PIECE = re.compile(r"(a\d+)(?:\[(T\.)?(\d+)\])?")
-
-
-def _display(column: str, labels: dict[str, tuple[str, tuple[str, ...]]]) -> str:
-    """``a0[T.1]:a1`` to ``classroom[T.c1]:edu``."""
-
-    def piece(match: re.Match[str]) -> str:
-        name, levels = labels[match[1]]
-        if match[3] is None:
-            return name
-        return f"{name}[{match[2] or ''}{levels[int(match[3])]}]"
-
-    return _PIECE.sub(piece, column)
 
 
 def _grouping(group: tuple[str, ...], table: Table) -> tuple[NDArray[np.int32], tuple[str, ...]]:
@@ -168,53 +220,3 @@ def _grouping(group: tuple[str, ...], table: Table) -> tuple[NDArray[np.int32], 
         levels = [f"{a}:{b}" if i else b for a in levels for b in column.levels]
     present, index = np.unique(codes, return_inverse=True)
     return index.astype(np.int32), tuple(levels[k] for k in present)
-
-
-_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "I": lambda v: v,
-    "log": np.log,
-    "log2": np.log2,
-    "log10": np.log10,
-    "log1p": np.log1p,
-    "exp": np.exp,
-    "sqrt": np.sqrt,
-    "abs": np.abs,
-}
-
-
-_OPERATORS: dict[str, Callable[[Array, Array], Array]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "^": np.power,
-}
-
-
-def _number(node: Node, table: Table, what: str) -> Array:
-    """Evaluate arithmetic on numeric columns; every value must come out finite."""
-    with np.errstate(all="ignore"):
-        values = np.broadcast_to(_arithmetic(node, table), (table.n_rows,)).astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        raise BadInput(f"{what} is not finite in row {bad[0] + 1} of the complete rows")
-    return values
-
-
-def _arithmetic(node: Node, table: Table) -> Array:
-    match node:
-        case Number(text=text):
-            return np.float64(text) * np.ones(1)
-        case Name(name=name):
-            column = column_of(table, node)
-            if isinstance(column, FactorColumn):
-                raise BadInput(f"column {name!r} is a factor and cannot be used in arithmetic")
-            return column.values
-        case Call(function=function, argument=argument):
-            return _FUNCTIONS[function](_arithmetic(argument, table))
-        case Unary(operator=operator, operand=operand):
-            value = _arithmetic(operand, table)
-            return -value if operator == "-" else value
-        case Binary(operator=operator, left=left, right=right):
-            return _OPERATORS[operator](_arithmetic(left, table), _arithmetic(right, table))
-    raise AssertionError(node)

@@ -11,7 +11,17 @@ import numpy as np
 import pandas as pd
 
 from harness.base.errors import BadInput
-from harness.model.formula import Bar, Binary, Formula, Name, Node, names_in, parse
+from harness.model.formula import (
+    Bar,
+    Binary,
+    Formula,
+    Name,
+    Node,
+    Number,
+    names_in,
+    nodes_in,
+)
+from harness.model.formula_parser import parse
 from harness.model.table import FactorColumn, NumericColumn, Table, table_from_frame
 from harness.model.terms import Atom, Term, Terms, expand
 
@@ -63,13 +73,17 @@ class Model:
         """Random-effects terms."""
         return tuple(term for bar in self.formula.bars for term in split_bar(bar))
 
+    def parts(self) -> Iterator[Node | None]:
+        """Every expression of the formula, left to right, the outcome first."""
+        yield self.formula.outcome
+        yield self.formula.fixed
+        for bar in self.formula.bars:
+            yield bar.effects
+            yield bar.group
+
     def names(self) -> Iterator[Name]:
         """Every column of the formula with its role, left to right, the outcome first."""
-        yield from names_in(self.formula.outcome)
-        yield from names_in(self.formula.fixed)
-        for bar in self.formula.bars:
-            yield from names_in(bar.effects)
-            yield from names_in(bar.group)
+        return (name for part in self.parts() for name in names_in(part))
 
 
 def parse_model(text: str, criterion: Criterion = "REML") -> Model:
@@ -128,6 +142,8 @@ def bind(
             _require_numeric(frame[name.name], name.name)
     always = set(factors) | {name for name, role in roles.items() if role == {True}}
     table = table_from_frame(frame, roles, factors=always, levels=levels)
+    if "pi" in frame.columns and any(Number("pi") in nodes_in(part) for part in model.parts()):
+        raise BadInput("pi is the number in a formula and a column of the data; rename the column")
     both = [n for n, r in roles.items() if len(r) == 2 and isinstance(table[n], NumericColumn)]
     extra = table_from_frame(frame, both, factors=both).columns if both else ()
     table = Table(

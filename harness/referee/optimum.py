@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.model.case import Case
 from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.identifiability import FreeDirection, centred, free_directions
 from harness.referee.landscape import screened
@@ -133,33 +134,92 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
     :func:`harness.referee.landscape.screened`. That is a search, no proof: the certificate of what
     is found is of a local minimum.
     """
-    if not likelihood.layout:
-        point = likelihood.at(np.zeros(0))
-        return Optimum(point, point.deviance(), optimality(point), 1)
-    points = [likelihood.at(_scaled_identity(likelihood, 1.0)), *_evaluated(likelihood, starts)]
-    points.sort(key=Point.deviance)
-    if likelihood.products.exact:
-        points += _evaluated(likelihood, [_scaled_identity(likelihood, _ENDLESS)])
-    first = _settled(_newton(points[0]))
-    _refuse_endless(first)
-    basins = _Basins(first)
-    for start in points[1:]:
-        basins.descend(start)
-    runs = len(points)
-    _refuse_endless(basins.best)
-    for _ in range(_SCREENINGS):
-        known = [_variances(minimum) for minimum in basins.minima]
-        candidates = screened(likelihood, known, _DESCENTS)
-        lowest = basins.best
-        for psi in candidates:
-            basins.descend(likelihood.at(_theta_of_scaled(likelihood, psi)))
+    return OptimumSearch(likelihood).best(starts)
+
+
+class OptimumSearch:
+    """A search that is gone on with as starts come in; each is followed down once.
+
+    Whoever judges many answers to one case, one after the other, finds its minima once. What is
+    known then is what :func:`find_optimum` finds from all starts together.
+    """
+
+    def __init__(self, likelihood: Likelihood) -> None:
+        self.likelihood = likelihood
+        self._followed: set[bytes] = set()
+        self._basins: _Basins | None = None
+        self._found: Optimum | None = None
+
+    def best(self, starts: Iterable[Array] = ()) -> Optimum:
+        """Return the best point known when these starts have been followed down too.
+
+        Raises
+        ------
+        NoMaximum
+            As :func:`find_optimum`.
+        """
+        new = {np.asarray(s, dtype=np.float64).tobytes(): s for s in starts}
+        new = {key: start for key, start in new.items() if key not in self._followed}
+        if self._found is None:
+            self._found = self._begun(list(new.values()))
+        elif new:
+            self._found = self._gone_on(self._found, list(new.values()))
+        self._followed |= set(new)
+        return self._found
+
+    def _begun(self, starts: Sequence[Array]) -> Optimum:
+        likelihood = self.likelihood
+        if not likelihood.layout:
+            point = likelihood.at(np.zeros(0))
+            return Optimum(point, point.deviance(), optimality(point), 1)
+        points = [likelihood.at(_scaled_identity(likelihood, 1.0)), *_evaluated(likelihood, starts)]
+        points.sort(key=Point.deviance)
+        if likelihood.products.exact:
+            points += _evaluated(likelihood, [_scaled_identity(likelihood, _ENDLESS)])
+        first = _settled(_newton(points[0]))
+        _refuse_endless(first)
+        self._basins = _Basins(first)
+        return self._screened(self._basins, points[1:], len(points))
+
+    def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
+        basins, points = self._basins, _evaluated(self.likelihood, starts)
+        if basins is None:
+            return found
+        known = list(basins.minima)
+        for start in points:
+            basins.descend(start)
+        if basins.minima == known:
+            return found
+        return self._screened(basins, [], found.starts + len(points))
+
+    def _screened(self, basins: _Basins, points: Sequence[Point], runs: int) -> Optimum:
+        """Follow points down, then what screening of the whole landscape leaves."""
+        for start in points:
+            basins.descend(start)
         _refuse_endless(basins.best)
-        runs += len(candidates)
-        if basins.best is lowest:
-            break
-    best = centred(basins.best)
-    outcome = optimality(best)
-    return Optimum(best, best.deviance(), outcome, runs, basins.others())
+        for _ in range(_SCREENINGS):
+            known = [_variances(minimum) for minimum in basins.minima]
+            candidates = screened(self.likelihood, known, _DESCENTS)
+            lowest = basins.best
+            for psi in candidates:
+                basins.descend(self.likelihood.at(_theta_of_scaled(self.likelihood, psi)))
+            _refuse_endless(basins.best)
+            runs += len(candidates)
+            if basins.best is lowest:
+                break
+        best = centred(basins.best)
+        return Optimum(best, best.deviance(), optimality(best), runs, basins.others())
+
+
+def search_for(case: Case) -> OptimumSearch:
+    """Return the search for the best point of a case, not begun.
+
+    Raises
+    ------
+    ValueError
+        As :class:`harness.referee.deviance.Likelihood`.
+    """
+    return OptimumSearch(Likelihood(case.design, reml=case.model.criterion != "ML"))
 
 
 def _refuse_endless(lowest: Point) -> None:

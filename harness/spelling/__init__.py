@@ -7,5 +7,6 @@ alike and means something else.
 __all__ = [
     "calls",
     "mixedlm_call",
+    "patsy_language",
     "translation",
 ]

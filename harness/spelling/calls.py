@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 
-from harness.model.expression_text import render, render_name
-from harness.model.formula import Bar, Binary, Name, Node, Number, names_in
+import numpy as np
+
+from harness.base.errors import BadInput
+from harness.model.design import build_design
+from harness.model.expression_text import R_TO_RUN, Language, R, render, render_name
+from harness.model.formula import Bar, Binary, Call, Name, Node, Number, names_in, nodes_in
+from harness.model.functions import FUNCTIONS
 from harness.model.model import Model, RandomTerm, column_of, split_bar
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Term, Terms
+from harness.spelling.patsy_language import (
+    HIDING,
+    NotExpressible,
+    patsy,
+    python_column,
+    python_name,
+)
 
 _SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*")
-_PYTHON_FUNCTIONS = {"I": "I", "abs": "abs"}
 
 
-def lme4_formula(model: Model, names: Mapping[str, str] | None = None) -> str:
+def lme4_formula(
+    model: Model, names: Mapping[str, str] | None = None, language: Language = R
+) -> str:
     """Return the formula in R's syntax.
 
     Parameters
@@ -29,21 +41,22 @@ def lme4_formula(model: Model, names: Mapping[str, str] | None = None) -> str:
         written, in backticks where R needs them.
     """
     name = partial(_r_name, names)
-    outcome = render(model.formula.outcome, name, "^", lambda f: f)
-    parts = (
-        [] if model.formula.fixed is None else [render(model.formula.fixed, name, "^", lambda f: f)]
-    )
-    return f"{outcome} ~ {' + '.join([*parts, *lme4_bars(model, names)])}"
+    outcome = render(model.formula.outcome, name, language)
+    fixed = model.formula.fixed
+    parts = [] if fixed is None else [render(fixed, name, language)]
+    return f"{outcome} ~ {' + '.join([*parts, *lme4_bars(model, names, language)])}"
 
 
-def lme4_bars(model: Model, names: Mapping[str, str] | None = None) -> list[str]:
+def lme4_bars(
+    model: Model, names: Mapping[str, str] | None = None, language: Language = R
+) -> list[str]:
     """Return the random part in R's syntax, bar by bar; see :func:`lme4_formula`."""
     name = partial(_r_name, names)
 
     def group_name(node: Name) -> str:
         return name(node) if names is not None else quote_name(node.name)
 
-    return [_bar(bar, name, group_name) for bar in model.formula.bars]
+    return [_bar(bar, name, group_name, language) for bar in model.formula.bars]
 
 
 def _r_name(names: Mapping[str, str] | None, node: Name) -> str:
@@ -57,19 +70,25 @@ def effects_text(effects: Terms, name: Callable[[Name], str]) -> str:
     """Return the effects of a random-effects term in R's syntax: ``1 + x``, ``0 + x``."""
     pieces = [_product(term) for term in effects.terms]
     intercept: Node = Number("01"[effects.intercept])
-    return render(reduce(partial(Binary, "+"), pieces, intercept), name, "^", lambda f: f)
+    return render(reduce(partial(Binary, "+"), pieces, intercept), name, R)
 
 
-def _bar(bar: Bar, name: Callable[[Name], str], group_name: Callable[[Name], str]) -> str:
-    effects = render(bar.effects, name, "^", lambda f: f)
-    group = render(bar.group, group_name, "^", lambda f: f, tight=True)
+def _bar(
+    bar: Bar,
+    name: Callable[[Name], str],
+    group_name: Callable[[Name], str],
+    language: Language,
+) -> str:
+    effects = render(bar.effects, name, language)
+    group = render(bar.group, group_name, R, tight=True)
     return f"({effects} {'||' if bar.double else '|'} {group})"
 
 
 def r_call(model: Model) -> str:
     """Return the R call that fits the model."""
     bars = tuple(part for bar in model.formula.bars for part in _readable(bar))
-    formula = lme4_formula(replace(model, formula=replace(model.formula, bars=bars)))
+    readable = replace(model, formula=replace(model.formula, bars=bars))
+    formula = lme4_formula(readable, language=R_TO_RUN)
     if model.criterion == "OLS":
         return f"lm({formula}, data)"
     reml = "TRUE" if model.criterion == "REML" else "FALSE"
@@ -127,21 +146,6 @@ _R_RESERVED = frozenset(
 )
 
 
-HIDING = ("C", "I", "Q", "np")
-"""Columns of these names hide what formulas need from patsy, even when they are quoted."""
-
-
-def _python_column(name: str) -> str:
-    """Return the column's name in the data that ``python_call`` prepares."""
-    return f"{name}_" if name in HIDING else name
-
-
-def python_name(name: str) -> str:
-    """Write a column's name as patsy reads it."""
-    name = _python_column(name)
-    return name if name.isidentifier() and not keyword.iskeyword(name) else f"Q({name!r})"
-
-
 def missing_rows(model: Model) -> str:
     """Say when MixedLM's formulas raise an error for a row that misses a value.
 
@@ -157,7 +161,7 @@ def missing_rows(model: Model) -> str:
 
 def _data(columns: tuple[str, ...]) -> str:
     """Write the column, or the pasted columns, of a grouping factor."""
-    taken = [f"data[{_python_column(column)!r}]" for column in columns]
+    taken = [f"data[{python_column(column)!r}]" for column in columns]
     return taken[0] if len(taken) == 1 else ' + ":" + '.join(f"{t}.astype(str)" for t in taken)
 
 
@@ -167,7 +171,7 @@ def _preparation(table: Table) -> list[str]:
     lines = []
     if not table.complete.all():
         lines.append(f"data = data.dropna(subset={columns!r})")
-    hiding = {name: _python_column(name) for name in columns if name in HIDING}
+    hiding = {name: python_column(name) for name in columns if name in HIDING}
     if hiding:
         lines.append(f"data = data.rename(columns={hiding!r})")
     return lines
@@ -207,30 +211,28 @@ class MixedLMSpelling:
     data_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-class NotExpressible(Exception):
-    """A model that MixedLM cannot be given; the text says why."""
+def python_formula(model: Model, name: Callable[[Name], str], table: Table | None = None) -> str:
+    """Return outcome and fixed effects in patsy's syntax.
+
+    Raises
+    ------
+    NotExpressible
+        For a function that patsy has not, or has another one of.
+    """
+    outcome = render(model.formula.outcome, name, patsy(table))
+    return f"{outcome} ~ {_python_terms(model.fixed, name, table)}"
 
 
-def python_formula(model: Model, name: Callable[[Name], str]) -> str:
-    """Return outcome and fixed effects in patsy's syntax."""
-    outcome = render(model.formula.outcome, name, "**", _python_function)
-    return f"{outcome} ~ {_python_terms(model.fixed, name)}"
-
-
-def _python_function(function: str) -> str:
-    return _PYTHON_FUNCTIONS.get(function, f"np.{function}")
-
-
-def _python_terms(terms: Terms, name: Callable[[Name], str]) -> str:
-    pieces = [_python_term(term, name) for term in terms.terms]
+def _python_terms(terms: Terms, name: Callable[[Name], str], table: Table | None = None) -> str:
+    pieces = [_python_term(term, name, table) for term in terms.terms]
     if not terms.intercept:
         pieces.insert(0, "0")
     return " + ".join(pieces) or "1"
 
 
-def _python_term(term: Term, name: Callable[[Name], str]) -> str:
+def _python_term(term: Term, name: Callable[[Name], str], table: Table | None) -> str:
     # patsy reads arithmetic inside I() and functions as Python, so only ^ has to change.
-    return ":".join(render(atom, name, "**", _python_function) for atom in term)
+    return ":".join(render(atom, name, patsy(table)) for atom in term)
 
 
 def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpelling:
@@ -249,10 +251,9 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
     def name(node: Name) -> str:
         if aliased:
             return alias[column_of(table, node).name]
-        shown = python_name(node.name)
-        return f"C({shown})" if node.as_factor else shown
+        return _shown_name(node)
 
-    formula = python_formula(model, name)
+    formula = python_formula(model, name, table)
     terms = model.random
     top = _top_group(terms, table)
     inside = [t for t in terms if top and set(t.group) == set(top)]
@@ -278,7 +279,7 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
         effects = main.effects if main else Terms(False, ())
         for t in inside:
             if t is not main:
-                slope = _python_terms(t.effects, name)
+                slope = _python_terms(t.effects, name, table)
                 key = "Intercept" if t.effects.intercept else slope
                 vc[key] = "1" if t.effects.intercept else f"0 + {slope}"
                 components[terms.index(t)] = key
@@ -301,7 +302,7 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
             shown = python_name(own[0])
         indicator = f"C({shown})"
         if not t.effects.intercept:
-            slope = _python_terms(Terms(True, t.effects.terms), name)
+            slope = _python_terms(Terms(True, t.effects.terms), name, table)
             key = key if aliased else f"{key} {slope}"
             vc[key] = f"0 + {indicator}:{slope}"
         else:
@@ -313,7 +314,7 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
         formula=formula,
         group=top,
         group_term=next((i for i, t in enumerate(terms) if top and t.group == top), None),
-        re_formula=_python_terms(effects, name) if has_effects else None,
+        re_formula=_python_terms(effects, name, table) if has_effects else None,
         vc_formula=vc,
         diagonal=diagonal,
         components=tuple(components.get(i) for i in range(len(terms))),
@@ -360,17 +361,49 @@ def _nested(inner: tuple[str, ...], outer: tuple[str, ...], table: Table) -> boo
     )
 
 
+def _shown_name(node: Name) -> str:
+    shown = python_name(node.name)
+    return f"C({shown})" if node.as_factor else shown
+
+
+_WITH_A_MEAN = ("sum", "helmert", "poly")
+"""Codings that patsy completes by a column for the mean."""
+
+
+def _require_same_columns(model: Model, table: Table) -> None:
+    """Refuse what would have other columns in Python: the sentences say why."""
+    for node in (n for part in model.parts() for n in nodes_in(part)):
+        if not (isinstance(node, Call) and FUNCTIONS[node.function].of_data):
+            continue
+        missing = [column_of(table, name).missing for name in names_in(node)]
+        if missing and (~np.any(missing, axis=0) & ~table.complete).any():
+            raise NotExpressible(
+                f"R computes {render_name(node)} from all rows with a value, MixedLM from those "
+                "that miss none in any column; leave incomplete rows out of the data first"
+            )
+    coded = [n for n in model.names() if n.coding is not None and n.coding.kind in _WITH_A_MEAN]
+    if not coded:
+        return
+    try:
+        design = build_design(model, table)
+    except BadInput:  # a stand-in for data that are not there
+        return
+    columns = (*design.x_names, *(name for term in design.random for name in term.names))
+    for node in coded:
+        if any(f"{render_name(node)}[" in column for column in columns):
+            raise NotExpressible(
+                f"where {render_name(node)} stands without its margin R has an indicator for each "
+                "level, and patsy a mean and the columns of the coding"
+            )
+
+
 def python_call(model: Model, table: Table) -> str:
     """Return the statsmodels call that fits the model, or why there is none."""
-    if model.criterion == "OLS":
-
-        def name(node: Name) -> str:
-            shown = python_name(node.name)
-            return f"C({shown})" if node.as_factor else shown
-
-        fit_line = f"smf.ols({python_formula(model, name)!r}, data).fit()"
-        return "\n".join([*_preparation(table), fit_line])
     try:
+        _require_same_columns(model, table)
+        if model.criterion == "OLS":
+            fit_line = f"smf.ols({python_formula(model, _shown_name, table)!r}, data).fit()"
+            return "\n".join([*_preparation(table), fit_line])
         spelling = mixedlm_spelling(model, table, aliased=False)
     except NotExpressible as reason:
         return f"# not expressible: {reason}"
@@ -401,6 +434,7 @@ IMPORTS = {
     "np.": "import numpy as np",
     "pd.": "import pandas as pd",
     "smf.": "import statsmodels.formula.api as smf",
+    "poly(": "from formulaic.transforms import poly",
     "MixedLMParams.": "from statsmodels.regression.mixed_linear_model import MixedLMParams",
 }
 

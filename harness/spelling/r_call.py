@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from harness.base.errors import BadInput
-from harness.model.formula import FormulaError
 from harness.model.model import Criterion
+from harness.model.tokens import FormulaError
 from harness.spelling.r_models import NLME, gls_formula, lme_formula, mmrm_formula
 from harness.spelling.sas_procedure import is_proc_mixed, read_proc_mixed
 from harness.spelling.trap import Trap, listed, rows_trap, search_trap
@@ -166,7 +166,7 @@ def _formula(given: Mapping[str, str], name: str, function: str) -> str:
         raise BadInput(
             f"call: {function}({name} = {text}): the formula is not written out in the call"
         )
-    return text
+    return re.sub(r"\b(?:base|stats|splines)\s*::\s*(?=\w+\s*\()", "", text)
 
 
 def _flag(given: Mapping[str, str], name: str, default: str) -> bool:

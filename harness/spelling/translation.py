@@ -18,16 +18,16 @@ from harness.model.formula import (
     Binary,
     Call,
     Formula,
-    FormulaError,
     Name,
     Node,
     Number,
     Unary,
-    parse,
 )
+from harness.model.formula_parser import parse
 from harness.model.model import Criterion, Model, RandomTerm, bind, parse_model
 from harness.model.table import Column, FactorColumn, NumericColumn, Table
 from harness.model.terms import Terms, expand
+from harness.model.tokens import FormulaError
 from harness.spelling.calls import imported, in_words, lme4_formula, python_call, r_call
 from harness.spelling.mixedlm_call import MixedLMCall, looks_like_call, read_call
 from harness.spelling.r_call import is_r_call, read_r_call
@@ -266,7 +266,16 @@ def _parse(what: str, text: str, call: MixedLMCall, *, right_side: bool = False)
     if "^" in shown:
         raise BadInput(f"call: {what} {text!r}: '^' is no power in Python; write **")
     written = _QUOTED.sub(lambda hit: _backticked(str(ast.literal_eval(hit[1]))), shown)
-    written = re.sub(r"\b(?:np|numpy)\.(?=\w+\()", "", written)
+    written = re.sub(r"\b(?:np|numpy)\.(?=\w+\(|pi\b)", "", written)
+    if re.search(r"\b(?:scale|standardize)\((?!(?:[^()]|\([^()]*\))*, *ddof *= *1 *\))", written):
+        raise BadInput(
+            f"call: {what} {text!r}: patsy's scale() divides by the standard deviation with n, R's "
+            "with n - 1; write standardize(x, ddof=1)"
+        )
+    written = re.sub(
+        r"\b(?:scale|standardize)\(((?:[^()]|\([^()]*\))*), *ddof *= *1 *\)", r"scale(\1)", written
+    )
+    written = written.replace("include_intercept=", "intercept=")
     try:
         formula = parse(f"y ~ {written}" if right_side else written)
     except FormulaError as error:
@@ -291,8 +300,8 @@ def _with_names(node: Node, name: Callable[[Name], Name]) -> Node:
     match node:
         case Name():
             return name(node)
-        case Call(function=function, argument=argument):
-            return Call(function, _with_names(argument, name))
+        case Call(argument=argument):
+            return replace(node, argument=_with_names(argument, name))
         case Binary(operator=operator, left=left, right=right):
             return Binary(operator, _with_names(left, name), _with_names(right, name))
         case Unary(operator=operator, operand=operand):

@@ -1,12 +1,13 @@
 """Properties: a correct engine has them all, and a failure says who, what and why."""
 
 import math
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from harness.conformance import model_twins, transformations
+from harness.conformance import judged_pair, model_twins, transformations
 from harness.conformance.fit_memory import Remembered
 from harness.conformance.planted_engines import PLANTED
 from harness.conformance.planted_mistake import PlantedEngine
@@ -24,6 +25,7 @@ from harness.judge.evidence import found
 from harness.judge.examination import point_of
 from harness.referee.deviance import Likelihood
 from harness.referee.joint_hessian import joint_inverse
+from harness.referee.optimum import OptimumSearch
 
 
 @pytest.fixture(scope="module")
@@ -281,3 +283,30 @@ def test_a_fault_comes_before_its_context(ladder):
     outcome = PROPERTIES["referee.agreement"].check(engine, case)
     assert (outcome.status, outcome.verdict) == ("fails", "WRONG_OPTIMUM")
     assert outcome.causes[0] == "kept-off-boundary"
+
+
+class Again(RefereeEngine):
+    """The referee under another name."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def fit(self, case, setting):
+        return replace(super().fit(case, setting), engine=self.name)
+
+
+def test_a_twin_is_one_case_to_all_engines_with_one_search_for_its_optimum(rungs, monkeypatch):
+    case, begun, begin = rungs[0].case, [], OptimumSearch._begun
+    monkeypatch.setattr(judged_pair, "_searches", OrderedDict())
+    monkeypatch.setattr(
+        OptimumSearch, "_begun", lambda self, starts: begun.append(self) or begin(self, starts)
+    )
+    engines = [Again(name) for name in ("one", "two", "three")]
+    twin = transformations.rows_shuffled(case)
+    for engine in engines:
+        outcome = PROPERTIES["metamorphic.row-order"].check(engine, case)
+        assert outcome.status == "holds"
+    assert transformations.rows_shuffled(case) is twin
+    # Each engine makes its own of the case and of the twin; the judge makes one of both for all.
+    assert len(begun) == 2 * len(engines) + 2

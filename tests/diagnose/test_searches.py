@@ -1,7 +1,5 @@
 """The best point of a model is searched for once in a diagnosis; remedies share what is known."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from harness.diagnose.examples import example_rung
 from harness.diagnose.pipeline import diagnose
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.statsmodels import StatsmodelsEngine
-from harness.referee import optimum
+from harness.referee.optimum import OptimumSearch
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 
@@ -19,16 +17,15 @@ SLEEP = "Reaction ~ Days + (Days | Subject)"
 @pytest.fixture
 def searched(monkeypatch):
     """Return the likelihoods searched, each by its criterion, its layout and a value."""
-    found, search = [], optimum.find_optimum
+    found, begun = [], OptimumSearch._begun
 
-    def counting(likelihood, starts=()):
+    def counting(search, starts):
+        likelihood = search.likelihood
         at_one = likelihood.at(np.ones(len(likelihood.layout))).deviance()
         found.append((likelihood.reml, likelihood.layout, round(at_one, 6)))
-        return search(likelihood, starts)
+        return begun(search, starts)
 
-    for name, module in list(sys.modules.items()):
-        if name.startswith("harness.") and getattr(module, "find_optimum", None) is search:
-            monkeypatch.setattr(module, "find_optimum", counting)
+    monkeypatch.setattr(OptimumSearch, "_begun", counting)
     return found
 
 

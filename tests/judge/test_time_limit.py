@@ -112,7 +112,7 @@ def test_a_referee_that_never_ends_is_stopped_and_no_fit_is_called_wrong(small, 
         while True:
             pass
 
-    monkeypatch.setattr(examination, "find_optimum", endless)
+    monkeypatch.setattr(examination, "_points", endless)
     engines = (StatsmodelsEngine(), RefereeEngine())
     judged = judge(small, engines, ("default",), deadline=Deadline(5.0))
     assert judged.examination.left_out

@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.base.errors import BadInput
-from harness.model.formula import Binary, Call, FormulaError, Name, Number, Unary, parse
+from harness.model.formula import Binary, Call, Name, Number, Unary
+from harness.model.formula_parser import parse
 from harness.model.model import Model, parse_model
 from harness.model.terms import expand
+from harness.model.tokens import FormulaError
 from harness.spelling.calls import lme4_formula
 
 
@@ -177,7 +179,7 @@ ERRORS = [
     ("y ~ .", "'.' is not supported; name the columns", "."),
     ("y ~ factor(2)", "factor() takes the name of a column", "2"),
     ("y ~ factor(x, z)", "factor() takes one column; set levels in the data or with --levels", ","),
-    ("y ~ log(x, 2)", "log( is never closed; it takes one argument", ","),
+    ("y ~ log(x, 2)", "log() takes no further value; it takes one argument", ","),
     ("y ~ I(x", "I( is never closed; it takes one argument", "$"),
     ("y ~ I(factor(x))", "a factor has no place in arithmetic", "factor"),
     ("y ~ I()", "expected a column or a number, not ')'", ")"),
@@ -185,10 +187,10 @@ ERRORS = [
     ("y ~ I(x +", "the formula ends where a column is expected", "$"),
     ("y ~ `a", "this backtick is never closed", "`"),
     ("y ~ x $", "unexpected character '$'", "$"),
-    ("y ~ sin(x)", "sin() is not supported: known are I, log, log2", "sin"),
-    ("y ~ scale(x)", "scale() is not supported: its divisor is n - 1 in R", "scale"),
-    ("y ~ poly(x)", "poly() is not supported: its basis differs", "poly"),
-    ("y ~ x + offset(z)", "offset() is not supported: statsmodels MixedLM has no offset", "offset"),
+    ("y ~ tan(x)", "tan() is not supported: known are I, log, log2", "tan"),
+    ("y ~ x + offset(z)", "offset() is not supported: subtract it from the outcome", "offset"),
+    ("y ~ poly(x, 2", "poly( is never closed; beside its column it takes degree, raw", "$"),
+    ("y ~ C(f, 'a", "this quotation mark is never closed", "'"),
 ]
 
 

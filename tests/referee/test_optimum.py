@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from harness.base.resources import fixture
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
+from harness.referee import optimum
 from harness.referee.deviance import Likelihood, NoMaximum
 from harness.referee.optimality import DUAL_TOLERANCE, optimality
-from harness.referee.optimum import find_optimum
+from harness.referee.optimum import OptimumSearch, find_optimum
 from tests.referee.dense_grid import Dense, small_design
 from tests.referee.designs import dense, design, frame_columns, lme4_order, r_formula, slope_data
 
@@ -389,3 +390,39 @@ def test_where_rows_are_as_many_as_dimensions_the_limit_is_reached():
     for factor in (1e-1, 1e1, 1e2):
         beyond = best.point.likelihood.at(factor * best.point.theta).deviance()
         assert beyond == pytest.approx(best.deviance, abs=1e-5)
+
+
+def two_minima():
+    """Slopes by one factor crossed with another, of few rows: two minima, 0.5 apart."""
+    draw = np.random.default_rng(61)
+    g, h = draw.integers(0, 5, 16), draw.integers(0, 4, 16)
+    y = draw.standard_t(2, 16)
+    x = np.column_stack([np.ones(16), draw.normal(size=16)])
+    return Likelihood(design(y, x, [(x, g), (np.ones((16, 1)), h)]), reml=True)
+
+
+def test_a_search_goes_on_with_an_answer_that_is_better_than_the_best_point_known(monkeypatch):
+    likelihood = two_minima()
+    best = find_optimum(likelihood)
+    # A search that looks nowhere else misses it.
+    monkeypatch.setattr(optimum, "screened", lambda *_: ())
+    search = OptimumSearch(likelihood)
+    missed = search.best()
+    assert missed.deviance > best.deviance + 0.1
+    found = search.best([best.point.theta + 1e-3])
+    # Newton's steps end where a deviance of this size is rounding.
+    assert found.deviance == pytest.approx(best.deviance, abs=1e-10)
+    assert [point.deviance() for point in found.others] == [missed.deviance]
+    assert search.best([missed.point.theta]) is found
+
+
+def test_answers_that_come_in_one_by_one_lead_where_they_lead_together():
+    likelihood = two_minima()
+    draw = np.random.default_rng(1)
+    starts = [draw.normal(size=4) for _ in range(6)]
+    together = find_optimum(likelihood, starts)
+    search = OptimumSearch(likelihood)
+    for start in starts:
+        one_by_one = search.best([start])
+    assert one_by_one.deviance == pytest.approx(together.deviance, abs=1e-10)
+    assert len(one_by_one.others) == len(together.others)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from formulaic.transforms import poly
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from harness.engines.engine import Fit
@@ -13,14 +14,8 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.spelling.calls import (
-    NotExpressible,
-    in_words,
-    lme4_formula,
-    mixedlm_spelling,
-    python_call,
-    r_call,
-)
+from harness.spelling.calls import in_words, lme4_formula, mixedlm_spelling, python_call, r_call
+from harness.spelling.patsy_language import NotExpressible
 
 
 def _frame():
@@ -151,12 +146,20 @@ EXECUTED = [
     "`my y` ~ num + (1 | num)",
     "`my y` ~ Days + (f || `gr p`)",
     "`my y` ~ C*Days + log(größe)",
+    "`my y` ~ poly(Days, 2)*f + (1 | `gr p`)",
+    "`my y` ~ poly(größe, 2, raw = TRUE) + (scale(Days) | `gr p`)",
+    "`my y` ~ scale(a.b) + center(größe):C + bs(Days, df = 5) + (1 | `gr p`)",
+    "`my y` ~ bs(Days, knots = c(-0.5, 0.5), degree = 2) + I(sin(2*pi*größe)) + (1 | `gr p`)",
+    "`my y` ~ C(factor(f), contr.sum)*Days + (1 | `gr p`)",
+    "`my y` ~ C(factor(num), contr.poly) + C(factor(f), contr.helmert) + (1 | `gr p`)",
+    "`my y` ~ relevel(factor(num), ref = '10') + relevel(factor(f), 'c'):Days + (1 | `gr p`)",
+    "`my y` ~ C(factor(f), contr.SAS):Days + (C(factor(C), contr.sum) | `gr p`)",
 ]
 
 
 def run_python(call, data):
     """Execute the call as a user would who pastes it; the value of its last line."""
-    names = {"smf": smf, "np": np, "MixedLMParams": MixedLMParams, "data": data}
+    names = {"smf": smf, "np": np, "poly": poly, "MixedLMParams": MixedLMParams, "data": data}
     tree = ast.parse(call)
     last = ast.Expression(tree.body.pop().value)
     exec(compile(tree, "call", "exec"), names)
@@ -183,6 +186,33 @@ def test_the_python_call_leaves_out_incomplete_rows_as_the_engine_does():
     result = run_python(python_call(case.model, case.table), data)
     assert result.nobs == fit.n_obs
     assert result.llf == pytest.approx(fit.loglik, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("`my y` ~ ns(Days, 3) + (1 | s)", "no ns(Days, df = 3) with R's columns"),
+        ("`my y` ~ scale(Days, center = FALSE) + (1 | s)", "patsy has no scale(Days, center"),
+        ("`my y` ~ C(factor(f), contr.sum):Days + (1 | s)", "where C(f, contr.sum) stands without"),
+        ("`my y` ~ Days + (0 + C(factor(f), contr.poly) | s)", "where C(f, contr.poly) stands"),
+    ],
+)
+def test_what_patsy_has_no_words_for_is_named(text, why):
+    case, _ = case_of(text)
+    call = python_call(case.model, case.table)
+    assert call.startswith("# not expressible: ")
+    assert why in call
+    assert isinstance(StatsmodelsEngine().fit(case, "default"), Fit)
+
+
+def test_a_function_of_other_rows_in_python_is_not_shown():
+    frame = FRAME.assign(größe=FRAME.größe.where(FRAME.index % 7 > 0))
+    case, _ = case_of("`my y` ~ scale(Days) + größe + (1 | `gr p`)", frame=frame)
+    assert "R computes scale(Days) from all rows with a value" in python_call(
+        case.model, case.table
+    )
+    case, _ = case_of("`my y` ~ scale(größe) + (1 | `gr p`)", frame=frame)
+    assert "standardize(größe, ddof=1)" in python_call(case.model, case.table)
 
 
 @pytest.mark.r

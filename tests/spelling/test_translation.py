@@ -190,7 +190,7 @@ BAD = [
     ('smf.mixedlm("y ~ x", df, groups=f(df))', "groups= cannot be read"),
     ('smf.mixedlm(formula, df, groups="g")', "the formula is not written out"),
     ('smf.mixedlm("y ~ x^2", df, groups="g")', "'^' is no power in Python"),
-    ('smf.mixedlm("y ~ bs(x)", df, groups="g")', "bs() is not supported"),
+    ('smf.mixedlm("y ~ cr(x)", df, groups="g")', "cr() is not supported"),
     ('smf.mixedlm("y ~ x + (1 | g)", df, groups="g")', "the formula has a random term"),
     ('smf.mixedlm("y ~ x", df, groups="g", vc_formula={"b": c})', "a value of vc_formula"),
     ('smf.mixedlm("y ~ x", df, groups="g").fit(reml=maybe)', "neither True nor False"),
@@ -327,3 +327,34 @@ def test_missing_drop_fails_where_it_is_said_to(formula, names):
             smf.mixedlm(fixed, data, groups="g", missing="drop")
     else:
         assert smf.mixedlm(fixed, data, groups="g", missing="drop").nobs == 39
+
+
+@pytest.mark.parametrize(
+    ("python", "formula"),
+    [
+        ("poly(x, degree=2)*f", "y ~ poly(x, 2) * f + (1 | g)"),
+        ("standardize(x, ddof=1)", "y ~ scale(x) + (1 | g)"),
+        ("center(np.log(x))", "y ~ scale(log(x), scale = FALSE) + (1 | g)"),
+        ("C(f, Sum):x", "y ~ C(factor(f), contr.sum):x + (1 | g)"),
+        ("C(f, Treatment(-1))", "y ~ C(factor(f), contr.SAS) + (1 | g)"),
+        ("C(f, Treatment('b'))", 'y ~ relevel(factor(f), ref = "b") + (1 | g)'),
+        ("bs(x, df=4, include_intercept=True)", "y ~ bs(x, df = 4, intercept = TRUE) + (1 | g)"),
+        ("I(np.sin(2*np.pi*x))", "y ~ I(sin(2 * pi * x)) + (1 | g)"),
+    ],
+)
+def test_functions_and_codings_of_patsy_are_read(python, formula):
+    found = translate(f'smf.mixedlm("y ~ {python}", df, groups="g")')
+    assert found.formula == formula
+    assert translate(found.formula).formula == formula
+
+
+@pytest.mark.parametrize("python", ["scale(x)", "standardize(x)", "scale(x, ddof=0)"])
+def test_patsys_scale_is_not_rs(python):
+    with pytest.raises(BadInput, match="divides by the standard deviation with n, R's"):
+        translate(f'smf.mixedlm("y ~ {python}", df, groups="g")')
+
+
+def test_splines_of_r_may_name_their_package():
+    found = translate("lmer(y ~ splines::ns(x, 3) + (1 | g), d)")
+    assert found.formula == "y ~ ns(x, df = 3) + (1 | g)"
+    assert found.r.startswith("lmerTest::lmer(y ~ splines::ns(x, df = 3) + (1 | g)")

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from harness.model.table import FactorColumn, Table
-from harness.spelling.calls import HIDING, quote_name
+from harness.spelling.calls import quote_name
+from harness.spelling.patsy_language import HIDING
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _OURS = re.compile(r"[vr]\d+")

@@ -194,7 +194,7 @@ def _write(
     main: str,
     timeout: float,
 ) -> Manifest:
-    case = rung.case
+    case = rung.case.in_columns
     title = issue_title(record, main)
     _put(folder / DATA, csv_text(case.table))
     fitted = [engine for engine in plan.engines if not _unsupported(record.fit(engine.name))]

@@ -22,13 +22,13 @@ from harness.model.table import FactorColumn
 from harness.page.bundle.bundle_columns import BundleColumn, bundle_columns
 from harness.page.bundle.template_environment import environment
 from harness.spelling.calls import (
-    NotExpressible,
     effects_text,
     lme4_bars,
     lme4_formula,
     mixedlm_spelling,
     python_formula,
 )
+from harness.spelling.patsy_language import NotExpressible
 
 PYTHON_SCRIPT = "reproduce.py"
 R_SCRIPT = "reproduce.R"

@@ -1,0 +1,104 @@
+"""A model in the columns of its design, for programs without its functions or codings.
+
+``y ~ poly(x, 2) + C(f, contr.sum) + (1 | g)`` is ``y ~ c1 + c2 + c3 + c4 + (1 | g)`` when the
+columns are there. The design is the same, number for number and in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.model.design import Design
+from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in, nodes_in
+from harness.model.functions import FUNCTIONS
+from harness.model.model import Model, column_of
+from harness.model.table import Column, NumericColumn, Table
+
+Array = NDArray[np.float64]
+
+
+def has_own_columns(model: Model) -> bool:
+    """Whether a model has functions of whole columns, or codings other than treatment by the first.
+
+    Of the former programs have other versions under the same names, or none.
+    """
+    return any(
+        (isinstance(node, Call) and FUNCTIONS[node.function].of_data)
+        or (isinstance(node, Name) and node.coding is not None)
+        for part in model.parts()
+        for node in nodes_in(part)
+    )
+
+
+def in_columns(model: Model, table: Table, design: Design) -> tuple[Model, Table]:
+    """Return the model of a table that has the columns of the design, and that table."""
+    made = _Columns(table, design)
+    outcome = model.formula.outcome
+    if any(isinstance(n, Call) and FUNCTIONS[n.function].of_data for n in nodes_in(outcome)):
+        outcome = made.node("outcome", design.y)
+    else:
+        for name in names_in(outcome):
+            made.keep(column_of(table, name))
+    fixed = _sum(made, model.fixed.intercept, design.x_names, design.x)
+    bars = []
+    for term, own in zip(model.random, design.random, strict=True):
+        effects = _sum(made, term.effects.intercept, own.names, own.z)
+        groups: list[Node] = []
+        for group in term.group:
+            name = Name(group, as_factor=True)
+            made.keep(column_of(table, name))
+            groups.append(name)
+        bars.append(Bar(effects, reduce(lambda a, b: Binary(":", a, b), groups), double=False))
+    written = Formula(model.formula.text, outcome, fixed, tuple(bars))
+    return Model(written, model.criterion), replace(table, columns=tuple(made.columns))
+
+
+class _Columns:
+    """Columns of a table as they are added."""
+
+    def __init__(self, table: Table, design: Design) -> None:
+        self.table, self.design = table, design
+        self.taken = set(table.names)
+        self.columns: list[Column] = []
+        self._known: list[tuple[str, str, Array]] = []
+
+    def keep(self, column: Column) -> None:
+        if column.name not in {c.name for c in self.columns}:
+            self.columns.append(column)
+
+    def node(self, label: str, values: Array) -> Name:
+        """Return the name of a column with these values in the complete rows."""
+        if label in self.table.names:
+            own = self.table[label]
+            if isinstance(own, NumericColumn) and np.array_equal(
+                own.values[self.design.rows], values
+            ):
+                self.keep(own)
+                return Name(label)
+        for known, name, same in self._known:
+            if known == label and np.array_equal(same, values):
+                return Name(name)
+        name = label
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        everywhere = np.full(self.table.n_rows, np.nan)
+        everywhere[self.design.rows] = values
+        self.columns.append(NumericColumn(name, everywhere))
+        self._known.append((label, name, values))
+        return Name(name)
+
+
+def _sum(made: _Columns, intercept: bool, names: tuple[str, ...], values: Array) -> Node:
+    """Write columns as a sum; the first is the intercept where there is one."""
+    start: Node = Number("1" if intercept else "0")
+    rest: Iterator[Node] = (
+        made.node(name, column)
+        for name, column in zip(names[intercept:], values.T[intercept:], strict=True)
+    )
+    return reduce(lambda a, b: Binary("+", a, b), rest, start)
