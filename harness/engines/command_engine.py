@@ -322,9 +322,7 @@ class CommandEngine(Closable):
             found: FromEngine = decode(line, FromEngine)
         except msgspec.DecodeError as error:
             self._end()
-            shown = line[:_SHOWN].decode("utf-8", "replace").strip()
-            more = "..." if len(line) > _SHOWN else ""
-            what = "an empty line" if not shown else repr(shown + more)
+            what = _excerpt(line, error)
             why = _NO_JSON if _NOT_FINITE.search(line) else error
             wrote = f"it wrote {what} where an answer was expected: {why}"
             raise NoAnswer("error", _with_words(wrote, process)) from None
@@ -334,6 +332,15 @@ class CommandEngine(Closable):
         process, self._process = self._process, None
         if process is not None:
             process.close()
+
+
+def _excerpt(line: bytes, error: msgspec.DecodeError) -> str:
+    """Return what is no message, or of a long one the part at which it is none."""
+    hit = re.search(r"\(byte (\d+)\)", str(error))
+    begin = 0 if hit is None else max(0, int(hit[1]) - _SHOWN // 2)
+    shown = line[begin : begin + _SHOWN].decode("utf-8", "replace").strip()
+    before, after = "..." if begin else "", "..." if len(line) > begin + _SHOWN else ""
+    return repr(f"{before}{shown}{after}") if shown else "an empty line"
 
 
 def _tag(message: ToEngine | FromEngine) -> str:
