@@ -187,6 +187,11 @@ PROPERTIES: dict[str, Property] = {
             honesty.stated_tests,
         ),
         Property(
+            "honesty.f-tests",
+            "stated F tests of terms are those of their rule at the fit's own estimates",
+            inference.stated_f_tests,
+        ),
+        Property(
             "satterthwaite.bounds",
             "stated df of Satterthwaite lie between 0 and those of the residual variance",
             inference.df_bounds,

@@ -65,6 +65,12 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion("df", "df", "degrees of freedom are what they are said to be", statements=("df",)),
     Criterion("p", "t and p", "t and p follow from what is stated", statements=("statistic", "p")),
     Criterion(
+        "f",
+        "F",
+        "F tests of terms, their df and p are what they are said to be",
+        properties=("honesty.f-tests",),
+    ),
+    Criterion(
         "singular",
         "singular",
         "a singular fit is called so, and no other",
