@@ -35,7 +35,7 @@ Array = NDArray[np.float64]
 
 
 def duplicated_constant(question: Question) -> PropertyOutcome:
-    """Check that a second constant column is refused, or left out with a message."""
+    """Check that a second constant column is refused, left out or fitted, with a message."""
     case, engine = question.case, question.engine.name
     if aliased_columns(case.design.x):
         return question.not_applicable("its fixed effects are linearly dependent already")
@@ -53,11 +53,15 @@ def duplicated_constant(question: Question) -> PropertyOutcome:
         )
     if leaves_out_rightly(doubled, outcome):
         return question.holds(sentence=f"{engine} leaves it out and says so")
+    plain = question.fit()
+    known = {m.text for m in plain.messages} if isinstance(plain, Fit) else set()
+    said = [m.text for m in outcome.messages if m.text not in known]
+    if said and len(outcome.coefficients) == len(doubled.design.x_names):
+        return question.holds(sentence=f"{engine} fits both and warns: {said[0]}")
     view = View(doubled, outcome, None)
     return question.fails(
-        f"{engine} gives {len(outcome.coefficients)} fixed effects for two equal columns"
-        + ("" if outcome.messages else ", without a message")
-        + ".",
+        f"{engine} gives {len(outcome.coefficients)} fixed effects, two of them for equal columns, "
+        "without a message.",
         held(view, {"aliased-columns": FAILING["aliased-columns"]}),
         discrepancy=math.inf,
     )

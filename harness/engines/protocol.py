@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.base.json import Real, schema_of
-from harness.engines.engine import Coefficient, Message, RandomTerm, Setting
+from harness.engines.engine import Coefficient, Message, RandomTerm, Setting, TermTest
 from harness.model.model import Criterion
 
 PROTOCOL = 1
@@ -164,6 +164,9 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
         In any order; covariances in squared units of the outcome.
     fitted, residuals : tuple of float
         Random effects included; a number for each row used.
+    term_tests : tuple of TermTest
+        F tests of terms of the formula, ``"v2"``, ``"v2:v4"``; judged where ``definitions`` say
+        ``term_tests`` ``type3-satterthwaite``.
     data_checksum : str
         MD5 of the table as it was received, see :meth:`harness.model.table.Table.checksum`; empty
         where the program computes none.
@@ -189,6 +192,7 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
     singular: bool | None = None
     settings: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
+    term_tests: tuple[TermTest, ...] = ()
     definitions: dict[str, str] = {}
     data_checksum: str = ""
     seconds: float = 0.0

@@ -110,7 +110,7 @@ def open_engine(
     timeout : float
         Seconds that a fit in R or in another program may take.
     memory_mb : int or None
-        Megabytes that a fit in R may allocate on top of R itself.
+        Megabytes that a fit in R, or in another program, may allocate on top of the program itself.
     start : bool
         Begin to start R, and start a program, at once and not with the first fit.
 
@@ -129,7 +129,11 @@ def open_engine(
         yield _maker(name)()
         return
     with CommandEngine(
-        engine_label(name), command.command, timeout=timeout, environment=command.environment
+        engine_label(name),
+        command.command,
+        timeout=timeout,
+        memory_mb=memory_mb,
+        environment=command.environment,
     ) as program:
         if start:
             program.start()

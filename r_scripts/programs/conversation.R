@@ -231,6 +231,16 @@ rows_of <- function(names, estimate, se = NULL, df = NULL, statistic = NULL, p =
   })
 }
 
+# F tests of terms for a "fitted" message.
+tests_of <- function(terms, statistic, df_num, df_den, p) {
+  lapply(seq_along(terms), function(i) {
+    list(
+      term = gsub(" ", "", terms[[i]]), statistic = statistic[[i]], df_num = df_num[[i]],
+      df_den = df_den[[i]], p = p[[i]]
+    )
+  })
+}
+
 # A random-effects term of a "fitted" message; `effects` is a matrix with a row for each level.
 term_of <- function(group, names, covariance, levels = character(), effects = NULL) {
   list(

@@ -7,7 +7,7 @@ local({
 
 definitions <- list(
   loglik = "full", aic = "2k-variances-counted", df = "containment-levels", statistic = "estimate/se",
-  p = "t", variance = "data-units", residual_variance = "m"
+  p = "t", variance = "data-units", residual_variance = "m", term_tests = "not stated"
 )
 
 # Which terms belong to which grouping factor, the outermost first.
@@ -81,12 +81,20 @@ fit <- function(request) {
     converged = NULL,
     singular = NULL,
     settings = list("opt nlminb"),
+    term_tests = marginal_tests(found),
     definitions = list(
       se = if (request$reml) "gls" else "gls-n/(n-p)",
       # The number of rows in its BIC is n - p under REML.
       bic = if (request$reml) "not stated" else "2k-variances-counted"
     )
   )
+}
+
+# Its F tests with every other term in the model, by its own contrasts of factors.
+marginal_tests <- function(found) {
+  table <- as.data.frame(stats::anova(found, type = "marginal"))
+  table <- table[rownames(table) != "(Intercept)", , drop = FALSE]
+  tests_of(rownames(table), table[["F-value"]], table$numDF, table$denDF, table[["p-value"]])
 }
 
 # Its REML criterion is not the log-likelihood of a linear model.
