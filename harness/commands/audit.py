@@ -20,20 +20,24 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("formula")
-@click.argument("numbers", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("numbers", type=click.Path(path_type=Path, allow_dash=True), required=False)
 @options.factors
 @options.levels
 @options.reading
 @click.option("--program", default="", help="What printed the numbers; else as the file says.")
+@click.option(
+    "--template", is_flag=True, help="Print a form with the rows of this model, and do no more."
+)
 @options.as_json
 @options.quiet
 def audit(
     data: Path,
     formula: str,
-    numbers: Path,
+    numbers: Path | None,
     factors: tuple[str, ...],
     levels: tuple[str, ...],
     program: str,
+    template: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -42,16 +46,24 @@ def audit(
     NUMBERS is a TOML file, or - for standard input. What is printed is quoted: its digits count.
 
     \b
+    lmm-parity audit trial.csv "y ~ treatment + (1 | subject)" --template > listing.toml
     lmm-parity audit trial.csv "y ~ treatment + (1 | subject)" listing.toml
 
     Exit codes: 0 all right, 1 a number is wrong, 2 usage or bad input.
     """
     from harness.base.json import encode
     from harness.judge.listing import read_listing
+    from harness.judge.listing_match import template as form
     from harness.judge.listing_verdict import judge_listing
     from harness.page.audit_layout import audit_page
     from harness.page.terminal_page import print_page
 
+    if template:
+        rung = options.own_rung(data, formula, ml=False, factors=factors, levels=levels)
+        click.echo(form(rung), nl=False)
+        return
+    if numbers is None:
+        raise click.UsageError("name the file of printed NUMBERS; --template prints a form for it")
     try:
         text = sys.stdin.read() if str(numbers) == "-" else numbers.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -118,6 +118,17 @@ def read_listing(text: str) -> Listing:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"the numbers are no TOML: {error}") from error
+    return listing_of(found)
+
+
+def listing_of(found: Mapping[str, Any]) -> Listing:
+    """Read a listing from what its TOML file holds.
+
+    Raises
+    ------
+    BadInput
+        As :func:`read_listing`.
+    """
     _known(found, _TOP, "the listing")
     criterion = str(found.get("criterion", ""))
     if criterion not in ("", "REML", "ML"):

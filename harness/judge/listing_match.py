@@ -7,6 +7,7 @@ level that is the reference, the model is coded with another reference, as SAS t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import TypeVar
 from harness.base.errors import BadInput
 from harness.base.text import listed
 from harness.data.rungs import Rung
-from harness.judge.listing import Listing
+from harness.judge.listing import TESTS, Listing
 from harness.model.design import RandomDesign
 from harness.model.table import FactorColumn
 
@@ -88,6 +89,38 @@ def matched(listing: Listing, make: Make, given: Mapping[str, tuple[str, ...]]) 
         _of(listing.correlations, _correlation_names(terms), "correlation"),
         references,
     )
+
+
+def template(rung: Rung) -> str:
+    """Return a form to fill in: every number that a listing of a model may have."""
+    terms = rung.case.design.random
+    lines = [
+        "# Fill in what is printed, as it is printed, and leave out the rest.",
+        'program = ""',
+        f'criterion = "{rung.case.model.criterion}"',
+        f"rows = {len(rung.case.design.y)}",
+        '# log_likelihood = { minus_two = "" }    # or loglik, aic, bic',
+    ]
+    for name in rung.case.design.x_names:
+        lines += [
+            "",
+            f"[coefficient.{json.dumps(name)}]",
+            *(f'# {key} = ""' for key in TESTS),
+            '# interval = { level = 0.95, lower = "", upper = "" }    # scale = "100 * exp"',
+        ]
+    lines += ["", '[variance]    # "1.02", or { sd = "1.01" }']
+    for term in terms:
+        lines += [f'# {json.dumps(f"{term.group} {effect}")} = ""' for effect in term.names]
+    lines += ['# residual = ""']
+    pairs = [
+        f"{term.group} {term.names[a]} {term.names[b]}"
+        for term in terms
+        for b in range(len(term.names))
+        for a in range(b)
+    ]
+    if pairs:
+        lines += ["", "[correlation]", *(f'# {json.dumps(pair)} = ""' for pair in pairs)]
+    return "\n".join(lines) + "\n"
 
 
 def _coefficients(labels: Sequence[str], rung: Rung) -> dict[str, int] | None:

@@ -37,6 +37,9 @@ _NAMES = {
     "bic": "BIC",
 }
 
+_PLAIN = ("data-units", "full")
+"""Definitions that go without saying."""
+
 _MISTAKES = {
     "sd-for-variance": "it is the standard deviation",
     "variance-for-sd": "it is the square",
@@ -138,9 +141,10 @@ def _level(mistake: str) -> str:
 def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
     groups: dict[str, list[Row]] = {}
     for one in found.findings:
-        how = ", ".join(one.definitions)
+        how = ", ".join(d for d in one.definitions if d not in _PLAIN)
         if one.mistake:
             how = _MISTAKES.get(one.mistake, _level(one.mistake)).format(other=other)
+        how = "" if one.quantity == "estimate" and not one.mistake else how
         cells = (plain(one.text), plain(_to_digits(one)), _LOOKS[one.truth], how)
         groups.setdefault(one.item, []).append(Row(_NAMES[one.quantity], cells))
     yield Table(
