@@ -7,6 +7,7 @@ shown, laid out; how a verdict looks, numbers and words are each in one place.
 __all__ = [
     "annotations",
     "badge",
+    "audit_layout",
     "bundle",
     "case_layout",
     "diagnosis_layout",
