@@ -6,8 +6,8 @@ shown, laid out; how a verdict looks, numbers and words are each in one place.
 
 __all__ = [
     "annotations",
-    "badge",
     "audit_layout",
+    "badge",
     "bundle",
     "case_layout",
     "diagnosis_layout",
