@@ -33,6 +33,13 @@ program_folder <- function() {
 # tight        whether the engine can search more strictly than it does by default
 converse <- function(fit, name, packages, definitions, rows = "complete", wants = NULL,
                      tight = FALSE) {
+  there <- function(package) nzchar(system.file(package = package))
+  lacking <- Filter(Negate(there), c(packages, "jsonlite"))
+  if (length(lacking)) {
+    quoted <- paste0('"', lacking, '"', collapse = ", ")
+    cat("R packages are missing: install.packages(c(", quoted, "))\n", sep = "", file = stderr())
+    quit(save = "no", status = 3L)
+  }
   for (package in packages) {
     suppressPackageStartupMessages(loadNamespace(package))
   }
