@@ -148,6 +148,10 @@ def _rows(
             yield row("variance", item, a, b, size)
     mine_sigma2 = share * left.residual_variance
     yield row("residual_variance", "", mine_sigma2, sigma2, referee=share != 1.0)
+    theirs = dict(right.residual)
+    for name, value in left.residual:
+        if name in theirs:
+            yield row("residual", name, value, theirs[name])
     sigma = math.sqrt(max(sigma2, 0.0))
     for term, mine_term, own_term in zip(design.random, left.random, right.random, strict=False):
         if mine_term.effects is None or own_term.effects is None:
