@@ -137,7 +137,7 @@ PROPERTIES: dict[str, Property] = {
         ),
         Property(
             "refusal.duplicated-constant",
-            "a second constant column is refused, or left out with a message",
+            "a second constant column is refused, left out or fitted, with a message",
             limits.duplicated_constant,
         ),
         Property(

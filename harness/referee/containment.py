@@ -29,7 +29,8 @@ def containment_df(design: Design) -> tuple[float, ...] | None:
     References
     ----------
     Pinheiro and Bates 2000, Mixed-Effects Models in S and S-PLUS, section 2.4.2. Without a constant
-    column ``nlme::lme`` gives one more at every level but the first, and so does this.
+    column ``nlme::lme`` gives one more at every level but the first, and with constant columns
+    alone one more at the first (``nlme:::getFixDF``), and so does this.
     """
     levels = nested_codes(design)
     if levels is None:
@@ -44,10 +45,10 @@ def containment_df(design: Design) -> tuple[float, ...] | None:
     df = np.diff(sizes, prepend=0)
     for place in stratum[~constant]:
         df[place] -= 1
-    if constant.any():
-        df[0] -= 1
-    else:
+    if not constant.any():
         df[1:] += 1
+    elif not constant.all():
+        df[0] -= 1
     return tuple(
         float(df.max() if same else df[place])
         for same, place in zip(constant, stratum, strict=True)
