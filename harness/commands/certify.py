@@ -40,6 +40,7 @@ class _Task:
     metavar="COLUMN",
     help="Treat a numeric column of --data as a factor (repeatable).",
 )
+@options.written
 @options.reading
 @click.option(
     "--out",

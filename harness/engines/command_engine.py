@@ -203,6 +203,13 @@ class CommandEngine(Closable):
 
     def _fit(self, case: Case, setting: Setting) -> Outcome:
         program = self._running()
+        if case.model.formula.weights is not None and "weights" not in program.takes:
+            return Failure(
+                engine=self.name,
+                setting=setting,
+                reason="unsupported",
+                text=f"{program.name or self.name} takes no weights",
+            )
         sent = sent_case(case, program.rows)
         self._number += 1
         request = fit_request(sent, setting, self._number, program)

@@ -42,6 +42,7 @@ def serve(engine: Engine, source: BinaryIO, sink: BinaryIO) -> None:
                     versions=engine.versions(),
                     rows="all",
                     settings=("default", "tight"),
+                    takes=("weights",),
                 )
             elif isinstance(question, FitRequest):
                 answer = answer_of(engine, question)
@@ -68,7 +69,8 @@ def answer_of(engine: Engine, request: FitRequest) -> FromEngine:
 
 def case_of(request: FitRequest) -> Case:
     """Return the case that a message describes."""
-    model = parse_model(request.formula, request.criterion)
+    known = "" if request.weights is None else f" + weights({request.weights})"
+    model = parse_model(request.formula + known, request.criterion)
     return Case(f"fit {request.id}", model, table_of(request.table))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
@@ -57,6 +57,7 @@ class Design:
     Attributes
     ----------
     y : (n,) array
+        The outcome, less the offset where there is one: fitted values are compared without it.
     x : (n, p) array
         Fixed-effects columns, treatment coding where the formula names no other, column names in
         ``x_names``.
@@ -64,6 +65,9 @@ class Design:
         Terms in the order of the formula, ``||`` and ``/`` already taken apart.
     rows : (n,) int array
         Which rows of the table are used.
+    weights : (n,) array or None
+        The residual variance of a row is s2 / w.
+    offset : (n,) array or None
     """
 
     y: Array
@@ -71,6 +75,19 @@ class Design:
     x_names: tuple[str, ...]
     random: tuple[RandomDesign, ...]
     rows: NDArray[np.intp]
+    weights: Array | None = None
+    offset: Array | None = None
+
+    def whitened(self) -> Design:
+        """Return the design with rows times the roots of their weights, whose residuals are alike.
+
+        Its log-likelihood is less than that of this one by half the sum of log w.
+        """
+        if self.weights is None:
+            return self
+        root = np.sqrt(self.weights)
+        random = tuple(replace(term, z=term.z * root[:, None]) for term in self.random)
+        return replace(self, y=self.y * root, x=self.x * root[:, None], random=random, weights=None)
 
 
 def build_design(model: Model, table: Table) -> Design:
@@ -95,7 +112,14 @@ def build_design(model: Model, table: Table) -> Design:
         effects, z = _matrix(term.effects, table)
         codes, levels = _grouping(term.group, used)
         random.append(RandomDesign(":".join(term.group), effects, z, codes, levels))
-    return Design(y, x, names, tuple(random), rows)
+    formula = model.formula
+    offset = weights = None
+    if formula.offsets:
+        offset = np.sum([number(n, table, "the offset") for n in formula.offsets], axis=0)
+        y = y - offset
+    if formula.weights is not None:
+        weights = number(formula.weights, table, "the weight")
+    return Design(y, x, names, tuple(random), rows, weights, offset)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,11 @@ class Model:
         """Random-effects terms."""
         return tuple(term for bar in self.formula.bars for term in split_bar(bar))
 
+    @property
+    def without_weights(self) -> Model:
+        """The model as R writes it, whose weights are no part of the formula."""
+        return replace(self, formula=replace(self.formula, weights=None))
+
     def parts(self) -> Iterator[Node | None]:
         """Every expression of the formula, left to right, the outcome first."""
         yield self.formula.outcome
@@ -80,6 +85,8 @@ class Model:
         for bar in self.formula.bars:
             yield bar.effects
             yield bar.group
+        yield from self.formula.offsets
+        yield self.formula.weights
 
     def names(self) -> Iterator[Name]:
         """Every column of the formula with its role, left to right, the outcome first."""
@@ -150,6 +157,7 @@ def bind(
         table.columns + tuple(replace(column, name=f"factor({column.name})") for column in extra),
         table.labels_repeat,
     )
+    _require_weights(model, table)
     require_fittable(model, table)
     return table
 
@@ -166,6 +174,23 @@ def require_fittable(model: Model, table: Table) -> None:
         raise BadInput("no row is complete: every row misses a value in some column of the model")
     if table.complete.sum() > 1:
         _require_variation(model, table.rows(table.complete))
+
+
+def _require_weights(model: Model, table: Table) -> None:
+    """Refuse weights that are no positive numbers: the residual variance is s2 / w."""
+    if model.formula.weights is None:
+        return
+    name = model.formula.weights.name
+    column = column_of(table, model.formula.weights)
+    if isinstance(column, FactorColumn):
+        raise BadInput(f"weights {name!r} are no numbers")
+    for row, value in enumerate(column.values, 1):
+        if not value > 0.0:
+            what = "missing" if np.isnan(value) else f"{value:g}"
+            raise BadInput(
+                f"weights {name!r}: {what} in row {row}; a weight is a positive number, the "
+                "residual variance of its row being s2 / w"
+            )
 
 
 def _require_variation(model: Model, used: Table) -> None:

@@ -31,8 +31,9 @@ program_folder <- function() {
 # rows         "complete", or "all" where rows with missing values are wanted too
 # wants        "design" where the design matrices are wanted
 # tight        whether the engine can search more strictly than it does by default
+# takes        "weights" where request$weights, NULL or a weight a row, is heeded
 converse <- function(fit, name, packages, definitions, rows = "complete", wants = NULL,
-                     tight = FALSE) {
+                     tight = FALSE, takes = NULL) {
   for (package in packages) {
     suppressPackageStartupMessages(loadNamespace(package))
   }
@@ -51,7 +52,8 @@ converse <- function(fit, name, packages, definitions, rows = "complete", wants 
     type = "started", protocol = PROTOCOL, name = name,
     versions = c(list(R = format(getRversion())), versions),
     build = build_digest(packages), definitions = named(definitions), rows = rows,
-    wants = as.list(wants), settings = as.list(c("default", if (tight) "tight"))
+    wants = as.list(wants), settings = as.list(c("default", if (tight) "tight")),
+    takes = as.list(takes)
   )
   repeat {
     line <- readLines(questions, n = 1L, warn = FALSE, encoding = "UTF-8")
@@ -131,7 +133,8 @@ failed <- function(message, reason, text) {
 }
 
 # Read a "fit" message: a list of `data` (a data frame with factors), `checksum`, `formula`,
-# `criterion`, `setting`, `outcome`, `fixed` and `random`, the terms with their groups.
+# `criterion`, `setting`, `outcome`, `weights` (NULL for none), `fixed` and `random`, the terms with
+# their groups.
 read_request <- function(message) {
   columns <- lapply(message$table$columns, function(column) {
     if (column$kind == "number") {
@@ -153,6 +156,7 @@ read_request <- function(message) {
     reml = message$criterion == "REML",
     setting = message$setting,
     outcome = message$model$outcome,
+    weights = if (!is.null(message$weights)) data[[message$weights]],
     fixed = vapply(message$model$fixed, identity, ""),
     random = lapply(seq_along(message$model$random), function(i) {
       term <- message$model$random[[i]]

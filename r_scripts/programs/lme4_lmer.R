@@ -20,8 +20,11 @@ fit <- function(request) {
     unsupported("lmer takes models with random effects; lm is R's for a linear model")
   }
   control <- lme4::lmerControl(optimizer = optimizer)
+  # lme4 takes the variable of this name, whatever it is given.
+  weights <- request$weights
   found <- lme4::lmer(
-    request$formula, data = request$data, REML = request$reml, control = control
+    request$formula, data = request$data, REML = request$reml, control = control,
+    weights = weights
   )
   table <- summary(found)$coefficients
   x <- lme4::getME(found, "X")
@@ -67,5 +70,5 @@ random_terms <- function(found) {
 
 converse(
   fit, name = paste("lme4", optimizer), packages = c("lme4", "Matrix", "minqa", "nloptr"),
-  definitions = definitions
+  definitions = definitions, takes = "weights"
 )

@@ -44,7 +44,15 @@ fit <- function(request) {
     }
   }
   fixed <- without_bars(request$formula)
-  found <- nlme::lme(fixed, data = data, random = random, method = request$criterion)
+  found <- if (is.null(request$weights)) {
+    nlme::lme(fixed, data = data, random = random, method = request$criterion)
+  } else {
+    data$inverse_weight <- 1 / request$weights
+    nlme::lme(
+      fixed, data = data, random = random, method = request$criterion,
+      weights = nlme::varFixed(~inverse_weight)
+    )
+  }
   table <- summary(found)$tTable
   modes <- nlme::ranef(found)
   if (is.data.frame(modes)) {
@@ -91,7 +99,13 @@ fit <- function(request) {
 
 # Its REML criterion is not the log-likelihood of a linear model.
 fit_gls <- function(request) {
-  found <- nlme::gls(request$formula, data = request$data)
+  data <- request$data
+  found <- if (is.null(request$weights)) {
+    nlme::gls(request$formula, data = data)
+  } else {
+    data$inverse_weight <- 1 / request$weights
+    nlme::gls(request$formula, data = data, weights = nlme::varFixed(~inverse_weight))
+  }
   table <- summary(found)$tTable
   list(
     fitter = "nlme::gls",
@@ -113,5 +127,6 @@ fit_gls <- function(request) {
 }
 
 converse(
-  fit, name = "nlme", packages = "nlme", definitions = definitions, wants = "design"
+  fit, name = "nlme", packages = "nlme", definitions = definitions, wants = "design",
+  takes = "weights"
 )
