@@ -483,4 +483,7 @@ def in_words(model: Model) -> str:
         "ML": "maximum likelihood",
         "OLS": "ordinary least squares",
     }[model.criterion]
+    pieces += [f"the known part {render_name(node)}" for node in model.formula.offsets]
+    if model.formula.weights is not None:
+        pieces.append(f"the residual variance divided by {model.formula.weights.name}")
     return f"{text}{'; ' if pieces else ''}{'; '.join(pieces)}; by {method}"

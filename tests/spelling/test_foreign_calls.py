@@ -83,7 +83,7 @@ REFUSED = [
     ("brm(y ~ x + (1 | g), d)", "brm()", "priors"),
     ("nlmer(y ~ f(x) ~ (a | g), d)", "nlmer()", "nonlinear"),
     ("lmer(y ~ x + (1 | g), d, offset = o)", "offset = o", "subtract it"),
-    ("lm(y ~ x, d, weights = w)", "weights = w", "part of the model"),
+    ("lm(y ~ x, d, weights = w^2)", "weights = w^2", "part of the model"),
     ("lmer(f, d)", "formula = f", "not written out"),
     (
         "proc mixed; class g v; model y = v; repeated v / subject=g type=ar(1); run;",
