@@ -46,9 +46,10 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Times:
-    """Of the plain fits, one after the other, to the answer, and of the whole diagnosis."""
+    """Of the plain fits, one after the other, then until who is right, what to do, and all."""
 
     fits: Seconds
+    who: Seconds
     answer: Seconds
     whole: Seconds
 
@@ -79,10 +80,12 @@ def measure(rung: Rung, ready: Opened, *, quick: bool = False) -> Times:
         outcome = engine.fit(rung.case, "default")
         assert isinstance(outcome, Fit), outcome
     fits, passed = passed(), _watch()
-    early = answered(examined(rung, ready))
+    first = examined(rung, ready)
+    who = passed()
+    early = answered(first)
     answer = passed()
     completed(early, quick=quick)
-    return Times(fits, answer, passed())
+    return Times(fits, who, answer, passed())
 
 
 def _watch() -> Callable[[], Seconds]:
@@ -98,10 +101,14 @@ def main() -> None:
         for rung in cases():
             found = measure(rung, ready, quick=quick)
             print(f"{rung.title}: plain fits {found.fits.clock:.1f} s", flush=True)
-            for name, seconds in (("answer", found.answer), ("whole", found.whole)):
+            for name, seconds in (
+                ("who is right", found.who),
+                ("answer", found.answer),
+                ("whole", found.whole),
+            ):
                 clock, processor = seconds / found.fits
                 print(
-                    f"  {name:<7} {seconds.clock:6.1f} s, {clock:.1f} times; processor "
+                    f"  {name:<12} {seconds.clock:6.1f} s, {clock:.1f} times; processor "
                     f"{seconds.processor:.1f} s, {processor:.1f} times",
                     flush=True,
                 )

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from harness import diagnose
 
 if TYPE_CHECKING:
-    from harness.judge.mixedlm_inference import (
+    from harness.judge.fixed_effect_tests import (
+        DfUndefined,
         Inference,
         NotAtOptimumWarning,
         OtherModelWarning,
         UndeterminedWarning,
+        inference,
         kenward_roger,
         satterthwaite,
     )
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DfUndefined",
     "Inference",
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
@@ -33,6 +36,7 @@ __all__ = [
     "UndeterminedWarning",
     "__version__",
     "diagnose",
+    "inference",
     "kenward_roger",
     "satterthwaite",
 ]
@@ -44,11 +48,11 @@ def __getattr__(name: str) -> Any:
     They also must not be loaded before the command line has fixed the environment of the BLAS.
     """
     if name in __all__:
-        from harness.judge import mixedlm_inference as inference
+        from harness.judge import fixed_effect_tests as tests
         from harness.referee.kenward_roger import KenwardRogerUndefined
 
         globals().update(
-            {public: getattr(inference, public) for public in __all__ if hasattr(inference, public)}
+            {public: getattr(tests, public) for public in __all__ if hasattr(tests, public)}
         )
         globals()["KenwardRogerUndefined"] = KenwardRogerUndefined
         return globals()[name]

@@ -1,8 +1,10 @@
-"""What memory a process has, as Linux tells it."""
+"""What memory a process has, as Linux tells it, and how much it may have."""
 
 from __future__ import annotations
 
+import contextlib
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -19,11 +21,35 @@ def limit_with(megabytes: int) -> tuple[int, int] | None:
 
     None where the size of the process cannot be known.
     """
-    pages = _pages(0, None)
+    return _limit(None, megabytes, resource.getrlimit(resource.RLIMIT_AS)[1])
+
+
+def limit_session(leader: int, megabytes: int) -> None:
+    """Leave every process of a session so many megabytes on top of what it has; on Linux."""
+    if not hasattr(resource, "prlimit"):
+        return
+    for process in _session(leader):
+        # One that has ended meanwhile, or is another user's, is none of ours.
+        with contextlib.suppress(OSError):
+            _, hard = resource.prlimit(process, resource.RLIMIT_AS)
+            limit = _limit(process, megabytes, hard)
+            if limit is not None:
+                resource.prlimit(process, resource.RLIMIT_AS, limit)
+
+
+def _session(leader: int) -> Iterator[int]:
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # What is in parentheses is the program's name, which may hold anything.
+            if int(path.read_bytes().rpartition(b")")[2].split()[3]) == leader:
+                yield int(path.parent.name)
+
+
+def _limit(process: int | None, megabytes: int, hard: int) -> tuple[int, int] | None:
+    pages = _pages(0, process)
     if not pages:
         return None
     limit = pages * resource.getpagesize() + megabytes * 2**20
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
     return (limit if hard == resource.RLIM_INFINITY else min(limit, hard)), hard
 
 

@@ -19,7 +19,7 @@ PRELOAD = (
     "harness.campaign.worker_process",
     "harness.campaign.case_task",
     "harness.data.recipes.shapes",
-    "statsmodels.regression.mixed_linear_model",
+    "harness.engines.statsmodels",
 )
 """Modules that a worker has from its start: it is forked from a process that has them."""
 

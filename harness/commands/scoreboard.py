@@ -67,6 +67,13 @@ RECORDS, SPEEDS = "scoreboard.jsonl", "speed.json"
     metavar="DIR",
     help="Folder of earlier boards: shown on the page, and this one is added.",
 )
+@click.option(
+    "--page",
+    "alone",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the board as one page too, to be handed on without the rest.",
+)
 @click.option("--no-speed", is_flag=True, help="Do not measure times.")
 @click.option("--no-cache", is_flag=True, help="Fit everything anew, and store nothing.")
 @click.option("--resume", is_flag=True, help="Go on with an unfinished run in --out.")
@@ -82,6 +89,7 @@ def scoreboard(
     shard: str,
     source: Path | None,
     history: Path | None,
+    alone: Path | None,
     no_speed: bool,
     no_cache: bool,
     resume: bool,
@@ -110,6 +118,8 @@ def scoreboard(
     require_writable(out / "index.html")
     if history is not None:
         require_folder(history)
+    if alone is not None:
+        require_writable(alone)
     records = out / RECORDS if source is None else source
     if source is None:
         if not specs:
@@ -133,7 +143,14 @@ def scoreboard(
     speeds = _speeds(specs, out / SPEEDS, timeout, measured=not no_speed and source is None,
                      resume=resume, quiet=quiet)  # fmt: skip
     page = write_site(
-        board, speeds, records, out, rungs=_rungs(board.header), specs=specs, history=history
+        board,
+        speeds,
+        records,
+        out,
+        rungs=_rungs(board.header),
+        specs=specs,
+        history=history,
+        alone=alone,
     )
     _said(f"scoreboard  {page}", quiet=quiet)
 

@@ -16,12 +16,13 @@ from harness.engines.engine import Failure, Fit
 from harness.engines.engine_wrapper import bare
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.lme4_f_tests import Type3Table, type3_by_lmertest
+from harness.judge.causes.claims import OPTIMAL
 from harness.judge.causes.predicates import LMERTEST_HYPOTHESIS
 from harness.judge.evidence import found
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
-from harness.referee.deviance import Likelihood
-from harness.referee.f_tests import FTest, fixed_terms, satterthwaite_f, type3_hypotheses
+from harness.referee.f_tests import FTest, f_p, fixed_terms, satterthwaite_f, type3_hypotheses
+from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
 
@@ -149,6 +150,55 @@ def type3(question: Question) -> PropertyOutcome:
 _AT_ONE_OPTIMUM = ("AGREE", "TOLERANCE", "DEFINITION", "FALSE_STATEMENT")
 
 
+def stated_f_tests(question: Question) -> PropertyOutcome:
+    """Check the F tests that an engine states, where it says that they are lmerTest's type III."""
+    engine = question.engine.name
+    if question.case.model.criterion == "OLS":
+        return question.not_applicable("the tests of a linear model are exact")
+    pair = beside_referee(question.case, question.fit())
+    fit, audit = pair.view.fit, pair.view.audit
+    if fit is None or audit is None or not fit.term_tests:
+        return question.not_applicable(f"{engine} states no F tests")
+    if fit.definitions.get("term_tests") != "type3-satterthwaite":
+        return question.not_applicable(f"{engine} does not say by which rule its F tests are")
+    if audit.certificate not in OPTIMAL:
+        return question.not_applicable(f"the fit of {engine} is not at the optimum")
+    if tuple(c.name for c in fit.coefficients) != question.case.design.x_names:
+        return question.not_applicable(f"{engine} has other columns")
+    tests = _FTests(question, fit, audit.theta)
+    hypotheses = tests.type3()
+    far, sentence, of_df = 0.0, "", False
+    for stated in fit.term_tests:
+        if stated.term not in hypotheses:
+            named = ", ".join(hypotheses)
+            sentence = f"{engine} tests a term {stated.term!r}; the terms are {named}."
+            return question.fails(sentence, (), discrepancy=math.inf)
+        right = tests.of(hypotheses[stated.term])
+        pairs = [
+            ("df_num", "numerator df", stated.df_num, float(right.df_num)),
+            ("statistic", "F", stated.statistic, right.statistic),
+            ("df", "denominator df", stated.df_den, right.df_den),
+        ]
+        if stated.df_den is not None:
+            p = f_p(stated.statistic, round(stated.df_num), stated.df_den)
+            pairs.append(("p", "p", stated.p, p))
+        for quantity, called, own, its in pairs:
+            share = 0.0 if own is None else _apart(quantity, own, its)
+            if own is not None and not share <= far:
+                far, of_df = share, quantity == "df"
+                sentence = (
+                    f"{called} of {stated.term}: {engine} states {significant(own)}, "
+                    f"by type III hypotheses and Satterthwaite at its own estimates "
+                    f"{significant(its)}."
+                )
+    if far <= 1.0:
+        return question.holds(far)
+    causes = numerical_df(pair.view) if of_df else ()
+    return question.fails(
+        sentence, causes, discrepancy=far, verdict=verdict_on_df(causes) if of_df else None
+    )
+
+
 class _FTests:
     """F tests at a fit's own estimates."""
 
@@ -157,7 +207,7 @@ class _FTests:
         self._beta = np.array([c.estimate for c in fit.coefficients])
         self._sigma = math.sqrt(fit.residual_variance)
         reml = self._case.model.criterion != "ML"
-        self._point = Likelihood(self._case.design, reml=reml).at(list(theta))
+        self._point = likelihood_of(self._case.design, reml=reml).at(list(theta))
 
     def of(self, rows: Array) -> FTest:
         """Test some contrasts together."""

@@ -27,7 +27,8 @@ from harness.judge.pair_decision import ACCOMPANYING_DATA
 from harness.judge.side_by_side import differences
 from harness.judge.verdict import Finding
 from harness.model.case import Case
-from harness.referee.optimum import OptimumSearch, search_for
+from harness.referee.best_point import search_for
+from harness.referee.optimum import OptimumSearch
 
 _KEPT = 64
 _searches: OrderedDict[Key, OptimumSearch] = OrderedDict()
@@ -50,7 +51,14 @@ def search_of(case: Case) -> OptimumSearch:
     return found
 
 
-REFEREE = Remembered(RefereeEngine(search_of))
+class _SharedReferee(RefereeEngine):
+    """The referee at the best point known from every answer so far."""
+
+    def search(self, case: Case) -> OptimumSearch:
+        return search_of(case)
+
+
+REFEREE = Remembered(_SharedReferee())
 """The referee's own fits, shared by all properties of a case."""
 
 

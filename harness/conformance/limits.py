@@ -29,13 +29,13 @@ from harness.judge.examination import point_of
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
 from harness.referee.crossproducts import aliased_columns
-from harness.referee.deviance import Likelihood
+from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
 
 
 def duplicated_constant(question: Question) -> PropertyOutcome:
-    """Check that a second constant column is refused, or left out with a message."""
+    """Check that a second constant column is refused, left out or fitted, with a message."""
     case, engine = question.case, question.engine.name
     if aliased_columns(case.design.x):
         return question.not_applicable("its fixed effects are linearly dependent already")
@@ -53,11 +53,15 @@ def duplicated_constant(question: Question) -> PropertyOutcome:
         )
     if leaves_out_rightly(doubled, outcome):
         return question.holds(sentence=f"{engine} leaves it out and says so")
+    plain = question.fit()
+    known = {m.text for m in plain.messages} if isinstance(plain, Fit) else set()
+    said = [m.text for m in outcome.messages if m.text not in known]
+    if said and len(outcome.coefficients) == len(doubled.design.x_names):
+        return question.holds(sentence=f"{engine} fits both and warns: {said[0]}")
     view = View(doubled, outcome, None)
     return question.fails(
-        f"{engine} gives {len(outcome.coefficients)} fixed effects for two equal columns"
-        + ("" if outcome.messages else ", without a message")
-        + ".",
+        f"{engine} gives {len(outcome.coefficients)} fixed effects, two of them for equal columns, "
+        "without a message.",
         held(view, {"aliased-columns": FAILING["aliased-columns"]}),
         discrepancy=math.inf,
     )
@@ -76,7 +80,7 @@ def reml_ml_order(question: Question) -> PropertyOutcome:
     for here, fit, rival in ((case, own, others), (other, others, own)):
         if fit.loglik is None:
             return question.not_applicable(f"{engine} states no log-likelihood")
-        likelihood = Likelihood(here.design, reml=here.model.criterion == "REML")
+        likelihood = likelihood_of(here.design, reml=here.model.criterion == "REML")
         point = point_of(likelihood, rival)
         if point is None:
             return question.not_applicable("its variances are no covariance matrices")

@@ -132,7 +132,7 @@ def _compared(question: Question, twin: Twin, before: Fit, after: Fit) -> Proper
         if comparison.verdict in ("FAILED", "ENVIRONMENT"):
             return question.not_applicable(f"the referee has no fit: {comparison.sentence}")
     pair = two_fits(case, before, twin.back(after))
-    rows = pair.differences
+    rows = tuple(d for d in pair.differences if _compares(d, (first, second)))
     far = worst(rows)
     if far <= 1.0:
         return question.holds(far)
@@ -155,6 +155,18 @@ def _compared(question: Question, twin: Twin, before: Fit, after: Fit) -> Proper
             causes = (evidence, *causes)
         return question.fails(sentence, causes, discrepancy=far, verdict="WRONG_OPTIMUM")
     return _at_one_optimum(question, sentence, pair, (first, second), far)
+
+
+def _compares(difference: Difference, judged: tuple[JudgedPair, JudgedPair]) -> bool:
+    """Whether a number may not move: df do where a rule that counts, or is not known, gives them.
+
+    Those of a counting rule change with the number of factors, and at the boundary Satterthwaite's
+    depend on how the variances are written: what moves has to be false of one of the fits.
+    """
+    if difference.quantity not in ("df", "p"):
+        return True
+    statements = (s for one in judged for s in one.judgement.statements)
+    return any(s.truth == "false" and s.quantity in ("df", "p") for s in statements)
 
 
 def _at_one_optimum(

@@ -137,7 +137,7 @@ PROPERTIES: dict[str, Property] = {
         ),
         Property(
             "refusal.duplicated-constant",
-            "a second constant column is refused, or left out with a message",
+            "a second constant column is refused, left out or fitted, with a message",
             limits.duplicated_constant,
         ),
         Property(
@@ -185,6 +185,11 @@ PROPERTIES: dict[str, Property] = {
             "honesty.tests",
             "stated df are Satterthwaite's, and p follows from t and df",
             honesty.stated_tests,
+        ),
+        Property(
+            "honesty.f-tests",
+            "stated F tests of terms are those of their rule at the fit's own estimates",
+            inference.stated_f_tests,
         ),
         Property(
             "satterthwaite.bounds",

@@ -65,6 +65,12 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion("df", "df", "degrees of freedom are what they are said to be", statements=("df",)),
     Criterion("p", "t and p", "t and p follow from what is stated", statements=("statistic", "p")),
     Criterion(
+        "f",
+        "F",
+        "F tests of terms, their df and p are what they are said to be",
+        properties=("honesty.f-tests",),
+    ),
+    Criterion(
         "singular",
         "singular",
         "a singular fit is called so, and no other",
@@ -85,7 +91,8 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion(
         "refusals",
         "refusals",
-        "it fits, or says why not: no crash, no time limit",
+        "what others fit is fitted, without an error, a crash or the time limit; what cannot be is "
+        "refused or warned of",
         properties=("refusal.*",),
     ),
 )
@@ -283,7 +290,8 @@ def _count_case(score: EngineScore, record: CaseRecord) -> None:
         told = [s for s in stated if s.truth in ("true", "other definition", "false")]
         if told:
             false = [s for s in told if s.truth == "false"]
-            cell.count(not false, fault(criterion, finding_sentence(judged.finding), judged.causes))
+            why = [e.cause for e in judged.evidence if e.quantity in criterion.statements]
+            cell.count(not false, fault(criterion, finding_sentence(judged.finding), why))
             cell.defined += any(s.truth == "other definition" for s in told)
 
 

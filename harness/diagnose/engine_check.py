@@ -7,6 +7,7 @@ thing, on a table of which the referee knows the answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,6 +27,9 @@ from harness.model.model import bind, parse_model
 
 _SOUND = ("RIGHT", "UNDETERMINED", "WRONG_OPTIMUM")
 """Verdicts that lay nothing to an adapter: where an optimizer stops is the engine's own."""
+
+_NUMPY = re.compile(r"not JSON serializable|\b(np|numpy)\.(float|int|bool|array)")
+"""Numbers of numpy, which JSON has not: the error of Python's json, or what print writes."""
 
 _SAID = ("unsupported", "refused", "error")
 
@@ -76,9 +80,10 @@ def _first(engine: Engine) -> Check:
     name = "known answer"
     outcome = _fitted(engine, case)
     if isinstance(outcome, Failure):
-        return Check(
-            name, False, f"{outcome.reason}: {outcome.text}", "it has to fit y ~ 1 + (1 | g)"
-        )
+        said = f"{outcome.reason}: {outcome.text}"
+        if _NUMPY.search(outcome.text):
+            return Check("number types", False, said, "write float(x), int(n) and array.tolist()")
+        return Check(name, False, said, "it has to fit y ~ 1 + (1 | g)")
     found = {"mean": outcome.coefficients[0].estimate if outcome.coefficients else np.nan}
     if outcome.random:
         found["variance between groups"] = outcome.random[0].covariance[0][0]
@@ -137,6 +142,9 @@ def _again(engine: Engine) -> Check:
         and one.coefficients == two.coefficients
         and one.loglik == two.loglik
     )
+    told = [m.text for m in two.messages if "twice" in m.text] if isinstance(two, Fit) else []
+    if told:
+        return Check("answers once", False, told[0], "one line for each message, and no other")
     return Check(
         "repeats itself", same, "the same numbers" if same else "other numbers the second time",
         "a fit may not depend on those before it; fix the seed of what is drawn",

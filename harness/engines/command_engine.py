@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 import harness
 from harness.base.closable import Closable
 from harness.base.deadline import Deadline
 from harness.base.errors import EnvironmentProblem
 from harness.base.json import decode, encode
-from harness.engines.engine import Failure, Outcome, Reason, Setting
+from harness.engines.engine import Failure, Message, Outcome, Reason, Setting
 from harness.engines.engine_process import EngineProcess, ProcessFailure, ProcessTimeout
 from harness.engines.fit_request import fit_request, sent_case
 from harness.engines.program_answer import (
@@ -59,6 +60,13 @@ REMEMBERED_SECONDS = 60.0
 _SHOWN = 60
 """Characters that are shown of what is no message."""
 
+_NO_MEMORY = re.compile(
+    r"MemoryError|bad_alloc|cannot allocate|unable to allocate|memory exhausted|out of memory"
+    r"|OutOfMemory|memory allocation of \d+ bytes failed",
+    re.IGNORECASE,
+)
+"""How languages and libraries say that there is no memory left."""
+
 _NOT_FINITE = re.compile(rb"[:\[,]\s*(NaN|-?Infinity)")
 _NO_JSON = 'JSON has no NaN and no Infinity; write the strings "nan", "inf" and "-inf"'
 
@@ -83,11 +91,17 @@ class CommandEngine(Closable):
         The program and its arguments.
     timeout : float
         Seconds that a fit may take before the program is killed.
+    memory_mb : int or None
+        Megabytes that each of its processes may allocate on top of what it has when it has
+        started; on Linux.
     environment : mapping, optional
         Variables to set besides those of this process.
     """
 
     sources = ("harness.base", "harness.engines", "harness.model", "harness.spelling")
+    residuals = True
+    """Which residual covariances it takes the program says."""
+
     elsewhere = True
     """It keeps to its time limit by itself."""
 
@@ -97,17 +111,20 @@ class CommandEngine(Closable):
         command: Sequence[str],
         *,
         timeout: float = 120.0,
+        memory_mb: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.command = tuple(command)
         self.timeout = timeout
+        self.memory_mb = memory_mb
         self.environment = dict(environment or {})
         self._process: EngineProcess | None = None
         self._program: Started | None = None
         self._broken = ""
         self._broken_until = 0.0
         self._number = 0
+        self._again = ""
 
     def start(self) -> Started:
         """Start the program, unless it runs, and return what it says of itself.
@@ -210,20 +227,35 @@ class CommandEngine(Closable):
                 reason="unsupported",
                 text=f"{program.name or self.name} takes no weights",
             )
+        lacking = _lacking(program, case)
+        if lacking:
+            text = f"it has no residual covariance {lacking}"
+            return Failure(engine=self.name, setting=setting, reason="unsupported", text=text)
         sent = sent_case(case, program.rows)
         self._number += 1
         request = fit_request(sent, setting, self._number, program)
         answer = self._asked(request, self.timeout)
+        if isinstance(answer, Failed) and _NO_MEMORY.search(answer.text):
+            self._end()
+            raise NoAnswer("memory", f"{self._limit_in_words}: {answer.text}")
+        if not isinstance(answer, Fitted | Failed):
+            raise self._unexpected(answer, request)
+        if self._again:
+            said = Message("warning", self._again)
+            answer = structs.replace(answer, messages=(*answer.messages, said))
         if isinstance(answer, Failed):
             return read_failed(answer, case, sent, setting, self.name)
-        if not isinstance(answer, Fitted):
-            raise self._unexpected(answer, request)
         try:
             return read_fitted(answer, case, sent, program, setting, self.name)
         except OtherData as problem:
             raise NoAnswer("data", str(problem)) from None
         except UnreadableAnswer as problem:
             raise NoAnswer("error", f"its answer cannot be read: {problem}") from None
+
+    @property
+    def _limit_in_words(self) -> str:
+        limit = "" if self.memory_mb is None else f" of the {self.memory_mb} MB that it may have"
+        return f"it ran out of memory{limit}"
 
     def _running(self) -> Started:
         """Start the program where it does not run, and return what it says of itself."""
@@ -260,12 +292,15 @@ class CommandEngine(Closable):
             require_known(told.definitions)
         except UnreadableAnswer as problem:
             raise NoAnswer("environment", str(problem)) from None
+        if self.memory_mb:
+            self._process.limit_memory(self.memory_mb)
         return told
 
     def _asked(self, question: ToEngine | dict[str, Any], seconds: float) -> FromEngine:
         """Ask the program, and wait for its answer; without one it is ended."""
         process = self._process
         assert process is not None
+        self._again = ""
         process.send(encode(question))
         deadline = Deadline(seconds)
         while True:
@@ -277,11 +312,16 @@ class CommandEngine(Closable):
                 raise NoAnswer("timeout", _with_words(text, process)) from None
             except ProcessFailure as problem:
                 self._process = None
-                raise NoAnswer("crash", _with_words(str(problem), process)) from None
+                text = _with_words(str(problem), process)
+                if any(map(_NO_MEMORY.search, process.said)):
+                    raise NoAnswer("memory", f"{self._limit_in_words}: {text}") from None
+                raise NoAnswer("crash", text) from None
             found = self._read(line, process)
             if isinstance(found, Fitted | Failed) and found.id != self._number:
                 if 0 < found.id < self._number:
-                    continue  # an answer once more, to what was answered: the first one stands
+                    # Once more, to what was answered: the first answer stands.
+                    self._again = f"it answered fit {found.id} twice; the first answer was taken"
+                    continue
                 self._end()
                 said = f"it answered for fit {found.id} where {self._number} was asked"
                 raise NoAnswer("error", said)
@@ -296,9 +336,7 @@ class CommandEngine(Closable):
             found: FromEngine = decode(line, FromEngine)
         except msgspec.DecodeError as error:
             self._end()
-            shown = line[:_SHOWN].decode("utf-8", "replace").strip()
-            more = "..." if len(line) > _SHOWN else ""
-            what = "an empty line" if not shown else repr(shown + more)
+            what = _excerpt(line, error)
             why = _NO_JSON if _NOT_FINITE.search(line) else error
             wrote = f"it wrote {what} where an answer was expected: {why}"
             raise NoAnswer("error", _with_words(wrote, process)) from None
@@ -308,6 +346,15 @@ class CommandEngine(Closable):
         process, self._process = self._process, None
         if process is not None:
             process.close()
+
+
+def _excerpt(line: bytes, error: msgspec.DecodeError) -> str:
+    """Return what is no message, or of a long one the part at which it is none."""
+    hit = re.search(r"\(byte (\d+)\)", str(error))
+    begin = 0 if hit is None else max(0, int(hit[1]) - _SHOWN // 2)
+    shown = line[begin : begin + _SHOWN].decode("utf-8", "replace").strip()
+    before, after = "..." if begin else "", "..." if len(line) > begin + _SHOWN else ""
+    return repr(f"{before}{shown}{after}") if shown else "an empty line"
 
 
 def _tag(message: ToEngine | FromEngine) -> str:
@@ -327,3 +374,13 @@ def _files_digest(command: Sequence[str]) -> str:
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
+
+
+def _lacking(program: Started, case: Case) -> str:
+    """Name the part of the residual covariance of a case that a program does not know."""
+    residual = case.model.residual
+    if residual is None:
+        return ""
+    wanted = [residual.structure] if residual.structure else []
+    wanted += ["het"] if residual.strata else []
+    return " + ".join(f"{part}()" for part in wanted if part not in program.residuals)

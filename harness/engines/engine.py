@@ -57,6 +57,16 @@ class Coefficient(msgspec.Struct, frozen=True):
     p: Real | None = None
 
 
+class TermTest(msgspec.Struct, frozen=True):
+    """An F test of a fixed-effects term: ``term`` as the formula has it, ``"dose:f"``."""
+
+    term: str
+    statistic: Real
+    df_num: Real
+    df_den: Real | None = None
+    p: Real | None = None
+
+
 class RandomTerm(msgspec.Struct, frozen=True):
     """One random-effects term as estimated: covariance matrix Psi and predicted effects.
 
@@ -96,7 +106,11 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     native_names : tuple of str
         The engine's own names for them, in the same order.
     residual_variance : float
-        sigma^2 in squared units of the outcome.
+        sigma^2 in squared units of the outcome; with variances by strata that of the first level
+        of each.
+    residual : tuple of (str, float)
+        Parameters of the residual covariance, under the names that the case's design has for them:
+        correlations, and ratios of standard deviations to those of the first level.
     loglik : float
         ML or REML log-likelihood as the criterion of the case says.
     converged, singular : bool or None
@@ -108,12 +122,15 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     variance_params : tuple of (str, float)
         Variances as a second column of the engine's prints them, under the definition declared for
         ``variance``; those of ``random`` are in squared units of the outcome always.
+    term_tests : tuple of TermTest
+        F tests of whole terms, under the definition declared for ``term_tests``.
     probes : dict of str to str
         What the adapter found out about the engine's run: evidence for a cause, by its name.
     definitions : dict of str to str
         By quantity (``loglik``, ``aic``, ``bic``, ``se``, ``df``, ``statistic``, ``p``,
-        ``variance``, ``variance_se``, ``residual_variance``) the key of the definition by which the
-        engine states it: ``"not stated"`` where it states none; absent where it declares nothing.
+        ``variance``, ``variance_se``, ``residual_variance``, ``term_tests``) the key of the
+        definition by which the engine states it: ``"not stated"`` where it states none; absent
+        where it declares nothing.
     data_checksum : str
         MD5 of the data as the engine's side received it.
     seconds : float
@@ -128,6 +145,7 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     native_names: tuple[str, ...]
     random: tuple[RandomTerm, ...] = ()
     residual_variance: Real
+    residual: tuple[tuple[str, Real], ...] = ()
     loglik: Real | None = None
     aic: Real | None = None
     bic: Real | None = None
@@ -140,6 +158,7 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     messages: tuple[Message, ...] = ()
     variance_se: tuple[tuple[str, Real], ...] = ()
     variance_params: tuple[tuple[str, Real], ...] = ()
+    term_tests: tuple[TermTest, ...] = ()
     probes: dict[str, str] = {}
     definitions: dict[str, str] = {}
     data_checksum: str = ""

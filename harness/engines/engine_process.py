@@ -13,7 +13,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from harness.base.closable import Closable
+from harness.base.memory import limit_session
 from harness.base.numerics import repeatable
+from harness.base.parents_death import GroupWatcher
 
 ONE_THREAD = dict.fromkeys(
     ("RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "JULIA_NUM_THREADS"), "1"
@@ -82,7 +84,7 @@ class EngineProcess(Closable):
         self._process = process
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self._said: deque[str] = deque(maxlen=KEPT_LINES)
-        self._finalizer = weakref.finalize(self, _end, process)
+        self._finalizer = weakref.finalize(self, _end, process, GroupWatcher(process.pid))
         assert process.stdout is not None
         assert process.stderr is not None
         self._threads = (
@@ -122,6 +124,10 @@ class EngineProcess(Closable):
             self.close()
             raise ProcessFailure(text)
         return line
+
+    def limit_memory(self, megabytes: int) -> None:
+        """Let each of its processes allocate so much on top of what it has now; Linux only."""
+        limit_session(self._process.pid, megabytes)
 
     @property
     def ended(self) -> bool:
@@ -208,8 +214,10 @@ def _write(process: subprocess.Popen[bytes], line: bytes) -> None:
         process.stdin.flush()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], watcher: GroupWatcher) -> None:
     """Kill a program with its children."""
+    # First: once it is gone its number may be another's.
+    watcher.dismiss()
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -26,6 +26,9 @@ from harness.engines.protocol import Failed, Fitted, Started
 from harness.model.case import Case
 from harness.model.column_match import match_columns
 from harness.model.design import RandomDesign
+from harness.model.expression_text import render_name
+from harness.model.formula import names_in
+from harness.model.model import column_of
 from harness.referee.definitions import NOT_STATED, definition
 
 
@@ -73,6 +76,7 @@ def read_fitted(
         native_names=native,
         random=_random(answer.random, case, sent, renamed, notes),
         residual_variance=answer.residual_variance,
+        residual=_residual(answer, case),
         loglik=answer.loglik,
         aic=answer.aic,
         bic=answer.bic,
@@ -83,11 +87,22 @@ def read_fitted(
         singular=answer.singular,
         settings=answer.settings,
         messages=tuple(renamed.message(m) for m in notes),
+        term_tests=tuple(replace(test, term=renamed.term(test.term)) for test in answer.term_tests),
         definitions=stated,
         # What was sent is what the program has, unless it computes a checksum that says otherwise.
         data_checksum=case.table.checksum(),
         seconds=answer.seconds,
     )
+
+
+def _residual(answer: Fitted, case: Case) -> tuple[tuple[str, float], ...]:
+    names = () if case.design.residual is None else case.design.residual.names
+    if len(answer.residual) != len(names):
+        raise UnreadableAnswer(
+            f"residual: {len(answer.residual)} numbers for {len(names)} parameters"
+            + (f" ({', '.join(names)})" if names else "")
+        )
+    return tuple(zip(names, answer.residual, strict=True))
 
 
 def read_failed(answer: Failed, case: Case, sent: Case, setting: Setting, engine: str) -> Outcome:
@@ -115,8 +130,8 @@ def require_known(stated: dict[str, str]) -> None:
             raise UnreadableAnswer(f"definitions: no {key!r} is known of {quantity!r}")
 
 
-_OUR_OWN = {"residual_variance": ("m", "n")}
-"""Divisors of the residual sum of squares, which no point tells."""
+_OUR_OWN = {"residual_variance": ("m", "n"), "term_tests": ("type3-satterthwaite",)}
+"""What no point tells: divisors of the residual sum of squares, and what a hypothesis is."""
 
 _ALIAS = re.compile(r"\bv\d+\b")
 
@@ -132,6 +147,10 @@ class _Names:
             for name, own in zip(term.names, mine.names, strict=True)
         }
         self._aliases = {alias: name for name, alias in case.table.alias.items()}
+        self._written = {
+            case.table.alias[column_of(case.table, node).name]: render_name(node)
+            for node in names_in(case.model.formula.fixed)
+        }
 
     def __call__(self, text: str) -> str:
         if text in self._columns:
@@ -139,6 +158,10 @@ class _Names:
         if text in self._effects:
             return self._effects[text]
         return _ALIAS.sub(lambda hit: self._aliases.get(hit[0], hit[0]), text)
+
+    def term(self, text: str) -> str:
+        """Return a term of the fixed effects in the user's names, in lme4's language."""
+        return _ALIAS.sub(lambda hit: self._written.get(hit[0], hit[0]), text)
 
     def message(self, message: Message) -> Message:
         """Return a message in the user's names."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.base.json import Real, schema_of
-from harness.engines.engine import Coefficient, Message, RandomTerm, Setting
+from harness.engines.engine import Coefficient, Message, RandomTerm, Setting, TermTest
 from harness.model.model import Criterion
 
 PROTOCOL = 1
@@ -52,6 +52,9 @@ class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
     takes : tuple of {"weights"}
         Which parts of a model it can be given that not every program knows; it is not asked for a
         fit with others.
+    residuals : tuple of str
+        Residual covariances that it can fit: structures of :class:`SentResidual`, ``"het"`` for
+        variances by strata. It is asked for no others.
     """
 
     protocol: int
@@ -63,6 +66,7 @@ class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
     wants: tuple[Literal["design"], ...] = ()
     settings: tuple[Setting, ...] = ("default",)
     takes: tuple[Literal["weights"], ...] = ()
+    residuals: tuple[str, ...] = ()
 
 
 class Numbers(msgspec.Struct, frozen=True, tag="number", tag_field="kind"):
@@ -106,6 +110,35 @@ class SentTerm(msgspec.Struct, frozen=True):
     effects: tuple[str, ...]
 
 
+class SentResidual(msgspec.Struct, frozen=True):
+    """The residual covariance on the rows that are used.
+
+    Attributes
+    ----------
+    structure : str
+        ``"ar1"``, ``"car1"``, ``"cs"``, ``"toep"``, ``"corr"`` (one variance), ``"us"`` (its first
+        strata are the visits), or empty: not correlated.
+    text : str
+        As it is written, ``"ar1(v3 | v2) + het(v4)"``.
+    group : tuple of int
+        Of each row: rows of different groups are independent.
+    position : tuple of float
+        Of each row: its time, or the number of its visit.
+    strata : tuple of tuple of int
+        For each factor of variances the level of each row from 0, the first the reference.
+    parameters : tuple of str
+        What the answer states in ``residual``: correlations, then ratios of standard deviations to
+        that of the first level of each strata.
+    """
+
+    structure: str
+    text: str
+    group: tuple[int, ...]
+    position: tuple[float, ...]
+    strata: tuple[tuple[int, ...], ...]
+    parameters: tuple[str, ...]
+
+
 class SentModel(msgspec.Struct, frozen=True):
     """The model in parts.
 
@@ -122,6 +155,7 @@ class SentModel(msgspec.Struct, frozen=True):
     intercept: bool
     fixed: tuple[str, ...]
     random: tuple[SentTerm, ...]
+    residual: SentResidual | None = None
 
 
 class SentDesignTerm(msgspec.Struct, frozen=True):
@@ -171,8 +205,13 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
         Columns that it left out, being aliased.
     random : tuple of RandomTerm
         In any order; covariances in squared units of the outcome.
+    residual : tuple of float
+        Of ``model.residual.parameters``, in their order.
     fitted, residuals : tuple of float
         Random effects included; a number for each row used.
+    term_tests : tuple of TermTest
+        F tests of terms of the formula, ``"v2"``, ``"v2:v4"``; judged where ``definitions`` say
+        ``term_tests`` ``type3-satterthwaite``.
     data_checksum : str
         MD5 of the table as it was received, see :meth:`harness.model.table.Table.checksum`; empty
         where the program computes none.
@@ -184,6 +223,7 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
     n_obs: int
     coefficients: tuple[Coefficient, ...]
     residual_variance: Real
+    residual: tuple[Real, ...] = ()
     fitter: str = ""
     x: tuple[tuple[Real, ...], ...] | None = None
     dropped: tuple[str, ...] = ()
@@ -198,6 +238,7 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
     singular: bool | None = None
     settings: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
+    term_tests: tuple[TermTest, ...] = ()
     definitions: dict[str, str] = {}
     data_checksum: str = ""
     seconds: float = 0.0

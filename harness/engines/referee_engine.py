@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 import harness
 from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
 from harness.model.case import Case
+from harness.referee.best_point import search_for
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
-from harness.referee.optimum import Optimum, OptimumSearch, search_for
+from harness.referee.optimum import Optimum, OptimumSearch
+from harness.referee.residual_likelihood import residual_parameters
 from harness.referee.satterthwaite import contrast_tests
 
 Array = NDArray[np.float64]
@@ -39,15 +41,12 @@ _MIXED = _LINEAR | {"variance": "data-units", "variance_se": "not stated"}
 
 
 class RefereeEngine:
-    """Fit cases by the referee's likelihood; both settings are the same.
-
-    Parameters
-    ----------
-    search : function
-        Gives the search for the best point of a case; the point is the best one known to it.
-    """
+    """Fit cases by the referee's likelihood; both settings are the same."""
 
     name = "referee"
+    residuals = True
+    """It takes a residual covariance."""
+
     sources = (
         "harness.base",
         "harness.engines",
@@ -55,9 +54,6 @@ class RefereeEngine:
         "harness.spelling",
         "harness.referee",
     )
-
-    def __init__(self, search: Callable[[Case], OptimumSearch] = search_for) -> None:
-        self._search = search
 
     def versions(self) -> dict[str, str]:
         """Return the version of this program."""
@@ -71,10 +67,14 @@ class RefereeEngine:
         """Fit a case; aliased fixed effects and too few rows are refused."""
         started = time.perf_counter()
         try:
-            best = self._search(case).best()
+            best = self.search(case).best()
         except ValueError as error:
             return Failure(engine=self.name, setting=setting, reason="refused", text=str(error))
         return fit_at(case, setting, best, time.perf_counter() - started)
+
+    def search(self, case: Case) -> OptimumSearch:
+        """Return the search whose best point is the fit."""
+        return search_for(case)
 
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Return the fit to be run when it is asked for: it uses this process."""
@@ -121,6 +121,7 @@ def fit_at(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
             )
         ),
         residual_variance=sigma**2,
+        residual=residual_parameters(point),
         loglik=loglik,
         aic=2.0 * parameters - 2.0 * loglik,
         bic=math.log(n) * parameters - 2.0 * loglik,

@@ -32,15 +32,22 @@ from harness.engines.engine_spec import (
 from harness.engines.guard import GuardedEngine
 from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
-from harness.engines.statsmodels import StatsmodelsEngine
 from harness.rbridge.environment import find_r
 from harness.rbridge.failures import RFailure
 from harness.rbridge.worker import RSession
 
 ENTRY_POINTS = "lmm_parity.engines"
 
+
+def _statsmodels() -> Engine:
+    """Return its engine; who only names engines is spared the import."""
+    from harness.engines.statsmodels import StatsmodelsEngine
+
+    return StatsmodelsEngine()
+
+
 _HERE: dict[str, Callable[[], Engine]] = {
-    StatsmodelsEngine.name: StatsmodelsEngine,
+    "statsmodels": _statsmodels,
     RefereeEngine.name: RefereeEngine,
 }
 """Engines that need nothing but Python."""
@@ -103,7 +110,7 @@ def open_engine(
     timeout : float
         Seconds that a fit in R or in another program may take.
     memory_mb : int or None
-        Megabytes that a fit in R may allocate on top of R itself.
+        Megabytes that a fit in R, or in another program, may allocate on top of the program itself.
     start : bool
         Begin to start R, and start a program, at once and not with the first fit.
 
@@ -122,7 +129,11 @@ def open_engine(
         yield _maker(name)()
         return
     with CommandEngine(
-        engine_label(name), command.command, timeout=timeout, environment=command.environment
+        engine_label(name),
+        command.command,
+        timeout=timeout,
+        memory_mb=memory_mb,
+        environment=command.environment,
     ) as program:
         if start:
             program.start()

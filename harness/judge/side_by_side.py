@@ -132,6 +132,10 @@ def _rows(
         for item, a, b, size in _covariances(mine_term, own_term, sigma2):
             yield row("variance", item, a, b, size)
     yield row("residual_variance", "", left.residual_variance, sigma2)
+    theirs = dict(right.residual)
+    for name, value in left.residual:
+        if name in theirs:
+            yield row("residual", name, value, theirs[name])
     sigma = math.sqrt(max(sigma2, 0.0))
     for term, mine_term, own_term in zip(design.random, left.random, right.random, strict=False):
         if mine_term.effects is None or own_term.effects is None:

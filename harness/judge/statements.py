@@ -31,6 +31,10 @@ variances are written, and an engine may write them otherwise."""
 _EXACT = 1e-9
 """Relative: numbers that follow from others that are printed beside them."""
 
+_P_DIGITS = 1e-6
+"""Relative, of a p value beside its own t and df: implementations of the incomplete beta function
+promise no more, and nobody is misled by the seventh digit."""
+
 _RECOGNISED = 1e-7
 """Relative: how near a number has to be to one by another definition than is declared."""
 
@@ -224,7 +228,9 @@ class _Judge:
                 return abs(value - right) <= table["loglik"].default
             case "aic" | "bic":
                 return abs(value - right) <= 1e-6 + _EXACT * abs(right)
-            case "statistic" | "p":
+            case "p":
+                return abs(value - right) <= _P_DIGITS * max(abs(right), _SMALLEST)
+            case "statistic":
                 return abs(value - right) <= _EXACT * max(abs(right), _SMALLEST)
         rule = table[quantity if quantity in table else "se"]
         limit = rule.at(self.fit.setting, singular=self.singular)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 ABSENT = "–"
 UNDERFLOW = "<1e-307"
@@ -54,13 +54,12 @@ class Number:
 
     def html(self, fraction: int = 0) -> Markup:
         """Return the number with its own digits marked, padded to ``fraction`` decimals."""
-        head, tail = self.text[: self.common], self.text[self.common :]
-        marked = Markup("{}<u>{}</u>").format(head, tail) if tail else Markup(head)
+        head, tail = escape(self.text[: self.common]), self.text[self.common :]
+        marked = f"{head}<u>{escape(tail)}</u>" if tail else head
         if not self.text[-1:].isdigit() or self.text == UNDERFLOW:
-            return marked
-        missing = fraction - self.fraction
+            return Markup(marked)
         point = PUNCTUATION_SPACE if "." not in self.text and fraction else ""
-        return marked + Markup(point + FIGURE_SPACE * missing)
+        return Markup(f"{marked}{point}{FIGURE_SPACE * (fraction - self.fraction)}")
 
 
 def plain(text: str) -> Number:

@@ -17,6 +17,7 @@ from harness.conformance.scoreboard import (
 from harness.conformance.suite_result import titled
 from harness.engines.engine import Failure
 from harness.judge.causes.entries import load_known
+from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.sentence import sentences
 from harness.page.appearance import Look
 from harness.page.case_layout import case_page
@@ -31,7 +32,7 @@ from harness.page.page import (
     Paragraph,
     Section,
 )
-from harness.page.page_line import Code, Dim, Line, Link, Sign
+from harness.page.page_line import Code, Dim, Line, Link, Piece, Sign
 from harness.page.page_table import Column, Row, Table, one_group
 
 SCORES: dict[str, Look] = {
@@ -64,7 +65,11 @@ class Reproduction:
 
 
 def scoreboard_page(
-    board: Scoreboard, speeds: Sequence[Speed], history: Sequence[tuple[str, str, str]]
+    board: Scoreboard,
+    speeds: Sequence[Speed],
+    history: Sequence[tuple[str, str, str]],
+    *,
+    alone: bool = False,
 ) -> Page:
     """Lay out the table of engines.
 
@@ -72,15 +77,27 @@ def scoreboard_page(
     ----------
     history : sequence of (date, engine with version, in words)
         Earlier boards, the latest first.
+    alone : bool
+        Without pages beside it: the faults of each engine stand below.
     """
     header = board.header
     sections = [
-        Section("engines", "Engines by criterion", tuple(_table(board)), "Engines"),
+        Section("engines", "Engines by criterion", tuple(_table(board, alone=alone)), "Engines"),
         Section("coverage", "What they fit", (_coverage(board),), "Coverage"),
     ]
     if speeds:
         sections.append(Section("speed", "Time of a fit", tuple(_speed(speeds)), "Speed"))
     sections.append(Section("how", "How they are judged", tuple(_how(board)), "How"))
+    if alone:
+        sections += [
+            Section(
+                engine_key(score.name),
+                f"{score.name} {header.versions.get(score.name, '')}".strip(),
+                tuple(_faults_in_short(score)),
+                score.name,
+            )
+            for score in board.engines
+        ]
     if history:
         rows = [Row(date, (who, said)) for date, who, said in history]
         columns = [
@@ -113,14 +130,14 @@ def _answer(board: Scoreboard) -> Iterator[str]:
     )
 
 
-def _table(board: Scoreboard) -> Iterator[Block]:
+def _table(board: Scoreboard, *, alone: bool) -> Iterator[Block]:
     versions = board.header.versions
     rows = [
         Row(
-            (Link(score.name, page=engine_file(score.name)), Dim(versions.get(score.name, ""))),
+            (_link(score.name, score.name, alone), Dim(versions.get(score.name, ""))),
             (
                 plain(share(score.fitted, score.cases)),
-                *(_cell(score, criterion) for criterion in CRITERIA),
+                *(_cell(score, criterion, alone) for criterion in CRITERIA),
             ),
         )
         for score in board.engines
@@ -128,20 +145,36 @@ def _table(board: Scoreboard) -> Iterator[Block]:
     columns = [Column("engine"), Column("fits"), *(Column(c.title) for c in CRITERIA)]
     yield Table("Share of answers that are right", columns, one_group(rows))
     yield Paragraph(
-        tuple(piece for look in SCORES.values() for piece in (Sign(look), f"{look.label};")),
+        _legend(),
         dim=True,
     )
     yield Items([f"{c.title}: {c.about}" for c in CRITERIA])
-    yield Paragraph((Link("Every case, all engines side by side", page=CASES),))
+    if not alone:
+        yield Paragraph((Link("Every case, all engines side by side", page=CASES),))
 
 
-def _cell(score: EngineScore, criterion: Criterion) -> Line:
+def _legend() -> tuple[Piece, ...]:
+    looks = list(SCORES.values())
+    ends = [";"] * (len(looks) - 1) + ["."]
+    return tuple(
+        piece
+        for look, end in zip(looks, ends, strict=True)
+        for piece in (Sign(look), f"{look.label}{end}")
+    )
+
+
+def _link(text: str, engine: str, alone: bool, key: str = "") -> Link:
+    """Return a link to an engine's faults: on this page, or on its own."""
+    return Link(text, engine_key(engine)) if alone else Link(text, key, page=engine_file(engine))
+
+
+def _cell(score: EngineScore, criterion: Criterion, alone: bool) -> Line:
     cell = score.cells[criterion.key]
     look = SCORES[_standing(cell)]
     if not cell.judged:
         return (Sign(look),)
     said = share(cell.right, cell.judged)
-    return (Sign(look), Link(said, "criteria", page=engine_file(score.name)))
+    return (Sign(look), _link(said, score.name, alone, "criteria"))
 
 
 def _standing(cell: Cell) -> str:
@@ -234,6 +267,31 @@ def engine_page(
     )
 
 
+def _faults_in_short(score: EngineScore) -> Iterator[Block]:
+    """Yield each kind of fault: how often, and what was found on the smallest case."""
+    if not score.faults:
+        yield Paragraph("No fault was found.")
+    for kind, found in score.faults.items():
+        first = found[0]
+        said: list[Line] = [] if first.outcome is None else list(_evidence(first.outcome))
+        yield Details(
+            f"{titled(kind)}, {_times(found)}",
+            (
+                Paragraph(("Smallest case:", Code(first.case), Dim(f"{first.rows} rows"))),
+                Paragraph(first.sentence),
+                *((Items(said),) if said else ()),
+            ),
+        )
+
+
+def _evidence(outcome: PropertyOutcome) -> tuple[str, ...]:
+    return (*sentences(outcome.evidence), *outcome.notes)[:6]
+
+
+def _times(found: Sequence[Fault]) -> str:
+    return f"{len(found)} time{'s' if len(found) > 1 else ''}"
+
+
 def _criteria(score: EngineScore) -> Table:
     rows = []
     for criterion in CRITERIA:
@@ -265,13 +323,12 @@ def _fault(
     board: Scoreboard, found: Sequence[Fault], reproductions: Mapping[tuple[str, str], Reproduction]
 ) -> Iterator[Block]:
     first = found[0]
-    times = f"{len(found)} time{'s' if len(found) > 1 else ''}"
-    yield Paragraph((f"Found {times}; smallest case:", Code(first.case), Dim(f"{first.rows} rows")))
+    yield Paragraph(
+        (f"Found {_times(found)}; smallest case:", Code(first.case), Dim(f"{first.rows} rows"))
+    )
     yield Paragraph(first.sentence)
-    if first.outcome is not None:
-        said = (*sentences(first.outcome.evidence), *first.outcome.notes)[:6]
-        if said:
-            yield Items(said)
+    if first.outcome is not None and (said := _evidence(first.outcome)):
+        yield Items(said)
     known = load_known().get(first.kind)
     upstream = () if known is None else known.upstream
     # An issue of another project says nothing of this engine.
@@ -310,6 +367,11 @@ _RULES = (
 INDEX, CASES = "index.html", "cases.html"
 
 
+def engine_key(name: str) -> str:
+    """Return what leads to an engine on a page of all."""
+    return f"engine-{name}"
+
+
 def engine_file(name: str) -> str:
     """Return the name of an engine's page."""
-    return f"engine-{name}.html"
+    return f"{engine_key(name)}.html"

@@ -50,6 +50,7 @@ def write_site(
     rungs: Mapping[str, Rung],
     specs: Sequence[str],
     history: Path | None = None,
+    alone: Path | None = None,
 ) -> Path:
     """Write the pages and all that belongs to them; return the first page.
 
@@ -61,6 +62,8 @@ def write_site(
         The engines as the user named them, see :mod:`harness.engines.engine_spec`.
     history : Path, optional
         Folder of earlier boards, to which this one is added.
+    alone : Path, optional
+        A file for the board in one page, with the faults of every engine in short.
     """
     content = board_json(board, speeds)
     known = [] if history is None else _kept(history, content, board.header.created)
@@ -73,6 +76,8 @@ def write_site(
             name = f"{score.name}-{criterion.key}.json"
             write_file(out / "badges" / name, _badge(score, criterion.key, criterion.title))
     write_file(out / "scoreboard.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    if alone is not None:
+        write_file(alone, render_page(scoreboard_page(board, speeds, known, alone=True)))
     write_file(out / INDEX, render_page(scoreboard_page(board, speeds, known)))
     return out / INDEX
 

@@ -29,33 +29,39 @@ def containment_df(design: Design) -> tuple[float, ...] | None:
     References
     ----------
     Pinheiro and Bates 2000, Mixed-Effects Models in S and S-PLUS, section 2.4.2. Without a constant
-    column ``nlme::lme`` gives one more at every level but the first, and so does this.
+    column ``nlme::lme`` gives one more at every level but the first, and with constant columns
+    alone one more at the first (``nlme:::getFixDF``), and so does this.
     """
-    levels = _nested(design)
+    levels = nested_codes(design)
     if levels is None:
         return None
     x = design.x
-    scale = np.where(x[0] == 0.0, 1.0, x[0])
-    constant = (np.abs(x / scale - (x[0] != 0.0)) < _CONSTANT).all(axis=0)
+    constant = constant_columns(x)
     # The innermost level whose groups hold different values, and the rows beneath them.
     stratum = np.zeros(x.shape[1], dtype=np.int64)
     for place, codes in enumerate(levels, 1):
-        stratum[_changes_within(x, codes)] = place
+        stratum[changes_within(x, codes)] = place
     sizes = np.array([*(len(np.unique(codes)) for codes in levels), len(x)])
     df = np.diff(sizes, prepend=0)
     for place in stratum[~constant]:
         df[place] -= 1
-    if constant.any():
-        df[0] -= 1
-    else:
+    if not constant.any():
         df[1:] += 1
+    elif not constant.all():
+        df[0] -= 1
     return tuple(
         float(df.max() if same else df[place])
         for same, place in zip(constant, stratum, strict=True)
     )
 
 
-def _nested(design: Design) -> list[NDArray[np.int32]] | None:
+def constant_columns(x: Array) -> NDArray[np.bool_]:
+    """Whether each column has one value in all rows."""
+    scale = np.where(x[0] == 0.0, 1.0, x[0])
+    return np.asarray((np.abs(x / scale - (x[0] != 0.0)) < _CONSTANT).all(axis=0))
+
+
+def nested_codes(design: Design) -> list[NDArray[np.int32]] | None:
     """Return the codes of each grouping factor once, the coarsest first; None where they cross."""
     found: list[NDArray[np.int32]] = []
     for term in sorted(design.random, key=lambda t: len(np.unique(t.codes))):
@@ -71,7 +77,7 @@ def _nested(design: Design) -> list[NDArray[np.int32]] | None:
     return found or None
 
 
-def _changes_within(x: Array, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+def changes_within(x: Array, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Whether each column has different values in some group."""
     _, first, place = np.unique(codes, return_index=True, return_inverse=True)
     return np.asarray((x != x[first][place.reshape(-1)]).any(axis=0))

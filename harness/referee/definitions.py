@@ -15,8 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.model.design import Design
 from harness.model.model import Criterion
 from harness.referee.containment import containment_df
+from harness.referee.counted_df import (
+    between_within_classic_df,
+    between_within_df,
+    containment_rank_df,
+    residual_df,
+    residual_xz_df,
+)
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
 from harness.referee.variance_errors import variance_errors
@@ -107,15 +115,17 @@ def _no_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[floa
     return tuple(math.inf for _ in range(at.design.x.shape[1]))
 
 
+def _counted(count: Callable[[Design], tuple[float, ...] | None]) -> Callable[..., object]:
+    """Make df that are counted from the design; a linear model has none by groups."""
+
+    def value(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...] | None:
+        return None if at.criterion == "OLS" else count(at.design)
+
+    return value
+
+
 def _residual_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
-    n, p = at.design.x.shape
-    return tuple(float(n - p) for _ in range(p))
-
-
-def _containment_df(
-    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
-) -> tuple[float, ...] | None:
-    return None if at.criterion == "OLS" else containment_df(at.design)
+    return residual_df(at.design)
 
 
 def _satterthwaite_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
@@ -336,7 +346,39 @@ DEFINITIONS: tuple[Definition, ...] = (
         "by the level of nested groups at which a column changes",
         "Pinheiro and Bates 2000, section 2.4.2",
         ("nlme",),
-        _containment_df,
+        _counted(containment_df),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "df",
+        "containment",
+        "by containment: the rank that the smallest random effect containing it adds to [X Z]",
+        "SAS/STAT User's Guide, PROC MIXED, DDFM=CONTAIN",
+        ("PROC MIXED with a RANDOM statement",),
+        _counted(containment_rank_df),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "df",
+        "residual-xz",
+        "n - rank [X Z]: by containment, where no random effect is written to contain it",
+        "SAS/STAT User's Guide, PROC MIXED, DDFM=CONTAIN",
+        ("PROC MIXED with a RANDOM statement",),
+        _counted(residual_xz_df),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "df",
+        "between-within",
+        "between subjects or within them, n - rank X divided",
+        "SAS/STAT User's Guide, PROC MIXED, DDFM=BETWITHIN",
+        ("PROC MIXED with a REPEATED statement and no RANDOM",),
+        _counted(between_within_df),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "df",
+        "between-within-classic",
+        "between subjects or within them, the intercept within",
+        "Schluchter and Elashoff 1990, J. Stat. Comput. Simul. 37, 69-87",
+        ("mmrm with method = Between-Within",),
+        _counted(between_within_classic_df),  # type: ignore[arg-type]
     ),
     Definition(
         "df",

@@ -17,7 +17,7 @@ from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from harness.model.design import build_design
 from harness.model.expression_text import render_name
@@ -102,8 +102,8 @@ def satterthwaite_f(
 def f_p(statistic: float, df_num: int, df_den: float) -> float:
     """Upper tail of F; that of chi^2 / q for infinite denominator df."""
     if np.isinf(df_den):
-        return float(stats.chi2.sf(df_num * statistic, df_num))
-    return float(stats.f.sf(statistic, df_num, df_den))
+        return float(special.chdtrc(df_num, df_num * statistic))
+    return float(special.fdtrc(df_num, df_den, statistic))
 
 
 def pooled_df(nu: Sequence[float]) -> float:

@@ -31,10 +31,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.referee.deviance import Point
-from harness.referee.f_tests import FTest, contrast_rows, whitened_contrasts
+from harness.referee.f_tests import FTest, contrast_rows, f_p, whitened_contrasts
 from harness.referee.optimality import optimality
 from harness.referee.satterthwaite import ContrastTest, two_sided_p
 
@@ -138,7 +137,7 @@ class KenwardRoger:
         a2 = float((self._w * np.einsum("rij,sji->rs", u, u)).sum())
         df, scale = _denominator(a1, a2, q)
         statistic = scale * wald
-        p = float(stats.f.sf(statistic, q, df)) if df > 0.0 else math.nan
+        p = f_p(statistic, q, df) if df > 0.0 else math.nan
         return FTest(statistic, q, df, p, scale)
 
 

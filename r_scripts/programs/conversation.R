@@ -32,8 +32,9 @@ program_folder <- function() {
 # wants        "design" where the design matrices are wanted
 # tight        whether the engine can search more strictly than it does by default
 # takes        "weights" where request$weights, NULL or a weight a row, is heeded
+# residuals    residual covariances that it can fit: "ar1", "het", ...
 converse <- function(fit, name, packages, definitions, rows = "complete", wants = NULL,
-                     tight = FALSE, takes = NULL) {
+                     tight = FALSE, takes = NULL, residuals = NULL) {
   for (package in packages) {
     suppressPackageStartupMessages(loadNamespace(package))
   }
@@ -53,7 +54,8 @@ converse <- function(fit, name, packages, definitions, rows = "complete", wants 
     versions = c(list(R = format(getRversion())), versions),
     build = build_digest(packages), definitions = named(definitions), rows = rows,
     wants = as.list(wants), settings = as.list(c("default", if (tight) "tight")),
-    takes = as.list(takes)
+    takes = as.list(takes),
+    residuals = as.list(residuals)
   )
   repeat {
     line <- readLines(questions, n = 1L, warn = FALSE, encoding = "UTF-8")
@@ -133,8 +135,8 @@ failed <- function(message, reason, text) {
 }
 
 # Read a "fit" message: a list of `data` (a data frame with factors), `checksum`, `formula`,
-# `criterion`, `setting`, `outcome`, `weights` (NULL for none), `fixed` and `random`, the terms with
-# their groups.
+# `criterion`, `setting`, `outcome`, `weights` (NULL for none), `fixed`, `random`, the terms with
+# their groups, and `residual`, NULL where residuals are independent with one variance.
 read_request <- function(message) {
   columns <- lapply(message$table$columns, function(column) {
     if (column$kind == "number") {
@@ -158,6 +160,7 @@ read_request <- function(message) {
     outcome = message$model$outcome,
     weights = if (!is.null(message$weights)) data[[message$weights]],
     fixed = vapply(message$model$fixed, identity, ""),
+    residual = read_residual(message$model$residual),
     random = lapply(seq_along(message$model$random), function(i) {
       term <- message$model$random[[i]]
       wanted <- if (!is.null(message$design)) message$design$random[[i]]
@@ -170,6 +173,19 @@ read_request <- function(message) {
         levels = as.character(unlist(wanted$levels))
       )
     })
+  )
+}
+
+# The residual covariance: codes from 1 for groups and for the levels of each of the `strata`.
+read_residual <- function(sent) {
+  if (is.null(sent)) {
+    return(NULL)
+  }
+  list(
+    structure = sent$structure,
+    group = as.integer(unlist(sent$group)) + 1L,
+    position = as.double(unlist(sent$position)),
+    strata = lapply(sent$strata, function(codes) as.integer(unlist(codes)) + 1L)
   )
 }
 
@@ -232,6 +248,16 @@ rows_of <- function(names, estimate, se = NULL, df = NULL, statistic = NULL, p =
   given <- list(estimate = estimate, se = se, df = df, statistic = statistic, p = p)
   lapply(seq_along(names), function(i) {
     c(list(name = names[[i]]), lapply(given, function(column) column[i][seq_along(column[i])]))
+  })
+}
+
+# F tests of terms for a "fitted" message.
+tests_of <- function(terms, statistic, df_num, df_den, p) {
+  lapply(seq_along(terms), function(i) {
+    list(
+      term = gsub(" ", "", terms[[i]]), statistic = statistic[[i]], df_num = df_num[[i]],
+      df_den = df_den[[i]], p = p[[i]]
+    )
   })
 }
 

@@ -1,6 +1,7 @@
 """lmm-parity engine: what is no engine is refused in a line, what is one is listed, checked."""
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -56,6 +57,75 @@ def test_an_adapter_that_is_wrong_is_told_what_to_mend(command, tmp_path):
     ran = command(tmp_path, "engine", "check", program("unknown-column"))
     assert ran.returncode == 1
     assert "'(Intercept)' is no column" in " ".join(ran.stdout.split())
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "engine-program.md").read_text(encoding="utf-8")
+TINY = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+
+# A mistake of an adapter: what is written instead of what, the check that fails, words of its line.
+MISTAKES = {
+    "numpy's numbers": (
+        '"n_obs": n,',
+        '"n_obs": __import__("numpy").int64(n),',
+        "number types",
+        "Object of type int64 is not JSON serializable",
+    ),
+    "numpy's numbers, printed": (
+        "print(json.dumps(answer)",
+        "print(json.dumps(answer).replace('\"n_obs\": 10,', '\"n_obs\": np.int64(10),')",
+        "number types",
+        "it wrote",
+    ),
+    "an unknown message ends it": (
+        'answer = {"type": "failed", "id": message["id"], "reason": "unsupported",',
+        'answer = {"type": "failed", "id": message["no"], "reason": "unsupported",',
+        "unknown message",
+        "KeyError: 'no'",
+    ),
+    "an unknown message is fitted": (
+        'elif message["type"] == "fit":',
+        "else:",
+        "unknown message",
+        "",
+    ),
+    "levels are sorted": (
+        '"levels": term["levels"],',
+        '"levels": sorted(term["levels"]),',
+        "order of rows",
+        "random effects of g are not those of the levels they are given to",
+    ),
+    "a refusal ends it": (
+        "except ValueError as error:",
+        "except KeyError as error:",
+        "dependent columns",
+        "the columns of X are dependent",
+    ),
+    "it does not end": ('"stop":\n        break', '"stop":\n        continue', "stops", "killed"),
+    "it answers twice": (
+        "print(json.dumps(answer), flush=True)",
+        "print(json.dumps(answer), flush=True)\n"
+        '    if message["type"] == "fit":\n        print(json.dumps(answer), flush=True)',
+        "answers once",
+        "it answered fit",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_of_an_adapter_has_a_line_of_its_own(mistake, command, tmp_path):
+    right, wrong, name, words = MISTAKES[mistake]
+    assert TINY.count(right) == 1
+    text = TINY.replace(right, wrong)
+    if mistake == "an unknown message is fitted":
+        text = text[: text.rindex("    else:")] + text[text.index("    print(json") :]
+    (tmp_path / "tiny.py").write_text(text)
+    ran = command(tmp_path, "engine", "check", f"tiny={sys.executable} tiny.py", "--json")
+    assert ran.returncode == 1
+    wrong = {c["name"]: c["found"] for c in map(json.loads, ran.stdout.splitlines()) if not c["ok"]}
+    assert name in wrong
+    assert words in wrong[name]
+    assert "\n" not in wrong[name]
 
 
 def test_a_project_names_its_engines(command, tmp_path):

@@ -155,6 +155,29 @@ def test_a_second_constant_is_not_left_out_silently_nor_another_column_for_it(sl
     assert (silent.status, silent.causes) == ("fails", ("aliased-columns",))
 
 
+@pytest.mark.parametrize("says", [True, False])
+def test_both_of_two_constants_may_be_fitted_with_a_word(says, sleepstudy):
+    """pymixef gives a generalized inverse's solution, and warns of the rank."""
+
+    class Both(RefereeEngine):
+        name = "both"
+
+        def begin(self, case, setting):
+            return lambda: self.fit(case, setting)
+
+        def fit(self, case, setting):
+            width = case.design.x.shape[1]
+            if np.linalg.matrix_rank(case.design.x) == width:
+                return replace(super().fit(case, setting), engine=self.name)
+            fit = leaving_out(-1).fit(case, setting)
+            both = (*fit.coefficients, replace(fit.coefficients[0], name=case.design.x_names[-1]))
+            notes = (Message("warning", "design is rank deficient"),) if says else ()
+            return replace(fit, engine=self.name, coefficients=both, messages=notes)
+
+    outcome = check("refusal.duplicated-constant", Both(), sleepstudy)
+    assert outcome.status == ("holds" if says else "fails")
+
+
 def test_a_crash_at_a_second_constant_is_no_refusal(sleepstudy):
     outcome = check("refusal.duplicated-constant", unwilling.CrashingOfTwins(), sleepstudy)
     # The first of its fits is the case's own.
@@ -238,6 +261,49 @@ def test_a_number_by_a_rule_that_is_not_stated_is_no_false_one(sleepstudy):
 
     outcome = check("referee.agreement", PlantedEngine("by-levels", change), sleepstudy)
     assert (outcome.status, outcome.verdict) == ("holds", "AGREE")
+
+
+def counting_df(declared):
+    """Return an engine whose df count terms, as nlme's count levels of nesting."""
+
+    def change(case, fit):
+        df = 10.0 - 3.0 * len(case.design.random)
+        rows = tuple(replace(c, df=df, p=two_sided_p(c.statistic, df)) for c in fit.coefficients)
+        return replace(fit, coefficients=rows, definitions=fit.definitions | {"df": declared})
+
+    return PlantedEngine("counting", change)
+
+
+@pytest.mark.parametrize(
+    ("declared", "status"), [("not stated", "holds"), ("satterthwaite", "unexplained")]
+)
+def test_df_of_a_counting_rule_may_change_with_the_number_of_factors(declared, status, dyestuff):
+    outcome = check("metamorphic.null-factor", counting_df(declared), dyestuff)
+    assert outcome.status == status
+
+
+@pytest.mark.parametrize(("share", "status"), [(1e-8, "holds"), (1e-4, "unexplained")])
+def test_a_p_value_is_held_to_the_digits_that_programs_of_the_t_distribution_have(
+    share, status, sleepstudy
+):
+    """glmm's p are 1e-9 off those of their own t and df, relative; none is said to be false."""
+
+    def change(_, fit):
+        rows = tuple(replace(c, p=c.p * (1.0 + share)) for c in fit.coefficients)
+        return replace(fit, coefficients=rows)
+
+    outcome = check("referee.agreement", PlantedEngine("off", change), sleepstudy)
+    assert outcome.status == status
+
+
+@pytest.mark.parametrize(("df", "causes"), [(2.0, ("singular-df",)), (1e6, ())])
+def test_at_a_singular_point_no_df_are_more_than_those_of_the_residuals(df, causes, singular):
+    """How variances are written moves them there, but never beyond n - p, which is 29."""
+    outcome = check("honesty.tests", with_tests(df, df, declares=False), singular)
+    agreement = check("referee.agreement", with_tests(df, df, declares=False), singular)
+    assert ("singular-df" in agreement.causes) == bool(causes)
+    assert outcome.status in ("fails", "unexplained")
+    assert (agreement.status == "holds") == bool(causes)
 
 
 def test_p_without_its_df_is_not_judged(sleepstudy):

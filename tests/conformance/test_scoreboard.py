@@ -1,6 +1,7 @@
 """The scoreboard: engines are judged alone, what they do not support is no fault of theirs."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -123,12 +124,20 @@ def test_a_board_is_made_again_of_its_records_and_beside_earlier_ones(
 ):
     records = site / "scoreboard.jsonl"
     history = site.parent / "history"
-    words = ("--from", records, "--out", tmp_path, "--history", history, "--quiet")
+    alone = tmp_path / "alone.html"
+    words = ("--from", records, "--out", tmp_path, "--history", history, "--quiet",
+             "--page", alone)  # fmt: skip
     assert command(tmp_path, "scoreboard", *words).returncode == 0
     again = json.loads((tmp_path / "scoreboard.json").read_text(encoding="utf-8"))
     assert again == json.loads(json.dumps(board_json(board, ())))
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "Earlier versions" in index
+    # The page that is handed on leads to nothing but itself.
+    page = alone.read_text(encoding="utf-8")
+    assert 'href="#engine-ml-for-reml"' in page
+    assert 'id="engine-ml-for-reml"' in page
+    assert not re.search(r'href="(?!#|http)', page)
+    assert "other-criterion" in page
 
 
 @pytest.mark.slow

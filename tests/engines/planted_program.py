@@ -89,6 +89,13 @@ for line in sys.stdin:
         os._exit(7)
     if mode == "killed" and once():
         os.kill(os.getpid(), 9)
+    if mode == "eats" and once():
+        bytearray(2**30)
+    if mode == "busy":
+        with open(rest[0], "w") as file:
+            file.write(str(os.getpid()))
+        while True:
+            pass
     if mode == "floods-stderr":
         sys.stderr.write("warning: " + "x" * 5_000_000)
         sys.stderr.flush()

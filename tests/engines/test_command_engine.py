@@ -1,6 +1,8 @@
 """A program as an engine: what it says comes in, what goes wrong costs one fit and one line."""
 
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -122,9 +124,54 @@ def test_numbers_that_json_has_not_are_strings(planted):
     assert outcome.coefficients[0].se == float("inf")
 
 
-def test_a_second_answer_is_not_taken_for_the_next_fit(planted):
+def test_a_second_answer_is_not_taken_for_the_next_fit_and_is_told(planted):
     engine = planted("answers-twice")
-    assert all(right(fit(engine)) for _ in range(4))
+    told = []
+    for _ in range(3):
+        outcome = fit(engine)
+        assert right(outcome)
+        told.append([message.text for message in outcome.messages])
+    again = "it answered fit {} twice; the first answer was taken"
+    assert told == [[], [again.format(1)], [again.format(2)]]
+
+
+def test_what_is_beyond_its_memory_is_that_fits_failure(planted):
+    engine = planted("eats", memory_mb=100)
+    outcome = fit(engine)
+    assert isinstance(outcome, Failure)
+    assert outcome.reason == "memory"
+    assert outcome.text.startswith("it ran out of memory of the 100 MB that it may have")
+    assert "\n" not in outcome.text
+    assert right(fit(engine))
+
+
+def test_within_its_memory_nothing_is_said(planted):
+    assert right(fit(planted("eats", memory_mb=2048)))
+
+
+@pytest.mark.slow
+def test_a_busy_program_ends_with_a_harness_that_is_killed(tmp_path):
+    started = tmp_path / "pid"
+    words = [sys.executable, "-I", "-S", str(PROGRAM), "busy", str(started)]
+    # A shell of its own: what a program has started ends with it.
+    asks = (
+        "from harness.diagnose.installation import smoke_case\n"
+        "from harness.engines.command_engine import CommandEngine\n"
+        f"words = ['sh', '-c', '\"$@\"; true', 'sh', *{words!r}]\n"
+        "CommandEngine('busy', words).fit(smoke_case()[0], 'default')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", asks]) as asking:
+        busy = int(waited_for(lambda: started.exists() and started.read_text()))
+        asking.kill()
+    waited_for(lambda: not Path(f"/proc/{busy}").exists())
+
+
+def waited_for(event, seconds=60.0):
+    ends = time.monotonic() + seconds
+    while not (found := event()):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    return found
 
 
 def test_a_program_that_ends_after_each_fit_is_started_for_each(planted):

@@ -79,10 +79,14 @@ def test_numbers_of_very_different_size_keep_their_own_digits():
     assert [n.text for n in fmt.pair([1.0, 1e-9], 3)] == ["1.00", "1.00e-09"]
 
 
+def test_a_number_too_small_to_be_written_is_escaped():
+    assert fmt.plain("<1e-307").html(2) == "&lt;1e-307"
+
+
 def test_a_column_lines_up_on_the_decimal_point():
     rows = [Row("", (fmt.plain(text),)) for text in ("1.25", "10.5", "7", "1e-09")]
     (shown,) = html_rows(Table("", (Column(""), Column("x")), one_group(rows)))
-    *texts, small = [str(cell.content) for (cell,) in shown]
+    *texts, small = [str(row).removeprefix('<td class="n">').removesuffix("</td>") for row in shown]
     # Right-aligned, the point is at the same place when as many digit widths follow it.
     assert [len(text) - text.find(".") for text in texts[:2]] == [3, 3]
     assert small == "1e-09"

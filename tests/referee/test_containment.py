@@ -25,7 +25,8 @@ fit <- function(fixed, random) {
 found <- list(
   fit(y ~ x, ~ x | school), fit(y ~ x + w, ~ 1 | school), fit(y ~ x + w + v, ~ 1 | school / class),
   fit(y ~ v * w, ~ 1 | school / class), fit(y ~ 0 + x + w, ~ 1 | school / class),
-  fit(y ~ 1, ~ 1 | school), fit(y ~ f, ~ 1 | school / class)
+  fit(y ~ 1, ~ 1 | school), fit(y ~ f, ~ 1 | school / class), fit(y ~ 1, ~ 1 | few),
+  fit(y ~ x, ~ 1 | few), fit(y ~ 1, ~ 1 | school / few)
 )
 cat(jsonlite::toJSON(found, auto_unbox = TRUE, digits = NA))
 """
@@ -38,6 +39,10 @@ MODELS = (
     "y ~ 0 + x + w + (1 | school/class)",
     "y ~ 1 + (1 | school)",
     "y ~ f + (1 | school/class)",
+    # More groups than there are rows within them.
+    "y ~ 1 + (1 | few)",
+    "y ~ x + (1 | few)",
+    "y ~ 1 + (1 | school/few)",
 )
 
 
@@ -54,8 +59,10 @@ def frame():
             for _ in range(3 + (school + group) % 4):
                 x, f = round(rng.normal(), 3), "abc"[rng.integers(3)]
                 y = round(x + w + v + shift + rng.normal(), 3)
-                rows.append((y, x, f, w, v, f"s{school}", f"c{group}"))
-    return pd.DataFrame(rows, columns=["y", "x", "f", "w", "v", "school", "class"])
+                rows.append((y, x, f, w, v, f"s{school}", f"c{group}", f"k{len(rows) // 3 * 2}"))
+                if len(rows) % 3 == 0:
+                    rows[-1] = (*rows[-1][:-1], f"k{len(rows)}b")
+    return pd.DataFrame(rows, columns=["y", "x", "f", "w", "v", "school", "class", "few"])
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,8 @@ def fit(request):
         "loglik": found.log_likelihood if mixed else None,
         "fitted": found.fitted_values,
         "residuals": found.residuals,
-        "converged": found.success,
+        # "warning" is said of singular fits too, whose optimizer ended as it should.
+        "converged": {"converged": True, "failed": False}.get(found.convergence.status),
         "singular": any(w.code == "COV-SINGULAR-001" for w in found.warnings) if mixed else None,
         "settings": [f"{found.convergence.optimizer_message}"],
         "definitions": {} if mixed else {"loglik": "not stated"},

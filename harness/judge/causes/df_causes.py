@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.judge.causes.same_point import df_off
-from harness.judge.causes.view import View
+from harness.judge.causes.view import LMER, View
 from harness.judge.evidence import Evidence, found, with_more
+from harness.judge.tolerances import load_tolerances
 from harness.referee.deviance import Likelihood
 from harness.referee.lmertest_recipe import recipe_df, rounding_of_lme4
 
@@ -48,9 +49,18 @@ def _of_lmertest(
 
 
 def singular_df(view: View) -> Evidence | None:
-    """At lme4's own singular point the numerical and the analytic df differ."""
+    """At a fit's own singular point its df and the analytic ones differ, and may.
+
+    Derivatives at the boundary depend on how the variances are written, but no way of writing them
+    gives more df than the residual variance has: by Cauchy and Schwarz they are at most the
+    curvature of the deviance along a common factor of all variances, which is n - p, by ML n.
+    """
     worst = _worst(view, "singular-df")
     if worst is None or view.audit is None or view.audit.dual is None:
+        return None
+    ((fit, audit),) = view.judged()
+    most = view.likelihood.m * (1.0 + load_tolerances()["df"].default)
+    if fit.fitter not in LMER and any(not df <= most for df, _ in df_off(fit, audit).values()):
         return None
     return with_more(worst, ranks=tuple(map(str, view.audit.ranks)))
 

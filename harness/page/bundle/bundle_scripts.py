@@ -91,7 +91,11 @@ def ready_script(
     fixed = lme4_formula(replace(model, formula=replace(model.formula, bars=())), shorts)
     if found.language == "r":
         facts = _r_facts(case, title)
-        facts |= {"optimizer": next(iter(found.arguments), ""), "nesting": _nesting(case)}
+        facts |= {
+            "optimizer": next(iter(found.arguments), ""),
+            "tested": "lmerTest" in found.arguments,
+            "nesting": _nesting(case),
+        }
     else:
         facts = _python_facts(case, title, environment)
         fixed = fixed.replace("^", "**")

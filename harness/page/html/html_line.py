@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from markupsafe import Markup, escape
 
@@ -33,7 +34,8 @@ KEYS = 3
 def line_html(line: Line) -> Markup:
     """Return a line; what its pieces hold is escaped."""
     first, *rest = pieces(line)
-    return _piece(first) + Markup("").join(space_before(p) + _piece(p) for p in rest)
+    shown = _piece(first)
+    return Markup("").join([shown, *(space_before(p) + _piece(p) for p in rest)]) if rest else shown
 
 
 def _piece(piece: Piece) -> Markup:
@@ -99,11 +101,12 @@ def grade(piece: Graded) -> str:
 
 def graded_html(piece: Graded) -> Markup:
     """Return digits without their ground, with what else is so."""
-    where = Markup('<span class="where">{}</span>').format(piece.where) if piece.where else ""
-    signs = [icon(look.icon) + _unseen(look) for look in piece.looks]
-    return Markup("{}{}<b>{}</b>").format(where, Markup("").join(signs), piece.text)
+    where = f'<span class="where">{escape(piece.where)}</span>' if piece.where else ""
+    signs = "".join(icon(look.icon) + _unseen(look) for look in piece.looks)
+    return Markup(f"{where}{signs}<b>{escape(piece.text)}</b>")
 
 
+@cache
 def icon(name: str) -> Markup:
     """Return a symbol."""
     return Markup(
@@ -138,6 +141,7 @@ def _words(counts: Sequence[tuple[Look, int]]) -> Markup:
     )
 
 
+@cache
 def _unseen(look: Look) -> Markup:
     """Return the word of a look for who does not see its icon."""
     return Markup('<span class="sr">{}: </span>').format(look.label)

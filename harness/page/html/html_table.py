@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.page.html.html_line import grade, graded_html, line_html
 from harness.page.numbers import Number
@@ -13,15 +12,7 @@ from harness.page.page_line import Graded, Line
 from harness.page.page_table import Cell, Column, Row, Spanning, Table, unspanned
 
 
-@dataclass(frozen=True)
-class HtmlCell:
-    """A cell, with what stands in its tag."""
-
-    content: Markup
-    tag: Markup
-
-
-def html_rows(table: Table) -> list[list[list[HtmlCell]]]:
+def html_rows(table: Table) -> list[list[Markup]]:
     """Return the cells of each row of each group; the heads of the rows are not among them."""
     columns = table.columns[2 if table.beside else 1 :]
     whole = _decimals(table, [row for group in table.groups for row in group.rows])
@@ -36,7 +27,7 @@ def html_rows(table: Table) -> list[list[list[HtmlCell]]]:
     return out
 
 
-def _cells(row: Row, columns: Iterable[Column], widths: list[int]) -> list[HtmlCell]:
+def _cells(row: Row, columns: Iterable[Column], widths: list[int]) -> Markup:
     out = []
     across = iter(zip(columns, widths, strict=True))
     for cell in row.cells:
@@ -45,28 +36,28 @@ def _cells(row: Row, columns: Iterable[Column], widths: list[int]) -> list[HtmlC
         if isinstance(cell, Spanning):
             for _ in range(cell.columns - 1):
                 next(across)
-    return out
+    return Markup("").join(out)
 
 
-def _cell(cell: Cell, column: Column, width: int) -> HtmlCell:
+def _cell(cell: Cell, column: Column, width: int) -> Markup:
     line = unspanned(cell)
     kinds = [] if column.text else ["n"]
     kinds += [column.kind] if column.kind else ["name"] * column.text
-    tag = Markup()
+    spans = hint = ""
     if isinstance(cell, Spanning):
         if cell.columns > 1:
             kinds = ["reason"]
-            tag += Markup(' colspan="{}"').format(cell.columns)
+            spans += f' colspan="{cell.columns}"'
         if cell.rows > 1:
-            tag += Markup(' rowspan="{}"').format(cell.rows)
+            spans += f' rowspan="{cell.rows}"'
     if isinstance(line, Graded):
         kinds = [grade(line), *([column.kind] if column.kind else [])]
         if line.hint:
-            tag += Markup(' title="{}"').format(line.hint)
+            hint = f' title="{escape(line.hint)}"'
     content = _content(line, width)
     if column.text and isinstance(line, Number):  # such columns wrap, and a number must not
-        content = Markup('<span class="num">{}</span>').format(content)
-    return HtmlCell(content, Markup(' class="{}"').format(" ".join(kinds)) + tag)
+        content = Markup(f'<span class="num">{content}</span>')
+    return Markup(f'<td class="{escape(" ".join(kinds))}"{spans}{hint}>{content}</td>')
 
 
 def _content(line: Line, width: int) -> Markup:

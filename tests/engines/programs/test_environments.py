@@ -10,7 +10,7 @@ import pytest
 from harness.base.errors import BadInput, EnvironmentProblem
 from harness.engines import environments
 from harness.engines.environments import Program
-from harness.referee.definitions import NOT_STATED, definition
+from harness.engines.program_answer import require_known
 
 PYTHON = [name for name, p in environments.programs().items() if p.language == "python"]
 
@@ -29,10 +29,8 @@ def test_an_entry_is_complete(name):
     assert program.packages
     if program.tried:
         datetime.date.fromisoformat(program.tried)
-    for quantity, stated in program.definitions.items():
-        own = quantity == "residual_variance" and stated.key in ("m", "n")
-        assert own or stated.key == NOT_STATED or definition(quantity, stated.key), quantity
-        assert stated.known
+    assert all(stated.known for stated in program.definitions.values())
+    require_known({quantity: stated.key for quantity, stated in program.definitions.items()})
 
 
 @pytest.mark.parametrize("name", PYTHON)

@@ -1,43 +1,76 @@
-"""Degrees of freedom for statsmodels: t and F tests of a fitted ``MixedLM`` as lmerTest has them.
+"""Tests of fixed effects by any rule of degrees of freedom, of a MixedLM result or at the optimum.
 
 ``MixedLMResults`` reports z tests with standard errors from the joint Hessian. Here the result's
 own estimates are evaluated by the referee: standard errors are those of lme4, (X'V^-1 X)^-1, and
-the tests have Satterthwaite's or Kenward and Roger's degrees of freedom. Nothing is fitted again,
-but the best point of the same likelihood is looked for, and a result that is not there is said to
-be so.
+the tests have the degrees of freedom that are asked for. Nothing is fitted again, but the best
+point of the same likelihood is looked for, and a result that is not there is said to be so. Of a
+formula and a table the tests are at the optimum that the referee finds.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from harness.base.errors import BadInput
+from harness.data.datasets import Dataset
+from harness.data.own_table import own_rung
 from harness.engines.mixedlm_fit import MixedFit, unwrapped
 from harness.engines.mixedlm_terms import formula_terms
 from harness.judge.tolerances import load_tolerances
+from harness.model.design import Design
+from harness.model.model import Criterion
+from harness.referee.crossproducts import aliased_columns
+from harness.referee.definitions import definition
+from harness.referee.deviance import Likelihood, Point
 from harness.referee.f_tests import (
+    FixedTerms,
     FTest,
     contrast_rows,
+    f_p,
+    fixed_terms,
     satterthwaite_f,
     type3_hypotheses,
+    whitened_contrasts,
 )
 from harness.referee.identifiability import undetermined_rows
 from harness.referee.kenward_roger import KenwardRoger
 from harness.referee.kenward_roger import kenward_roger as adjust
 from harness.referee.optimality import optimality
 from harness.referee.optimum import find_optimum
-from harness.referee.satterthwaite import ContrastTest, contrast_tests
+from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
+from harness.referee.standpoint import Standpoint
 
 Array = NDArray[np.float64]
 Contrasts: TypeAlias = "Array | Sequence[Any] | Mapping[str, Any] | str"
+DfRule = Literal[
+    "none",
+    "residual",
+    "containment",
+    "containment-levels",
+    "residual-xz",
+    "between-within",
+    "between-within-classic",
+    "satterthwaite",
+    "kenward-roger",
+    "kenward-roger-linear",
+]
+"""Rules of degrees of freedom; their sources are in :mod:`harness.referee.definitions`."""
+
+_ADJUSTED = ("kenward-roger", "kenward-roger-linear")
+
+
+class DfUndefined(ValueError):
+    """A rule of degrees of freedom does not apply to a model; the text says why."""
 
 
 class NotAtOptimumWarning(UserWarning):
@@ -52,16 +85,53 @@ class UndeterminedWarning(UserWarning):
     """The data do not determine a variance on which tests of a result depend."""
 
 
+@dataclass(frozen=True)
+class _Evaluated:
+    """A model at the variances where its fixed effects are tested."""
+
+    design: Design
+    criterion: Criterion
+    names: tuple[str, ...]
+    beta: Array
+    point: Point
+    sigma: float
+    terms: Callable[[], FixedTerms]
+    facts: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
+
+    def counted(self, rule: str) -> Array:
+        """Return df of each coefficient by a rule that does not depend on a contrast's variance."""
+        found = definition("df", rule)
+        assert found is not None
+        standing = Standpoint(self.design, self.criterion, self.point, self.sigma)
+        values = found.value(standing, (), math.nan)
+        if values is None:
+            raise DfUndefined(f"{_REFUSALS[rule]}; choose another rule")
+        return np.asarray(values, dtype=np.float64)
+
+
+_CROSSED = "the groups of this model cross, and this rule is for nested ones"
+_REFUSALS = {
+    "containment": "this design is too large for the ranks that SAS's containment counts",
+    "residual-xz": "this design is too large for the rank of [X Z]",
+    "containment-levels": _CROSSED,
+    "between-within": f"{_CROSSED}, or more than one factor changes within subjects, where SAS "
+    "divides the df once more",
+    "between-within-classic": _CROSSED,
+}
+
+
 @dataclass(frozen=True, repr=False)
 class Inference:
     """Tests of the fixed effects of a fitted model.
 
     Attributes
     ----------
-    method : {"Satterthwaite", "Kenward-Roger"}
+    method : str
+        The rule of degrees of freedom, ``"Satterthwaite"``, ``"Kenward-Roger"``, ``"containment"``.
     table : DataFrame
         A row per fixed effect, or per contrast: ``estimate`` and ``se`` in the units of the data,
-        ``df``, ``t``, ``p`` (two-sided), ``ci_low`` and ``ci_high``.
+        ``df`` (infinite for z tests), ``t``, ``p`` (two-sided), ``ci_low`` and ``ci_high``.
     gap : float
         Log-likelihood of the best point found less that of the result; nan when not looked for.
     singular : bool
@@ -73,7 +143,8 @@ class Inference:
     alpha: float
     gap: float
     singular: bool
-    _fit: MixedFit
+    _fit: _Evaluated
+    _rule: str
     _adjusted: KenwardRoger | None
 
     def f_test(self, contrasts: Contrasts) -> FTest:
@@ -100,22 +171,37 @@ class Inference:
         ValueError
             For a model that was built from arrays: it does not know its terms.
         """
-        hypotheses = type3_hypotheses(formula_terms(self._fit.result), self._fit.design.x)
-        tests = {term: self._f(rows) for term, rows in hypotheses.items() if len(rows)}
+        hypotheses = type3_hypotheses(self._fit.terms(), self._fit.design.x)
+        tests = {term: self._f(rows, term) for term, rows in hypotheses.items() if len(rows)}
         return pd.DataFrame(
             [(t.df_num, t.df_den, t.statistic, t.p) for t in tests.values()],
             index=pd.Index(tests, name="term"),
             columns=["df_num", "df_den", "F", "p"],
         )
 
-    def _f(self, rows: Array) -> FTest:
+    def _f(self, rows: Array, term: str = "") -> FTest:
         fit = self._fit
         if self._adjusted is not None:
             return self._adjusted.f_test(rows, beta=fit.beta)
-        found = satterthwaite_f(fit.point, rows, sigma=fit.sigma, beta=fit.beta)
+        if self._rule == "satterthwaite":
+            found = satterthwaite_f(fit.point, rows, sigma=fit.sigma, beta=fit.beta)
+        else:
+            found = self._counted_f(rows, term)
         if undetermined_rows(fit.point, rows).any():
             return replace(found, df_den=math.nan, statistic=math.nan, p=math.nan)
         return found
+
+    def _counted_f(self, rows: Array, term: str) -> FTest:
+        """Wald's F with the least df of the columns of a term, or of those that the rows weigh."""
+        fit = self._fit
+        internal = fit.sigma / fit.point.likelihood.products.basis.y_scale
+        covariance: Array = internal**2 * fit.point.to_data(np.asarray(fit.point.c, dtype=float))
+        white, _ = whitened_contrasts(rows, covariance)
+        statistic = float(np.mean((white @ fit.beta) ** 2))
+        own = np.array([_term_of(name) == term for name in fit.names])
+        used = own if own.any() else np.abs(rows).max(axis=0) > 0.0
+        df = float(fit.counted(self._rule)[used].min())
+        return FTest(statistic, len(white), df, f_p(statistic, len(white), df))
 
     def summary(self) -> Any:
         """Return the table as a ``statsmodels.iolib.summary2.Summary``: text, HTML or LaTeX."""
@@ -123,14 +209,11 @@ class Inference:
 
         out = Summary()
         out.add_title("Mixed Linear Model: t Tests of Fixed Effects")
-        result = self._fit.result
         out.add_dict(
             {
-                "Dependent Variable:": str(result.model.endog_names),
-                "Method:": result.method,
+                **self._fit.facts,
                 "No. Observations:": str(len(self._fit.design.y)),
                 "Degrees of freedom:": self.method,
-                "No. Groups:": str(result.model.n_groups),
                 "Below the optimum:": "not checked" if math.isnan(self.gap) else f"{self.gap:.2g}",
             }
         )
@@ -152,8 +235,8 @@ class Inference:
         out.add_df(shown, align="r")
         if self.singular:
             out.add_text("A random-effects covariance matrix is singular: some variance is zero.")
-        if not self._fit.as_its_call_says:
-            out.add_text("The fit ignored free=: the random effects are correlated.")
+        for remark in self._fit.remarks:
+            out.add_text(remark)
         return out
 
     def __str__(self) -> str:
@@ -213,7 +296,7 @@ def satterthwaite(
     >>> harness.satterthwaite(result).table.loc["Days", "df"]               # doctest: +SKIP
     17.0
     """
-    return _inference(result, contrasts, alpha, check_optimum, adjusted=False)
+    return _tested(_of_result(result), "satterthwaite", contrasts, alpha, check_optimum)
 
 
 def kenward_roger(
@@ -235,39 +318,185 @@ def kenward_roger(
     KenwardRogerUndefined
         For an ML fit, and when the variance parameters cannot be told apart.
     """
-    return _inference(result, contrasts, alpha, check_optimum, adjusted=True)
+    return _tested(_of_result(result), "kenward-roger", contrasts, alpha, check_optimum)
 
 
-def _inference(
-    result: Any, contrasts: Contrasts | None, alpha: float, check: bool, *, adjusted: bool
+def inference(
+    model: Any,
+    data: pd.DataFrame | None = None,
+    *,
+    df: DfRule = "satterthwaite",
+    contrasts: Contrasts | None = None,
+    alpha: float = 0.05,
+    ml: bool = False,
+    factors: Sequence[str] = (),
+    levels: Mapping[str, Sequence[str]] | None = None,
+    check_optimum: bool = True,
+) -> Inference:
+    """Test the fixed effects of a mixed model by any rule of degrees of freedom.
+
+    Parameters
+    ----------
+    model : MixedLMResults or str
+        A result of statsmodels' ``MixedLM.fit``, tested at its own estimates; or a formula in
+        lme4's syntax with ``data``, tested at the optimum that the referee finds.
+    data : DataFrame
+        With a formula.
+    df : str
+        ``"none"`` (z tests; MixedLM, glmmTMB); ``"residual"``, n - rank X (PROC MIXED with
+        DDFM=RESIDUAL); ``"containment"``, SAS's default with a RANDOM statement, its groups written
+        as nested, and ``"residual-xz"``, the same where they are not; ``"containment-levels"``,
+        nlme's; ``"between-within"``, SAS's default with a REPEATED statement alone;
+        ``"between-within-classic"``, Schluchter and Elashoff's, which mmrm has;
+        ``"satterthwaite"``, lmerTest's; ``"kenward-roger"``, pbkrtest's, with its standard errors;
+        ``"kenward-roger-linear"``, without second derivatives of V (SAS: FIRSTORDER; mmrm: Linear):
+        V of random effects is linear in its parameters, so that both are one here.
+    contrasts, alpha, check_optimum
+        As in :func:`satterthwaite`. A contrast of several effects has the least df of any of them
+        by a rule that counts df from the design.
+    ml, factors, levels
+        With a formula: maximum likelihood instead of REML; numeric columns to be treated as
+        factors; level order of factors, the first is the reference.
+
+    Raises
+    ------
+    BadInput
+        For a formula, column or option that cannot be used.
+    TypeError, ValueError
+        As :func:`satterthwaite`, and for a rule that is not known.
+    DfUndefined
+        Where a rule does not apply to a model, as between-within to crossed groups.
+    KenwardRogerUndefined
+        As :func:`kenward_roger`.
+
+    References
+    ----------
+    Each rule's source is in :mod:`harness.referee.definitions`; they are set side by side in
+    ``docs/degrees-of-freedom.md``.
+
+    Examples
+    --------
+    >>> harness.inference("Reaction ~ Days + (Days | Subject)", frame,
+    ...                   df="containment").table.loc["Days", "df"]         # doctest: +SKIP
+    17.0
+    """
+    if df not in get_args(DfRule):
+        raise ValueError(f"df is one of {', '.join(get_args(DfRule))}, not {df!r}")
+    if not isinstance(model, str):
+        if data is not None or ml or factors or levels:
+            raise BadInput("a fitted model has its data, criterion and factors")
+        return _tested(_of_result(model), df, contrasts, alpha, check_optimum)
+    if not isinstance(data, pd.DataFrame):
+        raise BadInput(f"a formula needs its data, a pandas DataFrame, not {type(data).__name__}")
+    found = _of_formula(model, data, "ML" if ml else "REML", factors, levels)
+    return _tested(found, df, contrasts, alpha, check=False)
+
+
+def _of_result(result: Any) -> _Evaluated:
+    inner = unwrapped(result)
+    fit = MixedFit(inner)
+    _warn_if_not_asked_for(fit)
+    heeded = fit.as_its_call_says
+    return _Evaluated(
+        design=fit.design,
+        criterion=fit.criterion,
+        names=fit.names,
+        beta=fit.beta,
+        point=fit.point,
+        sigma=fit.sigma,
+        terms=lambda: formula_terms(inner),
+        facts={
+            "Dependent Variable:": str(inner.model.endog_names),
+            "Method:": inner.method,
+            "No. Groups:": str(inner.model.n_groups),
+        },
+        remarks=() if heeded else ("The fit ignored free=: the random effects are correlated.",),
+    )
+
+
+def _of_formula(
+    formula: str,
+    frame: pd.DataFrame,
+    criterion: Criterion,
+    factors: Sequence[str],
+    levels: Mapping[str, Sequence[str]] | None,
+) -> _Evaluated:
+    rung = own_rung(
+        "data",
+        Dataset("data", frame, "a data frame"),
+        formula,
+        criterion,
+        factors=[factors] if isinstance(factors, str) else factors,
+        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
+    )
+    case = rung.case
+    if not case.design.random:
+        raise BadInput("the formula has no random term; the t and F tests of lm and OLS are exact")
+    aliased = aliased_columns(case.design.x)
+    if len(aliased):
+        names = ", ".join(case.design.x_names[j] for j in aliased)
+        raise BadInput(f"these columns depend on those before them: {names}; leave them out")
+    best = find_optimum(Likelihood(case.design, reml=criterion == "REML"))
+    return _Evaluated(
+        design=case.design,
+        criterion=criterion,
+        names=case.design.x_names,
+        beta=best.point.beta,
+        point=best.point,
+        sigma=best.point.sigma * best.point.likelihood.products.basis.y_scale,
+        terms=lambda: fixed_terms(case.model, case.table),
+        facts={
+            "Model:": formula,
+            "Method:": criterion,
+            "No. Groups:": ", ".join(f"{len(t.levels)} {t.group}" for t in case.design.random),
+        },
+    )
+
+
+def _tested(
+    fit: _Evaluated, rule: str, contrasts: Contrasts | None, alpha: float, check: bool
 ) -> Inference:
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
-    fit = MixedFit(unwrapped(result))
     if contrasts is None:
         rows, labels = np.eye(len(fit.names)), list(fit.names)
     else:
         rows, labels = _contrasts(contrasts, fit.names)
-    _warn_if_not_asked_for(fit)
-    correction = adjust(fit.point, sigma=fit.sigma) if adjusted else None
+    correction = adjust(fit.point, sigma=fit.sigma) if rule in _ADJUSTED else None
+    counted = None if rule in ("satterthwaite", *_ADJUSTED) else fit.counted(rule)
     gap = _gap(fit) if check else math.nan
-    if correction is None:
-        tests = _determined(
-            contrast_tests(fit.point, rows, sigma=fit.sigma, beta=fit.beta),
-            undetermined_rows(fit.point, rows),
-            labels,
-        )
-    else:
+    if correction is not None:
         tests = correction.contrast_tests(rows, beta=fit.beta)
+    else:
+        tests = contrast_tests(fit.point, rows, sigma=fit.sigma, beta=fit.beta)
+        if counted is not None:
+            tests = tuple(
+                _with_df(test, float(counted[row != 0.0].min()))
+                for test, row in zip(tests, rows, strict=True)
+            )
+        tests = _determined(tests, undetermined_rows(fit.point, rows), labels)
     return Inference(
-        method="Kenward-Roger" if adjusted else "Satterthwaite",
+        method=_TITLES.get(rule, rule),
         table=_table(tests, labels, alpha),
         alpha=alpha,
         gap=gap,
         singular=optimality(fit.point).singular,
         _fit=fit,
+        _rule=rule,
         _adjusted=correction,
     )
+
+
+_TITLES = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
+
+
+def _with_df(test: ContrastTest, df: float) -> ContrastTest:
+    return replace(test, df=df, p=two_sided_p(test.statistic, df))
+
+
+def _term_of(name: str) -> str:
+    """Return the term of a column: ``f[T.b]:x`` is of ``f:x``."""
+    return re.sub(r"\[[^]]*\]", "", name)
 
 
 def _warn_if_not_asked_for(fit: MixedFit) -> None:
@@ -314,7 +543,7 @@ def _table(tests: Sequence[ContrastTest], labels: list[str], alpha: float) -> pd
     return pd.DataFrame(rows, index=pd.Index(labels), columns=columns)
 
 
-def _gap(fit: MixedFit) -> float:
+def _gap(fit: _Evaluated) -> float:
     """Return how far the log-likelihood is below the best point's; warn when that is too far."""
     likelihood = fit.point.likelihood
     best = find_optimum(likelihood, [fit.point.theta])
@@ -323,7 +552,7 @@ def _gap(fit: MixedFit) -> float:
     gap = max(top - own, 0.0)
     if gap > tolerances["loglik"].default:
         warnings.warn(
-            f"the result is not at the optimum: its {fit.result.method} log-likelihood is "
+            f"the result is not at the optimum: its {fit.criterion} log-likelihood is "
             f"{gap:.3g} below the best found ({own:.4f} against {top:.4f}), so the tests are those "
             "of another model; fit again with other start_params or method",
             NotAtOptimumWarning,
