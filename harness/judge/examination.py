@@ -328,7 +328,8 @@ def _like_for_like(
 def _closed_form(case: Case, fit: Fit, point: Point) -> Examined:
     """Examine a linear model: SE, df and p at the fit's residual variance; ML log-likelihood."""
     sigma = math.sqrt(fit.residual_variance)
-    standpoint = Standpoint(case.design, "OLS", point, sigma)
+    divisor = fit.definitions.get("residual_variance", "m")
+    standpoint = Standpoint(case.design, "OLS", point, sigma, divisor)
     coefficients, distance = _like_for_like(fit, standpoint.tests)
     loglik = standpoint.loglik
     audit = Audit(

@@ -88,9 +88,8 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         yield f"The criterion is not said; judged by {found.criterion}."
     if found.at_optimum is False:
         yield (
-            f"The printed variances are not the optimum's: to their digits they are "
-            f"{number(found.gap)} in log-likelihood below the best point. "
-            f"The other numbers are judged at {found.judged_at}."
+            f"As printed, the variances are {number(found.gap)} in log-likelihood below the best "
+            f"point; the other numbers are judged at {found.judged_at}."
         )
     elif found.at_optimum:
         yield "The printed variances are those of the optimum, to their digits."
@@ -118,7 +117,7 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
 
 def _sentence(one: Finding, other: str) -> str:
     of = f" of {one.item}" if one.item else ""
-    instead = _MISTAKES.get(one.mistake, _level(one.mistake)).format(other=other)
+    instead = _instead(one, other)
     because = f": {instead}" if instead else ""
     right = _to_digits(one)
     return f"The {_NAMES[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
@@ -134,8 +133,11 @@ def _to_digits(one: Finding) -> str:
     return text if sum(c.isdigit() for c in text.lstrip("-0.")) >= 3 else significant(one.right, 4)
 
 
-def _level(mistake: str) -> str:
-    return f"it is that of the {100 * float(mistake.split()[1]):g} % interval" if mistake else ""
+def _instead(one: Finding, other: str) -> str:
+    """Say what a number is in place of what it is said to be; empty where that is not known."""
+    if one.mistake.startswith("level "):
+        return f"it is that of the {100 * float(one.mistake.split()[1]):g} % interval"
+    return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""
 
 
 def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
@@ -143,7 +145,7 @@ def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
     for one in found.findings:
         how = ", ".join(d for d in one.definitions if d not in _PLAIN)
         if one.mistake:
-            how = _MISTAKES.get(one.mistake, _level(one.mistake)).format(other=other)
+            how = _instead(one, other)
         how = "" if one.quantity == "estimate" and not one.mistake else how
         cells = (plain(one.text), plain(_to_digits(one)), _LOOKS[one.truth], how)
         groups.setdefault(one.item, []).append(Row(_NAMES[one.quantity], cells))

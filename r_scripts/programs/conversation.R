@@ -35,6 +35,13 @@ program_folder <- function() {
 # residuals    residual covariances that it can fit: "ar1", "het", ...
 converse <- function(fit, name, packages, definitions, rows = "complete", wants = NULL,
                      tight = FALSE, takes = NULL, residuals = NULL) {
+  there <- function(package) nzchar(system.file(package = package))
+  lacking <- Filter(Negate(there), c(packages, "jsonlite"))
+  if (length(lacking)) {
+    quoted <- paste0('"', lacking, '"', collapse = ", ")
+    cat("R packages are missing: install.packages(c(", quoted, "))\n", sep = "", file = stderr())
+    quit(save = "no", status = 3L)
+  }
   for (package in packages) {
     suppressPackageStartupMessages(loadNamespace(package))
   }

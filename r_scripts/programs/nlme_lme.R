@@ -29,7 +29,7 @@ levels_of_nesting <- function(terms) {
 # for lme and gls. `groups` are the grouping factors of the random effects, the outermost first.
 residual_part <- function(residual, groups, data) {
   correlation <- NULL
-  if (nzchar(residual$structure)) {
+  if (length(residual$structure) && nzchar(residual$structure)) {
     data$residual_group <- factor(residual$group)
     # The visits of corSymm are numbered from 1.
     shift <- if (residual$structure %in% c("us", "corr")) 1 else 0
