@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from harness import __version__
 from harness.base.text import listed, number, significant
 from harness.judge.listing_verdict import Finding, ListingVerdict
 from harness.page.appearance import Look
@@ -59,8 +60,7 @@ def audit_page(found: ListingVerdict) -> Page:
     return Page(
         kind="Audit",
         title=f"Audit: {found.program}",
-        made_by="",
-        made="",
+        made_by=f"lmm-parity {__version__}",
         look=RIGHT if found.right else WRONG,
         subject=found.formula,
         about=f"{found.criterion}, {found.rows} rows; {found.program}",
