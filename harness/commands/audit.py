@@ -60,6 +60,7 @@ def audit(
     Exit codes: 0 all right, 1 a number is wrong, 2 usage or bad input.
     """
     from harness.base.json import encode
+    from harness.campaign import provenance
     from harness.judge.listing import read_listing
     from harness.judge.listing_match import template as form
     from harness.judge.listing_verdict import judge_listing
@@ -90,7 +91,7 @@ def audit(
         return rung
 
     found = judge_listing(listing, make, order)
-    page = audit_page(found)
+    page = audit_page(found, provenance.now())
     if out is not None:
         write_file(out, render_page(page))
     if as_json:
