@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from harness import __version__
 from harness.base.text import listed, number, significant
 from harness.judge.listing_verdict import Finding, ListingVerdict
 from harness.page.appearance import Look
@@ -12,13 +13,12 @@ from harness.page.numbers import plain
 from harness.page.page import Block, Page, Paragraph, Section
 from harness.page.page_table import Column, Group, Row, Table
 
-RIGHT = Look("right", "agree", "yes", "+")
-NEAR = Look("right but for the last digits", "agree", "yes", "~")
-KNOWN = Look("wrong", "differ", "no", "x")
+RIGHT = Look("right", "agree", "tick", "+")
+NEAR = Look("right but for the last digits", "agree", "about", "~")
 WRONG = Look("wrong", "differ", "no", "x")
 OPEN = Look("not judged", "silent", "bar", "-")
 
-_LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": KNOWN, "false": WRONG, "not judged": OPEN}
+_LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": WRONG, "false": WRONG, "not judged": OPEN}
 
 _NAMES = {
     "estimate": "estimate",
@@ -49,8 +49,8 @@ _MISTAKES = {
 }
 
 
-def audit_page(found: ListingVerdict) -> Page:
-    """Lay out an audit."""
+def audit_page(found: ListingVerdict, made: str = "") -> Page:
+    """Lay out an audit; ``made`` is when it was."""
     other = "ML" if found.criterion == "REML" else "REML"
     sections = (
         Section("numbers", "Each printed number", tuple(_numbers(found, other))),
@@ -59,8 +59,8 @@ def audit_page(found: ListingVerdict) -> Page:
     return Page(
         kind="Audit",
         title=f"Audit: {found.program}",
-        made_by="",
-        made="",
+        made_by=f"lmm-parity {__version__}",
+        made=made,
         look=RIGHT if found.right else WRONG,
         subject=found.formula,
         about=f"{found.criterion}, {found.rows} rows; {found.program}",
@@ -88,9 +88,8 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         yield f"The criterion is not said; judged by {found.criterion}."
     if found.at_optimum is False:
         yield (
-            f"The printed variances are not the optimum's: to their digits they are "
-            f"{number(found.gap)} in log-likelihood below the best point. "
-            f"The other numbers are judged at {found.judged_at}."
+            f"As printed, the variances are {number(found.gap)} in log-likelihood below the best "
+            f"point; the other numbers are judged at {found.judged_at}."
         )
     elif found.at_optimum:
         yield "The printed variances are those of the optimum, to their digits."
@@ -118,7 +117,7 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
 
 def _sentence(one: Finding, other: str) -> str:
     of = f" of {one.item}" if one.item else ""
-    instead = _MISTAKES.get(one.mistake, _level(one.mistake)).format(other=other)
+    instead = _instead(one, other)
     because = f": {instead}" if instead else ""
     right = _to_digits(one)
     return f"The {_NAMES[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
@@ -134,8 +133,11 @@ def _to_digits(one: Finding) -> str:
     return text if sum(c.isdigit() for c in text.lstrip("-0.")) >= 3 else significant(one.right, 4)
 
 
-def _level(mistake: str) -> str:
-    return f"it is that of the {100 * float(mistake.split()[1]):g} % interval" if mistake else ""
+def _instead(one: Finding, other: str) -> str:
+    """Say what a number is in place of what it is said to be; empty where that is not known."""
+    if one.mistake.startswith("level "):
+        return f"it is that of the {100 * float(one.mistake.split()[1]):g} % interval"
+    return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""
 
 
 def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
@@ -143,7 +145,7 @@ def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
     for one in found.findings:
         how = ", ".join(d for d in one.definitions if d not in _PLAIN)
         if one.mistake:
-            how = _MISTAKES.get(one.mistake, _level(one.mistake)).format(other=other)
+            how = _instead(one, other)
         how = "" if one.quantity == "estimate" and not one.mistake else how
         cells = (plain(one.text), plain(_to_digits(one)), _LOOKS[one.truth], how)
         groups.setdefault(one.item, []).append(Row(_NAMES[one.quantity], cells))
