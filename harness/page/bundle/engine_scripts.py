@@ -108,7 +108,7 @@ def _script(
     file, messages = f"reproduce-{name}.sh", f"messages-{name}.jsonl"
     variables = repeatable() if environment is None else dict(environment)
     words, files = environments.stand_alone(engine.name) if ready else ([*engine.command], {})
-    where = [f"{alias} is the column {ascii(column)}" for column, alias in case.table.alias.items()]
+    where = [f"{alias} is the column {column!a}" for column, alias in case.table.alias.items()]
     text = _shell_script(engine, words, title, file, messages, variables, where)
     beside = {messages: _messages(engine, case), **files}
     return Script(engine.name, file, output, text, f"sh {file}", beside)
