@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.base.errors import BadInput
 from harness.model.coding import CODINGS, Coding, coding_named
-from harness.model.formula import Binary, Call, Name, Node, Unary, names_in
+from harness.model.formula import Binary, Call, Name, Node, Unary, names_in, nodes_in
 from harness.model.model import Model, parse_model
 from harness.spelling.calls import lme4_formula, quote_name
 
@@ -44,12 +44,19 @@ def formula_with(
     model = parse_model(formula)
     effects = [model.formula.fixed, *(bar.effects for bar in model.formula.bars)]
     for name in codings:
+        inside = {n for part in effects for c in _calls(part) for n in names_in(c)}
         found = [n for part in effects for n in names_in(part) if n.name == name]
         if not found:
             raise BadInput(f"contrasts of {name!r}: it is no predictor of the formula")
+        if any(n.name == name for n in inside):
+            raise BadInput(f"contrasts of {name!r}: it is a number in a function of the formula")
         if any(n.coding is not None for n in found):
             raise BadInput(f"contrasts of {name!r}: the formula has a coding for it already")
     return lme4_formula(_coded(model, codings))
+
+
+def _calls(node: Node | None) -> list[Call]:
+    return [found for found in nodes_in(node) if isinstance(found, Call)]
 
 
 def _coding(name: str, text: str) -> Coding:
@@ -82,8 +89,6 @@ def _with_codings(node: Node, codings: Mapping[str, Coding]) -> Node:
     match node:
         case Name(name=name) if name in codings:
             return Name(name, as_factor=True, coding=codings[name])
-        case Call(argument=argument):
-            return replace(node, argument=_with_codings(argument, codings))
         case Binary(left=left, right=right):
             return replace(
                 node, left=_with_codings(left, codings), right=_with_codings(right, codings)

@@ -393,10 +393,11 @@ def test_options_are_written_into_the_formula(options, formula):
         ({"f": "what"}, "contrasts of 'f': 'what' is no coding; known are treatment, sum"),
         ({"z": "sum"}, "contrasts of 'z': it is no predictor of the formula"),
         ({"h": "sum"}, "contrasts of 'h': the formula has a coding for it already"),
+        ({"x": "sum"}, "contrasts of 'x': it is a number in a function of the formula"),
         ({"f": "sum:b"}, "contrasts of 'f': only treatment takes a reference"),
     ],
 )
 def test_contrasts_that_cannot_be_given_are_refused(contrasts, message):
     with pytest.raises(BadInput) as caught:
-        formula_with("y ~ f + C(h, Sum) + (1 | g)", contrasts=contrasts)
+        formula_with("y ~ f + C(h, Sum) + log(x) + (1 | g)", contrasts=contrasts)
     assert message in str(caught.value)
