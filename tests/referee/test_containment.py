@@ -15,6 +15,7 @@ from harness.data.datasets import Dataset
 from harness.data.ladder import full_ladder
 from harness.data.own_table import own_rung
 from harness.referee.containment import containment_df
+from harness.referee.counted_df import between_within_df, containment_rank_df, residual_xz_df
 from harness.referee.satterthwaite import two_sided_p
 
 PROGRAM = """
@@ -97,26 +98,35 @@ def test_published_df_of_sleepstudy_and_of_crossed_factors_none():
     assert containment_df(ladder("penicillin/REML").design) is None
 
 
-def by_levels(declared):
-    """Return an engine that tests by levels, and says so or not."""
+def counting(count, declared):
+    """Return an engine that tests with df by a rule that counts, and says which or not."""
 
     def change(case, fit):
-        df = containment_df(case.design)
         rows = tuple(
             replace(c, df=d, p=two_sided_p(c.statistic, d))
-            for c, d in zip(fit.coefficients, df, strict=True)
+            for c, d in zip(fit.coefficients, count(case.design), strict=True)
         )
         said = {k: v for k, v in fit.definitions.items() if k != "df"}
-        said |= {"df": "containment-levels"} if declared else {}
-        return replace(fit, coefficients=rows, definitions=said)
+        return replace(fit, coefficients=rows, definitions=said | declared)
 
-    return PlantedEngine("by-levels", change)
+    return PlantedEngine("counting", change)
 
 
+@pytest.mark.parametrize(
+    ("model", "key", "count", "cause"),
+    [
+        ("sleepstudy/slope/REML", "containment-levels", containment_df, "containment-df"),
+        ("sleepstudy/intercept/REML", "containment", containment_rank_df, "containment-rank-df"),
+        ("sleepstudy/slope/REML", "residual-xz", residual_xz_df, "containment-rank-df"),
+        ("sleepstudy/slope/REML", "between-within", between_within_df, "between-within-df"),
+    ],
+)
 @pytest.mark.parametrize("declared", [True, False])
-def test_df_by_levels_are_a_definition_declared_or_recognised(declared):
-    case, engine = ladder("sleepstudy/slope/REML"), by_levels(declared)
+def test_df_by_a_rule_that_counts_are_a_definition_declared_or_recognised(
+    model, key, count, cause, declared
+):
+    case, engine = ladder(model), counting(count, {"df": key} if declared else {})
     tests = PROPERTIES["honesty.tests"].check(engine, case)
-    assert (tests.verdict, tests.causes) == ("DEFINITION", ("containment-df",))
+    assert (tests.verdict, tests.causes) == ("DEFINITION", (cause,))
     agreement = PROPERTIES["referee.agreement"].check(engine, case)
     assert agreement.status == "holds"

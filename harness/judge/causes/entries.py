@@ -49,6 +49,7 @@ def load_known() -> dict[str, KnownDifference]:
 def cause_of_definition(quantity: str, key: str) -> str | None:
     """Return the cause that names a definition, or None for one that needs no name."""
     for cause, entry in load_known().items():
-        if quantity in entry.quantities and key.startswith(entry.definitions):
+        families = tuple(d for d in entry.definitions if d.endswith(" "))  # "plus p/2 log 2 pi"
+        if quantity in entry.quantities and (key in entry.definitions or key.startswith(families)):
             return cause
     return None
