@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         kenward_roger,
         satterthwaite,
     )
+    from harness.notebook import audit
     from harness.referee.kenward_roger import KenwardRogerUndefined
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "OtherModelWarning",
     "UndeterminedWarning",
     "__version__",
+    "audit",
     "diagnose",
     "inference",
     "kenward_roger",
@@ -47,6 +49,10 @@ def __getattr__(name: str) -> Any:
 
     They also must not be loaded before the command line has fixed the environment of the BLAS.
     """
+    if name == "audit":
+        from harness.notebook import audit
+
+        return audit
     if name in __all__:
         from harness.judge import fixed_effect_tests as tests
         from harness.referee.kenward_roger import KenwardRogerUndefined

@@ -17,6 +17,7 @@ _COMMANDS = {
     "run": "harness.commands.run:run",
     "merge": "harness.commands.merge:merge",
     "fit": "harness.commands.fit:fit",
+    "audit": "harness.commands.audit:audit",
     "diagnose": "harness.commands.diagnose:diagnose",
     "translate": "harness.commands.translate:translate",
     "bundle": "harness.commands.bundle:bundle",

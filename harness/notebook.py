@@ -1,4 +1,4 @@
-"""``diagnose`` for a notebook: of a formula and a data frame, or of a fit that is there already."""
+"""What a notebook calls: ``diagnose`` of a formula or a fit, ``audit`` of printed numbers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.data.rungs import Rung
     from harness.diagnose.given import Given
     from harness.diagnose.user_engines import Opened
+    from harness.judge.listing_verdict import ListingVerdict
 
 
 @dataclass(frozen=True)
@@ -297,3 +298,85 @@ def _given(model: Any, formula: str, data: pd.DataFrame | None) -> Given:
         except RFailure as failure:
             raise BadInput(" ".join(str(failure).split())) from failure
     return as_meant(model, formula, data) if formula else as_asked(model, data)
+
+
+@dataclass(frozen=True, repr=False)
+class Audited:
+    """An audit that shows itself as text.
+
+    Attributes
+    ----------
+    verdict : ListingVerdict
+        Every printed number judged, and every rule of df.
+    """
+
+    verdict: ListingVerdict
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing printed is wrong."""
+        return self.verdict.right
+
+    def __repr__(self) -> str:
+        from io import StringIO
+
+        from rich.console import Console
+
+        from harness.page.audit_layout import audit_page
+        from harness.page.terminal_page import print_page
+
+        text = StringIO()
+        print_page(audit_page(self.verdict), Console(file=text, width=100, highlight=False))
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def audit(
+    data: pd.DataFrame,
+    formula: str,
+    numbers: str | Path | Mapping[str, Any],
+    *,
+    factors: Sequence[str] = (),
+    levels: Mapping[str, Sequence[str]] | None = None,
+) -> Audited:
+    """Say whether numbers that a program or a paper printed for a model are right.
+
+    Parameters
+    ----------
+    data : DataFrame
+    formula : str
+        In lme4's syntax.
+    numbers : path, str or mapping
+        A TOML file, its text, or what it holds; printed numbers are texts, for their digits count.
+        ``lmm-parity audit --template`` prints a form.
+    factors, levels
+        Numeric columns to be treated as factors; level order of factors, the first is the
+        reference. Another reference of the listing is found.
+
+    Raises
+    ------
+    BadInput
+        In one line, for a formula, column, label or number that cannot be used.
+
+    Examples
+    --------
+    >>> printed = {"coefficient": {"Days": {"estimate": "10.47", "se": "1.55"}}}
+    >>> harness.audit(frame, "Reaction ~ Days + (Days | Subject)", printed)  # doctest: +SKIP
+    """
+    from harness.judge.listing import listing_of, read_listing
+    from harness.judge.listing_verdict import judge_listing
+
+    if isinstance(numbers, Mapping):
+        listing = listing_of(numbers)
+    elif isinstance(numbers, Path):
+        try:
+            listing = read_listing(numbers.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"{numbers} cannot be read: {error}") from error
+    else:
+        listing = read_listing(numbers)
+    given = {column: tuple(map(str, order)) for column, order in (levels or {}).items()}
+
+    def make(orders: Mapping[str, tuple[str, ...]]) -> Rung:
+        return _rung(formula, data, ml=False, factors=factors, levels=orders)
+
+    return Audited(judge_listing(listing, make, given))

@@ -45,6 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     criterion: Literal["REML", "ML"] = "REML"
     factors: tuple[str, ...] = ()
     levels: dict[str, tuple[str, ...]] = {}
+    residual: str = ""
     title: str = ""
     na: tuple[str, ...] = ()
     comment: str = ""
@@ -160,7 +161,8 @@ def _columns(where: str, file: Path, comment: str) -> set[str]:
 
 def _require_columns(where: str, entry: Entry, columns: set[str]) -> None:
     try:
-        used = {name.name for name in parse_model(entry.formula, entry.criterion).names()}
+        model = parse_model(entry.formula, entry.criterion, entry.residual)
+        used = {name.name for name in model.names()}
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from None
     for name in sorted(used - columns):
@@ -181,6 +183,7 @@ def entered_rung(given: Entered) -> Rung:
         entry.criterion,
         factors=entry.factors,
         levels=entry.levels,
+        residual=entry.residual,
         title=entry.title,
         group=Path(given.folder).name,
     )

@@ -18,6 +18,7 @@ from harness.commands.execution import exit_code, open_engines
 @options.ml
 @options.factors
 @options.levels
+@options.residual
 @options.reading
 @options.engines
 @options.reference
@@ -30,6 +31,7 @@ def fit(
     ml: bool,
     factors: tuple[str, ...],
     levels: tuple[str, ...],
+    residual: str,
     engine_names: tuple[str, ...],
     reference_name: str,
     timeout: float,
@@ -40,6 +42,7 @@ def fit(
 
     \b
     lmm-parity fit sleep.csv "Reaction ~ Days + (Days | Subject)"
+    lmm-parity fit sleep.csv "Reaction ~ Days" --residual "ar1(Days | Subject)" --engine nlme
     """
     from harness.base.deadline import Deadline
     from harness.base.json import encode
@@ -55,7 +58,9 @@ def fit(
     with ExitStack() as stack:
         with progress("Fitting", 0, hidden=quiet) as told:
             told("reading the data")
-            rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+            rung = options.own_rung(
+                data, formula, ml=ml, factors=factors, levels=levels, residual=residual
+            )
             engines = stack.enter_context(open_engines(engine_names, reference_name, timeout))
             told(f"{listed([e.name for e in engines])}, and judging")
             plan = Plan("fit", [rung], engines, settings_of(rung.case))

@@ -98,6 +98,7 @@ def _list_rungs(rungs: Sequence[Rung], *, as_json: bool, quiet: bool) -> None:
                 "title": rung.title,
                 "group": rung.group,
                 "formula": lme4_formula(case.model),
+                "residual": "" if case.model.residual is None else case.model.residual.text(),
                 "criterion": case.model.criterion,
                 "data": rung.data.name,
                 "rows": case.table.n_rows,

@@ -88,6 +88,13 @@ levels = click.option(
     metavar="COLUMN=A,B,C",
     help="Level order of a factor; the first is the reference (repeatable).",
 )
+residual = click.option(
+    "--residual",
+    metavar="STRUCTURE",
+    default="",
+    help="Covariance of the residuals: 'ar1(visit | subject)', car1, cs, toep, corr or us, and "
+    "'het(sex)' for variances by a factor, joined by '+'.",
+)
 
 
 def reading(command: Callable[..., None]) -> Callable[..., None]:
@@ -166,7 +173,13 @@ def hinted(dataset: Any, columns: Iterable[str]) -> Iterator[None]:
 
 
 def own_rung(
-    path: Path, formula: str, *, ml: bool, factors: tuple[str, ...], levels: tuple[str, ...]
+    path: Path,
+    formula: str,
+    *,
+    ml: bool,
+    factors: tuple[str, ...],
+    levels: tuple[str, ...],
+    residual: str = "",
 ) -> Any:
     """Bind a formula to the user's table; what cannot be fitted at all is refused.
 
@@ -179,13 +192,21 @@ def own_rung(
     from harness.model.model import parse_model
 
     criterion: Literal["REML", "ML"] = "ML" if ml else "REML"
-    model = parse_model(formula, criterion)  # before the file is read
+    model = parse_model(formula, criterion, residual)  # before the file is read
     order = parse_levels(levels)
     dataset = own_dataset(path)
     factors_said = {*factors, *order, *(n.name for n in model.names() if n.as_factor)}
     numbers = dict.fromkeys(n.name for n in model.names() if n.name not in factors_said)
     with hinted(dataset, numbers):
-        return bound(path.name, dataset, formula, criterion, factors=factors, levels=order)
+        return bound(
+            path.name,
+            dataset,
+            formula,
+            criterion,
+            factors=factors,
+            levels=order,
+            residual=residual,
+        )
 
 
 def parse_levels(given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from harness.engines.engine import Engine, Failure, Outcome, Setting
 from harness.engines.engine_wrapper import EngineWrapper
 from harness.engines.guard import guarded
 from harness.model.case import Case
-from harness.spelling.calls import lme4_formula
+from harness.spelling.calls import model_text
 
 Key = tuple[str, ...]
 
@@ -22,7 +22,7 @@ def key_of(case: Case, setting: Setting) -> Key:
     return (
         setting,
         model.criterion,
-        lme4_formula(model),
+        model_text(model),
         "\0".join(table.names),
         table.checksum(),
     )

@@ -36,7 +36,7 @@ from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
 from harness.judge.verdict import VerdictClass
 from harness.referee.conditional_modes import conditional_modes
-from harness.referee.deviance import Likelihood
+from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import two_sided_p
 
 Array = NDArray[np.float64]
@@ -274,7 +274,7 @@ def random_effects(question: Question, pair: JudgedPair, fit: Fit, audit: Audit)
         return _without_effects(question, pair, fit, "random effects")
     if audit.certificate not in OPTIMAL:
         return _not_at_optimum(question, audit)
-    likelihood = Likelihood(case.design, reml=case.model.criterion != "ML")
+    likelihood = likelihood_of(case.design, reml=case.model.criterion != "ML")
     modes = conditional_modes(likelihood.at(list(audit.theta)))
     sigma = math.sqrt(fit.residual_variance)
     unit = load_tolerances()["random_effect"].at(fit.setting, singular=pair.singular) * sigma

@@ -21,8 +21,8 @@ from harness.judge.causes.predicates import LMERTEST_HYPOTHESIS
 from harness.judge.evidence import found
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
-from harness.referee.deviance import Likelihood
 from harness.referee.f_tests import FTest, f_p, fixed_terms, satterthwaite_f, type3_hypotheses
+from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
 
@@ -207,7 +207,7 @@ class _FTests:
         self._beta = np.array([c.estimate for c in fit.coefficients])
         self._sigma = math.sqrt(fit.residual_variance)
         reml = self._case.model.criterion != "ML"
-        self._point = Likelihood(self._case.design, reml=reml).at(list(theta))
+        self._point = likelihood_of(self._case.design, reml=reml).at(list(theta))
 
     def of(self, rows: Array) -> FTest:
         """Test some contrasts together."""

@@ -27,7 +27,8 @@ from harness.judge.pair_decision import ACCOMPANYING_DATA
 from harness.judge.side_by_side import differences
 from harness.judge.verdict import Finding
 from harness.model.case import Case
-from harness.referee.optimum import OptimumSearch, search_for
+from harness.referee.best_point import search_for
+from harness.referee.optimum import OptimumSearch
 
 _KEPT = 64
 _searches: OrderedDict[Key, OptimumSearch] = OrderedDict()

@@ -29,7 +29,7 @@ from harness.judge.examination import point_of
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
 from harness.referee.crossproducts import aliased_columns
-from harness.referee.deviance import Likelihood
+from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def reml_ml_order(question: Question) -> PropertyOutcome:
     for here, fit, rival in ((case, own, others), (other, others, own)):
         if fit.loglik is None:
             return question.not_applicable(f"{engine} states no log-likelihood")
-        likelihood = Likelihood(here.design, reml=here.model.criterion == "REML")
+        likelihood = likelihood_of(here.design, reml=here.model.criterion == "REML")
         point = point_of(likelihood, rival)
         if point is None:
             return question.not_applicable("its variances are no covariance matrices")

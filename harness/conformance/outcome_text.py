@@ -7,7 +7,7 @@ from harness.data.rungs import Rung
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.sentence import sentences
 from harness.model.table import FactorColumn, Table
-from harness.spelling.calls import lme4_formula
+from harness.spelling.calls import model_text
 
 MOST_ROWS = 30
 """Rows of a table that are shown; a falsifying example has fewer."""
@@ -40,7 +40,7 @@ def failure_text(outcome: PropertyOutcome, rung: Rung, saved: str = "") -> str:
         f"  {outcome.sentence}",
         *(f"    {line}" for line in (*sentences(outcome.evidence), *outcome.notes)),
         "",
-        f"  {lme4_formula(case.model)}   {case.model.criterion}   {case.table.n_rows} rows"
+        f"  {model_text(case.model)}   {case.model.criterion}   {case.table.n_rows} rows"
         + (f", {groups}" if groups else ""),
         "",
         *(f"  {line}" for line in table_text(case.table).splitlines()),

@@ -33,13 +33,14 @@ from harness.referee.deviance import Likelihood
 from harness.referee.joint_hessian import joint_inverse
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import two_sided_p
 
 Array = NDArray[np.float64]
 
 
 def _likelihood(case: Case) -> Likelihood:
-    return Likelihood(case.design, reml=case.model.criterion != "ML")
+    return likelihood_of(case.design, reml=case.model.criterion != "ML")
 
 
 def _at(case: Case, fit: Fit, covariances: list[Array]) -> Fit:

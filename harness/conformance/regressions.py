@@ -28,7 +28,7 @@ from harness.judge.sentence import sentences
 from harness.model.case import Case
 from harness.model.model import Criterion, parse_model
 from harness.model.table import FactorColumn
-from harness.spelling.calls import lme4_formula
+from harness.spelling.calls import lme4_formula, model_text
 
 FILE, DATA = "case.toml", "data.csv"
 
@@ -36,6 +36,7 @@ FILE, DATA = "case.toml", "data.csv"
 class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     formula: str
     criterion: Criterion
+    residual: str = ""
 
 
 class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +83,7 @@ class Kept:
             When a file is missing, malformed, or does not go with the other one.
         """
         about = _about(self.folder / FILE)
-        model = parse_model(about.model.formula, about.model.criterion)
+        model = parse_model(about.model.formula, about.model.criterion, about.model.residual)
         table = read_exact_csv(self.folder / DATA, about.data.levels, about.data.missing)
         wanted = {name.name for name in model.names()}
         lacking = sorted(wanted - set(table.names))
@@ -133,14 +134,18 @@ def keep(folder: Path, rung: Rung, outcome: PropertyOutcome, recipe: Recipe | No
         c.name: list(c.levels) for c in case.table.columns if isinstance(c, FactorColumn)
     }
     sections: dict[str, dict[str, object]] = {
-        "model": {"formula": lme4_formula(case.model), "criterion": case.model.criterion},
+        "model": {
+            "formula": lme4_formula(case.model),
+            "criterion": case.model.criterion,
+            **({"residual": case.model.residual.text()} if case.model.residual else {}),
+        },
         "data": {"missing": missing_mark(case.table)},
         "data.levels": levels,
     }
     text = [*_lines(about)]
     for heading, table in sections.items():
         text += ["", f"[{heading}]", *_lines(table)]
-    content = f"{lme4_formula(case.model)} {case.model.criterion} {case.table.checksum()}"
+    content = f"{model_text(case.model)} {case.model.criterion} {case.table.checksum()}"
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     known = sorted(folder.glob(f"*-{digest}/{FILE}"))
     if known:

@@ -171,7 +171,8 @@ def rename_columns(model: Model, names: dict[str, str]) -> Model:
         ),
     )
     text = lme4_formula(replace(model, formula=renamed))
-    return parse_model(text, model.criterion)
+    residual = "" if model.residual is None else model.residual.text(names)
+    return parse_model(text, model.criterion, residual)
 
 
 def _renamed(node: Node, names: dict[str, str]) -> Node:

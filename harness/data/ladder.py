@@ -52,7 +52,7 @@ def _beyond() -> Iterator[Rung]:
         for listed in group.rungs:
             data = load_dataset(listed.data)
             for criterion in MIXED:
-                model = parse_model(listed.formula, criterion)
+                model = parse_model(listed.formula, criterion, listed.residual)
                 used = {name.name for name in model.names()}
                 levels = {c: order for c, order in data.levels.items() if c in used}
                 table = bind(model, data.frame, levels=levels)

@@ -43,6 +43,7 @@ class ListedRung(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     formula: str
     focus: str
     notebook: str = ""
+    residual: str = ""
 
 
 class ListedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,6 +22,7 @@ def own_rung(
     *,
     factors: Sequence[str] = (),
     levels: Mapping[str, tuple[str, ...]] | None = None,
+    residual: str = "",
     title: str = "",
     group: str = "",
 ) -> Rung:
@@ -31,6 +32,8 @@ def own_rung(
     ----------
     name : str
         Id of the case.
+    residual : str
+        Residual covariance, see :func:`harness.model.residual.parse_residual`; empty for none.
     factors, levels
         See :func:`harness.model.table.table_from_frame`; only columns of the formula.
 
@@ -40,7 +43,7 @@ def own_rung(
         For a formula, column or level that cannot be used, or no row left for a residual variance.
     """
     levels = levels or {}
-    model = parse_model(formula, criterion)
+    model = parse_model(formula, criterion, residual)
     used = {found.name for found in model.names()}
     for column in [*factors, *levels]:
         if column not in used:

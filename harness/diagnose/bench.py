@@ -21,6 +21,7 @@ from harness.judge.verdict import VerdictClass
 from harness.model.case import Case
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
 
@@ -121,7 +122,7 @@ class Bench:
     def own_loglik(self, fit: Fit) -> float | None:
         """Return the log-likelihood of a fit that is elsewhere, in its own model."""
         own = self.elsewhere[fit.engine]
-        likelihood = Likelihood(own.design, reml=self.case.model.criterion != "ML")
+        likelihood = likelihood_of(own.design, reml=self.case.model.criterion != "ML")
         point = point_of(likelihood, msgspec.structs.replace(fit, random=own.random))
         return None if point is None else -0.5 * point.deviance(math.sqrt(fit.residual_variance))
 

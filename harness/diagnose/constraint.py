@@ -18,6 +18,7 @@ from scipy import linalg, optimize
 
 from harness.model.design import Design
 from harness.referee.deviance import Likelihood, Point
+from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
 
@@ -84,7 +85,7 @@ def ordered(design: Design, first: dict[int, tuple[int, ...]], *, reml: bool) ->
         names = tuple(term.names[i] for i in order)
         terms.append(replace(term, names=names, z=np.ascontiguousarray(term.z[:, list(order)])))
     moved = replace(design, random=tuple(terms))
-    return Ordered(Likelihood(moved, reml=reml), tuple(orders))
+    return Ordered(likelihood_of(moved, reml=reml), tuple(orders))
 
 
 def lowest(likelihood: Likelihood, held: Held, start: Array, sigma: float) -> Minimum:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from harness.diagnose.bench import Bench
 from harness.diagnose.singular_term import Without
 from harness.model.design import Design, RandomDesign
-from harness.referee.deviance import Likelihood, Point
+from harness.referee.best_point import find_optimum
+from harness.referee.deviance import Point
 from harness.referee.kenward_roger import KenwardRogerUndefined
 from harness.referee.optimality import optimality
-from harness.referee.optimum import find_optimum
+from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.scoring_step import scoring_step
 
 Array = NDArray[np.float64]
@@ -128,7 +129,9 @@ def _without(bench: Bench, keep: Mask) -> Point | None:
     assert bench.best is not None
     reml = bench.best.point.likelihood.reml
     try:
-        return Likelihood(some_rows(bench.case.design, keep), reml=reml).at(bench.best.point.theta)
+        return likelihood_of(some_rows(bench.case.design, keep), reml=reml).at(
+            bench.best.point.theta
+        )
     except (ValueError, np.linalg.LinAlgError):  # a fixed effect that is then not determined
         return None
 

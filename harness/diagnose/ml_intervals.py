@@ -22,9 +22,10 @@ from harness.diagnose.graphs import FixedInterval, Profile
 from harness.diagnose.parameter import parameters
 from harness.diagnose.profile import LEVEL, Place, crossing, of_parameter
 from harness.model.design import Design
-from harness.referee.deviance import Likelihood
+from harness.referee.best_point import find_optimum
 from harness.referee.identifiability import undetermined_rows
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import likelihood_of
 
 _MOST_STEPS = 12
 
@@ -59,7 +60,7 @@ def ml_intervals(
     out = list(curves)
     if bench.likelihood.reml:
         try:
-            best = find_optimum(Likelihood(design, reml=False), [bench.best.point.theta])
+            best = find_optimum(likelihood_of(design, reml=False), [bench.best.point.theta])
         except ValueError as error:
             return tuple(curves), (), (f"There are no intervals by ML: {error}.",)
         made = _within(budget, _by_ml(design, best, curves), len(curves), "variance", notes)
@@ -155,4 +156,4 @@ def _lowest(design: Design, j: int, value: float, near: Minimum) -> Minimum:
         x_names=tuple(design.x_names[i] for i in others),
     )
     free = Held(np.zeros((0, len(near.theta))), np.zeros(0))
-    return lowest(Likelihood(held, reml=False), free, near.theta, near.sigma)
+    return lowest(likelihood_of(held, reml=False), free, near.theta, near.sigma)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from harness.data.rungs import Rung
-from harness.referee.deviance import Likelihood
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.best_point import find_optimum
+from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import likelihood_of
 
 Key = tuple[str, str, bool]
 
@@ -20,7 +21,7 @@ class Optima:
         key = _key(rung, reml=reml)
         if key not in self._found:
             try:
-                self._found[key] = find_optimum(Likelihood(rung.case.design, reml=reml))
+                self._found[key] = find_optimum(likelihood_of(rung.case.design, reml=reml))
             except ValueError:
                 self._found[key] = None
         return self._found[key]

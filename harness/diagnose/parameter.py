@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from harness.diagnose.constraint import Held, Minimum, Ordered, lowest, ordered
 from harness.model.design import Design
-from harness.referee.deviance import Likelihood
-from harness.referee.optimum import find_optimum
+from harness.referee.best_point import find_optimum
+from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
 
@@ -216,7 +216,7 @@ class Profiler:
                 smaller = Profiler(design, relative, self.start.sigma, held, reml=self.reml)
                 found = smaller.at([value for _, value in others]).deviance
             else:
-                found = find_optimum(Likelihood(design, reml=self.reml)).deviance
+                found = find_optimum(likelihood_of(design, reml=self.reml)).deviance
             self._without[key] = found
         return self._without[key]
 

@@ -99,6 +99,9 @@ class CommandEngine(Closable):
     """
 
     sources = ("harness.base", "harness.engines", "harness.model", "harness.spelling")
+    residuals = True
+    """Which residual covariances it takes the program says."""
+
     elsewhere = True
     """It keeps to its time limit by itself."""
 
@@ -217,6 +220,10 @@ class CommandEngine(Closable):
 
     def _fit(self, case: Case, setting: Setting) -> Outcome:
         program = self._running()
+        lacking = _lacking(program, case)
+        if lacking:
+            text = f"it has no residual covariance {lacking}"
+            return Failure(engine=self.name, setting=setting, reason="unsupported", text=text)
         sent = sent_case(case, program.rows)
         self._number += 1
         request = fit_request(sent, setting, self._number, program)
@@ -360,3 +367,13 @@ def _files_digest(command: Sequence[str]) -> str:
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
+
+
+def _lacking(program: Started, case: Case) -> str:
+    """Name the part of the residual covariance of a case that a program does not know."""
+    residual = case.model.residual
+    if residual is None:
+        return ""
+    wanted = [residual.structure] if residual.structure else []
+    wanted += ["het"] if residual.strata else []
+    return " + ".join(f"{part}()" for part in wanted if part not in program.residuals)

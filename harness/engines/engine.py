@@ -106,7 +106,11 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     native_names : tuple of str
         The engine's own names for them, in the same order.
     residual_variance : float
-        sigma^2 in squared units of the outcome.
+        sigma^2 in squared units of the outcome; with variances by strata that of the first level
+        of each.
+    residual : tuple of (str, float)
+        Parameters of the residual covariance, under the names that the case's design has for them:
+        correlations, and ratios of standard deviations to those of the first level.
     loglik : float
         ML or REML log-likelihood as the criterion of the case says.
     converged, singular : bool or None
@@ -141,6 +145,7 @@ class Fit(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     native_names: tuple[str, ...]
     random: tuple[RandomTerm, ...] = ()
     residual_variance: Real
+    residual: tuple[tuple[str, Real], ...] = ()
     loglik: Real | None = None
     aic: Real | None = None
     bic: Real | None = None

@@ -22,6 +22,7 @@ from harness.engines.protocol import (
     SentDesign,
     SentDesignTerm,
     SentModel,
+    SentResidual,
     SentTable,
     SentTerm,
     Started,
@@ -44,7 +45,12 @@ def sent_case(case: Case, rows: str) -> Case:
     """
     written = case.in_columns
     table = written.table
-    model = parse_model(lme4_formula(written.model, table.alias), case.model.criterion)
+    residual = written.model.residual
+    model = parse_model(
+        lme4_formula(written.model, table.alias),
+        case.model.criterion,
+        "" if residual is None else residual.text(table.alias),
+    )
     if rows == "complete":
         table = _without_unused_levels(table.rows(table.complete))
     alias = written.table.alias
@@ -69,6 +75,7 @@ def fit_request(sent: Case, setting: Setting, number: int, program: Started) -> 
                 SentTerm(term.group, model_term.group, term.names)
                 for term, model_term in zip(design.random, sent.model.random, strict=True)
             ),
+            residual=_residual(sent),
         ),
         design=None
         if "design" not in program.wants
@@ -80,6 +87,20 @@ def fit_request(sent: Case, setting: Setting, number: int, program: Started) -> 
                 for term in design.random
             ),
         ),
+    )
+
+
+def _residual(sent: Case) -> SentResidual | None:
+    own = sent.design.residual
+    if own is None or sent.model.residual is None:
+        return None
+    return SentResidual(
+        structure=own.structure,
+        text=sent.model.residual.text(),
+        group=tuple(own.group.tolist()),
+        position=tuple(own.position.tolist()),
+        strata=tuple(tuple(codes.tolist()) for codes in own.strata),
+        parameters=own.names,
     )
 
 

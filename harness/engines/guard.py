@@ -24,7 +24,7 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
     What ends the program (:data:`harness.base.errors.STOPS`) still does.
     """
     try:
-        reason = engine.unsupported(case)
+        reason = engine.unsupported(case) or _no_residuals(engine, case)
         if reason is not None:
             no = Failure(engine=engine.name, setting=setting, reason="unsupported", text=reason)
             return lambda: no
@@ -48,6 +48,17 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
         return Failure(engine=engine.name, setting=setting, reason="error", text=text)
 
     return outcome
+
+
+def _no_residuals(engine: Engine, case: Case) -> str | None:
+    """Return that an engine has no residual covariance, where the case has one."""
+    if case.model.residual is None:
+        return None
+    while isinstance(engine, EngineWrapper):
+        engine = engine.wrapped
+    if getattr(engine, "residuals", False):
+        return None
+    return f"it has no residual covariance, such as {case.model.residual.text()}"
 
 
 def failure_of(engine: str, setting: Setting, error: BaseException) -> Failure:

@@ -76,6 +76,7 @@ def read_fitted(
         native_names=native,
         random=_random(answer.random, case, sent, renamed, notes),
         residual_variance=answer.residual_variance,
+        residual=_residual(answer, case),
         loglik=answer.loglik,
         aic=answer.aic,
         bic=answer.bic,
@@ -92,6 +93,16 @@ def read_fitted(
         data_checksum=case.table.checksum(),
         seconds=answer.seconds,
     )
+
+
+def _residual(answer: Fitted, case: Case) -> tuple[tuple[str, float], ...]:
+    names = () if case.design.residual is None else case.design.residual.names
+    if len(answer.residual) != len(names):
+        raise UnreadableAnswer(
+            f"residual: {len(answer.residual)} numbers for {len(names)} parameters"
+            + (f" ({', '.join(names)})" if names else "")
+        )
+    return tuple(zip(names, answer.residual, strict=True))
 
 
 def read_failed(answer: Failed, case: Case, sent: Case, setting: Setting, engine: str) -> Outcome:

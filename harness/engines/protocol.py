@@ -49,6 +49,9 @@ class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
         Whether it is sent the design matrices besides table and formula.
     settings : tuple
         Without ``"tight"`` its default fit stands for both settings.
+    residuals : tuple of str
+        Residual covariances that it can fit: structures of :class:`SentResidual`, ``"het"`` for
+        variances by strata. It is asked for no others.
     """
 
     protocol: int
@@ -59,6 +62,7 @@ class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
     rows: Literal["complete", "all"] = "complete"
     wants: tuple[Literal["design"], ...] = ()
     settings: tuple[Setting, ...] = ("default",)
+    residuals: tuple[str, ...] = ()
 
 
 class Numbers(msgspec.Struct, frozen=True, tag="number", tag_field="kind"):
@@ -102,6 +106,35 @@ class SentTerm(msgspec.Struct, frozen=True):
     effects: tuple[str, ...]
 
 
+class SentResidual(msgspec.Struct, frozen=True):
+    """The residual covariance on the rows that are used.
+
+    Attributes
+    ----------
+    structure : str
+        ``"ar1"``, ``"car1"``, ``"cs"``, ``"toep"``, ``"corr"`` (one variance), ``"us"`` (its first
+        strata are the visits), or empty: not correlated.
+    text : str
+        As it is written, ``"ar1(v3 | v2) + het(v4)"``.
+    group : tuple of int
+        Of each row: rows of different groups are independent.
+    position : tuple of float
+        Of each row: its time, or the number of its visit.
+    strata : tuple of tuple of int
+        For each factor of variances the level of each row from 0, the first the reference.
+    parameters : tuple of str
+        What the answer states in ``residual``: correlations, then ratios of standard deviations to
+        that of the first level of each strata.
+    """
+
+    structure: str
+    text: str
+    group: tuple[int, ...]
+    position: tuple[float, ...]
+    strata: tuple[tuple[int, ...], ...]
+    parameters: tuple[str, ...]
+
+
 class SentModel(msgspec.Struct, frozen=True):
     """The model in parts.
 
@@ -118,6 +151,7 @@ class SentModel(msgspec.Struct, frozen=True):
     intercept: bool
     fixed: tuple[str, ...]
     random: tuple[SentTerm, ...]
+    residual: SentResidual | None = None
 
 
 class SentDesignTerm(msgspec.Struct, frozen=True):
@@ -162,6 +196,8 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
         Columns that it left out, being aliased.
     random : tuple of RandomTerm
         In any order; covariances in squared units of the outcome.
+    residual : tuple of float
+        Of ``model.residual.parameters``, in their order.
     fitted, residuals : tuple of float
         Random effects included; a number for each row used.
     term_tests : tuple of TermTest
@@ -178,6 +214,7 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
     n_obs: int
     coefficients: tuple[Coefficient, ...]
     residual_variance: Real
+    residual: tuple[Real, ...] = ()
     fitter: str = ""
     x: tuple[tuple[Real, ...], ...] | None = None
     dropped: tuple[str, ...] = ()

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 import harness
 from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
 from harness.model.case import Case
+from harness.referee.best_point import search_for
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
-from harness.referee.optimum import Optimum, OptimumSearch, search_for
+from harness.referee.optimum import Optimum, OptimumSearch
+from harness.referee.residual_likelihood import residual_parameters
 from harness.referee.satterthwaite import contrast_tests
 
 Array = NDArray[np.float64]
@@ -42,6 +44,9 @@ class RefereeEngine:
     """Fit cases by the referee's likelihood; both settings are the same."""
 
     name = "referee"
+    residuals = True
+    """It takes a residual covariance."""
+
     sources = (
         "harness.base",
         "harness.engines",
@@ -116,6 +121,7 @@ def fit_at(case: Case, setting: Setting, best: Optimum, seconds: float) -> Fit:
             )
         ),
         residual_variance=sigma**2,
+        residual=residual_parameters(point),
         loglik=loglik,
         aic=2.0 * parameters - 2.0 * loglik,
         bic=math.log(n) * parameters - 2.0 * loglik,

@@ -24,6 +24,7 @@ from harness.engines.protocol import (
 )
 from harness.model.case import Case
 from harness.model.model import parse_model
+from harness.model.residual import STRUCTURES
 from harness.model.table import FactorColumn, NumericColumn, Table
 
 
@@ -42,6 +43,7 @@ def serve(engine: Engine, source: BinaryIO, sink: BinaryIO) -> None:
                     versions=engine.versions(),
                     rows="all",
                     settings=("default", "tight"),
+                    residuals=(*STRUCTURES, "het") if getattr(engine, "residuals", False) else (),
                 )
             elif isinstance(question, FitRequest):
                 answer = answer_of(engine, question)
@@ -62,13 +64,17 @@ def answer_of(engine: Engine, request: FitRequest) -> FromEngine:
     stated = {name: getattr(found, name) for name in shared}
     # A fit of this house has nothing where the engine states none.
     stated["fitted"] = found.fitted or None
+    stated["residual"] = tuple(value for _, value in found.residual)
     stated["residuals"] = found.residuals or None
     return Fitted(id=request.id, **stated)
 
 
 def case_of(request: FitRequest) -> Case:
     """Return the case that a message describes."""
-    model = parse_model(request.formula, request.criterion)
+    residual = request.model.residual
+    model = parse_model(
+        request.formula, request.criterion, "" if residual is None else residual.text
+    )
     return Case(f"fit {request.id}", model, table_of(request.table))
 
 

@@ -17,11 +17,13 @@ from harness.judge.certified_score import CertifiedScore, score
 from harness.judge.examination import Examination
 from harness.judge.judge import Judged
 from harness.judge.records import CaseRecord, Column, DataSummary, Printed
+from harness.model.case import Case
 from harness.model.design import Design
 from harness.model.formula import names_in
 from harness.model.model import column_of
 from harness.model.table import FactorColumn, NumericColumn, Table
-from harness.spelling.calls import in_words, lme4_formula, python_call, r_call
+from harness.spelling.calls import in_words, model_text, python_call, r_call
+from harness.spelling.nlme_call import nlme_call
 
 EMBED_ROWS = 2000
 """Rows, or levels of a term, up to which data, fits and random effects are embedded."""
@@ -40,10 +42,10 @@ def case_record(judged: Judged, rung: Rung) -> CaseRecord:
         id=case.id,
         title=rung.title,
         group=rung.group,
-        formula=lme4_formula(case.model),
+        formula=model_text(case.model),
         criterion=case.model.criterion,
         words=in_words(case.model),
-        spelling={"statsmodels": python_call(case.model, case.table), "lme4": r_call(case.model)},
+        spelling=_spelling(case),
         focus=rung.focus,
         data=_data_summary(rung, case.design),
         reference=judged.reference,
@@ -57,6 +59,14 @@ def case_record(judged: Judged, rung: Rung) -> CaseRecord:
         seconds=judged.seconds + time.perf_counter() - started,
         audit_seconds=judged.audit_seconds,
     )
+
+
+def _spelling(case: Case) -> dict[str, str]:
+    """How programs are asked for the model, by engine: those that have such a model."""
+    if case.model.residual is None:
+        return {"statsmodels": python_call(case.model, case.table), "lme4": r_call(case.model)}
+    call = nlme_call(case.model)
+    return {} if call is None else {"nlme": call}
 
 
 def _certified(rung: Rung, judged: Judged) -> tuple[CertifiedScore, ...]:

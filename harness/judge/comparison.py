@@ -21,7 +21,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     quantity : str
         Row of the tolerance table: ``loglik``, ``estimate``, ``se``, ``df``, ``statistic``, ``p``,
-        ``variance``, ``residual_variance``, ``random_effect``, ``fitted``.
+        ``variance``, ``residual_variance``, ``residual``, ``random_effect``, ``fitted``.
     item : str
         Which one: a coefficient or a variance component; empty for a scalar.
     value, reference : float

@@ -107,7 +107,9 @@ def _failed(view: View) -> Judgement | None:
         case "environment":
             return _judgement(view, "ENVIRONMENT", "environment", texts=texts)
         case "unsupported":
-            why = found("not-expressible", view.engine, message=failure.text)
+            lacking = view.case.model.residual is not None
+            key = "no-residual-covariance" if lacking else "not-expressible"
+            why = found(key, view.engine, message=failure.text)
             return _judgement(view, "UNSUPPORTED", "unsupported", (why,), texts=texts)
         case "left-out":
             why = found("left-out", view.engine, message=failure.text)

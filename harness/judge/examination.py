@@ -16,10 +16,13 @@ from harness.judge.audit import Audit, Certificate
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
+from harness.referee.best_point import find_optimum, search_for
 from harness.referee.cost import TooLarge
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import Optimality, optimality
-from harness.referee.optimum import Optimum, OptimumSearch, find_optimum, search_for
+from harness.referee.optimum import Optimum, OptimumSearch
+from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_of
+from harness.referee.residual_matrix import internal
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
 from harness.referee.standpoint import Standpoint
 from harness.referee.variance_errors import variance_errors
@@ -125,7 +128,7 @@ def _examined_in(case: Case, model: OwnModel, in_case: Examined, *, reml: bool) 
     """Examine a fit as one of its own model."""
     own = msgspec.structs.replace(in_case.fit, random=model.random)
     try:
-        likelihood = Likelihood(model.design, reml=reml)
+        likelihood = likelihood_of(model.design, reml=reml)
         point = point_of(likelihood, own)
         best = find_optimum(likelihood, [] if point is None else [point.theta])
     except ValueError:
@@ -173,10 +176,15 @@ def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
     relative = _relative(fit)
     if [len(p) for p in relative] != list(likelihood.products.sizes):
         return None
+    if isinstance(likelihood, ResidualLikelihood):
+        if [name for name, _ in fit.residual] != list(likelihood.residual.names):
+            return None
+        likelihood = likelihood.given(internal(likelihood.residual, [v for _, v in fit.residual]))
     lower = [_factor(term, psi) for term, psi in zip(fit.random, relative, strict=True)]
     if all(matrix is not None for matrix in lower):
         found = [matrix for matrix in lower if matrix is not None]
-        return likelihood.at([found[t][a, b] for t, a, b in likelihood.layout])
+        elements = [found[t][a, b] for t, a, b in likelihood.layout]
+        return likelihood.at(likelihood.with_residual(elements))
     if not all(_is_covariance(psi) for psi in relative):
         return None
     return likelihood.at(likelihood.theta(relative))
@@ -320,7 +328,8 @@ def _like_for_like(
 def _closed_form(case: Case, fit: Fit, point: Point) -> Examined:
     """Examine a linear model: SE, df and p at the fit's residual variance; ML log-likelihood."""
     sigma = math.sqrt(fit.residual_variance)
-    standpoint = Standpoint(case.design, "OLS", point, sigma)
+    divisor = fit.definitions.get("residual_variance", "m")
+    standpoint = Standpoint(case.design, "OLS", point, sigma, divisor)
     coefficients, distance = _like_for_like(fit, standpoint.tests)
     loglik = standpoint.loglik
     audit = Audit(

@@ -29,9 +29,10 @@ from harness.engines.mixedlm_terms import formula_terms
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
 from harness.model.model import Criterion
+from harness.referee.best_point import find_optimum
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.definitions import definition
-from harness.referee.deviance import Likelihood, Point
+from harness.referee.deviance import Point
 from harness.referee.f_tests import (
     FixedTerms,
     FTest,
@@ -46,7 +47,7 @@ from harness.referee.identifiability import undetermined_rows
 from harness.referee.kenward_roger import KenwardRoger
 from harness.referee.kenward_roger import kenward_roger as adjust
 from harness.referee.optimality import optimality
-from harness.referee.optimum import find_optimum
+from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
 from harness.referee.standpoint import Standpoint
 
@@ -103,6 +104,12 @@ class _Evaluated:
         """Return df of each coefficient by a rule that does not depend on a contrast's variance."""
         found = definition("df", rule)
         assert found is not None
+        uncounted = rule not in ("none", "residual")
+        if self.design.residual is not None and uncounted:
+            raise DfUndefined(
+                f"{rule} df are not counted with a residual covariance; choose satterthwaite, "
+                "kenward-roger, residual or none"
+            )
         standing = Standpoint(self.design, self.criterion, self.point, self.sigma)
         values = found.value(standing, (), math.nan)
         if values is None:
@@ -331,6 +338,7 @@ def inference(
     ml: bool = False,
     factors: Sequence[str] = (),
     levels: Mapping[str, Sequence[str]] | None = None,
+    residual: str = "",
     check_optimum: bool = True,
 ) -> Inference:
     """Test the fixed effects of a mixed model by any rule of degrees of freedom.
@@ -350,13 +358,18 @@ def inference(
         ``"between-within-classic"``, Schluchter and Elashoff's, which mmrm has;
         ``"satterthwaite"``, lmerTest's; ``"kenward-roger"``, pbkrtest's, with its standard errors;
         ``"kenward-roger-linear"``, without second derivatives of V (SAS: FIRSTORDER; mmrm: Linear):
-        V of random effects is linear in its parameters, so that both are one here.
+        V of random effects is linear in its parameters, as are all residual covariances but
+        ``ar1`` and ``car1``; both are one then.
     contrasts, alpha, check_optimum
         As in :func:`satterthwaite`. A contrast of several effects has the least df of any of them
         by a rule that counts df from the design.
     ml, factors, levels
         With a formula: maximum likelihood instead of REML; numeric columns to be treated as
         factors; level order of factors, the first is the reference.
+    residual : str
+        With a formula: covariance of the residuals, ``"ar1(visit | subject)"``,
+        ``"us(visit | subject)"``, ``"het(sex)"``; see :mod:`harness.model.residual`. The formula
+        may then be without random terms.
 
     Raises
     ------
@@ -383,12 +396,12 @@ def inference(
     if df not in get_args(DfRule):
         raise ValueError(f"df is one of {', '.join(get_args(DfRule))}, not {df!r}")
     if not isinstance(model, str):
-        if data is not None or ml or factors or levels:
-            raise BadInput("a fitted model has its data, criterion and factors")
+        if data is not None or ml or factors or levels or residual:
+            raise BadInput("a fitted model has its data, criterion, factors and residuals")
         return _tested(_of_result(model), df, contrasts, alpha, check_optimum)
     if not isinstance(data, pd.DataFrame):
         raise BadInput(f"a formula needs its data, a pandas DataFrame, not {type(data).__name__}")
-    found = _of_formula(model, data, "ML" if ml else "REML", factors, levels)
+    found = _of_formula(model, data, "ML" if ml else "REML", factors, levels, residual)
     return _tested(found, df, contrasts, alpha, check=False)
 
 
@@ -420,6 +433,7 @@ def _of_formula(
     criterion: Criterion,
     factors: Sequence[str],
     levels: Mapping[str, Sequence[str]] | None,
+    residual: str,
 ) -> _Evaluated:
     rung = own_rung(
         "data",
@@ -428,15 +442,16 @@ def _of_formula(
         criterion,
         factors=[factors] if isinstance(factors, str) else factors,
         levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
+        residual=residual,
     )
     case = rung.case
-    if not case.design.random:
+    if not case.design.random and case.design.residual is None:
         raise BadInput("the formula has no random term; the t and F tests of lm and OLS are exact")
     aliased = aliased_columns(case.design.x)
     if len(aliased):
         names = ", ".join(case.design.x_names[j] for j in aliased)
         raise BadInput(f"these columns depend on those before them: {names}; leave them out")
-    best = find_optimum(Likelihood(case.design, reml=criterion == "REML"))
+    best = find_optimum(likelihood_of(case.design, reml=criterion == "REML"))
     return _Evaluated(
         design=case.design,
         criterion=criterion,
@@ -449,6 +464,7 @@ def _of_formula(
             "Model:": formula,
             "Method:": criterion,
             "No. Groups:": ", ".join(f"{len(t.levels)} {t.group}" for t in case.design.random),
+            **({"Residuals:": residual} if residual else {}),
         },
     )
 
@@ -462,7 +478,9 @@ def _tested(
         rows, labels = np.eye(len(fit.names)), list(fit.names)
     else:
         rows, labels = _contrasts(contrasts, fit.names)
-    correction = adjust(fit.point, sigma=fit.sigma) if rule in _ADJUSTED else None
+    correction = None
+    if rule in _ADJUSTED:
+        correction = adjust(fit.point, sigma=fit.sigma, linear=rule == _ADJUSTED[1])
     counted = None if rule in ("satterthwaite", *_ADJUSTED) else fit.counted(rule)
     gap = _gap(fit) if check else math.nan
     if correction is not None:

@@ -19,7 +19,8 @@ from harness.judge.side_by_side import differences
 from harness.judge.statements import judge_statements
 from harness.judge.time_limit import examined_within, outcomes_within
 from harness.model.case import Case
-from harness.referee.optimum import Optimum, OptimumSearch, search_for
+from harness.referee.best_point import search_for
+from harness.referee.optimum import Optimum, OptimumSearch
 
 _NO_MODELS: Mapping[str, OwnModel] = MappingProxyType({})
 

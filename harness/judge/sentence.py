@@ -94,6 +94,7 @@ QUANTITIES = {
     "variance": "variance",
     "variance_se": "standard error of the variance",
     "residual_variance": "residual variance",
+    "residual": "residual covariance",
     "random_effect": "random effects",
     "fitted": "fitted values",
 }

@@ -54,20 +54,25 @@ _FOLLOWS = {"se": (), "df": (), "statistic": ("se",), "p": ("se", "df", "statist
 """Numbers of a coefficient, and on which others each depends."""
 
 
-def like_for_like(one: Examined, own: Judgement, reference: Judgement) -> dict[str, list[float]]:
+def like_for_like(
+    one: Examined, own: Judgement, reference: Judgement, share: float = 1.0
+) -> dict[str, list[float]]:
     """Return an engine's numbers under the definitions of the reference, where they differ.
 
     By quantity, a value for each coefficient, at the engine's own point; quantities that both
-    print under one definition are left out, and those that the reference does not print.
+    print under one definition are left out, and those that the reference does not print. ``share``
+    is what the residual variance is times, where the reference divides by another number.
     """
     at = one.standpoint
     if at is None:
         return {}
+    if share != 1.0:
+        at = dataclasses.replace(at, sigma=at.sigma * math.sqrt(share))
     rows = rows_of(one.fit)
     out: dict[str, list[float]] = {}
     for quantity, before in _FOLLOWS.items():
         wanted, has = _definition_of(reference, quantity), _definition_of(own, quantity)
-        if not wanted or (wanted == has and not out.keys() & set(before)):
+        if not wanted or (wanted == has and share == 1.0 and not out.keys() & set(before)):
             continue
         under = definition(quantity, wanted)
         values = None if under is None else under.value(at, rows, math.nan)
@@ -80,6 +85,15 @@ def like_for_like(one: Examined, own: Judgement, reference: Judgement) -> dict[s
                 for row, v in zip(rows, values, strict=True)
             )
     return out
+
+
+def _of_divisors(left: Fit, right: Fit, design: Design) -> float:
+    """Return what a linear model's residual variance is times, by the divisor of the other fit."""
+    n, p = design.x.shape
+    if design.random:
+        return 1.0
+    by = [n if f.definitions.get("residual_variance") == "n" else n - p for f in (left, right)]
+    return by[0] / by[1] if by[1] else 1.0
 
 
 def _definition_of(judgement: Judgement, quantity: str) -> str:
@@ -114,7 +128,8 @@ def _rows(
         yield row("loglik", "", left.loglik, right.loglik)
     printed = {c.name: i for i, c in enumerate(left.coefficients)}
     same_names = printed.keys() == {c.name for c in right.coefficients}
-    fair = like_for_like(one, own, reference) if same_names else {}
+    share = _of_divisors(left, right, design)
+    fair = like_for_like(one, own, reference, share) if same_names else {}
     for native, seen in zip(right.coefficients, beside.audit.coefficients, strict=False):
         if not same_names:
             break
@@ -131,7 +146,12 @@ def _rows(
     for mine_term, own_term in zip(left.random, right.random, strict=False):
         for item, a, b, size in _covariances(mine_term, own_term, sigma2):
             yield row("variance", item, a, b, size)
-    yield row("residual_variance", "", left.residual_variance, sigma2)
+    mine_sigma2 = share * left.residual_variance
+    yield row("residual_variance", "", mine_sigma2, sigma2, referee=share != 1.0)
+    theirs = dict(right.residual)
+    for name, value in left.residual:
+        if name in theirs:
+            yield row("residual", name, value, theirs[name])
     sigma = math.sqrt(max(sigma2, 0.0))
     for term, mine_term, own_term in zip(design.random, left.random, right.random, strict=False):
         if mine_term.effects is None or own_term.effects is None:

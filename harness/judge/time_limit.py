@@ -11,8 +11,9 @@ from harness.engines.engine import Engine, Fit, Outcome, OwnModel, Setting
 from harness.engines.within_limits import begin_within, fits_here
 from harness.judge.examination import Examination, examine
 from harness.model.case import Case
+from harness.referee.best_point import search_for
 from harness.referee.cost import search_cost
-from harness.referee.optimum import Optimum, OptimumSearch, search_for
+from harness.referee.optimum import Optimum, OptimumSearch
 
 MOST = 0.5
 """Part of the time that is kept for the examination, at most."""

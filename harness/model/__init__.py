@@ -16,6 +16,8 @@ __all__ = [
     "functions",
     "level_order",
     "model",
+    "residual",
+    "residual_design",
     "table",
     "term_match",
     "terms",

@@ -18,7 +18,9 @@ from harness.model.coding import coding_columns
 from harness.model.expression_text import render_name
 from harness.model.formula import Call, Name
 from harness.model.functions import FUNCTIONS
+from harness.model.group_levels import grouping
 from harness.model.model import Model, column_of
+from harness.model.residual_design import ResidualDesign, build_residual
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Atom, Terms
 
@@ -64,6 +66,8 @@ class Design:
         Terms in the order of the formula, ``||`` and ``/`` already taken apart.
     rows : (n,) int array
         Which rows of the table are used.
+    residual : ResidualDesign or None
+        Covariance of the residuals; None where they are independent with one variance.
     """
 
     y: Array
@@ -71,6 +75,7 @@ class Design:
     x_names: tuple[str, ...]
     random: tuple[RandomDesign, ...]
     rows: NDArray[np.intp]
+    residual: ResidualDesign | None = None
 
 
 def build_design(model: Model, table: Table) -> Design:
@@ -93,9 +98,10 @@ def build_design(model: Model, table: Table) -> Design:
     random = []
     for term in model.random:
         effects, z = _matrix(term.effects, table)
-        codes, levels = _grouping(term.group, used)
+        codes, levels = grouping(term.group, used)
         random.append(RandomDesign(":".join(term.group), effects, z, codes, levels))
-    return Design(y, x, names, tuple(random), rows)
+    residual = None if model.residual is None else build_residual(model.residual, used)
+    return Design(y, x, names, tuple(random), rows, residual)
 
 
 @dataclass(frozen=True)
@@ -207,16 +213,3 @@ def _coded(text: str, levels: tuple[tuple[str, int], ...]) -> tuple[_Column, ...
 
 
 _PIECE = re.compile(r"(a\d+)(?:\[(T\.)?(\d+)\])?")
-
-
-def _grouping(group: tuple[str, ...], table: Table) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """Codes and levels of a grouping factor, unused levels dropped, first column slowest."""
-    codes = np.zeros(table.n_rows, dtype=np.int64)
-    levels: list[str] = [""]
-    for i, name in enumerate(group):
-        column = column_of(table, Name(name, as_factor=True))
-        assert isinstance(column, FactorColumn)
-        codes = codes * len(column.levels) + column.codes
-        levels = [f"{a}:{b}" if i else b for a in levels for b in column.levels]
-    present, index = np.unique(codes, return_inverse=True)
-    return index.astype(np.int32), tuple(levels[k] for k in present)

@@ -22,6 +22,7 @@ from harness.model.formula import (
     nodes_in,
 )
 from harness.model.formula_parser import parse
+from harness.model.residual import Residual, parse_residual
 from harness.model.table import FactorColumn, NumericColumn, Table, table_from_frame
 from harness.model.terms import Atom, Term, Terms, expand
 
@@ -53,7 +54,9 @@ class Model:
     formula : Formula
         As written.
     criterion : {"REML", "ML", "OLS"}
-        ``"OLS"`` exactly when the formula has no random terms.
+        ``"OLS"`` exactly when there are neither random terms nor a residual covariance.
+    residual : Residual or None
+        Covariance of the residuals; None where they are independent with one variance.
     random : tuple of RandomTerm
         ``(x || g)`` is two terms, ``(1 | g)`` and ``(0 + x | g)``, as lme4 takes it, also when
         ``x`` is a factor: its levels then have an unstructured covariance matrix. ``(1 | a/b)`` is
@@ -62,6 +65,7 @@ class Model:
 
     formula: Formula
     criterion: Criterion
+    residual: Residual | None = None
 
     @cached_property
     def fixed(self) -> Terms:
@@ -83,11 +87,18 @@ class Model:
 
     def names(self) -> Iterator[Name]:
         """Every column of the formula with its role, left to right, the outcome first."""
-        return (name for part in self.parts() for name in names_in(part))
+        yield from (name for part in self.parts() for name in names_in(part))
+        if self.residual is not None:
+            yield from self.residual.names()
 
 
-def parse_model(text: str, criterion: Criterion = "REML") -> Model:
-    """Parse a formula; without random terms the criterion becomes ``"OLS"``.
+def parse_model(text: str, criterion: Criterion = "REML", residual: str = "") -> Model:
+    """Parse a formula; with neither random terms nor a residual covariance it becomes ``"OLS"``.
+
+    Parameters
+    ----------
+    residual : str
+        Residual covariance, ``"ar1(visit | subject)"``; empty for none.
 
     Raises
     ------
@@ -97,7 +108,8 @@ def parse_model(text: str, criterion: Criterion = "REML") -> Model:
         When it has no fixed effects, or twice the same random effect for the same group.
     """
     formula = parse(text)
-    model = Model(formula, criterion if formula.bars else "OLS")
+    own = parse_residual(residual) if residual else None
+    model = Model(formula, criterion if formula.bars or own is not None else "OLS", own)
     if not model.fixed.intercept and not model.fixed.terms:
         raise BadInput("formula: no fixed effects are left; keep at least an intercept")
     seen: set[tuple[frozenset[str], frozenset[Atom]]] = set()

@@ -54,8 +54,13 @@ def in_columns(model: Model, table: Table, design: Design) -> tuple[Model, Table
             made.keep(column_of(table, name))
             groups.append(name)
         bars.append(Bar(effects, reduce(lambda a, b: Binary(":", a, b), groups), double=False))
+    if model.residual is not None:
+        for name in model.residual.names():
+            made.keep(column_of(table, name))
     written = Formula(model.formula.text, outcome, fixed, tuple(bars))
-    return Model(written, model.criterion), replace(table, columns=tuple(made.columns))
+    return Model(written, model.criterion, model.residual), replace(
+        table, columns=tuple(made.columns)
+    )
 
 
 class _Columns:

@@ -9,7 +9,7 @@ from harness.diagnose.installation import Check
 from harness.page.appearance import CHECKS
 from harness.page.page import Block, Listing, Page, Paragraph, Section
 from harness.page.page_table import Column, Row, Table, one_group
-from harness.spelling.calls import lme4_formula
+from harness.spelling.calls import model_text
 
 
 def checks_page(checks: Sequence[Check]) -> Page:
@@ -35,7 +35,7 @@ def rungs_page(rungs: Sequence[Rung]) -> Page:
     """Lay out the rungs of the ladder under their headings."""
     groups: dict[str, list[str]] = {}
     for rung in rungs:
-        line = f"{rung.case.id:<44} {rung.title:<36} {lme4_formula(rung.case.model)}"
+        line = f"{rung.case.id:<44} {rung.title:<36} {model_text(rung.case.model)}"
         groups.setdefault(rung.group, []).append(line)
     return Page(
         kind="Ladder",

@@ -24,6 +24,7 @@ QUANTITIES: dict[str, str] = {
     "p": "p",
     "variance": "variance",
     "residual_variance": "σ²",
+    "residual": "residual",
     "random_effect": "random",
     "fitted": "fitted",
 }

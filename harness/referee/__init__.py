@@ -5,6 +5,7 @@ optimum, standard errors and degrees of freedom under every known definition. It
 """
 
 __all__ = [
+    "best_point",
     "conditional_modes",
     "cost",
     "crossproducts",
@@ -18,6 +19,8 @@ __all__ = [
     "mean_squares",
     "optimality",
     "optimum",
+    "residual_likelihood",
+    "residual_matrix",
     "satterthwaite",
     "scoring_step",
     "standpoint",

@@ -99,8 +99,19 @@ def _unexplained(left: Array) -> float:
     return float(np.linalg.norm(y))
 
 
+@dataclass(frozen=True)
+class Whitening:
+    """Rows are multiplied by ``matrix``, which mixes only those of one ``group``."""
+
+    matrix: sparse.csr_array
+    group: NDArray[np.int32]
+
+
 def reduced_blocks(
-    terms: tuple[RandomDesign, ...], effects: list[Array], xy: Array
+    terms: tuple[RandomDesign, ...],
+    effects: Sequence[Array],
+    xy: Array,
+    whitening: Whitening | None = None,
 ) -> tuple[Array, float, tuple[Bucket, ...]]:
     """Reduce Z and [X y] to blocks.
 
@@ -114,6 +125,8 @@ def reduced_blocks(
         The blocks, those of similar size together.
     """
     n = len(xy)
+    if whitening is not None:
+        xy = np.asarray(whitening.matrix @ xy)
     if not terms:
         return xy.T @ xy, _unexplained(xy), ()
     offsets = np.cumsum(
@@ -129,7 +142,9 @@ def reduced_blocks(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(n, int(offsets[-1])),
     )
-    component = components(terms)
+    if whitening is not None:
+        z_all = (whitening.matrix @ z_all).tocsr()
+    component = components(terms, () if whitening is None else (whitening.group,))
     alike = _alike(component)
     left, r, f = _projected(z_all, component, alike, xy)
     return (
@@ -139,10 +154,15 @@ def reduced_blocks(
     )
 
 
-def components(terms: tuple[RandomDesign, ...]) -> Index:
-    """Independent block of every random-effects column: levels that share a row are connected."""
-    starts = np.cumsum([0] + [len(t.levels) for t in terms])
-    nodes = [t.codes + start for t, start in zip(terms, starts[:-1], strict=True)]
+def components(terms: tuple[RandomDesign, ...], links: Sequence[NDArray[np.int32]] = ()) -> Index:
+    """Independent block of every random-effects column: levels that share a row are connected.
+
+    So are those that share a group of ``links``, which has a code for each row.
+    """
+    sizes = [*(len(t.levels) for t in terms), *(int(codes.max()) + 1 for codes in links)]
+    starts = np.cumsum([0, *sizes])
+    codes = [*(t.codes for t in terms), *links]
+    nodes = [own + start for own, start in zip(codes, starts[:-1], strict=True)]
     pairs = [(nodes[0], other) for other in nodes[1:]]
     first = np.concatenate([a for a, _ in pairs]) if pairs else np.zeros(0, dtype=np.int64)
     second = np.concatenate([b for _, b in pairs]) if pairs else np.zeros(0, dtype=np.int64)
@@ -152,7 +172,7 @@ def components(terms: tuple[RandomDesign, ...]) -> Index:
     return np.concatenate(
         [
             np.repeat(of_level[start:stop], t.z.shape[1])
-            for t, start, stop in zip(terms, starts[:-1], starts[1:], strict=True)
+            for t, start, stop in zip(terms, starts[:-1], starts[1:], strict=False)
         ]
     ).astype(np.intp)
 
@@ -300,7 +320,7 @@ def padded_sizes(sizes: Index) -> Index:
 
 def _bucketed(
     terms: tuple[RandomDesign, ...],
-    effects: list[Array],
+    effects: Sequence[Array],
     offsets: NDArray[np.int64],
     component: Index,
     alike: list[_Alike],

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.design import Design, RandomDesign
-from harness.referee.component_blocks import RANGE_TOLERANCE, Bucket, reduced_blocks
+from harness.referee.component_blocks import RANGE_TOLERANCE, Bucket, Whitening, reduced_blocks
 from harness.referee.once_per_design import once_per_design
 
 Array = NDArray[np.float64]
@@ -104,9 +104,18 @@ def aliased_columns(x: Array) -> list[int]:
     return aliased
 
 
+@dataclass(frozen=True)
+class Standardised:
+    """A design in well-conditioned columns: Q of X and y, and the effects of each term."""
+
+    xy: Array
+    effects: tuple[Array, ...]
+    basis: Basis
+
+
 @once_per_design
-def cross_products(design: Design) -> CrossProducts:
-    """Reduce a design, once as long as it is in use: ML and REML have the same cross-products.
+def standardised(design: Design) -> Standardised:
+    """Orthonormalise X, centre and scale y and the effects.
 
     Raises
     ------
@@ -126,18 +135,36 @@ def cross_products(design: Design) -> CrossProducts:
     constant, y, mean, scale = _standardised(design.x, q, m, design.y)
     scaled = [_standard_effects(term) for term in design.random]
     basis = Basis(m, constant, mean, scale, log_volume, tuple(w for _, w in scaled))
-    xy = np.column_stack([q, y])
-    effects = [z for z, _ in scaled]
-    rest, unexplained, buckets = reduced_blocks(design.random, effects, xy)
+    return Standardised(np.column_stack([q, y]), tuple(z for z, _ in scaled), basis)
+
+
+@once_per_design
+def cross_products(design: Design) -> CrossProducts:
+    """Reduce a design, once as long as it is in use: ML and REML have the same cross-products.
+
+    Raises
+    ------
+    RankDeficient, ValueError
+        As :func:`standardised` does.
+    """
+    return reduced(design, None)
+
+
+def reduced(design: Design, whitening: Whitening | None) -> CrossProducts:
+    """Reduce a design whose rows are multiplied by R^-1/2 first; None where R is the identity."""
+    own = standardised(design)
+    n, p = design.x.shape
+    rest, unexplained, buckets = reduced_blocks(design.random, own.effects, own.xy, whitening)
+    y_size = float(np.abs(design.y).max()) / own.basis.y_scale
     return CrossProducts(
         n=n,
         p=p,
-        sizes=tuple(z.shape[1] for z in effects),
+        sizes=tuple(z.shape[1] for z in own.effects),
         levels=tuple(len(t.levels) for t in design.random),
         rest=rest,
         buckets=buckets,
-        basis=basis,
-        exact=unexplained <= np.sqrt(n) * EXACT * float(np.abs(design.y).max()) / scale,
+        basis=own.basis,
+        exact=unexplained <= np.sqrt(n) * EXACT * y_size,
     )
 
 

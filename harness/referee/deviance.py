@@ -111,6 +111,10 @@ class Likelihood:
         lower = [semidefinite_cholesky(np.asarray(p, dtype=np.float64)) for p in relative]
         return np.array([lower[t][a, b] for t, a, b in self.layout])
 
+    def with_residual(self, elements: Sequence[float] | Array) -> Array:
+        """Return theta of the elements of the factors: here there is nothing else in it."""
+        return np.asarray(elements, dtype=np.float64)
+
     def at(self, theta: Sequence[float] | Array) -> Point:
         """Evaluate at ``theta``, sigma still free."""
         return Point(self, np.asarray(theta, dtype=np.float64))
@@ -225,7 +229,7 @@ class Point:
     def _conditioned(self) -> tuple[Point, Array]:
         likelihood = self.likelihood
         tangents = list(self._tangents)
-        to_theta = np.zeros((len(tangents), len(tangents)))
+        to_theta = np.eye(len(self.theta))
         for i, (t, a, b) in enumerate(likelihood.layout):
             if a > b:
                 continue  # done with the diagonal, which is the first of its column
@@ -361,6 +365,13 @@ class Point:
             out[mine] = np.einsum("lij,li->ij", v.T @ rows, u @ beside)
             out[mine] += np.einsum("lij,li->ij", beside.T @ rows, u @ v)
         return out
+
+    def residual_slope(self) -> tuple[float, bool]:
+        """Return the derivative in the residual covariance, and whether that is at its bound.
+
+        Here residuals are independent, with one variance: there is nothing to differentiate in.
+        """
+        return 0.0, False
 
     def profiled_gradient(self) -> Array:
         """Gradient in theta of the deviance profiled over sigma."""

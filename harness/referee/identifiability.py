@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, Point
+from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
+from harness.referee.row_information import random_changes, row_information
 from harness.referee.satterthwaite import contrast_tests
 
 Array = NDArray[np.float64]
@@ -58,6 +60,9 @@ class FreeDirection:
         and ``high`` not below zero; infinite where there is none.
     moved : tuple of int
         Fixed effects whose estimate or standard error depends on the step.
+    phi : tuple of float
+        Of each residual correlation and log ratio of standard deviations; empty without any. What
+        is said is then the tangent at the best point, and the ends are not known.
     """
 
     changes: tuple[Array, ...]
@@ -65,6 +70,7 @@ class FreeDirection:
     low: float
     high: float
     moved: tuple[int, ...]
+    phi: tuple[float, ...] = ()
 
 
 _KEPT: WeakKeyDictionary[Likelihood, list[tuple[tuple[Array, ...], float]]] = WeakKeyDictionary()
@@ -73,8 +79,11 @@ _KEPT: WeakKeyDictionary[Likelihood, list[tuple[tuple[Array, ...], float]]] = We
 def null_directions(likelihood: Likelihood) -> list[tuple[tuple[Array, ...], float]]:
     """Return a basis of the changes that the likelihood does not see: of each Psi_t, and of s2.
 
-    Each has a variance of its own that it changes by 1, relative to the others' none.
+    Each has a variance of its own that it changes by 1, relative to the others' none. With a
+    residual covariance it depends on the point: :func:`free_directions` says it of one.
     """
+    if isinstance(likelihood, ResidualLikelihood):
+        return []
     if likelihood not in _KEPT:
         _KEPT[likelihood] = _null_directions(likelihood)
     return _KEPT[likelihood]
@@ -191,12 +200,61 @@ def free_directions(point: Point) -> tuple[FreeDirection, ...]:
     A direction that leaves the parameter space at once, as from a variance of zero, is none.
     """
     likelihood = point.likelihood
+    if isinstance(point, ResidualPoint):
+        return () if _curved(point) else _beside_residual(point)
     if not likelihood.layout or _curved(point):
         return ()
     out = []
     for changes, residual, way, other in _left(point):
         moved = tuple(np.flatnonzero(_differ(point, *other, np.eye(likelihood.products.p))))
         out.append(FreeDirection(changes, residual, way.low, way.high, tuple(map(int, moved))))
+    return tuple(out)
+
+
+def _beside_residual(point: ResidualPoint) -> tuple[FreeDirection, ...]:
+    """Return directions in which V, or what REML sees of it, does not change with its parameters.
+
+    As an unstructured residual covariance beside a random intercept.
+    """
+    likelihood = point.likelihood
+    sizes, basis = likelihood.products.sizes, likelihood.products.basis
+    terms, units = _symmetric_units(sizes)
+    changes = [
+        np.concatenate([own, block.matrix.first, block.h[None]])
+        for own, block in zip(random_changes(point, terms, units), point.blocks, strict=True)
+    ]
+    found = row_information(point, changes)
+    widths = np.sqrt(np.maximum(np.diag(found.traces), np.finfo(float).tiny))
+    information = found.information(np.asarray(point.c), reml=likelihood.reml)
+    values, vectors = np.linalg.eigh(information / np.outer(widths, widths))
+    s2 = (point.sigma * basis.y_scale) ** 2
+    out = []
+    for vector in (vectors[:, values < SINGULAR] / widths[:, None]).T:
+        scaled = [vector[-1] * lam @ lam.T for lam in point.lambdas]
+        for value, t, unit in zip(vector, terms, units, strict=False):
+            scaled[t] = scaled[t] + value * unit
+        psi = [
+            s2 * np.linalg.inv(w) @ d @ np.linalg.inv(w).T
+            for w, d in zip(basis.effects, scaled, strict=True)
+        ]
+        parts = [*(float(np.abs(d).max()) for d in psi), abs(s2 * float(vector[-1]))]
+        size = max(parts) or 1.0
+        # Either way along it is the same direction: the first variance is the one that grows.
+        diagonals = np.concatenate([*(np.diag(d) for d in psi), [s2 * vector[-1]]])
+        size = math.copysign(size, float(diagonals[np.abs(diagonals) > 1e-7 * size][0]))
+        moved = np.einsum("i,ijk->jk", vector, found.p)
+        slopes = np.abs(np.diag(basis.m @ point.c @ moved @ point.c @ basis.m.T))
+        errors = np.diag(basis.m @ point.c @ basis.m.T)
+        out.append(
+            FreeDirection(
+                tuple(np.where(np.abs(d) > 1e-7 * abs(size), d, 0.0) / size for d in psi),
+                float(s2 * vector[-1] / size) if parts[-1] > 1e-7 * abs(size) else 0.0,
+                math.nan,
+                math.nan,
+                tuple(map(int, np.flatnonzero(slopes > 1e-6 * errors))),
+                tuple(float(v / size) for v in vector[len(terms) : -1]),
+            )
+        )
     return tuple(out)
 
 
@@ -220,7 +278,7 @@ def centred(point: Point) -> Point:
     A face that all of them lie on is a boundary of the data's own; one that an end lies on is not.
     """
     likelihood = point.likelihood
-    if not likelihood.layout or _curved(point):
+    if not likelihood.layout or isinstance(point, ResidualPoint) or _curved(point):
         return point
     for _ in range(_ROUNDS):
         begun = point
@@ -243,6 +301,9 @@ def centred(point: Point) -> Point:
 def undetermined_rows(point: Point, rows: Array) -> NDArray[np.bool_]:
     """Say of contrasts (r, p) whether their standard errors depend on what is not determined."""
     found = np.zeros(len(rows), dtype=bool)
+    if isinstance(point, ResidualPoint):
+        moved = {j for direction in free_directions(point) for j in direction.moved}
+        return np.asarray((rows[:, sorted(moved)] != 0.0).any(axis=1))
     if point.likelihood.layout:
         for _, _, _, other in _left(point):
             found |= _differ(point, *other, rows)

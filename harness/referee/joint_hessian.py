@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Point
+from harness.referee.residual_likelihood import ResidualPoint
 
 Array = NDArray[np.float64]
 
@@ -75,10 +76,12 @@ def joint_inverse(point: Point, sigma: float) -> JointInverse:
     Raises
     ------
     ValueError
-        Where that would take more than ``LARGEST`` multiplications.
+        Where that would take more than ``LARGEST`` multiplications, or residuals are correlated.
     LinAlgError
         When the joint Hessian cannot be inverted.
     """
+    if isinstance(point, ResidualPoint):
+        raise ValueError("no program states it of a model with a residual covariance")
     likelihood = point.likelihood
     basis, reml, m = likelihood.products.basis, likelihood.reml, likelihood.m
     directions = _directions(point)

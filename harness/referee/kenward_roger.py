@@ -35,6 +35,8 @@ from numpy.typing import NDArray
 from harness.referee.deviance import Point
 from harness.referee.f_tests import FTest, contrast_rows, f_p, whitened_contrasts
 from harness.referee.optimality import optimality
+from harness.referee.residual_adjustment import residual_pieces
+from harness.referee.residual_likelihood import ResidualPoint
 from harness.referee.satterthwaite import ContrastTest, two_sided_p
 
 Array = NDArray[np.float64]
@@ -141,7 +143,9 @@ class KenwardRoger:
         return FTest(statistic, q, df, p, scale)
 
 
-def kenward_roger(point: Point, *, sigma: float | None = None) -> KenwardRoger:
+def kenward_roger(
+    point: Point, *, sigma: float | None = None, linear: bool = False
+) -> KenwardRoger:
     """Adjust the covariance of the fixed effects at a point.
 
     Parameters
@@ -150,11 +154,15 @@ def kenward_roger(point: Point, *, sigma: float | None = None) -> KenwardRoger:
         Of a REML likelihood with random terms.
     sigma : float, optional
         Residual standard deviation, in the units of the data; profiled without it.
+    linear : bool
+        Leave the second derivatives of V out, as DDFM=KR(LINEAR) of PROC MIXED does. Without a
+        residual covariance, and with one that is linear in its parameters, there are none.
 
     Raises
     ------
     KenwardRogerUndefined
-        Under ML, without random terms, or when the variance parameters are not identified.
+        Under ML, without random terms, or when the variance parameters are not identified; where
+        the result depends on how the residual covariance is parametrised.
     """
     likelihood = point.likelihood
     if not likelihood.reml:
@@ -162,19 +170,39 @@ def kenward_roger(point: Point, *, sigma: float | None = None) -> KenwardRoger:
             "the Kenward-Roger adjustment is defined for REML estimates; this model was fitted "
             "by ML"
         )
+    scale = likelihood.products.basis.y_scale
+    internal = (point.sigma if sigma is None else sigma / scale) ** 2
+    if isinstance(point, ResidualPoint):
+        terms, matrices = directions(point)
+        found = residual_pieces(point, terms, matrices, linear=linear)
+        if found is None:
+            raise KenwardRogerUndefined(
+                "the adjustment depends on how correlations and variances of the residuals are "
+                "parametrised together; there is no one definition"
+            )
+        information, p, inner = found
+        w = inverse_information(information)
+        inner = np.einsum("rs,rsij->ij", w, inner)
+        return _adjusted(point, internal, inner, point.c @ p @ point.c, w)
     if not likelihood.layout:
         raise KenwardRogerUndefined(
             "there are no random effects: the t and F tests of the linear model are exact"
         )
-    scale = likelihood.products.basis.y_scale
-    internal = (point.sigma if sigma is None else sigma / scale) ** 2
     pieces = Pieces.at(point)
     w = inverse_information(pieces.information)
-    c = point.c
     k = len(pieces.p)
     inner = np.einsum("rs,rsij->ij", w[:k, :k], pieces.q_less)
+    c = point.c
+    return _adjusted(point, internal, inner, np.concatenate([c @ pieces.p @ c, -c[None]]), w)
+
+
+def _adjusted(
+    point: Point, internal: float, inner: Array, changes: Array, w: Array
+) -> KenwardRoger:
+    """Phi_A of half its inner sum, Phi P_r Phi of every direction and W, in units of the data."""
+    likelihood, c = point.likelihood, point.c
+    scale = likelihood.products.basis.y_scale
     adjusted = c + c @ (inner + inner.T) @ c
-    changes = np.concatenate([c @ pieces.p @ c, -c[None]])
     m = math.sqrt(internal) * scale * likelihood.products.basis.m
     return KenwardRoger(
         covariance=m @ adjusted @ m.T,

@@ -47,17 +47,20 @@ class Optimality:
         rank.
     descent : tuple of (q,) arrays or None
         For each term the direction of that eigenvalue, in scaled effects; None without one.
+    residual_bound : bool
+        Whether the residual covariance is at the edge of the positive definite ones.
     """
 
     ranks: tuple[int, ...]
     gradient: float
     dual: float | None
     descent: tuple[Array | None, ...]
+    residual_bound: bool = False
 
     @property
     def singular(self) -> bool:
-        """Whether some Psi_t lacks rank."""
-        return self.dual is not None
+        """Whether some Psi_t lacks rank, or the residual covariance is at its bound."""
+        return self.dual is not None or self.residual_bound
 
     @property
     def false_boundary(self) -> bool:
@@ -88,7 +91,8 @@ def optimality(point: Point) -> Optimality:
             smallest, direction = _dual(g, white, range_white)
             dual = smallest if dual is None else min(dual, smallest)
         descent.append(direction)
-    return Optimality(tuple(ranks), gradient, dual, tuple(descent))
+    steep, bound = point.residual_slope()
+    return Optimality(tuple(ranks), max(gradient, steep), dual, tuple(descent), bound)
 
 
 def _whitened(basis: Array, s: Array) -> Array:

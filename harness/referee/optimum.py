@@ -15,7 +15,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.case import Case
 from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.identifiability import FreeDirection, centred, free_directions
 from harness.referee.landscape import screened
@@ -176,7 +175,7 @@ class OptimumSearch:
         points.sort(key=Point.deviance)
         if likelihood.products.exact:
             points += _evaluated(likelihood, [_scaled_identity(likelihood, _ENDLESS)])
-        first = _settled(_newton(points[0]))
+        first = _settled(newton(points[0]))
         _refuse_endless(first)
         self._basins = _Basins(first)
         return self._screened(self._basins, points[1:], len(points))
@@ -211,17 +210,6 @@ class OptimumSearch:
         return Optimum(best, best.deviance(), optimality(best), runs, basins.others())
 
 
-def search_for(case: Case) -> OptimumSearch:
-    """Return the search for the best point of a case, not begun.
-
-    Raises
-    ------
-    ValueError
-        As :class:`harness.referee.deviance.Likelihood`.
-    """
-    return OptimumSearch(Likelihood(case.design, reml=case.model.criterion != "ML"))
-
-
 def _refuse_endless(lowest: Point) -> None:
     if lowest.likelihood.products.exact and optimality(lowest).gradient > _FALLING:
         raise NoMaximum
@@ -242,7 +230,7 @@ class _Basins:
     def descend(self, start: Point) -> None:
         """Go down from a point, and keep the minimum when it is another one."""
         try:
-            found = _newton(start, self._bowls)
+            found = newton(start, self._bowls)
             if not any(found is minimum for minimum in self.minima):
                 self._add(_settled(found))
         except np.linalg.LinAlgError:  # so far out that rounding leaves no information
@@ -269,17 +257,17 @@ class _Basins:
 
 def nearest_minimum(point: Point) -> Point:
     """Return where Newton's steps from a point end: a minimum, not always the lowest."""
-    return _settled(_newton(point))
+    return _settled(newton(point))
 
 
 def _settled(point: Point) -> Point:
     """Where a descent from a point ends: on the smallest face, and on no false boundary."""
     for _ in range(5):  # each escape lowers the deviance; five are far more than ever needed
-        point = _polished(_snapped(point))
+        point = polished(_snapped(point))
         outcome = optimality(point)
         if not outcome.false_boundary:
             break
-        moved = _newton(point.likelihood.at(_along_descent(point, outcome)))
+        moved = newton(point.likelihood.at(_along_descent(point, outcome)))
         if moved.deviance() >= point.deviance():
             break
         point = moved
@@ -378,7 +366,7 @@ def _aligned(point: Point, best: Point) -> Array:
     return np.asarray(point.theta * signs)
 
 
-def _newton(point: Point, bowls: Sequence[_Bowl] = ()) -> Point:
+def newton(point: Point, bowls: Sequence[_Bowl] = ()) -> Point:
     """Go down from a point; the minimum of a bowl known already is returned once inside."""
     likelihood = point.likelihood
     value = point.deviance()
@@ -430,7 +418,7 @@ def _line_search(
     return None, 0.0
 
 
-def _polished(point: Point) -> Point:
+def polished(point: Point) -> Point:
     """Newton steps judged by the gradient: it still falls where the deviance is all rounding."""
     likelihood = point.likelihood
     twin, to_theta = point.conditioned()
@@ -466,7 +454,7 @@ def _snapped(point: Point) -> Point:
             kept[:count] = 0.0
             reduced = list(scaled)
             reduced[t] = (vectors * kept) @ vectors.T
-            moved = _newton(likelihood.at(_theta_of_scaled(likelihood, reduced)))
+            moved = newton(likelihood.at(_theta_of_scaled(likelihood, reduced)))
             if moved.deviance() <= best.deviance() + _SNAP:
                 best = moved
                 scaled = list(_variances(best))

@@ -28,12 +28,15 @@ class Standpoint:
         The fit's variances, relative to the residual variance.
     sigma : float
         Its residual standard deviation, in the units of the data.
+    divisor : {"m", "n"}
+        Of the residual sum of squares in the residual variance of a linear model: m = n - p, or n.
     """
 
     design: Design
     criterion: Criterion
     point: Point
     sigma: float
+    divisor: str = "m"
 
     @cached_property
     def tests(self) -> tuple[ContrastTest, ...]:
@@ -68,7 +71,8 @@ class Standpoint:
             return -0.5 * self.point.deviance(self.sigma)
         n, p = self.design.x.shape
         ml = Likelihood(self.design, reml=False).at(self.point.theta)
-        return -0.5 * ml.deviance(self.sigma * math.sqrt((n - p) / n))
+        share = 1.0 if self.divisor == "n" else (n - p) / n
+        return -0.5 * ml.deviance(self.sigma * math.sqrt(share))
 
     @property
     def variance_parameters(self) -> int:

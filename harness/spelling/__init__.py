@@ -7,6 +7,7 @@ alike and means something else.
 __all__ = [
     "calls",
     "mixedlm_call",
+    "nlme_call",
     "patsy_language",
     "translation",
 ]

@@ -15,6 +15,7 @@ from harness.model.expression_text import R_TO_RUN, Language, R, render, render_
 from harness.model.formula import Bar, Binary, Call, Name, Node, Number, names_in, nodes_in
 from harness.model.functions import FUNCTIONS
 from harness.model.model import Model, RandomTerm, column_of, split_bar
+from harness.model.residual import Residual
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Term, Terms
 from harness.spelling.patsy_language import (
@@ -71,6 +72,12 @@ def effects_text(effects: Terms, name: Callable[[Name], str]) -> str:
     pieces = [_product(term) for term in effects.terms]
     intercept: Node = Number("01"[effects.intercept])
     return render(reduce(partial(Binary, "+"), pieces, intercept), name, R)
+
+
+def model_text(model: Model) -> str:
+    """Return the formula as lme4 writes it, with the residual covariance where there is one."""
+    formula = lme4_formula(model)
+    return formula if model.residual is None else f"{formula}, residual {model.residual.text()}"
 
 
 def _bar(
@@ -462,9 +469,31 @@ def in_words(model: Model) -> str:
         apart = ", uncorrelated with the former" if term.group in groups else ""
         groups.add(term.group)
         pieces.append(f"{joined} that varies by {' within '.join(reversed(term.group))}{apart}")
+    if model.residual is not None:
+        pieces.append(_residuals_in_words(model.residual))
     method = {
         "REML": "restricted maximum likelihood",
         "ML": "maximum likelihood",
         "OLS": "ordinary least squares",
     }[model.criterion]
     return f"{text}{'; ' if pieces else ''}{'; '.join(pieces)}; by {method}"
+
+
+_CORRELATED = {
+    "ar1": "correlated by first-order autoregression",
+    "car1": "correlated by autoregression in continuous time",
+    "cs": "equally correlated",
+    "toep": "correlated by their distance",
+    "corr": "with any correlations and one variance",
+    "us": "with any covariance",
+}
+
+
+def _residuals_in_words(residual: Residual) -> str:
+    pieces = []
+    if residual.structure:
+        order = f" over {residual.position.name}" if residual.position is not None else ""
+        group = ":".join(residual.group)
+        pieces.append(f"{_CORRELATED[residual.structure]}{order} within {group}")
+    pieces += [f"with a variance for each {':'.join(columns)}" for columns in residual.strata]
+    return f"residuals {' and '.join(pieces)}"

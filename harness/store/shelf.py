@@ -160,12 +160,7 @@ class Store:
         """Return the content of an entry; None when it is missing, damaged or unreadable."""
         path = self._place(namespace, key)
         try:
-            # Opened so that a FIFO in an entry's place does not wait for a writer.
-            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
-                state = os.fstat(file.fileno())
-                if not stat.S_ISREG(state.st_mode):
-                    return None
-                used, stored = state.st_mtime, file.read()
+            used, stored = _read(path)
         except OSError:
             # Not there, or a network file system has just lost it: either way it is made again.
             return None
@@ -192,7 +187,7 @@ class Store:
     def description(self, namespace: str) -> dict[str, object]:
         """Return what was said of a namespace; empty when nothing was, or it is damaged."""
         try:
-            found = json.loads((self._folder(namespace) / _DESCRIPTION).read_bytes())
+            found = json.loads(_read(self._folder(namespace) / _DESCRIPTION)[1])
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -343,6 +338,18 @@ class Store:
         self.trouble = f"results cannot be stored in {self.root}: {error.strerror or error}"
         hint = " (lmm-parity cache clear makes room)" if error.errno == errno.ENOSPC else ""
         sys.stderr.write(f"lmm-parity: {self.trouble}{hint}; the run goes on without\n")
+
+
+def _read(path: Path) -> tuple[float, bytes]:
+    """Return when a file was last used, and what is in it; OSError where it is no file.
+
+    Opened so that a FIFO in its place does not wait for a writer.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError(errno.EINVAL, "not a file")
+        return state.st_mtime, file.read()
 
 
 def _stored(content: bytes, namespace: str, key: str) -> bytes:

@@ -20,7 +20,7 @@ from harness.base.json import decode, encode
 from harness.engines.engine import Engine, Failure, Fit, Outcome, Setting
 from harness.engines.engine_wrapper import EngineWrapper, bare
 from harness.model.case import Case
-from harness.spelling.calls import lme4_formula
+from harness.spelling.calls import lme4_formula, model_text
 from harness.store.identity import (
     adapter_digest,
     engine_identity,
@@ -300,7 +300,7 @@ def fit_key(engine: str, case: Case, setting: Setting) -> str:
         setting,
         model.criterion,
         # In names as the user has them, which the fit's coefficients carry, and as R is given it.
-        lme4_formula(model),
+        model_text(model),
         lme4_formula(model, table.alias),
         table.checksum(),
         list(table.names),
@@ -331,7 +331,7 @@ def _not_stored(engine: str, case: Case, setting: Setting) -> Failure:
         setting=setting,
         reason="environment",
         text=(
-            f"no stored result of {engine} for {lme4_formula(model)} ({model.criterion}, {setting} "
+            f"no stored result of {engine} for {model_text(model)} ({model.criterion}, {setting} "
             f"setting) on these data; run it once without --replay where {engine} works"
         ),
     )

@@ -31,8 +31,16 @@ program_folder <- function() {
 # rows         "complete", or "all" where rows with missing values are wanted too
 # wants        "design" where the design matrices are wanted
 # tight        whether the engine can search more strictly than it does by default
+# residuals    residual covariances that it can fit: "ar1", "het", ...
 converse <- function(fit, name, packages, definitions, rows = "complete", wants = NULL,
-                     tight = FALSE) {
+                     tight = FALSE, residuals = NULL) {
+  there <- function(package) nzchar(system.file(package = package))
+  lacking <- Filter(Negate(there), c(packages, "jsonlite"))
+  if (length(lacking)) {
+    quoted <- paste0('"', lacking, '"', collapse = ", ")
+    cat("R packages are missing: install.packages(c(", quoted, "))\n", sep = "", file = stderr())
+    quit(save = "no", status = 3L)
+  }
   for (package in packages) {
     suppressPackageStartupMessages(loadNamespace(package))
   }
@@ -51,7 +59,8 @@ converse <- function(fit, name, packages, definitions, rows = "complete", wants 
     type = "started", protocol = PROTOCOL, name = name,
     versions = c(list(R = format(getRversion())), versions),
     build = build_digest(packages), definitions = named(definitions), rows = rows,
-    wants = as.list(wants), settings = as.list(c("default", if (tight) "tight"))
+    wants = as.list(wants), settings = as.list(c("default", if (tight) "tight")),
+    residuals = as.list(residuals)
   )
   repeat {
     line <- readLines(questions, n = 1L, warn = FALSE, encoding = "UTF-8")
@@ -131,7 +140,8 @@ failed <- function(message, reason, text) {
 }
 
 # Read a "fit" message: a list of `data` (a data frame with factors), `checksum`, `formula`,
-# `criterion`, `setting`, `outcome`, `fixed` and `random`, the terms with their groups.
+# `criterion`, `setting`, `outcome`, `fixed`, `random`, the terms with their groups, and `residual`,
+# NULL where residuals are independent with one variance.
 read_request <- function(message) {
   columns <- lapply(message$table$columns, function(column) {
     if (column$kind == "number") {
@@ -154,6 +164,7 @@ read_request <- function(message) {
     setting = message$setting,
     outcome = message$model$outcome,
     fixed = vapply(message$model$fixed, identity, ""),
+    residual = read_residual(message$model$residual),
     random = lapply(seq_along(message$model$random), function(i) {
       term <- message$model$random[[i]]
       wanted <- if (!is.null(message$design)) message$design$random[[i]]
@@ -166,6 +177,19 @@ read_request <- function(message) {
         levels = as.character(unlist(wanted$levels))
       )
     })
+  )
+}
+
+# The residual covariance: codes from 1 for groups and for the levels of each of the `strata`.
+read_residual <- function(sent) {
+  if (is.null(sent)) {
+    return(NULL)
+  }
+  list(
+    structure = sent$structure,
+    group = as.integer(unlist(sent$group)) + 1L,
+    position = as.double(unlist(sent$position)),
+    strata = lapply(sent$strata, function(codes) as.integer(unlist(codes)) + 1L)
   )
 }
 

@@ -1,4 +1,5 @@
-# nlme's lme: nested grouping factors, blocks of random effects for each. Without any: gls.
+# nlme's lme: nested grouping factors, blocks of random effects for each. Without any: gls. Residuals
+# correlated by corAR1, corCAR1, corCompSymm and corSymm, with variances by varIdent.
 
 local({
   file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1L]])
@@ -24,9 +25,82 @@ levels_of_nesting <- function(terms) {
   lapply(factors, function(own) which(vapply(codes, identical, TRUE, own)))
 }
 
+# Put the columns of the residual covariance into the data, and return `correlation` and `weights`
+# for lme and gls. `groups` are the grouping factors of the random effects, the outermost first.
+residual_part <- function(residual, groups, data) {
+  correlation <- NULL
+  if (length(residual$structure) && nzchar(residual$structure)) {
+    data$residual_group <- factor(residual$group)
+    # The visits of corSymm are numbered from 1.
+    shift <- if (residual$structure %in% c("us", "corr")) 1 else 0
+    data$residual_position <- residual$position + shift
+    inside <- residual_groups(data, groups)
+    form <- stats::as.formula(paste(
+      "~", if (residual$structure == "cs") "1" else "residual_position", "|",
+      paste(inside, collapse = "/")
+    ))
+    correlation <- switch(residual$structure,
+      ar1 = nlme::corAR1(form = form),
+      car1 = nlme::corCAR1(form = form),
+      cs = nlme::corCompSymm(form = form),
+      nlme::corSymm(form = form)
+    )
+  }
+  weights <- lapply(seq_along(residual$strata), function(i) {
+    name <- paste0("residual_stratum", i)
+    data[[name]] <<- factor(residual$strata[[i]])
+    nlme::varIdent(form = stats::as.formula(paste("~ 1 |", name)))
+  })
+  weights <- Filter(Negate(is.null), weights)
+  list(
+    data = data, correlation = correlation,
+    weights = if (length(weights) > 1L) do.call(nlme::varComb, weights) else if (length(weights)) {
+      weights[[1L]]
+    }
+  )
+}
+
+# The grouping factors that lme wants in the formula of a correlation: those of all random effects,
+# and that of the residuals where it is within the innermost of them.
+residual_groups <- function(data, groups) {
+  if (length(groups) == 0L) {
+    return("residual_group")
+  }
+  innermost <- data[[groups[[length(groups)]]]]
+  pairs <- nrow(unique(data.frame(innermost, data$residual_group)))
+  if (pairs > nlevels(data$residual_group)) {
+    unsupported("lme takes residual groups within the groups of every random effect")
+  }
+  c(groups, if (pairs > nlevels(innermost)) "residual_group")
+}
+
+# The parameters of the residual covariance, and the residual variance of the first strata.
+#
+# varIdent's reference is the stratum that comes first in the data.
+stated_residual <- function(found, residual) {
+  structure <- found$modelStruct$corStruct
+  values <- if (is.null(structure)) numeric() else {
+    as.double(stats::coef(structure, unconstrained = FALSE))
+  }
+  variance <- found$sigma^2
+  parts <- found$modelStruct$varStruct
+  if (!inherits(parts, "varComb")) {
+    parts <- list(parts)
+  }
+  for (i in seq_along(residual$strata)) {
+    count <- max(residual$strata[[i]])
+    sizes <- if (is.null(parts[[i]])) 1 else {
+      stats::coef(parts[[i]], unconstrained = FALSE, allCoef = TRUE)[as.character(seq_len(count))]
+    }
+    values <- c(values, as.double(sizes[-1L] / sizes[[1L]]))
+    variance <- variance * sizes[[1L]]^2
+  }
+  list(residual = as.list(unname(values)), residual_variance = unname(variance))
+}
+
 fit <- function(request) {
   if (length(request$random) == 0L) {
-    return(fit_gls(request))
+    return(if (is.null(request$residual)) fit_linear(request) else fit_gls(request))
   }
   data <- request$data
   nesting <- levels_of_nesting(request$random)
@@ -44,7 +118,13 @@ fit <- function(request) {
     }
   }
   fixed <- without_bars(request$formula)
-  found <- nlme::lme(fixed, data = data, random = random, method = request$criterion)
+  part <- residual_part(request$residual, names(random), data)
+  data <- part$data
+  found <- nlme::lme(
+    fixed, data = data, random = random, method = request$criterion,
+    correlation = part$correlation, weights = part$weights
+  )
+  stated <- stated_residual(found, request$residual)
   table <- summary(found)$tTable
   modes <- nlme::ranef(found)
   if (is.data.frame(modes)) {
@@ -72,7 +152,8 @@ fit <- function(request) {
     ),
     x = by_columns(stats::model.matrix(fixed, data)),
     random = terms,
-    residual_variance = found$sigma^2,
+    residual = stated$residual,
+    residual_variance = stated$residual_variance,
     loglik = as.numeric(stats::logLik(found)),
     aic = stats::AIC(found),
     bic = stats::BIC(found),
@@ -97,8 +178,41 @@ marginal_tests <- function(found) {
   tests_of(rownames(table), table[["F-value"]], table$numDF, table$denDF, table[["p-value"]])
 }
 
-# Its REML criterion is not the log-likelihood of a linear model.
+# A model without random effects whose residuals are correlated.
 fit_gls <- function(request) {
+  part <- residual_part(request$residual, NULL, request$data)
+  data <- part$data
+  found <- nlme::gls(
+    request$formula, data = data, method = request$criterion, correlation = part$correlation,
+    weights = part$weights
+  )
+  table <- summary(found)$tTable
+  stated <- stated_residual(found, request$residual)
+  list(
+    fitter = "nlme::gls",
+    coefficients = rows_of(
+      rownames(table), table[, "Value"], table[, "Std.Error"],
+      rep(found$dims$N - found$dims$p, nrow(table)), table[, "t-value"], table[, "p-value"]
+    ),
+    x = by_columns(stats::model.matrix(request$formula, data)),
+    residual = stated$residual,
+    residual_variance = stated$residual_variance,
+    loglik = as.numeric(stats::logLik(found)),
+    aic = stats::AIC(found),
+    bic = stats::BIC(found),
+    fitted = as.list(unname(as.double(stats::fitted(found)))),
+    residuals = as.list(unname(as.double(stats::residuals(found)))),
+    settings = list("opt nlminb"),
+    definitions = list(
+      df = "residual",
+      se = if (request$reml) "gls" else "gls-n/(n-p)",
+      bic = if (request$reml) "not stated" else "2k-variances-counted"
+    )
+  )
+}
+
+# Its REML criterion is not the log-likelihood of a linear model.
+fit_linear <- function(request) {
   found <- nlme::gls(request$formula, data = request$data)
   table <- summary(found)$tTable
   list(
@@ -121,5 +235,6 @@ fit_gls <- function(request) {
 }
 
 converse(
-  fit, name = "nlme", packages = "nlme", definitions = definitions, wants = "design"
+  fit, name = "nlme", packages = "nlme", definitions = definitions, wants = "design",
+  residuals = c("ar1", "car1", "cs", "corr", "us", "het")
 )

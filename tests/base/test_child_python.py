@@ -30,6 +30,7 @@ BY_PYTHON_ITSELF = ("importlib", "contextlib", "functools", "types", "warnings",
 TABLE = "y,x,g\n" + "".join(f"{i * 7 % 11}.5,{i % 4},{'abcd'[i % 4]}\n" for i in range(24))
 MODEL = "y ~ x + (1 | g)"
 
+# R is started by one function: what needs it here tries it in this process, in workers, by Rscript.
 COMMANDS = {
     "ladder": ["ladder"],
     "run": ["run", "--rung", "dyestuff/REML", "--out", "run.jsonl", "--no-cache", "--jobs", "1"],
@@ -38,7 +39,7 @@ COMMANDS = {
     "diff": ["diff", "run.jsonl", "run.jsonl"],
     "merge": ["merge", "run.jsonl", "run.jsonl", "--out", "merged.jsonl"],
     "fit": ["fit", "t.csv", MODEL],
-    "diagnose": ["diagnose", "t.csv", MODEL, "--quick"],
+    "diagnose": ["diagnose", "t.csv", MODEL, "--quick", "--engine", "statsmodels"],
     "translate": ["translate", MODEL],
     "bundle": ["bundle", "make", "t.csv", MODEL, "--out", "bundle"],
     "doctor": ["doctor"],

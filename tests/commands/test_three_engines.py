@@ -1,15 +1,11 @@
 """Three engines in one record: every command that fits or reads runs with them."""
 
-import contextlib
 import csv
-import io
-import sys
 
 import pytest
 
 from harness.base.json import decode
 from harness.campaign.record_file import read_records
-from harness.cli import main
 from harness.judge.records import CaseRecord
 from harness.page.record_diff import diff
 
@@ -20,21 +16,16 @@ TESTED = ("--engine", "statsmodels", "--engine", "referee")
 RUNGS = ("--rung", "dyestuff/REML", "--rung", "sleepstudy/intercept/REML")
 
 
-def call(*arguments, code=0):
-    """Run a command in this process and return what it prints."""
-    out, err, ended = io.StringIO(), io.StringIO(), 0
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.setattr(sys, "argv", ["lmm-parity", *(str(a) for a in arguments)])
-        try:
-            main()
-        except SystemExit as stop:
-            ended = stop.code or 0
-    assert ended == code, out.getvalue() + err.getvalue()
-    return out.getvalue()
+@pytest.fixture(scope="module")
+def call(command):
+    """Return a function that runs a command and returns what it prints."""
+
+    def run(*arguments, code=0):
+        ran = command(".", *arguments)
+        assert ran.returncode == code, ran.stdout + ran.stderr
+        return ran.stdout
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +34,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def records(folder):
+def records(call, folder):
     """The record file of a report with three engines."""
     call("report", *RUNGS, *TESTED, "--out", folder, "--quiet")
     return folder / "parity.jsonl"
@@ -75,7 +66,7 @@ def test_the_report_has_a_row_for_each_engine(records):
     assert "referee at statsmodels&#39; point" in page
 
 
-def test_fit_prints_what_each_engine_prints(warm, tmp_path):
+def test_fit_prints_what_each_engine_prints(call, warm, tmp_path):
     table = tmp_path / "own.csv"
     rows = [
         f"{3 + 0.5 * x + (g % 3) + 0.1 * ((7 * x + 3 * g) % 5)},{x},s{g}"
@@ -93,7 +84,7 @@ def test_fit_prints_what_each_engine_prints(warm, tmp_path):
     assert "∞" in df[0]
 
 
-def test_a_run_in_shards_that_is_resumed_and_merged_is_the_run(records, tmp_path):
+def test_a_run_in_shards_that_is_resumed_and_merged_is_the_run(call, records, tmp_path):
     whole = tmp_path / "whole.jsonl"
     call("run", "--ladder", *RUNGS, *TESTED, "--out", whole, "--quiet")
     lines = whole.read_bytes().splitlines(keepends=True)
@@ -113,7 +104,7 @@ def test_a_run_in_shards_that_is_resumed_and_merged_is_the_run(records, tmp_path
         assert read_records(other).header.engines == ENGINES
 
 
-def test_diff_compares_engine_by_engine(records, tmp_path):
+def test_diff_compares_engine_by_engine(call, records, tmp_path):
     assert "nothing changed" in call("diff", records, records)
     text = records.read_text(encoding="utf-8")
     case = read_records(records).cases[0]
@@ -127,7 +118,7 @@ def test_diff_compares_engine_by_engine(records, tmp_path):
     assert "(referee, default): " in call("diff", records, worse, code=1)
 
 
-def test_export_has_engine_and_reference_of_every_row(records, tmp_path):
+def test_export_has_engine_and_reference_of_every_row(call, records, tmp_path):
     for table, rows in (("verdicts", 8), ("judgements", 12)):
         target = tmp_path / f"{table}.csv"
         call("export", records, "--to", target, "--table", table)

@@ -1,8 +1,6 @@
-"""The program of docs/engine-program.md is right as a reader runs it; its mistakes are found."""
+"""The mistakes that docs/engine-program.md plants are found; its project file can be read."""
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from harness.engines.engine_spec import engines_in
 
 PAGE = (Path(__file__).parents[2] / "docs" / "engine-program.md").read_text(encoding="utf-8")
 CODE = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
-COMMANDS = re.search(r"^```\n(lmm-parity .*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
 TOML = re.search(r"^```toml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
 ROW = re.compile(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \| (?:`(.+?)`)? ?\|$", re.MULTILINE)
 MISTAKES = ROW.findall(PAGE)
@@ -32,7 +29,7 @@ def cases():
 
 
 def test_the_page_has_its_mistakes():
-    assert len(MISTAKES) == 6
+    assert len(MISTAKES) == 8
 
 
 @pytest.mark.parametrize(("right", "wrong", "found_by", "cause"), MISTAKES)
@@ -48,24 +45,6 @@ def test_a_mistake_of_the_page_is_found(right, wrong, found_by, cause, cases, tm
             if failed and (not cause or cause in outcome.causes):
                 return
     pytest.fail("not found")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS.strip().splitlines())
-def test_a_command_of_the_page_ends_well_in_an_empty_folder(command, tmp_path):
-    (tmp_path / "tiny.py").write_text(CODE, encoding="utf-8")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ran = subprocess.run(
-        ["sh", "-c", command],
-        cwd=tmp_path,
-        env=os.environ | {"PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr.count("Traceback")) == (0, 0), ran.stdout + ran.stderr
-    assert "FAIL" not in ran.stdout
 
 
 def test_the_engines_of_the_page_can_be_read(tmp_path):

@@ -181,6 +181,16 @@ def test_a_program_that_ends_after_each_fit_is_started_for_each(planted):
     assert right(fit(engine))
 
 
+@pytest.mark.parametrize(
+    "around", [["env", "-i"], ["sh", "-c", 'exec "$@"', "sh"], ["sh", "-c", '"$@"; true', "sh"]]
+)
+def test_a_program_runs_inside_another_as_in_a_container(around):
+    words = [*around, sys.executable, "-I", "-S", str(PROGRAM), "right"]
+    with CommandEngine("inside", words) as engine:
+        assert right(fit(engine))
+        assert engine.stopped_by_itself()
+
+
 def test_stderr_without_end_stops_nothing(planted):
     engine = planted("floods-stderr")
     assert all(right(fit(engine)) for _ in range(3))

@@ -354,3 +354,12 @@ def test_where_it_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_root() == tmp_path / ".cache" / "lmm-parity"
+
+
+def test_a_fifo_for_a_description_is_none(tmp_path):
+    shelf = Store(tmp_path)
+    assert shelf.describe("a/b", {"engine": "x"})
+    (path,) = tmp_path.rglob("description.json")
+    path.unlink()
+    os.mkfifo(path)
+    assert shelf.description("a/b") == {}

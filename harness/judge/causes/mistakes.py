@@ -19,8 +19,9 @@ from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found
 from harness.judge.examination import point_of
 from harness.judge.tolerances import load_tolerances
+from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Likelihood, NoMaximum
-from harness.referee.optimum import find_optimum
+from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
 
@@ -191,7 +192,7 @@ def other_criterion(view: View) -> Evidence | None:
     asked = view.case.model.criterion
     other = "ML" if asked == "REML" else "REML"
     try:
-        likelihood = Likelihood(view.case.design, reml=other == "REML")
+        likelihood = likelihood_of(view.case.design, reml=other == "REML")
     except NoMaximum:  # by that criterion there is none to be at
         return None
     for fit, audit in _wrong(view):

@@ -31,6 +31,7 @@ def undetermined(view: View) -> Evidence | None:
     return _evidence(
         [(d.changes, d.residual) for d in free],
         design.random,
+        correlated=[any(d.phi) for d in free],
         effects=tuple(design.x_names[j] for j in sorted(view.best.moved)),
         ranges=tuple(r for d in together if (r := _range(view.best, d, design.random))),
     )
@@ -63,8 +64,14 @@ def is_open(view: View, quantity: str, item: str) -> bool:
     match quantity:
         case "estimate" | "se" | "df" | "statistic" | "p":
             return item in {design.x_names[j] for j in best.moved}
-        case "residual_variance" | "fitted":
+        case "residual_variance":
             return any(d.residual for d in best.free)
+        case "fitted":
+            return any(d.residual or any(d.phi) for d in best.free)
+        case "residual":
+            assert design.residual is not None
+            changed = np.any([d.phi for d in best.free], axis=0)
+            return bool(changed[design.residual.names.index(item)])
         case "random_effect":
             return any(
                 term.group == item and bool(change.any())
@@ -80,12 +87,17 @@ def is_open(view: View, quantity: str, item: str) -> bool:
 def _evidence(
     directions: Sequence[tuple[Sequence[NDArray[np.float64]], float]],
     terms: Sequence[RandomDesign],
+    correlated: Sequence[bool] = (),
     **more: tuple[str, ...],
 ) -> Evidence:
-    single = [_alone(*direction, terms) for direction in directions]
+    correlated = correlated or [False] * len(directions)
+    single = [
+        None if beside else _alone(*direction, terms)
+        for direction, beside in zip(directions, correlated, strict=True)
+    ]
     words = tuple(
-        in_names(*direction, terms)
-        for direction, one in zip(directions, single, strict=True)
+        in_names(*direction, terms) + (", the residual covariance as well" if beside else "")
+        for direction, beside, one in zip(directions, correlated, single, strict=True)
         if one is None
     )
     alone = tuple(one for one in single if one is not None)
@@ -131,6 +143,8 @@ def _elements(
 
 def _range(best: Optimum, direction: FreeDirection, terms: Sequence[RandomDesign]) -> str:
     """Say between which values the first variance that grows along a direction may be."""
+    if direction.phi:
+        return ""  # only the tangent is known
     here = best.point.likelihood.factors(best.point.theta)
     for term, factor, change in zip(terms, here, direction.changes, strict=True):
         for a, name in enumerate(term.names):

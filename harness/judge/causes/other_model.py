@@ -14,7 +14,7 @@ from harness.judge.causes.view import View, misstated
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design, RandomDesign
-from harness.referee.deviance import Likelihood
+from harness.referee.residual_likelihood import likelihood_of
 
 
 def constraint_ignored(view: View) -> Evidence | None:
@@ -37,7 +37,7 @@ def _misstated(view: View) -> Iterator[tuple[Fit, Audit]]:
 def _loglik_of(design: Design, fit: Fit, *, reml: bool, keep: list[int]) -> float | None:
     """Log-likelihood of another design at the variances of the fit's terms ``keep``."""
     try:
-        likelihood = Likelihood(design, reml=reml)
+        likelihood = likelihood_of(design, reml=reml)
         relative = [np.array(fit.random[i].covariance) / fit.residual_variance for i in keep]
         point = likelihood.at(likelihood.theta(relative))
         return -0.5 * point.deviance(math.sqrt(fit.residual_variance))
@@ -60,7 +60,7 @@ def mutated_model(view: View) -> Evidence | None:
     for fit, audit in _misstated(view):
         reml = model.criterion != "REML"
         try:
-            other = -0.5 * Likelihood(view.case.design, reml=reml).at(audit.theta).deviance()
+            other = -0.5 * likelihood_of(view.case.design, reml=reml).at(audit.theta).deviance()
         except (ValueError, np.linalg.LinAlgError):
             continue
         if _states(fit, other):

@@ -49,6 +49,7 @@ from harness.judge.causes.other_model import (
     ill_conditioned_loglik,
     mutated_model,
 )
+from harness.judge.causes.residual_covariance import residual_bound, zero_start
 from harness.judge.causes.rounding import beyond_precision, inverted_covariance, normal_equations
 from harness.judge.causes.same_point import (
     as_near_as_their_gaps,
@@ -132,7 +133,9 @@ def _nearby(pair: Pair, predicate: Predicate, near: dict[str, float | str]) -> E
 def true_boundary(view: View) -> Evidence | None:
     """Hold when the best point is singular."""
     for fit, audit in view.judged():
-        if audit.certificate == "boundary optimum":
+        # A residual correlation at its bound is another matter.
+        inside = view.best is not None and view.best.optimality.dual is None
+        if audit.certificate == "boundary optimum" and not inside:
             dual: dict[str, float] = {} if audit.dual is None else {"dual": audit.dual}
             ranks = tuple(map(str, audit.ranks))
             return with_more(
@@ -185,6 +188,7 @@ WRONG: dict[str, Predicate] = {
     "other-reference-level": other_reference_level,
     "kept-off-boundary": kept_off_boundary,
     "false-boundary": false_boundary,
+    "zero-correlation-start": zero_start,
     "two-optima": two_optima,
     "stopped-short": stopped_short,
     "lme4-normal-equations": normal_equations,
@@ -218,6 +222,7 @@ EXPLAINING: dict[str, PairPredicate] = {
 ACCOMPANYING: dict[str, Predicate] = {
     "undetermined-variance": undetermined,
     "true-boundary": true_boundary,
+    "residual-bound": residual_bound,
     "singular-not-flagged": singular_not_flagged,
     "re-refused": random_effects_refused,
     "absolute-boundary-warning": absolute_boundary_warning,

@@ -14,6 +14,7 @@ from harness.model.case import Case
 from harness.model.design import Design
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import likelihood_of
 
 LMER = ("lmerTest::lmer", "lme4::lmer")
 MIXEDLM = ("MixedLM",)
@@ -61,7 +62,7 @@ class View:
     @cached_property
     def likelihood(self) -> Likelihood:
         """The case's likelihood by its own criterion."""
-        return Likelihood(self.case.design, reml=self.case.model.criterion != "ML")
+        return likelihood_of(self.case.design, reml=self.case.model.criterion != "ML")
 
 
 @dataclass(frozen=True)

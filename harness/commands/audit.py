@@ -1,0 +1,86 @@
+"""``lmm-parity audit``: are the numbers that a program or a paper printed right."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
+from harness.commands import options
+
+if TYPE_CHECKING:
+    from harness.data.rungs import Rung
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("formula")
+@click.argument("numbers", type=click.Path(path_type=Path, allow_dash=True), required=False)
+@options.factors
+@options.levels
+@options.reading
+@click.option("--program", default="", help="What printed the numbers; else as the file says.")
+@click.option(
+    "--template", is_flag=True, help="Print a form with the rows of this model, and do no more."
+)
+@options.as_json
+@options.quiet
+def audit(
+    data: Path,
+    formula: str,
+    numbers: Path | None,
+    factors: tuple[str, ...],
+    levels: tuple[str, ...],
+    program: str,
+    template: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Judge the NUMBERS that a program printed for FORMULA on the table DATA.
+
+    NUMBERS is a TOML file, or - for standard input. What is printed is quoted: its digits count.
+
+    \b
+    lmm-parity audit trial.csv "y ~ treatment + (1 | subject)" --template > listing.toml
+    lmm-parity audit trial.csv "y ~ treatment + (1 | subject)" listing.toml
+
+    Exit codes: 0 all right, 1 a number is wrong, 2 usage or bad input.
+    """
+    from harness.base.json import encode
+    from harness.judge.listing import read_listing
+    from harness.judge.listing_match import template as form
+    from harness.judge.listing_verdict import judge_listing
+    from harness.page.audit_layout import audit_page
+    from harness.page.terminal_page import print_page
+
+    if template:
+        rung = options.own_rung(data, formula, ml=False, factors=factors, levels=levels)
+        click.echo(form(rung), nl=False)
+        return
+    if numbers is None:
+        raise click.UsageError("name the file of printed NUMBERS; --template prints a form for it")
+    try:
+        text = sys.stdin.read() if str(numbers) == "-" else numbers.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{numbers} cannot be read: {error}") from error
+    listing = read_listing(text)
+    if program:
+        listing = replace(listing, program=program)
+    order = options.parse_levels(levels)
+
+    def make(orders: Mapping[str, tuple[str, ...]]) -> Rung:
+        given = tuple(f"{column}={','.join(levels)}" for column, levels in orders.items())
+        rung: Rung = options.own_rung(data, formula, ml=False, factors=factors, levels=given)
+        return rung
+
+    found = judge_listing(listing, make, order)
+    if as_json:
+        click.echo(encode(found).decode())
+    elif not quiet:
+        print_page(audit_page(found))
+    sys.exit(EXIT_OK if found.right else EXIT_UNEXPLAINED)

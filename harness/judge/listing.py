@@ -1,0 +1,265 @@
+"""What a program printed, read from a TOML file: numbers with their printed digits.
+
+A printed number is an interval, half a unit of its last digit to each side.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from harness.base.errors import BadInput
+from harness.base.text import listed
+
+LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
+TESTS = ("estimate", "se", "df", "statistic", "p")
+_TOP = ("program", "criterion", "rows", "log_likelihood", "coefficient", "variance", "correlation")
+
+
+@dataclass(frozen=True)
+class PrintedValue:
+    """A number as printed.
+
+    Attributes
+    ----------
+    text : str
+    low, high : float
+        The values that are printed so; ``"<.0001"`` is from 0 to 0.0001.
+    """
+
+    text: str
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The middle."""
+        return 0.5 * (self.low + self.high)
+
+    @property
+    def half(self) -> float:
+        """Half the width."""
+        return 0.5 * (self.high - self.low)
+
+    def holds(self, value: float, slack: float = 0.0) -> bool:
+        """Whether a value is printed so, a tie in either direction; never for NaN."""
+        room = slack + 1e-9 * max(abs(self.low), abs(self.high), self.half)
+        return self.low - room <= value <= self.high + room
+
+
+@dataclass(frozen=True)
+class PrintedInterval:
+    """A confidence interval; with ``factor`` its ends are printed as ``factor * exp(end)``."""
+
+    level: float
+    lower: PrintedValue
+    upper: PrintedValue
+    factor: float | None = None
+
+
+@dataclass(frozen=True)
+class PrintedSpread:
+    """A variance, or the standard deviation that stands for it."""
+
+    kind: Literal["variance", "sd"]
+    printed: PrintedValue
+
+    @property
+    def variances(self) -> tuple[float, float]:
+        """Least and largest variance that is printed so."""
+        low, high = self.printed.low, self.printed.high
+        return (max(low, 0.0) ** 2, high**2) if self.kind == "sd" else (max(low, 0.0), high)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The numbers of one fit, any subset of them, under the labels of the program.
+
+    Attributes
+    ----------
+    criterion : str
+        ``"REML"``, ``"ML"`` or, where it is not said, empty.
+    rows : int or None
+        Observations used, where that is printed.
+    likelihoods : dict
+        Of ``loglik``, ``minus_two`` (-2 log L, or the REML criterion), ``aic``, ``bic``.
+    coefficients : dict of dict
+        By label; of ``estimate``, ``se``, ``df``, ``statistic``, ``p``.
+    intervals : dict
+        By label of a coefficient.
+    spreads, correlations : dict
+        By label of a random effect; the residual's is ``residual``.
+    """
+
+    program: str
+    criterion: str
+    rows: int | None
+    likelihoods: Mapping[str, PrintedValue]
+    coefficients: Mapping[str, Mapping[str, PrintedValue]]
+    intervals: Mapping[str, PrintedInterval]
+    spreads: Mapping[str, PrintedSpread]
+    correlations: Mapping[str, PrintedValue]
+
+
+def read_listing(text: str) -> Listing:
+    """Read a listing in TOML.
+
+    Raises
+    ------
+    BadInput
+        In one line, for what is no TOML, a key that is not known, and a number that is none.
+    """
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"the numbers are no TOML: {error}") from error
+    return listing_of(found)
+
+
+def listing_of(found: Mapping[str, Any]) -> Listing:
+    """Read a listing from what its TOML file holds.
+
+    Raises
+    ------
+    BadInput
+        As :func:`read_listing`.
+    """
+    _known(found, _TOP, "the listing")
+    criterion = str(found.get("criterion", ""))
+    if criterion not in ("", "REML", "ML"):
+        raise BadInput(f"criterion is REML or ML, not {criterion!r}")
+    rows = found.get("rows")
+    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
+        raise BadInput(f"rows is a whole number, not {rows!r}")
+    likelihoods = _table(found, "log_likelihood")
+    _known(likelihoods, LIKELIHOODS, "log_likelihood")
+    coefficients, intervals = {}, {}
+    for label, given in _table(found, "coefficient").items():
+        where = f"coefficient {label!r}"
+        if not isinstance(given, dict):
+            raise BadInput(f"{where} is a table of {listed(TESTS)} or interval")
+        _known(given, (*TESTS, "interval"), where)
+        coefficients[label] = {
+            k: _number(v, f"{k} of {where}") for k, v in given.items() if k in TESTS
+        }
+        if "interval" in given:
+            intervals[label] = _interval(given["interval"], where)
+    spreads = {
+        label: _spread(given, f"variance {label!r}")
+        for label, given in _table(found, "variance").items()
+    }
+    listing = Listing(
+        program=str(found.get("program", "")) or "the listing",
+        criterion=criterion,
+        rows=rows,
+        likelihoods={k: _number(v, k) for k, v in likelihoods.items()},
+        coefficients=coefficients,
+        intervals=intervals,
+        spreads=spreads,
+        correlations={
+            label: _number(value, f"correlation {label!r}")
+            for label, value in _table(found, "correlation").items()
+        },
+    )
+    if not (listing.likelihoods or coefficients or spreads or listing.correlations):
+        raise BadInput("the listing has no number: give coefficients, variances or log_likelihood")
+    return listing
+
+
+def printed(text: str, what: str) -> PrintedValue:
+    """Read a number as it is printed: ``"0.0363"``, ``"1,234.5"``, ``"4.4e-16"``, ``"<.0001"``.
+
+    Raises
+    ------
+    BadInput
+        For what is no number.
+    """
+    plain = text.strip().replace("−", "-").replace(",", "")
+    below = plain.startswith("<")
+    try:
+        number = Decimal(plain.lstrip("< "))
+        exponent = number.as_tuple().exponent
+    except InvalidOperation as error:
+        raise BadInput(f"{what} is no number: {text!r}") from error
+    if not isinstance(exponent, int):
+        if number.is_infinite() and "df" in what.split()[:1]:
+            return PrintedValue(text, math.inf, math.inf)
+        raise BadInput(f"{what} is no number: {text!r}")
+    if below:
+        return PrintedValue(text, 0.0, float(number))
+    half = 0.5 * float(Decimal(1).scaleb(exponent))
+    return PrintedValue(text, float(number) - half, float(number) + half)
+
+
+def _number(given: Any, what: str) -> PrintedValue:
+    if isinstance(given, bool) or not isinstance(given, (str, int, float)):
+        raise BadInput(f"{what} is no number: {given!r}")
+    return printed(given if isinstance(given, str) else repr(given), what)
+
+
+def _table(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    given = found.get(key, {})
+    if not isinstance(given, dict):
+        raise BadInput(f"{key} is a table, [{key}]")
+    return given
+
+
+def _known(given: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in given:
+        if key not in keys:
+            near = get_close_matches(key, keys, 1)
+            hint = f"; is {near[0]} meant?" if near else f"; it has {listed(keys)}"
+            raise BadInput(f"{where} has no {key!r}{hint}")
+
+
+def _spread(given: Any, where: str) -> PrintedSpread:
+    if not isinstance(given, dict):
+        return PrintedSpread("variance", _positive(given, where))
+    _known(given, ("variance", "sd"), where)
+    if len(given) != 1:
+        raise BadInput(f"{where} has a variance or an sd, one of them")
+    ((kind, value),) = given.items()
+    return PrintedSpread("sd" if kind == "sd" else "variance", _positive(value, where))
+
+
+def _positive(given: Any, where: str) -> PrintedValue:
+    value = _number(given, where)
+    if value.high < 0.0:
+        raise BadInput(f"{where} is negative: {value.text}")
+    return value
+
+
+def _interval(given: Any, where: str) -> PrintedInterval:
+    where = f"interval of {where}"
+    if not isinstance(given, dict):
+        raise BadInput(f"{where} is a table of level, lower, upper")
+    _known(given, ("level", "lower", "upper", "scale"), where)
+    for key in ("lower", "upper"):
+        if key not in given:
+            raise BadInput(f"{where} has no {key}")
+    level = float(given.get("level", 0.95))
+    if not 0.0 < level < 1.0:
+        raise BadInput(f"the level of {where} lies between 0 and 1, not {level:g}")
+    return PrintedInterval(
+        level,
+        _number(given["lower"], f"lower end of {where}"),
+        _number(given["upper"], f"upper end of {where}"),
+        _factor(str(given["scale"]), where) if "scale" in given else None,
+    )
+
+
+def _factor(text: str, where: str) -> float:
+    """Read ``exp`` or ``100 * exp``."""
+    front, _, last = text.rpartition("exp")
+    number = front.strip().removesuffix("*").strip() or "1"
+    try:
+        if last.strip() or "exp" not in text:
+            raise ValueError
+        return float(number)
+    except ValueError as error:
+        raise BadInput(f'scale of {where} is "exp" or "100 * exp", not {text!r}') from error

@@ -1,0 +1,229 @@
+"""Which numbers of a listing are of which quantity of a model: labels are matched, never places.
+
+A label is read as the program may have written it: ``treatment T``, ``treatmentT``,
+``treatment[T.T]``, ``(Intercept)``; the parts of an interaction in any order. Where a label is of a
+level that is the reference, the model is coded with another reference, as SAS takes the last one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice, product
+from typing import TypeVar
+
+from harness.base.errors import BadInput
+from harness.base.text import listed
+from harness.data.rungs import Rung
+from harness.judge.listing import TESTS, Listing
+from harness.model.design import RandomDesign
+from harness.model.table import FactorColumn
+
+RESIDUAL = "residual"
+_CODINGS = 200
+"""Codings that are tried before a label is given up."""
+
+T = TypeVar("T")
+Make = Callable[[Mapping[str, tuple[str, ...]]], Rung]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A model in the coding of a listing.
+
+    Attributes
+    ----------
+    coefficients : dict
+        Column of X by label.
+    spreads : dict
+        ``(term, effect)`` by label; ``(-1, 0)`` for the residual.
+    correlations : dict
+        ``(term, effect, effect)`` by label.
+    references : dict
+        Reference level of each factor that is not its first.
+    """
+
+    rung: Rung
+    coefficients: Mapping[str, int]
+    spreads: Mapping[str, tuple[int, int]]
+    correlations: Mapping[str, tuple[int, int, int]]
+    references: Mapping[str, str]
+
+
+def matched(listing: Listing, make: Make, given: Mapping[str, tuple[str, ...]]) -> Matched:
+    """Match every label of a listing.
+
+    Parameters
+    ----------
+    make : callable
+        Builds the case with the level orders it is given.
+    given : dict
+        Level orders that the user has stated; these stay as they are.
+
+    Raises
+    ------
+    BadInput
+        For a label that is of nothing in the model, with what it may be; and two labels of one.
+    """
+    rung = make(given)
+    labels = list(listing.coefficients)
+    found, references = _coefficients(labels, rung), {}
+    if found is None:
+        for orders in islice(_codings(rung, given), _CODINGS):
+            other = make({**given, **orders})
+            found = _coefficients(labels, other)
+            if found is not None:
+                references = {name: order[0] for name, order in orders.items()}
+                rung = other
+                break
+    if found is None:
+        raise BadInput(_unknown(labels, rung))
+    terms = rung.case.design.random
+    return Matched(
+        rung,
+        found,
+        _of(listing.spreads, _spread_names(terms), "variance"),
+        _of(listing.correlations, _correlation_names(terms), "correlation"),
+        references,
+    )
+
+
+def template(rung: Rung) -> str:
+    """Return a form to fill in: every number that a listing of a model may have."""
+    terms = rung.case.design.random
+    lines = [
+        "# Fill in what is printed, as it is printed, and leave out the rest.",
+        'program = ""',
+        f'criterion = "{rung.case.model.criterion}"',
+        f"rows = {len(rung.case.design.y)}",
+        '# log_likelihood = { minus_two = "" }    # or loglik, aic, bic',
+    ]
+    for name in rung.case.design.x_names:
+        lines += [
+            "",
+            f"[coefficient.{json.dumps(name)}]",
+            *(f'# {key} = ""' for key in TESTS),
+            '# interval = { level = 0.95, lower = "", upper = "" }    # scale = "100 * exp"',
+        ]
+    lines += ["", '[variance]    # "1.02", or { sd = "1.01" }']
+    for term in terms:
+        lines += [f'# {json.dumps(f"{term.group} {effect}")} = ""' for effect in term.names]
+    lines += ['# residual = ""']
+    pairs = [
+        f"{term.group} {term.names[a]} {term.names[b]}"
+        for term in terms
+        for b in range(len(term.names))
+        for a in range(b)
+    ]
+    if pairs:
+        lines += ["", "[correlation]", *(f'# {json.dumps(pair)} = ""' for pair in pairs)]
+    return "\n".join(lines) + "\n"
+
+
+def _coefficients(labels: Sequence[str], rung: Rung) -> dict[str, int] | None:
+    names = rung.case.design.x_names
+    for key in (_exact, _squashed):
+        places: dict[str, list[int]] = {}
+        for j, name in enumerate(names):
+            places.setdefault(key(name), []).append(j)
+        found = {label: places.get(key(label), []) for label in labels}
+        if all(len(js) == 1 for js in found.values()):
+            out = {label: js[0] for label, js in found.items()}
+            _distinct(out, "coefficient")
+            return out
+    return None
+
+
+def _distinct(found: Mapping[str, object], what: str) -> None:
+    first: dict[object, str] = {}
+    for label, place in found.items():
+        if place in first:
+            raise BadInput(f"{first[place]!r} and {label!r} are one {what}; give it once")
+        first[place] = label
+
+
+def _exact(name: str) -> str:
+    """Return a name without signs of coding, its letters as they are."""
+    bare = re.sub(r"\[T\.([^]]*)\]", r"\1", name)
+    parts = (re.sub(r"[^0-9A-Za-z.]+", "", part) for part in re.split(r"[:*]", bare))
+    joined = ":".join(sorted(parts))
+    return "intercept" if joined.lower() in ("intercept", "const", "constant", "cons") else joined
+
+
+def _squashed(name: str) -> str:
+    return re.sub(r"[^0-9a-z:]+", "", _exact(name).lower())
+
+
+def _codings(
+    rung: Rung, given: Mapping[str, tuple[str, ...]]
+) -> Iterator[dict[str, tuple[str, ...]]]:
+    """Yield level orders with other references, the last levels first as SAS has them."""
+    table = rung.case.table
+    names = {node.name for node in rung.case.model.names()}
+    grouping = {part for term in rung.case.design.random for part in term.group.split(":")}
+    factors = [
+        column
+        for name in sorted(names - grouping)
+        if isinstance(column := table[name], FactorColumn) and name not in given
+    ]
+    choices = [(f.levels[0], f.levels[-1], *f.levels[1:-1]) for f in factors if len(f.levels) > 1]
+    factors = [f for f in factors if len(f.levels) > 1]
+    for references in product(*choices):
+        yield {
+            factor.name: (first, *(level for level in factor.levels if level != first))
+            for factor, first in zip(factors, references, strict=True)
+            if first != factor.levels[0]
+        }
+
+
+def _unknown(labels: Sequence[str], rung: Rung) -> str:
+    names = rung.case.design.x_names
+    known = {_squashed(name): name for name in names}
+    for label in labels:
+        if _squashed(label) not in known:
+            near = get_close_matches(_squashed(label), known, 1)
+            hint = f"; is {known[near[0]]!r} meant?" if near else ""
+            return f"no coefficient is called {label!r}{hint} The model has {listed(names)}"
+    return f"the labels {listed(labels)} are not those of one coding of {listed(names)}"
+
+
+def _spread_names(terms: Sequence[RandomDesign]) -> dict[str, tuple[int, int]]:
+    names: dict[str, tuple[int, int]] = {"residual": (-1, 0)}
+    for t, term in enumerate(terms):
+        for k, effect in enumerate(term.names):
+            names[_tokens(f"{term.group} {effect}")] = (t, k)
+            if effect == "Intercept" or len(term.names) == 1:
+                names.setdefault(_tokens(term.group), (t, k))
+    return names
+
+
+def _correlation_names(terms: Sequence[RandomDesign]) -> dict[str, tuple[int, int, int]]:
+    names: dict[str, tuple[int, int, int]] = {}
+    for t, term in enumerate(terms):
+        for b in range(len(term.names)):
+            for a in range(b):
+                names[_tokens(f"{term.group} {term.names[a]} {term.names[b]}")] = (t, a, b)
+                if len(term.names) == 2:
+                    names.setdefault(_tokens(term.group), (t, a, b))
+    return names
+
+
+def _tokens(label: str) -> str:
+    """Return the words of a label in one order: ``Subject(Intercept)`` is ``Intercept Subject``."""
+    return " ".join(sorted(re.findall(r"[0-9a-z_.]+", label.lower())))
+
+
+def _of(given: Mapping[str, object], names: Mapping[str, T], what: str) -> dict[str, T]:
+    out: dict[str, T] = {}
+    for label in given:
+        key = _tokens(label)
+        if key not in names:
+            near = get_close_matches(key, names, 1)
+            hint = f"; is {near[0]!r} meant?" if near else f"; there are {listed(list(names))}"
+            raise BadInput(f"no {what} is called {label!r}{hint}")
+        out[label] = names[key]
+    _distinct(out, what)
+    return out

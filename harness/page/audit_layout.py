@@ -1,0 +1,184 @@
+"""An audit of printed numbers laid out as a page: the answer, each number, and every rule of df."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from harness.base.text import listed, number, significant
+from harness.judge.listing_verdict import Finding, ListingVerdict
+from harness.page.appearance import Look
+from harness.page.numbers import plain
+from harness.page.page import Block, Page, Paragraph, Section
+from harness.page.page_table import Column, Group, Row, Table
+
+RIGHT = Look("right", "agree", "yes", "+")
+NEAR = Look("right but for the last digits", "agree", "yes", "~")
+KNOWN = Look("wrong", "differ", "no", "x")
+WRONG = Look("wrong", "differ", "no", "x")
+OPEN = Look("not judged", "silent", "bar", "-")
+
+_LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": KNOWN, "false": WRONG, "not judged": OPEN}
+
+_NAMES = {
+    "estimate": "estimate",
+    "se": "standard error",
+    "df": "df",
+    "statistic": "t",
+    "p": "p",
+    "lower": "lower limit",
+    "upper": "upper limit",
+    "variance": "variance",
+    "sd": "standard deviation",
+    "correlation": "correlation",
+    "loglik": "log-likelihood",
+    "minus_two": "-2 log-likelihood",
+    "aic": "AIC",
+    "bic": "BIC",
+}
+
+_PLAIN = ("data-units", "full")
+"""Definitions that go without saying."""
+
+_MISTAKES = {
+    "sd-for-variance": "it is the standard deviation",
+    "variance-for-sd": "it is the square",
+    "other-criterion": "it is that of {other}",
+    "one-sided": "it is the one-sided p",
+    "sign": "it has the other sign",
+}
+
+
+def audit_page(found: ListingVerdict) -> Page:
+    """Lay out an audit."""
+    other = "ML" if found.criterion == "REML" else "REML"
+    sections = (
+        Section("numbers", "Each printed number", tuple(_numbers(found, other))),
+        Section("rules", "Degrees of freedom by every rule", tuple(_rules(found))),
+    )
+    return Page(
+        kind="Audit",
+        title=f"Audit: {found.program}",
+        made_by="",
+        made="",
+        look=RIGHT if found.right else WRONG,
+        subject=found.formula,
+        about=f"{found.criterion}, {found.rows} rows; {found.program}",
+        answer=tuple(audit_answer(found)),
+        sections=tuple(s for s in sections if s.blocks),
+    )
+
+
+def audit_answer(found: ListingVerdict) -> Iterator[str]:
+    """Say what the printed numbers come to."""
+    total = len(found.findings)
+    bad = [f for f in found.findings if f.truth in ("false", "mistake")]
+    if found.right:
+        yield f"Yes: all {total} printed numbers are right." if total > 1 else "Yes: it is right."
+    elif bad:
+        them = f"{len(bad)} of {total} printed numbers {'is' if len(bad) == 1 else 'are'} wrong"
+        yield f"No: {them}."
+    else:
+        yield f"Not quite: the {total} printed numbers are right for this model and these rows."
+    if "other-criterion" in found.mistakes:
+        yield (
+            f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said."
+        )
+    elif not found.stated_criterion:
+        yield f"The criterion is not said; judged by {found.criterion}."
+    if found.at_optimum is False:
+        yield (
+            f"As printed, the variances are {number(found.gap)} in log-likelihood below the best "
+            f"point; the other numbers are judged at {found.judged_at}."
+        )
+    elif found.at_optimum:
+        yield "The printed variances are those of the optimum, to their digits."
+    if "rows" in found.mistakes:
+        yield (
+            f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
+            "in these data."
+        )
+    for factor, level in found.references:
+        yield f"The listing has {level} as the reference level of {factor}."
+    for one in bad[:4]:
+        yield _sentence(one, "ML" if found.criterion == "REML" else "REML")
+    fitting: dict[str, list[str]] = {}
+    for label, rule, _, fits in found.rules:
+        if fits:
+            fitting.setdefault(label, []).append(rule)
+    common = set.intersection(*map(set, fitting.values())) if fitting else set()
+    labels = {label for label, *_ in found.rules}
+    if common and set(fitting) == labels:
+        rules = [r for _, r, *_ in found.rules if r in common]
+        rules = list(dict.fromkeys(rules))
+        which = "one rule of df" if len(rules) == 1 else "several rules of df, which agree here"
+        yield f"What is printed fits {which}: {listed(rules)}."
+
+
+def _sentence(one: Finding, other: str) -> str:
+    of = f" of {one.item}" if one.item else ""
+    instead = _instead(one, other)
+    because = f": {instead}" if instead else ""
+    right = _to_digits(one)
+    return f"The {_NAMES[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
+
+
+def _to_digits(one: Finding) -> str:
+    """Write what is right to the printed decimals, and a digit more where they are few."""
+    _, _, decimals = one.text.strip("<> ").partition(".")
+    places = len(decimals.lower().partition("e")[0])
+    if "e" in one.text.lower() or not math.isfinite(one.right) or abs(one.right) >= 1e9:
+        return number(one.right)
+    text = f"{one.right:.{places}f}"
+    return text if sum(c.isdigit() for c in text.lstrip("-0.")) >= 3 else significant(one.right, 4)
+
+
+def _instead(one: Finding, other: str) -> str:
+    """Say what a number is in place of what it is said to be; empty where that is not known."""
+    if one.mistake.startswith("level "):
+        return f"it is that of the {100 * float(one.mistake.split()[1]):g} % interval"
+    return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""
+
+
+def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
+    groups: dict[str, list[Row]] = {}
+    for one in found.findings:
+        how = ", ".join(d for d in one.definitions if d not in _PLAIN)
+        if one.mistake:
+            how = _instead(one, other)
+        how = "" if one.quantity == "estimate" and not one.mistake else how
+        cells = (plain(one.text), plain(_to_digits(one)), _LOOKS[one.truth], how)
+        groups.setdefault(one.item, []).append(Row(_NAMES[one.quantity], cells))
+    yield Table(
+        "Printed numbers and the referee's",
+        (
+            Column("number"),
+            Column("printed"),
+            Column("right"),
+            Column("verdict", text=True),
+            Column("by", text=True),
+        ),
+        [Group(item or None, rows) for item, rows in groups.items()],
+    )
+
+
+def _rules(found: ListingVerdict) -> Iterator[Block]:
+    if not found.rules:
+        return
+    yield Paragraph(
+        "A rule fits where it gives df, p and interval of the coefficient to their printed digits.",
+        dim=True,
+    )
+    groups: dict[str, list[Row]] = {}
+    for label, rule, df, fits in found.rules:
+        mark = RIGHT if fits else ""
+        groups.setdefault(label, []).append(
+            Row(
+                rule, (plain("z" if math.isinf(df) else significant(df, 6)), "fits" if mark else "")
+            )
+        )
+    yield Table(
+        "Rules of degrees of freedom",
+        (Column("rule"), Column("df"), Column("", text=True)),
+        [Group(label, rows) for label, rows in groups.items()],
+    )

@@ -1,0 +1,259 @@
+"""The best point of any likelihood: over the residual covariance too, where the model has one.
+
+Newton's steps of :mod:`harness.referee.optimum` go through theta and phi together, from every
+engine's answer and from several residual covariances; the faces of the cone, and escapes from false
+ones, are looked for at the phi that they lead to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.model.case import Case
+from harness.referee import optimum
+from harness.referee.crossproducts import standardised
+from harness.referee.deviance import Likelihood, Point
+from harness.referee.optimality import optimality
+from harness.referee.optimum import Optimum, OptimumSearch, newton, polished
+from harness.referee.residual_likelihood import (
+    ResidualLikelihood,
+    ResidualPoint,
+    likelihood_of,
+)
+from harness.referee.residual_matrix import bounds, neutral, typical_gap
+
+Array = NDArray[np.float64]
+
+_DESCENTS = 6
+"""Built-in starts that are followed down: those with the lowest deviance."""
+
+_BARE = 2
+"""And those without random effects."""
+
+_DISTINCT = 1e-4
+"""Minima whose deviances are nearer than this are said to be one."""
+
+_SAME = 1e-9
+"""A lower deviance than this is rounding."""
+
+_ENDLESS = 0.05
+"""Derivative in the logarithm of the last pivot of R at its bound: where the likelihood has no
+maximum it is the number of dimensions that are fitted exactly."""
+
+_GRID = (-0.3, 0.3, 0.6, 0.9)
+
+
+class ResidualUnbounded(ValueError):
+    """The likelihood grows for ever as the residual covariance becomes singular."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the likelihood grows without bound as the residual covariance becomes singular: there "
+            "are too few groups for so many correlations; choose a structure with fewer"
+        )
+
+
+def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimum:
+    """Minimise the deviance from given and built-in starts.
+
+    Parameters
+    ----------
+    starts : iterable of theta
+        For instance every engine's answer.
+
+    Raises
+    ------
+    NoMaximum, ResidualUnbounded
+        When the likelihood has no maximum.
+    """
+    return _search(likelihood).best(starts)
+
+
+def search_for(case: Case) -> OptimumSearch:
+    """Return the search for the best point of a case, not begun.
+
+    Raises
+    ------
+    ValueError
+        As :class:`harness.referee.deviance.Likelihood`.
+    """
+    return _search(likelihood_of(case.design, reml=case.model.criterion != "ML"))
+
+
+def _search(likelihood: Likelihood) -> OptimumSearch:
+    if isinstance(likelihood, ResidualLikelihood):
+        return ResidualSearch(likelihood)
+    return OptimumSearch(likelihood)
+
+
+class ResidualSearch(OptimumSearch):
+    """A search over theta and the residual covariance."""
+
+    likelihood: ResidualLikelihood
+
+    def __init__(self, likelihood: ResidualLikelihood) -> None:
+        super().__init__(likelihood)
+        self._minima: list[ResidualPoint] = []
+
+    def _begun(self, starts: Sequence[Array]) -> Optimum:
+        likelihood = self.likelihood
+        if not len(likelihood.phi):
+            own = likelihood.given(likelihood.phi)
+            alone = optimum.find_optimum(own.plain, starts)
+            return _optimum(own.at(alone.point.theta), [], alone.starts)
+        built_in = _evaluated(likelihood, _starts(likelihood))
+        built_in.sort(key=ResidualPoint.deviance)
+        # Without random effects too: where a structure can do their work, beside them it can lead
+        # to a singular residual covariance and no further.
+        bare = [point for point in built_in if not point.theta[: len(likelihood.layout)].any()]
+        given = _evaluated(likelihood, starts)
+        return self._followed_down(
+            [*dict.fromkeys([*given, *built_in[:_DESCENTS], *bare[:_BARE]])], 0
+        )
+
+    def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
+        if not len(self.likelihood.phi):
+            return found
+        return self._followed_down(_evaluated(self.likelihood, starts), found.starts)
+
+    def _followed_down(self, starts: Sequence[ResidualPoint], runs: int) -> Optimum:
+        for start in starts:
+            self._keep(settled(start))
+        best = self._minima[0]
+        slope = best.profiled_gradient()[len(self.likelihood.layout) :]
+        at_bound = optimality(best).residual_bound
+        if at_bound and float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
+            raise ResidualUnbounded
+        return _optimum(best, self._minima[1:], runs + len(starts))
+
+    def _keep(self, found: ResidualPoint) -> None:
+        """Keep a minimum that is new, or one that is as good as known and lower."""
+        value = found.deviance()
+        same = [m for m in self._minima if abs(m.deviance() - value) <= _DISTINCT]
+        if any(m.deviance() <= value + _SAME for m in same):
+            return
+        self._minima = [m for m in self._minima if m not in same] + [found]
+        self._minima.sort(key=ResidualPoint.deviance)
+
+
+def _optimum(best: ResidualPoint, others: list[ResidualPoint], runs: int) -> Optimum:
+    minima = tuple(
+        point
+        for point in others
+        if (o := optimality(point)).gradient < 1e-5 and not o.false_boundary
+    )
+    return Optimum(best, best.deviance(), optimality(best), runs, minima)
+
+
+def _evaluated(likelihood: ResidualLikelihood, starts: Iterable[Array]) -> list[ResidualPoint]:
+    points = []
+    for start in starts:
+        try:
+            point = likelihood.at(start)
+        except np.linalg.LinAlgError:
+            continue
+        if np.isfinite(point.deviance()):
+            points.append(point)
+    return points
+
+
+def nearest_minimum(point: Point) -> Point:
+    """Return where Newton's steps from a point end: a minimum, not always the lowest."""
+    return settled(point) if isinstance(point, ResidualPoint) else optimum.nearest_minimum(point)
+
+
+def settled(start: ResidualPoint) -> ResidualPoint:
+    """Where a descent from a point ends: on the smallest face, and on no false boundary."""
+    point = _bounded(_joint(newton(start)))
+    k = len(point.likelihood.layout)
+    for _ in range(5):
+        if not k:
+            break
+        inner = optimum.nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
+        moved = _bounded(
+            _joint(newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
+        )
+        better = moved.deviance() < point.deviance() - _SAME
+        # As good a point on a smaller face is the better one.
+        point = moved if moved.deviance() <= point.deviance() + _SAME else point
+        if not better:
+            break
+    return _joint(polished(point))
+
+
+def _bounded(point: ResidualPoint) -> ResidualPoint:
+    """Go on along a bound of the correlation where Newton's steps ended there."""
+    likelihood, k = point.likelihood, len(point.likelihood.layout)
+    ends = bounds(likelihood.residual)
+    if ends is None or not point.residual_slope()[1]:
+        return point
+    theta = point.theta.copy()
+    theta[k] = min(ends, key=lambda end: abs(end - theta[k]))
+    try:
+        on = newton(likelihood.holding(held=True).at(theta))
+        found = likelihood.holding(held=False).at(on.theta)
+    except np.linalg.LinAlgError:
+        return point
+    return found if found.deviance() < point.deviance() else point
+
+
+def _joint(point: Point) -> ResidualPoint:
+    assert isinstance(point, ResidualPoint)
+    return point
+
+
+def _starts(likelihood: ResidualLikelihood) -> list[Array]:
+    """Return starts: residual covariances, each beside random effects of several sizes."""
+    k = len(likelihood.layout)
+    thetas = [np.zeros(0)]
+    if k:
+        unit = likelihood.plain.theta(
+            [np.linalg.inv(w) @ np.linalg.inv(w).T for w in likelihood.products.basis.effects]
+        )
+        alone = optimum.find_optimum(likelihood.plain).point.theta
+        thetas = [alone, 0.5 * alone, unit, np.zeros(k)]
+    return [np.concatenate([theta, phi]) for phi in _covariances(likelihood) for theta in thetas]
+
+
+def _covariances(likelihood: ResidualLikelihood) -> list[Array]:
+    """Return phi to start from: independence, moments of the OLS residuals, and a grid of rho."""
+    residual = likelihood.residual
+    own = standardised(likelihood.design)
+    p = likelihood.products.p
+    left = own.xy[:, p] - own.xy[:, :p] @ (own.xy[:, :p].T @ own.xy[:, p])
+    moments = neutral(residual)
+    at = residual.correlations
+    for codes in residual.strata:
+        squares = np.bincount(codes, left**2) / np.bincount(codes)
+        sizes = np.sqrt(np.maximum(squares, 1e-6 * float((left**2).mean())))
+        moments[at : at + len(sizes) - 1] = np.log(sizes[1:] / sizes[0])
+        left = left / sizes[codes]
+        at += len(sizes) - 1
+    out = [neutral(residual), moments]
+    if residual.structure in ("ar1", "cs", "car1"):
+        for rho in _GRID:
+            start = moments.copy()
+            if residual.structure == "car1":
+                if rho < 0.0:
+                    continue
+                start[0] = np.log(rho) / typical_gap(residual)
+            else:
+                start[0] = rho
+            out.append(start)
+        return out
+    k = residual.correlations
+    sums, counts = np.zeros(k), np.zeros(k)
+    for stack in likelihood.stacks:
+        pairs = stack.index >= 0
+        outer = left[stack.rows][:, :, None] * left[stack.rows][:, None, :]
+        sums += np.bincount(stack.index[pairs], outer[pairs], minlength=k)
+        counts += np.bincount(stack.index[pairs], minlength=k)
+    moments_of_pairs = sums / np.maximum(counts, 1.0) / float((left**2).mean())
+    for share in (0.9, 0.6, 0.3):
+        start = moments.copy()
+        start[:k] = share * moments_of_pairs
+        out.append(start)
+    return out

@@ -1,0 +1,163 @@
+"""Derivatives of the deviance from the rows themselves, block by block.
+
+With H = V / s2 = R(phi) + sum of Z_t (I x L_t L_t') Z_t', H_i its derivative in a variable, Y =
+H^-1 X, e = H^-1 (y - X b), C = (X'Y)^-1 and K_i = Y'H_i Y,
+
+    log|H|_i  = tr(H^-1 H_i)          log|H|_ij  = tr(H^-1 H_ij) - tr(H^-1 H_j H^-1 H_i)
+    rss_i     = -e'H_i e              rss_ij     = -e'H_ij e + 2 e'H_i (H^-1 - Y C Y') H_j e
+    |X'Y|_i   = -tr(C K_i)            |X'Y|_ij   = -tr(C K_j C K_i) - tr(C Y'H_ij Y)
+                                                   + 2 tr(C Y'H_i H^-1 H_j Y).
+
+Variables are those in which theta is differentiated, then phi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.referee.residual_matrix import ResidualMatrix
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of the random effects: tangent v of column lambda_b of Lambda_t."""
+
+    term: int
+    column: int
+    tangent: Array
+
+
+@dataclass(frozen=True)
+class RowDerivatives:
+    """First and second derivatives of the log-determinants and of rss; K_i of every variable."""
+
+    logdet: Array
+    rss: Array
+    xhx: Array
+    second_logdet: Array
+    second_rss: Array
+
+
+@dataclass(frozen=True)
+class Block:
+    """One stack at a point.
+
+    Attributes
+    ----------
+    matrix : ResidualMatrix
+    z : tuple of (B, b, q) arrays
+        Scaled effects of each term.
+    h, inverse : (B, b, b) arrays
+        H and H^-1.
+    y : (B, b, p) array
+        H^-1 X.
+    e : (B, b) array
+        H^-1 (y - X b).
+    """
+
+    matrix: ResidualMatrix
+    z: tuple[Array, ...]
+    h: Array
+    inverse: Array
+    y: Array
+    e: Array
+
+    @classmethod
+    def at(
+        cls,
+        matrix: ResidualMatrix,
+        z: tuple[Array, ...],
+        lambdas: Sequence[Array],
+        x: Array,
+        residual: Array,
+    ) -> Block:
+        """Invert H of a stack."""
+        h = matrix.value
+        for own, lam, same in zip(z, lambdas, matrix.stack.levels, strict=True):
+            half = own @ lam
+            h = h + np.where(same, half @ half.swapaxes(1, 2), 0.0)
+        lower = np.linalg.inv(np.linalg.cholesky(h))
+        inverse = lower.swapaxes(1, 2) @ lower
+        return cls(matrix, z, h, inverse, inverse @ x, (inverse @ residual[:, :, None])[:, :, 0])
+
+    def changes(self, variables: Sequence[Variable], lambdas: Sequence[Array]) -> Array:
+        """H_i of every variable, phi last: (k, B, b, b)."""
+        out = []
+        for v in variables:
+            tangent = self.z[v.term] @ v.tangent
+            beside = self.z[v.term] @ lambdas[v.term][:, v.column]
+            half = tangent[:, :, None] * beside[:, None, :]
+            out.append(np.where(self.matrix.stack.levels[v.term], half + half.swapaxes(1, 2), 0.0))
+        shape = (len(out), *self.inverse.shape)
+        return np.concatenate([np.array(out).reshape(shape), self.matrix.first])
+
+    def second(self, variables: Sequence[Variable], i: int, j: int) -> Array | None:
+        """H_ij; None where it is zero."""
+        k = len(variables)
+        if i >= k and j >= k:
+            return self.matrix.second(i - k, j - k)
+        if i >= k or j >= k:
+            return None
+        a, b = variables[i], variables[j]
+        if (a.term, a.column) != (b.term, b.column):
+            return None
+        left, right = self.z[a.term] @ a.tangent, self.z[a.term] @ b.tangent
+        half = left[:, :, None] * right[:, None, :]
+        return np.where(self.matrix.stack.levels[a.term], half + half.swapaxes(1, 2), 0.0)
+
+
+def row_derivatives(
+    blocks: Sequence[Block],
+    variables: Sequence[Variable],
+    lambdas: Sequence[Array],
+    c: Array,
+    *,
+    reml: bool,
+) -> RowDerivatives:
+    """Sum the derivatives over the blocks."""
+    k = len(variables) + len(blocks[0].matrix.phi)
+    p = len(c)
+    logdet, rss = np.zeros(k), np.zeros(k)
+    xhx, along = np.zeros((k, p, p)), np.zeros((k, p))
+    second_logdet, second_rss = np.zeros((k, k)), np.zeros((k, k))
+    for block in blocks:
+        changes = block.changes(variables, lambdas)
+        products = block.inverse @ changes
+        flat = products.reshape(k, -1)
+        second_logdet -= flat @ products.swapaxes(2, 3).reshape(k, -1).T
+        logdet += np.trace(products, axis1=2, axis2=3).sum(axis=1)
+        change_e = (changes @ block.e[:, :, None])[..., 0]
+        rss -= np.einsum("kbi,bi->k", change_e, block.e)
+        inner = (block.inverse @ change_e[..., None])[..., 0]
+        second_rss += 2.0 * change_e.reshape(k, -1) @ inner.reshape(k, -1).T
+        along += np.einsum("kbi,bip->kp", change_e, block.y)
+        change_y = changes @ block.y
+        xhx += np.einsum("bip,kbiq->kpq", block.y, change_y, optimize=True)
+        weight = block.inverse
+        if reml:
+            inner_y = block.inverse @ (change_y @ c)
+            second_logdet += 2.0 * change_y.reshape(k, -1) @ inner_y.reshape(k, -1).T
+            weight = weight - block.y @ c @ block.y.swapaxes(1, 2)
+        outer = block.e[:, :, None] * block.e[:, None, :]
+        for i in range(k):
+            for j in range(i, k):
+                both = block.second(variables, i, j)
+                if both is None:
+                    continue
+                values = float((weight * both).sum()), -float((outer * both).sum())
+                for a, b in {(i, j), (j, i)}:
+                    second_logdet[a, b] += values[0]
+                    second_rss[a, b] += values[1]
+
+    second_rss -= 2.0 * along @ c @ along.T
+    if reml:
+        c_k = c @ xhx
+        logdet -= np.trace(c_k, axis1=1, axis2=2)
+        second_logdet -= c_k.reshape(k, -1) @ c_k.swapaxes(1, 2).reshape(k, -1).T
+    return RowDerivatives(logdet, rss, xhx, second_logdet, second_rss)

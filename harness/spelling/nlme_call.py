@@ -1,0 +1,92 @@
+"""A model as a call of nlme's ``gls`` or ``lme``, for what lme4 and MixedLM cannot say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from harness.model.expression_text import R, render
+from harness.model.model import Model, RandomTerm
+from harness.model.residual import Residual
+from harness.spelling.calls import lme4_formula, quote_name
+
+_CLASSES = {
+    "ar1": "corAR1",
+    "car1": "corCAR1",
+    "cs": "corCompSymm",
+    "corr": "corSymm",
+    "us": "corSymm",
+}
+
+
+def nlme_call(model: Model) -> str | None:
+    """Return the R call that fits the model; None where nlme has no such model."""
+    residual = model.residual
+    if residual is None or residual.structure == "toep":
+        return None
+    if residual.structure == "us" and residual.position is None:
+        return None  # variances by the place in the group have no column
+    groups = tuple(dict.fromkeys(term.group for term in model.random))
+    if any(outer != inner[: len(outer)] for outer, inner in pairwise(groups)):
+        return None  # crossed, or in an order of which the formula does not tell
+    fixed = lme4_formula(replace(model, formula=replace(model.formula, bars=())))
+    if fixed.endswith("~ "):
+        fixed += "1"
+    parts = [fixed, "data"]
+    if groups:
+        parts.append(f"random = {_random(model, groups)}")
+    if residual.structure:
+        inside = groups[-1] if groups else residual.group
+        if inside != residual.group[: len(inside)]:
+            return None
+        parts.append(f"correlation = nlme::{_correlation(residual)}")
+    parts += _weights(residual)
+    parts.append(f'method = "{model.criterion}"')
+    return f"nlme::{'lme' if groups else 'gls'}({', '.join(parts)})"
+
+
+def _random(model: Model, groups: tuple[tuple[str, ...], ...]) -> str:
+    blocks = {group: [t for t in model.random if t.group == group] for group in groups}
+    whole = {group[-1]: " + ".join(map(_effects, terms)) for group, terms in blocks.items()}
+    if len(groups) == 1 and len(blocks[groups[0]]) == 1:
+        return f"~ {_effects(blocks[groups[0]][0])} | {':'.join(map(quote_name, groups[0]))}"
+    if all(len(terms) == 1 for terms in blocks.values()):
+        inner = ", ".join(f"{quote_name(g)} = ~ {text}" for g, text in whole.items())
+        return f"list({inner})"
+    pieces = []
+    for group, terms in blocks.items():
+        listed = ", ".join(f"nlme::pdLogChol(~ {_effects(term)})" for term in terms)
+        block = f"nlme::pdBlocked(list({listed}))" if len(terms) > 1 else listed
+        pieces.append(f"{quote_name(group[-1])} = {block}")
+    return f"list({', '.join(pieces)})"
+
+
+def _effects(term: RandomTerm) -> str:
+    written = [
+        ":".join(render(atom, lambda n: quote_name(n.name), R) for atom in product)
+        for product in term.effects.terms
+    ]
+    return " + ".join(["1" if term.effects.intercept else "0", *written])
+
+
+def _correlation(residual: Residual) -> str:
+    at = "1"
+    if residual.position is not None and residual.structure != "cs":
+        name = quote_name(residual.position.name)
+        # The visits of corSymm are 1, 2, ...; those of corAR1 whole numbers.
+        numbered = residual.structure in ("corr", "us") or residual.position.as_factor
+        at = f"as.integer(factor({name}))" if numbered else name
+    group = "/".join(map(quote_name, residual.group))
+    return f"{_CLASSES[residual.structure]}(form = ~ {at} | {group})"
+
+
+def _weights(residual: Residual) -> list[str]:
+    strata = [" * ".join(map(quote_name, columns)) for columns in residual.strata]
+    if residual.structure == "us":
+        assert residual.position is not None
+        strata.insert(0, quote_name(residual.position.name))
+    made = [f"nlme::varIdent(form = ~ 1 | {text})" for text in strata]
+    if not made:
+        return []
+    joined = ", ".join(made)
+    return [f"weights = {joined if len(made) == 1 else f'nlme::varComb({joined})'}"]

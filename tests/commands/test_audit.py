@@ -1,0 +1,109 @@
+"""``lmm-parity audit``: printed numbers by the command and by the function, the form, bad input."""
+
+import json
+import tomllib
+
+import pytest
+
+import harness
+from harness.base.resources import fixture
+from harness.data.datasets import load_dataset
+
+DATA = str(fixture("data", "sleepstudy.csv"))
+FORMULA = "Reaction ~ Days + (Days | Subject)"
+
+# summary(lmerTest::lmer(Reaction ~ Days + (Days | Subject), sleepstudy)), as it is printed.
+PRINTED = """
+program = "lmerTest 3.1-3"
+criterion = "REML"
+rows = 180
+log_likelihood = { minus_two = "1743.6" }
+[coefficient."(Intercept)"]
+estimate = "251.405"
+se = "6.825"
+df = "17.000"
+statistic = "36.838"
+p = "< 2e-16"
+[coefficient.Days]
+estimate = "10.467"
+se = "1.546"
+df = "17.000"
+statistic = "6.771"
+p = "3.26e-06"
+[variance]
+"Subject" = "612.10"
+"Subject Days" = { sd = "5.922" }
+residual = "654.94"
+[correlation]
+Subject = "0.07"
+"""
+
+
+@pytest.fixture
+def printed(tmp_path):
+    path = tmp_path / "printed.toml"
+    path.write_text(PRINTED)
+    return path
+
+
+def test_what_lmertest_prints_is_right(lmm_parity, printed):
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, str(printed))
+    assert code == 0
+    assert "Yes: all 15 printed numbers are right." in out
+    assert "satterthwaite" in out
+
+
+def test_a_wrong_number_is_named_with_what_is_right(lmm_parity, printed):
+    printed.write_text(PRINTED.replace('se = "1.546"', 'se = "1.646"'))
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, str(printed), "--program", "a paper")
+    assert code == 1
+    assert "No: 1 of 15 printed numbers is wrong." in out
+    assert "The standard error of Days is printed as 1.646; right is 1.546." in out
+    assert "a paper" in out
+
+
+def test_json_has_every_number(lmm_parity, printed):
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, str(printed), "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert len(found["findings"]) == 15
+    # lme4 stops where the first variance is 612.10; at the optimum it is 612.09.
+    assert [f["text"] for f in found["findings"] if f["truth"] != "true"] == ["612.10"]
+
+
+def test_the_form_has_a_place_for_every_number_of_the_model(lmm_parity, tmp_path):
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, "--template")
+    assert code == 0
+    found = tomllib.loads(out)
+    assert list(found["coefficient"]) == ["Intercept", "Days"]
+    # Filled in, it is read.
+    filled = out.replace('# estimate = ""', 'estimate = "251.405"', 1)
+    path = tmp_path / "form.toml"
+    path.write_text(filled)
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, str(path))
+    assert (code, "Yes: it is right." in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((DATA, FORMULA), "name the file of printed NUMBERS"),
+        ((DATA, FORMULA, "/no/such.toml"), "cannot be read"),
+        ((DATA, "Reaction ~ Dayz + (1 | Subject)", "printed.toml"), "no column 'Dayz'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(lmm_parity, printed, arguments, said):
+    arguments = [str(printed) if a == "printed.toml" else a for a in arguments]
+    code, out, err = lmm_parity("audit", *arguments)
+    assert code == 2
+    assert out == ""
+    assert said in err
+
+
+def test_the_function_says_the_same():
+    found = harness.audit(load_dataset("sleepstudy").frame, FORMULA, PRINTED)
+    assert found.right
+    assert "Yes: all 15 printed numbers are right." in repr(found)
+    numbers = {"coefficient": {"Days": {"estimate": "10.47", "se": "1.6"}}}
+    wrong = harness.audit(load_dataset("sleepstudy").frame, FORMULA, numbers)
+    assert not wrong.right

@@ -1,0 +1,220 @@
+"""Right listings are not accused, at any number of digits; planted errors are found and named."""
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.base.errors import BadInput
+from harness.judge.listing import read_listing
+from tests.judge.printed_listings import (
+    MODELS,
+    another_digit,
+    judged,
+    listing,
+    maker,
+    numbers,
+    shown,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def found():
+    """The numbers of a model, computed once."""
+    kept = {}
+
+    def of(name, **named):
+        key = (name, *sorted(named.items()))
+        if key not in kept:
+            kept[key] = numbers(maker(name), **named)
+        return kept[key]
+
+    return of
+
+
+def wrong(verdict):
+    return [
+        (f.quantity, f.item, f.mistake) for f in verdict.findings if f.truth in ("false", "mistake")
+    ]
+
+
+def cases(number, digits=(2, 3, 4, 5, 6)):
+    every = [(m, d, c) for d in digits for m in MODELS for c in ("REML", "ML")]
+    return every[:: len(every) // number]
+
+
+@pytest.mark.parametrize(("name", "digits", "criterion"), cases(12))
+def test_a_right_listing_is_not_accused(name, digits, criterion, found):
+    verdict = judged(listing(found(name, criterion=criterion), digits), maker(name))
+    assert wrong(verdict) == []
+    assert verdict.right
+    assert verdict.at_optimum
+    assert verdict.criterion == criterion
+
+
+@pytest.mark.study
+def test_none_of_sixty_right_listings_is_accused(found):
+    for name, digits, criterion in cases(60):
+        verdict = judged(listing(found(name, criterion=criterion), digits), maker(name))
+        assert verdict.right, (name, digits, criterion, wrong(verdict), verdict.mistakes)
+
+
+QUANTITIES = ("estimate", "se", "df", "statistic", "p", "lower", "variance")
+
+
+def planted(name, digits, quantity, found, rng):
+    """A listing with one digit changed, and what of."""
+    numbers_ = found(name)
+    spreads = {**numbers_["spread"], "residual": numbers_["residual"]}
+    labels = list(spreads if quantity == "variance" else numbers_["coefficient"])
+    label = labels[int(rng.integers(len(labels)))]
+    value = spreads[label] if quantity == "variance" else numbers_["coefficient"][label][quantity]
+    text = another_digit(shown(value, digits), rng)
+    return listing(numbers_, digits, texts={(label, quantity): text}), label
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_a_wrong_digit_is_found_and_nothing_else_is_accused(quantity, found):
+    rng = np.random.default_rng(3)
+    for name in ("RatPupWeight", "sleepstudy"):
+        text, label = planted(name, 4, quantity, found, rng)
+        assert wrong(judged(text, maker(name))) == [(quantity, label, "")]
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_a_wrong_digit_is_found_in_every_model(quantity, found):
+    rng = np.random.default_rng(4)
+    for name in MODELS:
+        for digits in (3, 5):
+            text, label = planted(name, digits, quantity, found, rng)
+            assert wrong(judged(text, maker(name))) == [(quantity, label, "")], (name, digits)
+
+
+@pytest.mark.parametrize("name", ["dietox", "RatPupWeight"])
+def test_ml_said_to_be_reml_is_named(name, found):
+    text = listing(found(name, criterion="ML"), 5, said="REML")
+    verdict = judged(text, maker(name))
+    assert verdict.mistakes == ("other-criterion",)
+    assert verdict.criterion == "ML"
+    assert wrong(verdict) == []
+
+
+def test_a_criterion_that_is_not_said_is_found(found):
+    for criterion in ("REML", "ML"):
+        verdict = judged(listing(found("dietox", criterion=criterion), 5, said=""), maker("dietox"))
+        assert (verdict.criterion, verdict.right) == (criterion, True)
+
+
+def test_a_standard_deviation_in_place_of_a_variance_is_named(found):
+    numbers_ = found("RatPupWeight")
+    text = shown(math.sqrt(numbers_["residual"]), 4)
+    verdict = judged(
+        listing(numbers_, 4, texts={("residual", "variance"): text}), maker("RatPupWeight")
+    )
+    assert wrong(verdict) == [("variance", "residual", "sd-for-variance")]
+
+
+def test_a_one_sided_p_and_another_level_and_another_sign_are_named(found):
+    numbers_, make = found("RatPupWeight"), maker("RatPupWeight")
+    low = numbers_["coefficient"]["Treatment Low"]
+    text = listing(numbers_, 4, texts={("Treatment Low", "p"): shown(low["p"] / 2, 4)})
+    assert wrong(judged(text, make)) == [("p", "Treatment Low", "one-sided")]
+    text = listing(numbers_, 4, texts={("Treatment Low", "estimate"): shown(-low["estimate"], 4)})
+    assert wrong(judged(text, make)) == [("estimate", "Treatment Low", "sign")]
+    narrow = found("RatPupWeight", level=0.9)
+    verdict = judged(listing(narrow, 4, level=0.95), make)
+    assert {mistake for _, _, mistake in wrong(verdict)} == {"level 0.9"}
+    assert {quantity for quantity, _, _ in wrong(verdict)} == {"lower", "upper"}
+
+
+def test_z_tests_are_right_and_their_rule_is_named(found):
+    verdict = judged(listing(found("Pastes", rule="none"), 4), maker("Pastes"))
+    assert verdict.right
+    assert [rule for _, rule, _, fits in verdict.rules if fits] == ["none"]
+
+
+def test_another_optimum_is_said_to_be_none_and_its_numbers_are_judged_there(found):
+    numbers_ = dict(found("dietox"))
+    numbers_["spread"] = {label: 3.0 * v for label, v in numbers_["spread"].items()}
+    verdict = judged(listing(numbers_, 4), maker("dietox"))
+    assert verdict.at_optimum is False
+    assert verdict.gap > 1.0
+    assert ("variance", "Pig Time", "") in wrong(verdict)
+
+
+def test_rows_that_are_not_those_of_the_model_are_said(found):
+    rows = np.arange(0, 322, 1)[5:]
+    part = numbers(maker("RatPupWeight", rows=rows))
+    text = "rows = 317\n" + listing(part, 4)
+    verdict = judged(text, maker("RatPupWeight"))
+    assert "rows" in verdict.mistakes
+    assert not verdict.right
+
+
+@pytest.mark.parametrize("references", [{"Treatment": "Low"}, {"Treatment": "Low", "sex": "Male"}])
+def test_another_reference_level_is_found_and_said(references, found):
+    levels = {"Treatment": ("Control", "High", "Low"), "sex": ("Female", "Male")}
+    orders = {
+        factor: (first, *(level for level in levels[factor] if level != first))
+        for factor, first in references.items()
+    }
+    text = listing(numbers(maker("RatPupWeight"), levels=orders), 5)
+    verdict = judged(text, maker("RatPupWeight"))
+    assert dict(verdict.references) == references
+    assert verdict.right
+
+
+def test_estimates_and_standard_errors_alone_are_enough(found):
+    text = "\n".join(
+        line
+        for line in listing(found("sleepstudy"), 4, only=("estimate", "se")).splitlines()
+        if "log_likelihood" not in line
+    ).partition("[variance]")[0]
+    verdict = judged(text, maker("sleepstudy"))
+    assert verdict.right
+    assert verdict.at_optimum is None
+    assert len(verdict.findings) == 4
+
+
+def test_labels_are_read_as_programs_write_them(found):
+    text = listing(found("sleepstudy"), 4).replace('"Intercept"', '"(Intercept)"')
+    text = text.replace('"Subject Days"', '"Days (Subject)"').replace(
+        '"Subject Intercept"', '"Subject"'
+    )
+    assert judged(text, maker("sleepstudy")).right
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[coefficient.Dayz]\nestimate = "1"', "no coefficient is called 'Dayz'; is 'Days' meant?"),
+        ('[coefficient.Days]\nestimate = "abc"', "estimate of coefficient 'Days' is no number"),
+        ('[coefficient.Days]\nestimat = "1"', "has no 'estimat'; is estimate meant?"),
+        ('[coefficient.Days]\nse = "1"\n[coefficient.days]\nse = "1"', "are one coefficient"),
+        ('[coefficient.Days]\nse = "1"\nse = "2"', "no TOML"),
+        ('[variance]\nSubjct = "1"', "no variance is called 'Subjct'"),
+        ('[variance]\nresidual = "-1"', "is negative"),
+        ('criterion = "REMLL"\n[variance]\nresidual = "1"', "criterion is REML or ML"),
+        ('[coefficient.Days]\nestimate = "nan"', "is no number"),
+        ('program = "SAS"', "has no number"),
+        ('[coefficient.Days]\ninterval = { lower = "1" }', "has no upper"),
+        ("rows = true\n[variance]\nresidual = 1", "rows is a whole number"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(text, said):
+    with pytest.raises(BadInput) as error:
+        judged(text, maker("sleepstudy"))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_printed_number_is_an_interval():
+    text = '[coefficient.x]\np = "<.0001"\nestimate = "1,234.50"\nse = 0.25\ndf = "−3e2"'
+    numbers_ = read_listing(text).coefficients["x"]
+    assert (numbers_["p"].low, numbers_["p"].high) == (0.0, 1e-4)
+    assert (numbers_["estimate"].low, numbers_["estimate"].high) == (1234.495, 1234.505)
+    assert (numbers_["se"].low, numbers_["se"].high) == pytest.approx((0.245, 0.255), rel=1e-15)
+    assert numbers_["df"].value == -300.0

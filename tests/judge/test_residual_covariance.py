@@ -1,0 +1,76 @@
+"""What is said of a model with a residual covariance."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.engines.engine import Fit
+from harness.engines.guard import guarded
+from harness.engines.referee_engine import RefereeEngine
+from harness.engines.statsmodels import StatsmodelsEngine
+from harness.judge.judge import judge, judge_outcomes
+from harness.model.case import Case
+from harness.model.model import bind, parse_model
+from tests.referee.residual_cases import visits
+
+
+def case_of(formula, residual, frame=None, criterion="REML"):
+    frame = visits(1, subjects=20) if frame is None else frame
+    model = parse_model(formula, criterion, residual)
+    return Case("case", model, bind(model, frame))
+
+
+def test_an_engine_without_residual_covariances_is_not_asked():
+    engine = StatsmodelsEngine()
+    outcome = guarded(engine, case_of("y ~ x + (1 | s)", "ar1(visit | s)"), "default")()
+    assert outcome.reason == "unsupported"
+    assert "ar1(visit | s)" in outcome.text
+    assert isinstance(guarded(engine, case_of("y ~ x + (1 | s)", ""), "default")(), Fit)
+
+
+def test_its_verdict_names_who_has_them():
+    case = case_of("y ~ x", "cs(1 | s)")
+    judged = judge(case, [StatsmodelsEngine(), RefereeEngine()], ("default",))
+    judgement = judged.judgement("statsmodels")
+    assert (judgement.verdict, judgement.causes) == ("UNSUPPORTED", ("no-residual-covariance",))
+    assert judged.judgement("referee").verdict == "RIGHT"
+
+
+def test_a_residual_parameter_that_is_wrong_is_a_wrong_optimum():
+    case = case_of("y ~ x", "cs(1 | s)")
+    right = RefereeEngine().fit(case, "default")
+    wrong = msgspec.structs.replace(right, engine="other", residual=(("rho", 0.05),))
+    judged = judge_outcomes(case, [wrong, right])
+    assert judged.judgement("other").verdict == "WRONG_OPTIMUM"
+    assert "residual" in {d.quantity for d in judged.comparison("other").differences}
+
+
+@pytest.mark.slow
+def test_variances_that_a_structure_makes_too_are_not_determined():
+    case = case_of("y ~ x + (1 | s)", "cs(1 | s)")
+    judged = judge(case, [RefereeEngine()], ("default",))
+    judgement = judged.judgement("referee")
+    (why,) = [e for e in judgement.evidence if e.cause == "undetermined-variance"]
+    assert why.lists["directions"] == (
+        "s: Intercept +1, residual variance -1, the residual covariance as well",
+    )
+
+
+@pytest.mark.slow
+def test_a_correlation_at_its_bound_is_said_to_be():
+    frame = visits(4, subjects=16, times=4, lost=0.0)
+    inside = frame["y"] - frame["x"]
+    inside -= inside.groupby(frame["s"]).transform("mean")
+    between = np.repeat(np.random.default_rng(4).normal(size=16), 4)
+    frame["y"] = np.where(frame["sex"] == "f", 1.0, 4.0) * inside + between
+    judged = judge(
+        case_of("y ~ 1 + (1 | s)", "cs(1 | s) + het(sex)", frame), [RefereeEngine()], ("default",)
+    )
+    assert judged.judgement("referee").causes == ("residual-bound",)
+    best = judged.examination.best
+    rho = dict(judged.outcome("referee").residual)["rho"]
+    assert rho == pytest.approx(-1.0 / 3.0, abs=1e-6)
+    # The likelihood falls from the bound inwards.
+    for step in (1e-4, 1e-3):
+        theta = best.point.theta + np.array([0.0, step, 0.0])
+        assert best.point.likelihood.at(theta).deviance() > best.deviance

@@ -1,0 +1,76 @@
+"""An audit's page says of every number what it is, and of a wrong one what it is instead."""
+
+import pytest
+
+from harness.judge.listing_verdict import Finding, ListingVerdict
+from harness.page.audit_layout import audit_answer, audit_page
+from harness.page.terminal_page import print_page
+
+MISTAKES = {
+    "sd-for-variance": "it is the standard deviation",
+    "variance-for-sd": "it is the square",
+    "other-criterion": "it is that of ML",
+    "one-sided": "it is the one-sided p",
+    "sign": "it has the other sign",
+    "level 0.9": "it is that of the 90 % interval",
+    "": "",
+}
+
+
+def verdict(*findings, **named):
+    rest = {
+        "program": "SAS",
+        "formula": "y ~ x + (1 | g)",
+        "criterion": "REML",
+        "stated_criterion": "REML",
+        "rows": 20,
+        "stated_rows": None,
+        "at_optimum": None,
+        "judged_at": "the optimum",
+        "gap": 0.0,
+        "best_loglik": -10.0,
+        "references": (),
+        "rules": (),
+    }
+    return ListingVerdict(findings=findings, **{**rest, **named})
+
+
+def finding(mistake, truth="mistake"):
+    return Finding(
+        quantity="se",
+        item="x",
+        text="0.250",
+        right=0.1234567,
+        definitions=(),
+        truth=truth if mistake else "false",
+        mistake=mistake,
+    )
+
+
+@pytest.mark.parametrize(("mistake", "said"), MISTAKES.items())
+def test_a_wrong_number_is_said_with_what_it_is(mistake, said, capsys):
+    found = verdict(finding(mistake))
+    (sentence,) = [s for s in audit_answer(found) if s.startswith("The standard error")]
+    because = f": {said}" if said else ""
+    assert sentence == f"The standard error of x is printed as 0.250{because}; right is 0.123."
+    print_page(audit_page(found))
+    out = capsys.readouterr().out
+    assert "0.250" in out
+    assert said in " ".join(out.split())
+
+
+def test_what_is_wrong_of_the_whole_is_said():
+    found = verdict(
+        finding("", truth="false"),
+        criterion="ML",
+        at_optimum=False,
+        gap=1.5,
+        stated_rows=22,
+        references=(("f", "b"),),
+        mistakes=("other-criterion", "rows"),
+    )
+    text = " ".join(audit_answer(found))
+    assert "The numbers are those of ML, not of REML as said." in text
+    assert "the variances are 1.5 in log-likelihood below the best point" in text
+    assert "The listing says 22 rows; the model has 20 complete rows in these data." in text
+    assert "The listing has b as the reference level of f." in text
