@@ -170,6 +170,9 @@ def diagnose(
     ml: bool = False,
     factors: Sequence[str] = (),
     levels: Mapping[str, Sequence[str]] | None = None,
+    contrasts: Mapping[str, str] | None = None,
+    weights: str = "",
+    offset: str = "",
     engines: Sequence[str] = USER_ENGINES,
     alpha: float = 0.05,
     quick: bool = False,
@@ -193,6 +196,10 @@ def diagnose(
     ml, factors, levels
         With a formula only: maximum likelihood instead of REML; numeric columns to be treated as
         factors; level order of factors, the first is the reference.
+    contrasts, weights, offset
+        With a formula only: codings of factors, ``{"f": "sum"}`` (also ``"helmert"``, ``"poly"``,
+        ``"SAS"``, ``"treatment:b"``); the column of weights, the residual variance of a row being
+        s2 / w; the column of a known part of the outcome.
     engines : sequence of str
         ``"statsmodels"``, ``"lme4"``, ``"referee"``, any other engine of the registry, or
         ``"module:attribute"``. lme4 is the reference where it is among them; without R the
@@ -228,6 +235,7 @@ def diagnose(
     import pandas as pd
 
     from harness.engines.registry import require_known
+    from harness.spelling.formula_options import formula_with
 
     wanted = tuple(dict.fromkeys([engines] if isinstance(engines, str) else engines))
     if not wanted:
@@ -239,11 +247,13 @@ def diagnose(
     if isinstance(model, str):
         if formula:
             raise BadInput("two formulas: formula= says what a fitted model is meant to be")
-        given, rung = None, _rung(model, data, ml, factors, levels)
+        written = formula_with(model, contrasts=contrasts, weights=weights, offset=offset)
+        given, rung = None, _rung(written, data, ml, factors, levels)
     else:
-        if ml or factors or levels:
+        if ml or factors or levels or contrasts or weights or offset:
             raise BadInput(
-                "a fitted model has its criterion and factors: give no ml, factors, levels"
+                "a fitted model has its criterion and factors: give no ml, factors, levels, "
+                "contrasts, weights, offset"
             )
         if data is not None and not isinstance(data, pd.DataFrame):
             raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")

@@ -53,16 +53,18 @@ optimizer_control <- function(optimizer, method, tight) {
 # Returns, flat: what stated and random_terms in fit_lmer.R give, fitter, evaluations, seconds,
 # data_checksum, and with `path` the vectors path (theta after theta) and path_deviance.
 fit_with <- function(columns, formula, criterion, optimizer, method = "", start = NULL,
-                     tight = FALSE, path = FALSE, checksum = NULL) {
+                     tight = FALSE, path = FALSE, checksum = NULL, weights = NULL) {
   need_packages("lme4")
-  frame <- checked_data_frame(columns, checksum)
+  frame <- with_weights(without_unused_levels(checked_data_frame(columns, checksum)), weights)
+  weights <- frame$model_weights
   formula <- formula_from_text(formula)
   control <- lme4::lmerControl(
     optimizer = optimizer, optCtrl = optimizer_control(optimizer, method, tight)
   )
   started <- Sys.time()
   fit <- lme4::lmer(
-    formula, data = frame, REML = criterion == "REML", control = control, start = start
+    formula, data = frame, REML = criterion == "REML", control = control, start = start,
+    weights = weights
   )
   seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
   count <- fit@optinfo$feval
@@ -81,8 +83,9 @@ fit_with <- function(columns, formula, criterion, optimizer, method = "", start 
 
 # The points at which an optimizer asks for the deviance, at most 200 of them, evenly taken.
 visited_points <- function(formula, frame, reml, optimizer, method, start) {
+  weights <- frame$model_weights
   parsed <- suppressMessages(lme4::lFormula(
-    formula, data = frame, REML = reml,
+    formula, data = frame, REML = reml, weights = weights,
     control = lme4::lmerControl(check.rankX = "silent.drop.cols", check.scaleX = "ignore")
   ))
   deviance_at <- do.call(lme4::mkLmerDevfun, parsed)

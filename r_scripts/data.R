@@ -93,7 +93,16 @@ formula_from_text <- function(text) {
   found <- new.env(parent = asNamespace("stats"))
   found$bs <- splines::bs
   found$ns <- splines::ns
+  assign("model_weights", NULL, found)
   stats::as.formula(text, env = found)
+}
+
+# Add the column named `weights`, NULL for none, as `model_weights`. lm() looks a weight up in the data
+# and in the environment of the formula, where it is NULL; lme4 takes the variable `weights` of whoever
+# calls it, whatever it is given under that name.
+with_weights <- function(frame, weights) {
+  frame$model_weights <- if (!is.null(weights)) frame[[weights]]
+  frame
 }
 
 # Take levels that no complete row has out of the factors of a data frame, as lm() and lmer() do by

@@ -12,12 +12,13 @@
 #   fitted, residuals, a value per row used
 #   seconds           wall time of lm() and summary()
 #   data_checksum     checksum of the data received; differing from `checksum` is an error
-fit_lm <- function(columns, formula, checksum = NULL) {
+# `weights` is the name of a column; the residual variance of a row is sigma^2 / weight.
+fit_lm <- function(columns, formula, checksum = NULL, weights = NULL) {
   frame <- checked_data_frame(columns, checksum)
   formula <- formula_from_text(formula)
-  frame <- without_unused_levels(frame)
+  frame <- with_weights(without_unused_levels(frame), weights)
   started <- Sys.time()
-  fit <- stats::lm(formula, data = frame, na.action = stats::na.omit)
+  fit <- stats::lm(formula, data = frame, na.action = stats::na.omit, weights = model_weights)
   found <- stated_lm(fit)
   seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
   c(found, list(seconds = seconds, data_checksum = attr(frame, "checksum")))

@@ -8,6 +8,8 @@
 # fit, it does it again for differences of the deviance, and a search before needs one of its own. In
 # parts, all of them use the first. The numbers are the same to the last bit; where parts_agree() has
 # found them not to be, lmerTest::lmer() itself is called.
+#
+# `frame` and `formula` are those of with_weights and formula_from_text.
 fitted_and_tested <- function(formula, frame, reml, setting, in_parts = parts_agree()) {
   if (!(setting %in% c("default", "tight"))) {
     stop("unknown setting: ", setting)
@@ -16,13 +18,15 @@ fitted_and_tested <- function(formula, frame, reml, setting, in_parts = parts_ag
     return(fit_in_parts(formula, frame, reml, setting))
   }
   search <- no_search
-  fit <- if (setting == "default") {
-    lmerTest::lmer(formula, data = frame, REML = reml)
-  } else {
+  weights <- frame$model_weights
+  control <- lme4::lmerControl()
+  if (setting == "tight") {
     search <- search_model(formula, frame, reml)
-    control <- lme4::lmerControl(optimizer = stay_at(search))
-    lmerTest::lmer(formula, data = frame, REML = reml, control = control)
+    control$optimizer <- stay_at(search)
   }
+  fit <- lmerTest::lmer(
+    formula, data = frame, REML = reml, control = control, weights = weights
+  )
   list(fit = fit, table = summary(fit, ddf = "Satterthwaite")$coefficients, search = search)
 }
 
@@ -32,7 +36,10 @@ no_search <- list(starts = 1L, evaluations = 0L)
 # what it adds to a model, on one deviance function.
 fit_in_parts <- function(formula, frame, reml, setting) {
   control <- lme4::lmerControl()
-  parts <- lme4::lFormula(formula, data = frame, REML = reml, control = control)
+  weights <- frame$model_weights
+  parts <- lme4::lFormula(
+    formula, data = frame, REML = reml, control = control, weights = weights
+  )
   as_called <- call("lmer", formula = parts$formula, data = quote(frame), REML = reml)
   parts$formula <- NULL
   deviance_at <- do.call(lme4::mkLmerDevfun, c(parts, list(control = control)))
@@ -100,6 +107,7 @@ parts_agree <- local({
 # criterion  "REML" or "ML"
 # setting    "default": what lmerTest::lmer gives a user; "tight": lmerTest::lmer at the best point of
 #            several searches for twelve digits (see best_theta)
+# weights    name of the column of weights: the residual variance of a row is sigma^2 / weight
 # in_parts   see fitted_and_tested
 #
 # Returns one flat named list of numeric vectors and strings. Matrices are vectors, column by column.
@@ -119,11 +127,11 @@ parts_agree <- local({
 #   fitter                the function, "lmerTest::lmer"
 #   in_parts              how it was done
 fit_lmer <- function(columns, formula, criterion, setting = "default", checksum = NULL,
-                     in_parts = parts_agree()) {
+                     weights = NULL, in_parts = parts_agree()) {
   need_packages(c("lme4", "lmerTest"))
   frame <- checked_data_frame(columns, checksum)
   formula <- formula_from_text(formula)
-  frame <- without_unused_levels(frame)
+  frame <- with_weights(without_unused_levels(frame), weights)
 
   started <- Sys.time()
   done <- fitted_and_tested(formula, frame, criterion == "REML", setting, in_parts)

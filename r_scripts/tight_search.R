@@ -143,11 +143,12 @@ best_theta <- function(deviance_at, terms, n) {
   found
 }
 
-# The best theta of a model that has not been set up yet.
+# The best theta of a model that has not been set up yet; weights are in a column `model_weights`.
 search_model <- function(formula, frame, reml) {
-  parts <- suppressMessages(lme4::lFormula(
-    formula, data = frame, REML = reml,
-    control = lme4::lmerControl(check.rankX = "silent.drop.cols", check.scaleX = "ignore")
-  ))
+  control <- lme4::lmerControl(check.rankX = "silent.drop.cols", check.scaleX = "ignore")
+  weights <- frame$model_weights
+  parts <- suppressMessages(
+    lme4::lFormula(formula, data = frame, REML = reml, control = control, weights = weights)
+  )
   best_theta(do.call(lme4::mkLmerDevfun, parts), parts$reTrms, nrow(frame))
 }

@@ -8,10 +8,14 @@
 # Returns vectors with a value per term: `terms`, `df_num`, `df_den`, `f`, `p`; the hypotheses that
 # were tested, `hypotheses`, row after row and term after term, with the number of `rows` of each
 # term; and `columns`, R's names of the columns of X.
-type3_tests <- function(columns, formula, criterion, checksum = NULL) {
+type3_tests <- function(columns, formula, criterion, checksum = NULL, weights = NULL) {
   need_packages(c("lme4", "lmerTest"))
-  frame <- checked_data_frame(columns, checksum)
-  fit <- lmerTest::lmer(formula_from_text(formula), data = frame, REML = criterion == "REML")
+  frame <- with_weights(without_unused_levels(checked_data_frame(columns, checksum)), weights)
+  weights <- frame$model_weights
+  parsed <- formula_from_text(formula)
+  fit <- lmerTest::lmer(
+    parsed, data = frame, REML = criterion == "REML", weights = weights
+  )
   table <- stats::anova(fit, type = 3, ddf = "Satterthwaite")
   hypotheses <- attr(table, "hypotheses")
   list(

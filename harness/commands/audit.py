@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
+from harness.base.files import require_writable, write_file
 from harness.commands import options
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 @options.reading
 @click.option("--program", default="", help="What printed the numbers; else as the file says.")
 @click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the audit as one HTML file, too.",
+)
+@click.option(
     "--template", is_flag=True, help="Print a form with the rows of this model, and do no more."
 )
 @options.as_json
@@ -37,6 +44,7 @@ def audit(
     factors: tuple[str, ...],
     levels: tuple[str, ...],
     program: str,
+    out: Path | None,
     template: bool,
     as_json: bool,
     quiet: bool,
@@ -52,12 +60,16 @@ def audit(
     Exit codes: 0 all right, 1 a number is wrong, 2 usage or bad input.
     """
     from harness.base.json import encode
+    from harness.campaign import provenance
     from harness.judge.listing import read_listing
     from harness.judge.listing_match import template as form
     from harness.judge.listing_verdict import judge_listing
     from harness.page.audit_layout import audit_page
+    from harness.page.html.html_page import render_page
     from harness.page.terminal_page import print_page
 
+    if out is not None:
+        require_writable(out)
     if template:
         rung = options.own_rung(data, formula, ml=False, factors=factors, levels=levels)
         click.echo(form(rung), nl=False)
@@ -79,8 +91,13 @@ def audit(
         return rung
 
     found = judge_listing(listing, make, order)
+    page = audit_page(found, provenance.now())
+    if out is not None:
+        write_file(out, render_page(page))
     if as_json:
         click.echo(encode(found).decode())
     elif not quiet:
-        print_page(audit_page(found))
+        print_page(page)
+        if out is not None:
+            click.echo(f"\nwritten: {out}")
     sys.exit(EXIT_OK if found.right else EXIT_UNEXPLAINED)

@@ -34,6 +34,7 @@ def bundle() -> None:
 @options.ml
 @options.factors
 @options.levels
+@options.written
 @options.reading
 @options.engine
 @options.reference

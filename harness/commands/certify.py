@@ -40,6 +40,7 @@ class _Task:
     metavar="COLUMN",
     help="Treat a numeric column of --data as a factor (repeatable).",
 )
+@options.written
 @options.reading
 @click.option(
     "--out",
@@ -208,7 +209,10 @@ def _own_task(data: Path, formula: str, ml: bool, factors: tuple[str, ...]) -> _
     from harness.model.case import Case
     from harness.model.model import bind, parse_model
 
+    formula = options.whole_formula(formula)
     model = parse_model(formula, "ML" if ml else "REML")
+    if model.formula.weights is not None:
+        raise BadInput("models with weights are not certified: roots of weights are no rationals")
     dataset = options.own_dataset(data)
     unused = [c for c in factors if c not in {name.name for name in model.names()}]
     if unused:

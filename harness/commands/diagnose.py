@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @options.ml
 @options.factors
 @options.levels
+@options.written
 @options.reading
 @click.option(
     "--engine",

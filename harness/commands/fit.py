@@ -18,6 +18,7 @@ from harness.commands.execution import exit_code, open_engines
 @options.ml
 @options.factors
 @options.levels
+@options.written
 @options.residual
 @options.reading
 @options.engines

@@ -97,6 +97,64 @@ residual = click.option(
 )
 
 
+def written(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what may be said of a model beside its formula, which :func:`whole_formula` writes."""
+
+    def kept(context: click.Context, option: click.Parameter, value: Any) -> None:
+        context.meta[f"{__name__}.{option.name}"] = value
+
+    for option in (
+        click.option(
+            "--offset",
+            metavar="COLUMN",
+            default="",
+            expose_value=False,
+            callback=kept,
+            help="Column with a known part of the outcome: + offset(COLUMN) in the formula.",
+        ),
+        click.option(
+            "--weights",
+            metavar="COLUMN",
+            default="",
+            expose_value=False,
+            callback=kept,
+            help="Column of weights, the residual variance of a row being s2 / w: "
+            "+ weights(COLUMN) in the formula.",
+        ),
+        click.option(
+            "--contrasts",
+            multiple=True,
+            metavar="COLUMN=CODING",
+            expose_value=False,
+            callback=kept,
+            help="Coding of a factor: sum, helmert, poly, SAS, or treatment:LEVEL with the level "
+            "as the reference (repeatable).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def whole_formula(formula: str) -> str:
+    """Return a formula with what ``--contrasts``, ``--weights`` and ``--offset`` say."""
+    from harness.spelling.formula_options import formula_with
+
+    context = click.get_current_context(silent=True)
+    meta = context.meta if context is not None else {}
+    contrasts = {}
+    for item in meta.get(f"{__name__}.contrasts", ()):
+        column, equals, coding = item.rpartition("=")
+        if not equals or not column or not coding:
+            raise click.UsageError(f"--contrasts {item!r}: write COLUMN=CODING, as in f=sum")
+        contrasts[column] = coding
+    return formula_with(
+        formula,
+        contrasts=contrasts,
+        weights=meta.get(f"{__name__}.weights", ""),
+        offset=meta.get(f"{__name__}.offset", ""),
+    )
+
+
 def reading(command: Callable[..., None]) -> Callable[..., None]:
     """Add how a user's table is written, which :func:`own_dataset` looks up by itself."""
 
@@ -192,6 +250,7 @@ def own_rung(
     from harness.model.model import parse_model
 
     criterion: Literal["REML", "ML"] = "ML" if ml else "REML"
+    formula = whole_formula(formula)
     model = parse_model(formula, criterion, residual)  # before the file is read
     order = parse_levels(levels)
     dataset = own_dataset(path)

@@ -30,6 +30,7 @@ _LABEL = 14
 )
 @options.ml
 @options.factors
+@options.written
 @options.reading
 @options.as_json
 @options.quiet
@@ -49,6 +50,8 @@ def translate(
 
     frame = options.own_dataset(data).frame if data is not None else None
     given = sys.stdin.read() if text == "-" else text
+    if not translation.says_criterion(given):
+        given = options.whole_formula(given)
     if ml and translation.says_criterion(given):
         raise BadInput("--ml is for a formula; a call says itself which criterion it takes")
     found = translation.translate(

@@ -57,6 +57,8 @@ def outcome_rescaled(case: Case) -> Twin | str:
     outcome = case.model.formula.outcome
     if not isinstance(outcome, Name):
         return "the outcome is a function of columns"
+    if case.model.formula.offsets:
+        return "an offset is in the units of the outcome"
     column = column_of(case.table, outcome)
     assert isinstance(column, NumericColumn)
     design, a = case.design, 1.0 / UNIT
@@ -341,7 +343,8 @@ def _plain_predictor(
     everywhere = [model.fixed, *(term.effects for term in model.random)]
     atoms = [atom for terms in everywhere for term in terms.terms for atom in term]
     inside = {n.name for a in atoms if not isinstance(a, Name) for n in names_in(a)}
-    inside |= {n.name for n in names_in(model.formula.outcome)}
+    known = [model.formula.outcome, *model.formula.offsets, model.formula.weights]
+    inside |= {n.name for part in known for n in names_in(part)}
     for atom in atoms:
         if isinstance(atom, Name) and atom.name not in inside:
             column = column_of(table, atom)

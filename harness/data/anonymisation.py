@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -144,7 +144,7 @@ def anonymise(
             labels[column.name] = dict(zip(column.levels, relabelled, strict=True))
             columns.append(FactorColumn(new, column.codes[order], relabelled))
     table = Table(tuple(columns))
-    model = rename_columns(case.model, names)
+    model = rename_columns(case.model, names, labels)
     hidden = Case("anonymised", model, table)
     at = case.design.x_names.index(rung.focus) if rung.focus in case.design.x_names else 0
     new_rung = Rung(
@@ -158,33 +158,48 @@ def anonymise(
     return Anonymised(new_rung, key)
 
 
-def rename_columns(model: Model, names: dict[str, str]) -> Model:
-    """Return the same model of columns with other names."""
+Labels = Mapping[str, Mapping[str, str]]
+"""By column, from the labels of its levels to others."""
+
+
+def rename_columns(model: Model, names: dict[str, str], labels: Labels) -> Model:
+    """Return the same model of columns, and levels, with other names."""
     formula = model.formula
     renamed = Formula(
         text="",
-        outcome=_renamed(formula.outcome, names),
-        fixed=None if formula.fixed is None else _renamed(formula.fixed, names),
+        outcome=_renamed(formula.outcome, names, labels),
+        fixed=None if formula.fixed is None else _renamed(formula.fixed, names, labels),
         bars=tuple(
-            Bar(_renamed(bar.effects, names), _renamed(bar.group, names), bar.double)
+            Bar(
+                _renamed(bar.effects, names, labels), _renamed(bar.group, names, labels), bar.double
+            )
             for bar in formula.bars
         ),
+        offsets=tuple(_renamed(node, names, labels) for node in formula.offsets),
+        weights=None
+        if formula.weights is None
+        else replace(formula.weights, name=names[formula.weights.name]),
     )
     text = lme4_formula(replace(model, formula=renamed))
     residual = "" if model.residual is None else model.residual.text(names)
     return parse_model(text, model.criterion, residual)
 
 
-def _renamed(node: Node, names: dict[str, str]) -> Node:
+def _renamed(node: Node, names: dict[str, str], labels: Labels) -> Node:
     match node:
-        case Name(name=name):
-            return replace(node, name=names[name])
+        case Name(name=name, coding=coding):
+            if coding is not None and coding.reference:
+                known = labels.get(f"factor({name})") or labels[name]
+                # A level that is none stays one: the model is refused as it was.
+                reference = known.get(coding.reference, coding.reference)
+                coding = replace(coding, reference=reference)
+            return replace(node, name=names[name], coding=coding)
         case Call(argument=argument):
-            return replace(node, argument=_renamed(argument, names))
+            return replace(node, argument=_renamed(argument, names, labels))
         case Binary(operator=operator, left=left, right=right):
-            return Binary(operator, _renamed(left, names), _renamed(right, names))
+            return Binary(operator, _renamed(left, names, labels), _renamed(right, names, labels))
         case Unary(operator=operator, operand=operand):
-            return Unary(operator, _renamed(operand, names))
+            return Unary(operator, _renamed(operand, names, labels))
     return node
 
 
@@ -223,6 +238,10 @@ def _changes(case: Case, strength: Strength, chance: random.Random) -> dict[str,
     slopes = {n.name for bar in case.model.formula.bars for n in names_in(bar.effects)}
     outcome = {n.name for n in names_in(case.model.formula.outcome)}
     kept = (slopes if mixing else set()) | (outcome if strength == STRENGTHS[3] else set())
+    known_parts = [*case.model.formula.offsets, case.model.formula.weights]
+    kept |= {n.name for part in known_parts for n in names_in(part)}
+    if case.model.formula.offsets:
+        kept |= outcome
     for column in case.table.columns:
         if not isinstance(column, NumericColumn) or column.name in kept:
             continue

@@ -206,6 +206,8 @@ def undetermined_terms(shop: Workshop) -> list[Remedy | None]:
 def expressible(shop: Workshop) -> list[Remedy | None]:
     """Make effects uncorrelated, or keep intercepts only, until MixedLM can be given the model."""
     rung: Rung = shop.bench.rung
+    if rung.case.model.formula.weights is not None:
+        return []  # no other random part has them
     several = [t for t, term in enumerate(rung.case.design.random) if len(term.names) > 1]
 
     def uncorrelated(terms: Sequence[int]) -> Rung:

@@ -169,9 +169,8 @@ def factors(case: Case, *, usual: bool = True) -> Iterator[Check]:
         yield Check(
             key="contrasts",
             level="fine",
-            sentence=f"{node.name} is a factor with {count(len(levels), 'level')} in treatment "
-            f"coding; {levels[0]!r} is the reference in {who} (smallest level: "
-            f"{int(sizes.min())} rows).",
+            sentence=f"{node.name} is a factor with {count(len(levels), 'level')} in "
+            f"{_coding_in_words(node, levels, who)} (smallest level: {int(sizes.min())} rows).",
             columns=(node.name,),
             numbers=(("levels", len(levels)), ("smallest", int(sizes.min()))),
         )
@@ -185,7 +184,22 @@ def factors(case: Case, *, usual: bool = True) -> Iterator[Check]:
                 columns=(node.name,),
                 numbers=(("absent", len(absent)),),
             )
-        yield from _other_order(node.name, column, levels)
+        if node.coding is None:
+            yield from _other_order(node.name, column, levels)
+
+
+def _coding_in_words(node: Name, levels: list[str], who: str) -> str:
+    kind = "treatment" if node.coding is None else node.coding.kind
+    if kind in ("treatment", "SAS"):
+        reference = levels[-1] if kind == "SAS" else levels[0]
+        if node.coding is not None and node.coding.reference:
+            reference = node.coding.reference
+        return f"treatment coding; {reference!r} is the reference in {who}"
+    return {
+        "sum": "sum coding: each coefficient is a level's difference from the mean of all levels",
+        "helmert": "Helmert coding: each coefficient is of a level against those before it",
+        "poly": "polynomial coding, its levels at equal distances",
+    }[kind]
 
 
 def _other_order(name: str, column: FactorColumn, levels: list[str]) -> Iterator[Check]:
@@ -296,7 +310,8 @@ def coded_columns(case: Case) -> list[str]:
     """Return the numeric columns among the fixed effects that look like codes of a factor."""
     used = case.table.rows(case.table.complete)
     out = []
-    for node in dict.fromkeys(names_in(case.model.formula.fixed)):
+    alone = (a for term in case.model.fixed.terms for a in term if isinstance(a, Name))
+    for node in dict.fromkeys(alone):
         column = column_of(used, node)
         if not isinstance(column, NumericColumn) or node.name in out:
             continue

@@ -152,6 +152,8 @@ def some_rows(design: Design, keep: Mask) -> Design:
     return replace(
         design,
         y=design.y[keep],
+        weights=None if design.weights is None else design.weights[keep],
+        offset=None if design.offset is None else design.offset[keep],
         x=np.ascontiguousarray(design.x[keep]),
         random=tuple(random),
         rows=design.rows[keep],

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.engines.engine import Outcome
-from harness.engines.lme4 import r_columns
+from harness.engines.lme4 import r_model
 from harness.engines.lme4_reply import lme4_order, read_failure, read_reply
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.rbridge.failures import RFailure
 from harness.rbridge.worker import Reply, RSession
-from harness.spelling.calls import lme4_formula
 
 Array = NDArray[np.float64]
 
@@ -74,12 +73,7 @@ class RRuns:
     def __init__(self, session: RSession, case: Case) -> None:
         self._session = session
         self._case = case
-        self._payload = {
-            "columns": r_columns(case.table),
-            "formula": lme4_formula(case.model, case.table.alias),
-            "checksum": case.table.checksum(),
-            "criterion": case.model.criterion,
-        }
+        self._payload = r_model(case) | {"criterion": case.model.criterion}
 
     def optimizers(self) -> Future[Reply]:
         """Ask R which optimizers it has; :func:`optimizers_of` reads the reply."""

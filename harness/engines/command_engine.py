@@ -220,6 +220,13 @@ class CommandEngine(Closable):
 
     def _fit(self, case: Case, setting: Setting) -> Outcome:
         program = self._running()
+        if case.model.formula.weights is not None and "weights" not in program.takes:
+            return Failure(
+                engine=self.name,
+                setting=setting,
+                reason="unsupported",
+                text=f"{program.name or self.name} takes no weights",
+            )
         lacking = _lacking(program, case)
         if lacking:
             text = f"it has no residual covariance {lacking}"

@@ -66,7 +66,8 @@ def fit_request(sent: Case, setting: Setting, number: int, program: Started) -> 
         setting=setting if setting in program.settings else "default",
         criterion=sent.model.criterion,
         table=SentTable(sent.table.n_rows, tuple(map(_column, sent.table.columns))),
-        formula=lme4_formula(sent.model),
+        formula=lme4_formula(sent.model.without_weights),
+        weights=None if sent.model.formula.weights is None else sent.model.formula.weights.name,
         model=SentModel(
             outcome=render_name(sent.model.formula.outcome),
             intercept=sent.model.fixed.intercept,

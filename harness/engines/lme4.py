@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from harness.engines.engine import Outcome, Setting
 from harness.engines.lme4_reply import read_failure, read_reply
 from harness.model.case import Case
+from harness.model.model import column_of
 from harness.model.table import NumericColumn, Table
 from harness.rbridge.environment import rpy2_version
 from harness.rbridge.failures import REnvironment, RFailure
@@ -80,11 +81,7 @@ class Lme4Engine:
     def begin(self, case: Case, setting: Setting) -> Callable[[], Outcome]:
         """Begin to fit the case in R; calling what is returned waits for the result."""
         table = case.table
-        payload: dict[str, Any] = {
-            "columns": r_columns(table),
-            "formula": lme4_formula(case.model, table.alias),
-            "checksum": table.checksum(),
-        }
+        payload = r_model(case)
         if case.model.criterion == "OLS":
             function = "fit_lm"
         else:
@@ -102,6 +99,19 @@ class Lme4Engine:
             return read_reply(reply, case, setting)
 
         return outcome
+
+
+def r_model(case: Case) -> dict[str, Any]:
+    """Return data and model as every function of r_scripts that fits takes them."""
+    table, weights = case.table, case.model.formula.weights
+    payload: dict[str, Any] = {
+        "columns": r_columns(table),
+        "formula": lme4_formula(case.model.without_weights, table.alias),
+        "checksum": table.checksum(),
+    }
+    if weights is not None:
+        payload["weights"] = table.alias[column_of(table, weights).name]
+    return payload
 
 
 def r_columns(table: Table) -> dict[str, NDArray[Any] | dict[str, Any]]:

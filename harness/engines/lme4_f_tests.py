@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engines.lme4 import Lme4Engine, r_columns
+from harness.engines.lme4 import Lme4Engine, r_model
 from harness.engines.lme4_reply import native_name
 from harness.model.case import Case
 from harness.rbridge.failures import RFailure
 from harness.referee.f_tests import FTest
-from harness.spelling.calls import lme4_formula
 
 Array = NDArray[np.float64]
 
@@ -47,12 +46,7 @@ def type3_by_lmertest(engine: Lme4Engine, case: Case) -> Type3Table | str:
     try:
         reply = engine.session.call(
             "type3_tests",
-            {
-                "columns": r_columns(table),
-                "formula": lme4_formula(case.model, table.alias),
-                "criterion": case.model.criterion,
-                "checksum": table.checksum(),
-            },
+            r_model(case) | {"criterion": case.model.criterion},
         )
     except RFailure as failure:
         return str(failure)

@@ -130,7 +130,9 @@ def read_reply(
         aic=stated("aic"),
         bic=stated("bic"),
         df_residual=stated("df_residual"),
-        fitted=every("fitted"),
+        fitted=tuple((reply.numbers("fitted") - design.offset).tolist())
+        if design.offset is not None and "fitted" in reply
+        else every("fitted"),
         residuals=every("residuals"),
         converged=converged,
         singular=singular,

@@ -49,6 +49,9 @@ class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
         Whether it is sent the design matrices besides table and formula.
     settings : tuple
         Without ``"tight"`` its default fit stands for both settings.
+    takes : tuple of {"weights"}
+        Which parts of a model it can be given that not every program knows; it is not asked for a
+        fit with others.
     residuals : tuple of str
         Residual covariances that it can fit: structures of :class:`SentResidual`, ``"het"`` for
         variances by strata. It is asked for no others.
@@ -62,6 +65,7 @@ class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
     rows: Literal["complete", "all"] = "complete"
     wants: tuple[Literal["design"], ...] = ()
     settings: tuple[Setting, ...] = ("default",)
+    takes: tuple[Literal["weights"], ...] = ()
     residuals: tuple[str, ...] = ()
 
 
@@ -171,7 +175,11 @@ class SentDesign(msgspec.Struct, frozen=True):
 
 
 class FitRequest(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
-    """Fit this. ``formula`` is in lme4's language; ``criterion`` OLS means no random effects."""
+    """Fit this. ``formula`` is in lme4's language; ``criterion`` OLS means no random effects.
+
+    An offset has been taken from the outcome. ``weights`` is the name of a column: the residual
+    variance of a row is s2 / w, and the log-likelihood has all its constants.
+    """
 
     id: int
     setting: Setting
@@ -180,6 +188,7 @@ class FitRequest(msgspec.Struct, frozen=True, tag="fit", kw_only=True):
     formula: str
     model: SentModel
     design: SentDesign | None = None
+    weights: str | None = None
 
 
 class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):

@@ -43,6 +43,7 @@ def serve(engine: Engine, source: BinaryIO, sink: BinaryIO) -> None:
                     versions=engine.versions(),
                     rows="all",
                     settings=("default", "tight"),
+                    takes=("weights",),
                     residuals=(*STRUCTURES, "het") if getattr(engine, "residuals", False) else (),
                 )
             elif isinstance(question, FitRequest):
@@ -72,8 +73,9 @@ def answer_of(engine: Engine, request: FitRequest) -> FromEngine:
 def case_of(request: FitRequest) -> Case:
     """Return the case that a message describes."""
     residual = request.model.residual
+    weights = "" if request.weights is None else f" + weights({request.weights})"
     model = parse_model(
-        request.formula, request.criterion, "" if residual is None else residual.text
+        request.formula + weights, request.criterion, "" if residual is None else residual.text
     )
     return Case(f"fit {request.id}", model, table_of(request.table))
 

@@ -188,7 +188,12 @@ def run_ols(case: Case) -> OLSRun:
         return alias[column_of(written.table, node).name]
 
     started = time.perf_counter()
-    result = smf.ols(python_formula(written.model, name), written.complete_frame).fit()
+    frame, formula = written.complete_frame, python_formula(written.model, name)
+    weights = written.model.formula.weights
+    if weights is None:
+        result = smf.ols(formula, frame).fit()
+    else:
+        result = smf.wls(formula, frame, weights=frame[name(weights)]).fit()
     return OLSRun(result, time.perf_counter() - started)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
@@ -59,6 +59,7 @@ class Design:
     Attributes
     ----------
     y : (n,) array
+        The outcome, less the offset where there is one: fitted values are compared without it.
     x : (n, p) array
         Fixed-effects columns, treatment coding where the formula names no other, column names in
         ``x_names``.
@@ -68,6 +69,9 @@ class Design:
         Which rows of the table are used.
     residual : ResidualDesign or None
         Covariance of the residuals; None where they are independent with one variance.
+    weights : (n,) array or None
+        The residual variance of a row is s2 / w.
+    offset : (n,) array or None
     """
 
     y: Array
@@ -76,6 +80,19 @@ class Design:
     random: tuple[RandomDesign, ...]
     rows: NDArray[np.intp]
     residual: ResidualDesign | None = None
+    weights: Array | None = None
+    offset: Array | None = None
+
+    def whitened(self) -> Design:
+        """Return the design with rows times the roots of their weights, whose residuals are alike.
+
+        Its log-likelihood is less than that of this one by half the sum of log w.
+        """
+        if self.weights is None:
+            return self
+        root = np.sqrt(self.weights)
+        random = tuple(replace(term, z=term.z * root[:, None]) for term in self.random)
+        return replace(self, y=self.y * root, x=self.x * root[:, None], random=random, weights=None)
 
 
 def build_design(model: Model, table: Table) -> Design:
@@ -100,8 +117,15 @@ def build_design(model: Model, table: Table) -> Design:
         effects, z = _matrix(term.effects, table)
         codes, levels = grouping(term.group, used)
         random.append(RandomDesign(":".join(term.group), effects, z, codes, levels))
+    formula = model.formula
+    offset = weights = None
+    if formula.offsets:
+        offset = np.sum([number(n, table, "the offset") for n in formula.offsets], axis=0)
+        y = y - offset
+    if formula.weights is not None:
+        weights = number(formula.weights, table, "the weight")
     residual = None if model.residual is None else build_residual(model.residual, used)
-    return Design(y, x, names, tuple(random), rows, residual)
+    return Design(y, x, names, tuple(random), rows, residual, weights, offset)
 
 
 @dataclass(frozen=True)

@@ -71,12 +71,18 @@ class Bar:
 
 @dataclass(frozen=True)
 class Formula:
-    """A parsed formula. ``fixed`` is None for ``y ~ (1 | g)``, where only the intercept is left."""
+    """A parsed formula. ``fixed`` is None for ``y ~ (1 | g)``, where only the intercept is left.
+
+    ``offsets`` are the expressions of ``offset()`` in it, ``weights`` the column of ``weights()``,
+    which is R's argument of that name written as a term, so that a formula is the whole model.
+    """
 
     text: str
     outcome: Node
     fixed: Node | None
     bars: tuple[Bar, ...]
+    offsets: tuple[Node, ...] = ()
+    weights: Name | None = None
 
 
 def nodes_in(node: Node | None) -> Iterator[Node]:

@@ -40,6 +40,8 @@ class _Parser:
         self.tokens = list(tokens(text))
         self.at = 0
         self.bars: list[Bar] = []
+        self.offsets: list[Node] = []
+        self.weights: Name | None = None
 
     def error(self, message: str, place: int) -> FormulaError:
         return FormulaError(message, self.text, place)
@@ -82,7 +84,9 @@ class _Parser:
                 ")": "this ')' has no '('",
             }.get(what, f"unexpected {what!r}; an operator may be missing before it{self.spaced()}")
             raise self.error(hint, self.token.place)
-        return Formula(self.text, outcome, fixed, tuple(self.bars))
+        return Formula(
+            self.text, outcome, fixed, tuple(self.bars), tuple(self.offsets), self.weights
+        )
 
     def sum(self, *, top: bool = False) -> Node | None:
         """Terms joined by + and -; random terms, allowed at the top only, go to ``bars``."""
@@ -91,7 +95,10 @@ class _Parser:
         while True:
             place = self.token.place
             bar = self.bar() if top else None
-            if bar is None:
+            if top and self.known_part():
+                if sign == "-":
+                    raise self.error("an offset or weights cannot be subtracted", place)
+            elif bar is None:
                 term = self.product()
                 if sign == "-" and not _is_one(term) and result is None:
                     raise self.error("only the intercept can be taken out first: '-1'", place)
@@ -106,6 +113,25 @@ class _Parser:
             if not self.is_operator("+", "-"):
                 return result
             sign = self.take().text
+
+    def known_part(self) -> bool:
+        """Read ``offset(o)`` or ``weights(w)`` where one is next, which are no terms."""
+        token = self.token
+        if token.kind != "name" or token.text not in ("offset", "weights"):
+            return False
+        if self.tokens[self.at + 1].text != "(" or self.text[token.place] == "`":
+            return False
+        self.take()
+        self.take()
+        found = self.arithmetic()
+        self.expect(")", f"{token.text}( is never closed; it takes one argument")
+        if token.text == "offset":
+            self.offsets.append(found)
+        elif not isinstance(found, Name) or self.weights is not None:
+            raise self.error("weights() takes one column, and stands once", token.place)
+        else:
+            self.weights = found
+        return True
 
     def bar(self) -> Bar | None:
         """Read a random term: a parenthesis with a '|' at its own depth."""

@@ -80,7 +80,8 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
 
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
-        "offset": "subtract it from the outcome: I(y - o) ~ ... is the same model",
+        "offset": "it stands by itself in the sum, y ~ x + offset(o)",
+        "weights": "it stands by itself in the sum, y ~ x + weights(w)",
         "polym": "write poly() of one column",
         "cut": "make the classes a column of the data",
         "ifelse": "make the column in the data",

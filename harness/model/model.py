@@ -77,6 +77,11 @@ class Model:
         """Random-effects terms."""
         return tuple(term for bar in self.formula.bars for term in split_bar(bar))
 
+    @property
+    def without_weights(self) -> Model:
+        """The model as R writes it, whose weights are no part of the formula."""
+        return replace(self, formula=replace(self.formula, weights=None))
+
     def parts(self) -> Iterator[Node | None]:
         """Every expression of the formula, left to right, the outcome first."""
         yield self.formula.outcome
@@ -84,6 +89,8 @@ class Model:
         for bar in self.formula.bars:
             yield bar.effects
             yield bar.group
+        yield from self.formula.offsets
+        yield self.formula.weights
 
     def names(self) -> Iterator[Name]:
         """Every column of the formula with its role, left to right, the outcome first."""
@@ -112,6 +119,8 @@ def parse_model(text: str, criterion: Criterion = "REML", residual: str = "") ->
     model = Model(formula, criterion if formula.bars or own is not None else "OLS", own)
     if not model.fixed.intercept and not model.fixed.terms:
         raise BadInput("formula: no fixed effects are left; keep at least an intercept")
+    if formula.weights is not None and own is not None:
+        raise BadInput("formula: weights beside a residual covariance are not supported")
     seen: set[tuple[frozenset[str], frozenset[Atom]]] = set()
     for term in model.random:
         columns: list[Term] = [*([()] if term.effects.intercept else []), *term.effects.terms]
@@ -162,6 +171,7 @@ def bind(
         table.columns + tuple(replace(column, name=f"factor({column.name})") for column in extra),
         table.labels_repeat,
     )
+    _require_weights(model, table)
     require_fittable(model, table)
     return table
 
@@ -178,6 +188,23 @@ def require_fittable(model: Model, table: Table) -> None:
         raise BadInput("no row is complete: every row misses a value in some column of the model")
     if table.complete.sum() > 1:
         _require_variation(model, table.rows(table.complete))
+
+
+def _require_weights(model: Model, table: Table) -> None:
+    """Refuse weights that are no positive numbers: the residual variance is s2 / w."""
+    if model.formula.weights is None:
+        return
+    name = model.formula.weights.name
+    column = column_of(table, model.formula.weights)
+    if isinstance(column, FactorColumn):
+        raise BadInput(f"weights {name!r} are no numbers")
+    for row, value in enumerate(column.values, 1):
+        if not value > 0.0:
+            what = "missing" if np.isnan(value) else f"{value:g}"
+            raise BadInput(
+                f"weights {name!r}: {what} in row {row}; a weight is a positive number, the "
+                "residual variance of its row being s2 / w"
+            )
 
 
 def _require_variation(model: Model, used: Table) -> None:

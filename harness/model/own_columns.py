@@ -23,11 +23,12 @@ Array = NDArray[np.float64]
 
 
 def has_own_columns(model: Model) -> bool:
-    """Whether a model has functions of whole columns, or codings other than treatment by the first.
+    """Whether a model has functions of whole columns, codings or an offset.
 
-    Of the former programs have other versions under the same names, or none.
+    Of functions programs have other versions under the same names, or none. An offset is taken
+    from the outcome, which is the same model.
     """
-    return any(
+    return bool(model.formula.offsets) or any(
         (isinstance(node, Call) and FUNCTIONS[node.function].of_data)
         or (isinstance(node, Name) and node.coding is not None)
         for part in model.parts()
@@ -38,8 +39,13 @@ def has_own_columns(model: Model) -> bool:
 def in_columns(model: Model, table: Table, design: Design) -> tuple[Model, Table]:
     """Return the model of a table that has the columns of the design, and that table."""
     made = _Columns(table, design)
+    weights = model.formula.weights
+    if weights is not None:
+        made.keep(column_of(table, weights))
     outcome = model.formula.outcome
-    if any(isinstance(n, Call) and FUNCTIONS[n.function].of_data for n in nodes_in(outcome)):
+    if model.formula.offsets:
+        outcome = made.node("outcome less offset", design.y)
+    elif any(isinstance(n, Call) and FUNCTIONS[n.function].of_data for n in nodes_in(outcome)):
         outcome = made.node("outcome", design.y)
     else:
         for name in names_in(outcome):
@@ -57,7 +63,7 @@ def in_columns(model: Model, table: Table, design: Design) -> tuple[Model, Table
     if model.residual is not None:
         for name in model.residual.names():
             made.keep(column_of(table, name))
-    written = Formula(model.formula.text, outcome, fixed, tuple(bars))
+    written = Formula(model.formula.text, outcome, fixed, tuple(bars), (), weights)
     return Model(written, model.criterion, model.residual), replace(
         table, columns=tuple(made.columns)
     )

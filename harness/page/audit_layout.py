@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from harness import __version__
 from harness.base.text import listed, number, significant
 from harness.judge.listing_verdict import Finding, ListingVerdict
 from harness.page.appearance import Look
@@ -12,13 +13,12 @@ from harness.page.numbers import plain
 from harness.page.page import Block, Page, Paragraph, Section
 from harness.page.page_table import Column, Group, Row, Table
 
-RIGHT = Look("right", "agree", "yes", "+")
-NEAR = Look("right but for the last digits", "agree", "yes", "~")
-KNOWN = Look("wrong", "differ", "no", "x")
+RIGHT = Look("right", "agree", "tick", "+")
+NEAR = Look("right but for the last digits", "agree", "about", "~")
 WRONG = Look("wrong", "differ", "no", "x")
 OPEN = Look("not judged", "silent", "bar", "-")
 
-_LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": KNOWN, "false": WRONG, "not judged": OPEN}
+_LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": WRONG, "false": WRONG, "not judged": OPEN}
 
 _NAMES = {
     "estimate": "estimate",
@@ -49,8 +49,8 @@ _MISTAKES = {
 }
 
 
-def audit_page(found: ListingVerdict) -> Page:
-    """Lay out an audit."""
+def audit_page(found: ListingVerdict, made: str = "") -> Page:
+    """Lay out an audit; ``made`` is when it was."""
     other = "ML" if found.criterion == "REML" else "REML"
     sections = (
         Section("numbers", "Each printed number", tuple(_numbers(found, other))),
@@ -59,8 +59,8 @@ def audit_page(found: ListingVerdict) -> Page:
     return Page(
         kind="Audit",
         title=f"Audit: {found.program}",
-        made_by="",
-        made="",
+        made_by=f"lmm-parity {__version__}",
+        made=made,
         look=RIGHT if found.right else WRONG,
         subject=found.formula,
         about=f"{found.criterion}, {found.rows} rows; {found.program}",

@@ -12,7 +12,8 @@ difference of cross-products. Every term is positive, so neither large group eff
 variance ratios cost digits, and an evaluation does not depend on the number of rows.
 
 Inside, y is centred and scaled, X is replaced by an orthonormal basis of its centred columns, and
-the effects of each term are centred and scaled; results are mapped back (``Basis``).
+the effects of each term are centred and scaled; results are mapped back (``Basis``). With weights,
+V = s2 (W^-1 + Z P Z'), rows are multiplied by the roots of their weights, and means are weighted.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class CrossProducts:
     buckets: tuple[Bucket, ...]
     basis: Basis
     exact: bool = False
+    log_weights: float = 0.0
+    """Sum of the logarithms of the weights."""
 
     def span(self, *, reml: bool) -> int:
         """Return the rank of Z, of [X Z] for REML.
@@ -131,9 +134,10 @@ def standardised(design: Design) -> Standardised:
         raise RankDeficient(f"aliased fixed effects: {names}")
     if n <= p:
         raise ValueError(f"{n} rows for {p} fixed effects")
-    q, m, log_volume = _orthonormal(design.x)
-    constant, y, mean, scale = _standardised(design.x, q, m, design.y)
-    scaled = [_standard_effects(term) for term in design.random]
+    weights = np.ones(n) if design.weights is None else design.weights
+    q, m, log_volume = _orthonormal(design.x, weights)
+    constant, y, mean, scale = _standardised(design.x, q, m, design.y, weights)
+    scaled = [_standard_effects(term, weights) for term in design.random]
     basis = Basis(m, constant, mean, scale, log_volume, tuple(w for _, w in scaled))
     return Standardised(np.column_stack([q, y]), tuple(z for z, _ in scaled), basis)
 
@@ -155,7 +159,8 @@ def reduced(design: Design, whitening: Whitening | None) -> CrossProducts:
     own = standardised(design)
     n, p = design.x.shape
     rest, unexplained, buckets = reduced_blocks(design.random, own.effects, own.xy, whitening)
-    y_size = float(np.abs(design.y).max()) / own.basis.y_scale
+    y = design.y if design.weights is None else design.y * np.sqrt(design.weights)
+    y_size = float(np.abs(y).max()) / own.basis.y_scale
     return CrossProducts(
         n=n,
         p=p,
@@ -165,6 +170,7 @@ def reduced(design: Design, whitening: Whitening | None) -> CrossProducts:
         buckets=buckets,
         basis=own.basis,
         exact=unexplained <= np.sqrt(n) * EXACT * y_size,
+        log_weights=0.0 if design.weights is None else float(np.log(design.weights).sum()),
     )
 
 
@@ -175,22 +181,23 @@ def _constant_column(x: Array) -> int | None:
     return None
 
 
-def _centring(x: Array) -> tuple[Array, Array]:
+def _centring(x: Array, weights: Array) -> tuple[Array, Array]:
     """Return centred columns and T with ``centred = x T``; without a constant column T = I."""
     p = x.shape[1]
     t = np.eye(p)
     constant = _constant_column(x)
     if constant is None:
         return x, t
-    means = x.mean(axis=0)
+    means = np.average(x, axis=0, weights=weights)
     means[constant] = 0.0
     t[constant] -= means / x[0, constant]
     return x - means, t
 
 
-def _orthonormal(x: Array) -> tuple[Array, Array, float]:
-    """Q with orthonormal columns, M with ``Q = X M``, and log|M^-1|."""
-    centred, t = _centring(x)
+def _orthonormal(x: Array, weights: Array) -> tuple[Array, Array, float]:
+    """Q with orthonormal columns, M with ``Q = W^1/2 X M``, and log|M^-1|."""
+    centred, t = _centring(x, weights)
+    centred = centred * np.sqrt(weights)[:, None]
     sizes = np.linalg.norm(centred, axis=0)
     q, r = np.linalg.qr(centred / sizes)
     m = t @ (np.linalg.inv(r) / sizes[:, None])
@@ -198,27 +205,30 @@ def _orthonormal(x: Array) -> tuple[Array, Array, float]:
     return q, m, log_volume
 
 
-def _standardised(x: Array, q: Array, m: Array, y: Array) -> tuple[Array, Array, float, float]:
+def _standardised(
+    x: Array, q: Array, m: Array, y: Array, weights: Array
+) -> tuple[Array, Array, float, float]:
     """Centre y when the constant is in the span of X, and scale it to OLS residuals of size one."""
-    ones = np.ones(len(y))
-    coordinates = q.T @ ones
-    inside = np.linalg.norm(ones - q @ coordinates) <= 1e-8 * np.sqrt(len(y))
-    mean = float(y.mean()) if inside else 0.0
+    root = np.sqrt(weights)
+    coordinates = q.T @ root
+    inside = np.linalg.norm(root - q @ coordinates) <= 1e-8 * np.linalg.norm(root)
+    mean = float(np.average(y, weights=weights)) if inside else 0.0
     constant = m @ coordinates if inside else np.zeros(x.shape[1])
     j = _constant_column(x)
     if inside and j is not None:
         constant = np.zeros(x.shape[1])
         constant[j] = 1.0 / x[0, j]
-    centred = y - mean
+    centred = (y - mean) * root
     scale = float(np.linalg.norm(centred - q @ (q.T @ centred)) / np.sqrt(len(y)))
-    if not scale > EXACT * float(np.abs(y).max()):
+    if not scale > EXACT * float(np.abs(y * root).max()):
         raise ValueError("the fixed effects fit the outcome exactly: there is nothing to estimate")
     return constant, centred / scale, mean, scale
 
 
-def _standard_effects(term: RandomDesign) -> tuple[Array, Array]:
+def _standard_effects(term: RandomDesign, weights: Array) -> tuple[Array, Array]:
     """Centred and scaled effects Z_s = Z T D^-1, and W = D T^-1, so that u_s = W u."""
-    centred, t = _centring(term.z)
+    centred, t = _centring(term.z, weights)
+    centred = centred * np.sqrt(weights)[:, None]
     sizes = np.sqrt((centred**2).mean(axis=0))
     sizes[sizes == 0.0] = 1.0
     return centred / sizes, sizes[:, None] * np.linalg.inv(t)

@@ -186,6 +186,7 @@ class Point:
         """Return what maps the internal deviance to the units of the data."""
         basis = self.likelihood.products.basis
         units = 2.0 * self.likelihood.m * math.log(basis.y_scale)
+        units -= self.likelihood.products.log_weights
         return units + (2.0 * basis.log_volume if self.likelihood.reml else 0.0)
 
     def deviance(self, sigma: float | None = None) -> float:

@@ -102,6 +102,7 @@ def rounding_of_lme4(design: Design, theta: Array, sigma: float) -> tuple[float,
     number k after scaling to a unit diagonal: relative errors of k epsilon (Higham 2002, theorem
     10.3). Its residual sum of squares is that of y - mu, rounded at the size of y.
     """
+    design = design.whitened()
     n, blocks, at = len(design.y), [], 0
     for term in design.random:
         q = term.z.shape[1]

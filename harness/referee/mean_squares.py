@@ -62,6 +62,7 @@ def mean_squares(design: Design, t: int, direction: Array, others: Array) -> Mea
     MeanSquares or None
         None where no df is left for either, or the design is too large.
     """
+    design = design.whitened()
     term = design.random[t]
     width = design.x.shape[1] + sum(len(r.levels) * len(r.names) for r in design.random)
     if len(design.y) * width > _ENTRIES:

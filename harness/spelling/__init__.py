@@ -6,6 +6,7 @@ alike and means something else.
 
 __all__ = [
     "calls",
+    "formula_options",
     "mixedlm_call",
     "nlme_call",
     "patsy_language",

@@ -45,7 +45,11 @@ def lme4_formula(
     outcome = render(model.formula.outcome, name, language)
     fixed = model.formula.fixed
     parts = [] if fixed is None else [render(fixed, name, language)]
-    return f"{outcome} ~ {' + '.join([*parts, *lme4_bars(model, names, language)])}"
+    parts += lme4_bars(model, names, language)
+    parts += [f"offset({render(node, name, language)})" for node in model.formula.offsets]
+    if model.formula.weights is not None:
+        parts.append(f"weights({name(model.formula.weights)})")
+    return f"{outcome} ~ {' + '.join(parts)}"
 
 
 def lme4_bars(
@@ -94,12 +98,14 @@ def _bar(
 def r_call(model: Model) -> str:
     """Return the R call that fits the model."""
     bars = tuple(part for bar in model.formula.bars for part in _readable(bar))
-    readable = replace(model, formula=replace(model.formula, bars=bars))
+    readable = replace(model, formula=replace(model.formula, bars=bars, weights=None))
     formula = lme4_formula(readable, language=R_TO_RUN)
+    weights = model.formula.weights
+    more = "" if weights is None else f", weights = {quote_name(weights.name)}"
     if model.criterion == "OLS":
-        return f"lm({formula}, data)"
+        return f"lm({formula}, data{more})"
     reml = "TRUE" if model.criterion == "REML" else "FALSE"
-    return f"lmerTest::lmer({formula}, data, REML = {reml})"
+    return f"lmerTest::lmer({formula}, data, REML = {reml}{more})"
 
 
 def _readable(bar: Bar) -> list[Bar]:
@@ -226,8 +232,11 @@ def python_formula(model: Model, name: Callable[[Name], str], table: Table | Non
     NotExpressible
         For a function that patsy has not, or has another one of.
     """
-    outcome = render(model.formula.outcome, name, patsy(table))
-    return f"{outcome} ~ {_python_terms(model.fixed, name, table)}"
+    outcome = model.formula.outcome
+    if model.formula.offsets:  # patsy has none; less its offset the outcome has the same model
+        outcome = Call("I", reduce(partial(Binary, "-"), model.formula.offsets, outcome))
+    shown = render(outcome, name, patsy(table))
+    return f"{shown} ~ {_python_terms(model.fixed, name, table)}"
 
 
 def _python_terms(terms: Terms, name: Callable[[Name], str], table: Table | None = None) -> str:
@@ -253,6 +262,8 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
     NotExpressible
         With the reason.
     """
+    if model.formula.weights is not None:
+        raise NotExpressible("MixedLM has no weights; every residual has the same variance there")
     alias = table.alias
 
     def name(node: Name) -> str:
@@ -409,7 +420,12 @@ def python_call(model: Model, table: Table) -> str:
     try:
         _require_same_columns(model, table)
         if model.criterion == "OLS":
-            fit_line = f"smf.ols({python_formula(model, _shown_name, table)!r}, data).fit()"
+            formula, weights = python_formula(model, _shown_name, table), model.formula.weights
+            fit_line = (
+                f"smf.ols({formula!r}, data).fit()"
+                if weights is None
+                else f"smf.wls({formula!r}, data, weights={_data((weights.name,))}).fit()"
+            )
             return "\n".join([*_preparation(table), fit_line])
         spelling = mixedlm_spelling(model, table, aliased=False)
     except NotExpressible as reason:
@@ -476,6 +492,9 @@ def in_words(model: Model) -> str:
         "ML": "maximum likelihood",
         "OLS": "ordinary least squares",
     }[model.criterion]
+    pieces += [f"the known part {render_name(node)}" for node in model.formula.offsets]
+    if model.formula.weights is not None:
+        pieces.append(f"the residual variance divided by {model.formula.weights.name}")
     return f"{text}{'; ' if pieces else ''}{'; '.join(pieces)}; by {method}"
 
 

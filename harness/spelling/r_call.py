@@ -268,13 +268,27 @@ def _prepared(before: str, data: str) -> Iterator[Trap]:
 
 def _lmer(given: Mapping[str, str]) -> RCall:
     reml = _flag(given, "REML", "TRUE")
-    notes = _others("lmer", given, ("formula", "REML"))
-    return RCall(_formula(given, "formula", "lmer"), "REML" if reml else "ML", notes)
+    formula, rest = _with_known_parts(given, "lmer")
+    return RCall(formula, "REML" if reml else "ML", _others("lmer", rest, ("formula", "REML")))
 
 
 def _lm(given: Mapping[str, str]) -> RCall:
-    notes = _others("lm", given, ("formula", "method"))
-    return RCall(_formula(given, "formula", "lm"), "REML", notes)
+    formula, rest = _with_known_parts(given, "lm")
+    return RCall(formula, "REML", _others("lm", rest, ("formula", "method")))
+
+
+_COLUMN = re.compile(r"(?:\w+\$)?([^\W\d][\w.]*|`[^`]+`)")
+
+
+def _with_known_parts(given: Mapping[str, str], function: str) -> tuple[str, dict[str, str]]:
+    """Write ``weights = w`` and ``offset = o`` into the formula; what they are else stays."""
+    formula, rest = _formula(given, "formula", function), dict(given)
+    for part in ("offset", "weights"):
+        column = _COLUMN.fullmatch(given.get(part, "NULL").strip())
+        if column is not None and column[1] != "NULL":
+            formula += f" + {part}({column[1]})"
+            del rest[part]
+    return formula, rest
 
 
 def _gaussian(function: str, given: Mapping[str, str], instead: str) -> None:

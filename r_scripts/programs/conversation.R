@@ -31,9 +31,10 @@ program_folder <- function() {
 # rows         "complete", or "all" where rows with missing values are wanted too
 # wants        "design" where the design matrices are wanted
 # tight        whether the engine can search more strictly than it does by default
+# takes        "weights" where request$weights, NULL or a weight a row, is heeded
 # residuals    residual covariances that it can fit: "ar1", "het", ...
 converse <- function(fit, name, packages, definitions, rows = "complete", wants = NULL,
-                     tight = FALSE, residuals = NULL) {
+                     tight = FALSE, takes = NULL, residuals = NULL) {
   there <- function(package) nzchar(system.file(package = package))
   lacking <- Filter(Negate(there), c(packages, "jsonlite"))
   if (length(lacking)) {
@@ -60,6 +61,7 @@ converse <- function(fit, name, packages, definitions, rows = "complete", wants 
     versions = c(list(R = format(getRversion())), versions),
     build = build_digest(packages), definitions = named(definitions), rows = rows,
     wants = as.list(wants), settings = as.list(c("default", if (tight) "tight")),
+    takes = as.list(takes),
     residuals = as.list(residuals)
   )
   repeat {
@@ -140,8 +142,8 @@ failed <- function(message, reason, text) {
 }
 
 # Read a "fit" message: a list of `data` (a data frame with factors), `checksum`, `formula`,
-# `criterion`, `setting`, `outcome`, `fixed`, `random`, the terms with their groups, and `residual`,
-# NULL where residuals are independent with one variance.
+# `criterion`, `setting`, `outcome`, `weights` (NULL for none), `fixed`, `random`, the terms with
+# their groups, and `residual`, NULL where residuals are independent with one variance.
 read_request <- function(message) {
   columns <- lapply(message$table$columns, function(column) {
     if (column$kind == "number") {
@@ -163,6 +165,7 @@ read_request <- function(message) {
     reml = message$criterion == "REML",
     setting = message$setting,
     outcome = message$model$outcome,
+    weights = if (!is.null(message$weights)) data[[message$weights]],
     fixed = vapply(message$model$fixed, identity, ""),
     residual = read_residual(message$model$residual),
     random = lapply(seq_along(message$model$random), function(i) {

@@ -25,7 +25,12 @@ fit <- function(request) {
   }
   control <- lme4::lmerControl(optimizer = optimizer)
   lmer <- if (tested) lmerTest::lmer else lme4::lmer
-  found <- lmer(request$formula, data = request$data, REML = request$reml, control = control)
+  # lme4 takes the variable of this name, whatever it is given.
+  weights <- request$weights
+  found <- lmer(
+    request$formula, data = request$data, REML = request$reml, control = control,
+    weights = weights
+  )
   table <- summary(found)$coefficients
   x <- lme4::getME(found, "X")
   list(
@@ -79,5 +84,5 @@ random_terms <- function(found) {
 converse(
   fit, name = if (tested) "lmerTest" else paste("lme4", optimizer),
   packages = c(if (tested) "lmerTest", "lme4", "Matrix", "minqa", "nloptr"),
-  definitions = definitions
+  definitions = definitions, takes = "weights"
 )

@@ -98,6 +98,11 @@ stated_residual <- function(found, residual) {
   list(residual = as.list(unname(values)), residual_variance = unname(variance))
 }
 
+# The variance function of a fit: that of weights, a column `inverse_weight` of the data, or another.
+known_weights <- function(request, other) {
+  if (is.null(request$weights)) other else nlme::varFixed(~inverse_weight)
+}
+
 fit <- function(request) {
   if (length(request$random) == 0L) {
     return(if (is.null(request$residual)) fit_linear(request) else fit_gls(request))
@@ -120,9 +125,10 @@ fit <- function(request) {
   fixed <- without_bars(request$formula)
   part <- residual_part(request$residual, names(random), data)
   data <- part$data
+  data$inverse_weight <- if (!is.null(request$weights)) 1 / request$weights
   found <- nlme::lme(
     fixed, data = data, random = random, method = request$criterion,
-    correlation = part$correlation, weights = part$weights
+    correlation = part$correlation, weights = known_weights(request, part$weights)
   )
   stated <- stated_residual(found, request$residual)
   table <- summary(found)$tTable
@@ -213,7 +219,9 @@ fit_gls <- function(request) {
 
 # Its REML criterion is not the log-likelihood of a linear model.
 fit_linear <- function(request) {
-  found <- nlme::gls(request$formula, data = request$data)
+  data <- request$data
+  data$inverse_weight <- if (!is.null(request$weights)) 1 / request$weights
+  found <- nlme::gls(request$formula, data = data, weights = known_weights(request, NULL))
   table <- summary(found)$tTable
   list(
     fitter = "nlme::gls",
@@ -236,5 +244,6 @@ fit_linear <- function(request) {
 
 converse(
   fit, name = "nlme", packages = "nlme", definitions = definitions, wants = "design",
+  takes = "weights",
   residuals = c("ar1", "car1", "cs", "corr", "us", "het")
 )

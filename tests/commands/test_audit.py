@@ -62,6 +62,16 @@ def test_a_wrong_number_is_named_with_what_is_right(lmm_parity, printed):
     assert "a paper" in out
 
 
+def test_the_page_is_one_file_with_what_the_terminal_says(lmm_parity, printed, tmp_path):
+    page = tmp_path / "audit.html"
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, str(printed), "--out", str(page))
+    assert code == 0
+    assert f"written: {page}" in out
+    text = page.read_text(encoding="utf-8")
+    assert "Yes: all 15 printed numbers are right." in text
+    assert text.count("654.94") == 2  # as printed, and what is right
+
+
 def test_json_has_every_number(lmm_parity, printed):
     code, out, _ = lmm_parity("audit", DATA, FORMULA, str(printed), "--json")
     found = json.loads(out)

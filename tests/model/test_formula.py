@@ -188,7 +188,7 @@ ERRORS = [
     ("y ~ `a", "this backtick is never closed", "`"),
     ("y ~ x $", "unexpected character '$'", "$"),
     ("y ~ tan(x)", "tan() is not supported: known are I, log, log2", "tan"),
-    ("y ~ x + offset(z)", "offset() is not supported: subtract it from the outcome", "offset"),
+    ("y ~ x:offset(z)", "offset() is not supported: it stands by itself in the sum", "offset"),
     ("y ~ poly(x, 2", "poly( is never closed; beside its column it takes degree, raw", "$"),
     ("y ~ C(f, 'a", "this quotation mark is never closed", "'"),
 ]

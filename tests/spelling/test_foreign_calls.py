@@ -82,8 +82,8 @@ REFUSED = [
     ("glmmTMB(y ~ x + (1 | g), d, ziformula = ~ 1)", "ziformula", "no such part"),
     ("brm(y ~ x + (1 | g), d)", "brm()", "priors"),
     ("nlmer(y ~ f(x) ~ (a | g), d)", "nlmer()", "nonlinear"),
-    ("lmer(y ~ x + (1 | g), d, offset = o)", "offset = o", "subtract it"),
-    ("lm(y ~ x, d, weights = w)", "weights = w", "part of the model"),
+    ("lmer(y ~ x + (1 | g), d, offset = 2*o)", "offset = 2*o", "subtract it"),
+    ("lm(y ~ x, d, weights = w^2)", "weights = w^2", "part of the model"),
     ("lmer(f, d)", "formula = f", "not written out"),
     (
         "proc mixed; class g v; model y = v; repeated v / subject=g type=ar(1); run;",

@@ -17,6 +17,7 @@ from harness.model.case import Case
 from harness.model.design import build_design
 from harness.model.model import bind, parse_model
 from harness.spelling.calls import python_call
+from harness.spelling.formula_options import formula_with
 from harness.spelling.translation import assumed_table, translate
 
 RUNGS = full_ladder()
@@ -199,7 +200,7 @@ BAD = [
     ('smf.mixedlm("y~x", d, groups="g")\nsmf.mixedlm("y~z", d, groups="g")', "a second model"),
     ('GLM.from_formula("y ~ x", df)', "no linear mixed model"),
     ("lmer(y ~ x + (1 | g)", "this '(' is never closed"),
-    ("lmer(y ~ x + (1 | g), d, weights = w)", "weights = w is not translated"),
+    ("lmer(y ~ x + (1 | g), d, weights = 1/s^2)", "weights = 1/s^2 is not translated"),
     ("lmer(y ~ x + (1 | g), d, REML = maybe)", "neither TRUE nor FALSE"),
     ('smf.mixedlm("y ~ x", df, groups="g").fit(free=free)', "free= is not MixedLMParams"),
 ]
@@ -358,3 +359,45 @@ def test_splines_of_r_may_name_their_package():
     found = translate("lmer(y ~ splines::ns(x, 3) + (1 | g), d)")
     assert found.formula == "y ~ ns(x, df = 3) + (1 | g)"
     assert found.r.startswith("lmerTest::lmer(y ~ splines::ns(x, df = 3) + (1 | g)")
+
+
+def test_weights_and_offset_are_a_part_of_the_formula():
+    found = translate("lmer(y ~ x + (1 | g), d, weights = w, offset = d$o, REML = FALSE)")
+    assert found.formula == "y ~ x + (1 | g) + offset(o) + weights(w)"
+    assert found.r == (
+        "lmerTest::lmer(y ~ x + (1 | g) + offset(o), data, REML = FALSE, weights = w)"
+    )
+    assert found.obstacle.startswith("MixedLM has no weights")
+    assert found.words.endswith(
+        "; the known part o; the residual variance divided by w; by maximum likelihood"
+    )
+    assert "I(y - o) ~ x" in translate("y ~ x + (1 | g) + offset(o)").python
+    assert translate(found.formula, criterion="ML").r == found.r
+
+
+@pytest.mark.parametrize(
+    ("options", "formula"),
+    [
+        ({"contrasts": {"f": "sum"}}, "y ~ C(factor(f), contr.sum) * x + (x | f)"),
+        ({"contrasts": {"f": "treatment:b"}}, 'y ~ relevel(factor(f), ref = "b") * x + (x | f)'),
+        ({"weights": "w", "offset": "a b"}, "y ~ f*x + (x | f) + offset(`a b`) + weights(w)"),
+    ],
+)
+def test_options_are_written_into_the_formula(options, formula):
+    assert formula_with("y ~ f*x + (x | f)", **options) == formula
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "message"),
+    [
+        ({"f": "what"}, "contrasts of 'f': 'what' is no coding; known are treatment, sum"),
+        ({"z": "sum"}, "contrasts of 'z': it is no predictor of the formula"),
+        ({"h": "sum"}, "contrasts of 'h': the formula has a coding for it already"),
+        ({"x": "sum"}, "contrasts of 'x': it is a number in a function of the formula"),
+        ({"f": "sum:b"}, "contrasts of 'f': only treatment takes a reference"),
+    ],
+)
+def test_contrasts_that_cannot_be_given_are_refused(contrasts, message):
+    with pytest.raises(BadInput) as caught:
+        formula_with("y ~ f + C(h, Sum) + log(x) + (1 | g)", contrasts=contrasts)
+    assert message in str(caught.value)
