@@ -117,8 +117,9 @@ def run_again(folder: Path, as_json: bool, quiet: bool) -> None:
         for entry in found:
             click.echo(encode(entry).decode())
     elif not quiet:
+        width = max(14, *(len(entry.script) for entry in found))
         for entry in found:
-            click.echo(f"{entry.script:<14} {entry.sentence}")
+            click.echo(f"{entry.script:<{width}} {entry.sentence}")
         click.echo(_summary({entry.state for entry in found}))
     states = {entry.state for entry in found}
     if "other" in states:
@@ -177,8 +178,9 @@ def _print_made(made: Bundle, key_file: Path | None) -> None:
 
 def print_scripts(made: Bundle) -> None:
     """Say what the scripts of a bundle gave, and where it is."""
+    width = max(14, *(len(entry.script) for entry in made.manifest.scripts))
     for entry in made.manifest.scripts:
-        click.echo(f"{entry.script:<14} {_state(made, entry)}")
+        click.echo(f"{entry.script:<{width}} {_state(made, entry)}")
     click.echo(f"bundle         {made.directory}")
     click.echo(f"               lmm-parity bundle show {made.directory}")
 
@@ -188,6 +190,8 @@ def _state(made: Bundle, entry: ScriptRun) -> str:
 
     if entry.problem:
         return f"written, not run: {entry.problem}"
+    if made.record.fit(entry.engine) is None:
+        return f"for comparison: {entry.engine} was not part of the run"
     if entry.unlike_record:
         return f"against the record: {'; '.join(entry.unlike_record)}"
     if isinstance(made.record.fit(entry.engine), Failure):

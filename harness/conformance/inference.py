@@ -151,7 +151,7 @@ _AT_ONE_OPTIMUM = ("AGREE", "TOLERANCE", "DEFINITION", "FALSE_STATEMENT")
 
 
 def stated_f_tests(question: Question) -> PropertyOutcome:
-    """Check the F tests that an engine states, where it says that they are lmerTest's type III."""
+    """Check that F tests which an engine states as lmerTest's type III are those."""
     engine = question.engine.name
     if question.case.model.criterion == "OLS":
         return question.not_applicable("the tests of a linear model are exact")

@@ -108,7 +108,8 @@ def _script(
     file, messages = f"reproduce-{name}.sh", f"messages-{name}.jsonl"
     variables = repeatable() if environment is None else dict(environment)
     words, files = environments.stand_alone(engine.name) if ready else ([*engine.command], {})
-    text = _shell_script(engine, words, title, file, messages, variables)
+    where = [f"{alias} is the column {column!a}" for column, alias in case.table.alias.items()]
+    text = _shell_script(engine, words, title, file, messages, variables, where)
     beside = {messages: _messages(engine, case), **files}
     return Script(engine.name, file, output, text, f"sh {file}", beside)
 
@@ -140,6 +141,7 @@ def _shell_script(
     file: str,
     messages: str,
     variables: Mapping[str, str],
+    where: Sequence[str],
 ) -> str:
     settings = [f"{k}={v}" for k, v in {**variables, **engine.environment}.items()]
     return f"""#!/bin/sh
@@ -150,6 +152,8 @@ def _shell_script(
 #
 #     sh {file}
 #     sh {file} COMMAND ARGUMENT ...
+#
+# In the messages {", ".join(where)}.
 #
 # Written by lmm-parity {harness.__version__}.
 

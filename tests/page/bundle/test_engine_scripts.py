@@ -120,6 +120,7 @@ def test_any_program_is_asked_again_by_the_messages(planted):
     for words in ([], [sys.executable, str(PLANTED), "wrong-shape"]):
         done = subprocess.run(["sh", script, *words], capture_output=True, text=True, check=True)
         assert '"type": "fitted"' in done.stdout
+    assert "v2 is the column 'site'" in (planted.directory / entry.script).read_text()
     issue = (planted.directory / "issue.md").read_text(encoding="utf-8")
     assert "`sh reproduce-planted.sh` gives" in issue
     assert "statsmodels" not in issue
