@@ -345,10 +345,15 @@ def states_satterthwaite(pair: JudgedPair) -> bool:
 
 
 def numerical_df(view: View) -> tuple[Evidence, ...]:
-    """Return the first cause of df that lmerTest has off at its own point."""
-    if view.fit is None or view.fit.fitter != "lmerTest::lmer":
+    """Return the first cause of df that an engine has off at its own point.
+
+    That the point is singular is one for lmerTest only, of whose numerical derivatives it is known.
+    """
+    if view.fit is None:
         return ()
-    return first(view, NUMERICAL_DF)
+    if view.fit.fitter == "lmerTest::lmer":
+        return first(view, NUMERICAL_DF)
+    return first(view, {name: NUMERICAL_DF[name] for name in ("df-residual-share",)})
 
 
 def verdict_on_df(causes: tuple[Evidence, ...]) -> VerdictClass:

@@ -15,6 +15,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -162,7 +163,9 @@ Labels = Mapping[str, Mapping[str, str]]
 """By column, from the labels of its levels to others."""
 
 
-def rename_columns(model: Model, names: dict[str, str], labels: Labels) -> Model:
+def rename_columns(
+    model: Model, names: dict[str, str], labels: Labels = MappingProxyType({})
+) -> Model:
     """Return the same model of columns, and levels, with other names."""
     formula = model.formula
     renamed = Formula(

@@ -18,6 +18,7 @@ from harness.conformance.properties import PROPERTIES
 from harness.conformance.suite import all_kept, run_suite, suite_of
 from harness.conformance.suite_result import titled
 from harness.data.ladder import full_ladder
+from harness.data.recipes.shapes import build
 from harness.engines.engine import Message
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -304,6 +305,40 @@ def test_at_a_singular_point_no_df_are_more_than_those_of_the_residuals(df, caus
     assert ("singular-df" in agreement.causes) == bool(causes)
     assert outcome.status in ("fails", "unexplained")
     assert (agreement.status == "holds") == bool(causes)
+
+
+def with_share(used):
+    """Return an engine in whose df the residual variance counts as if it had ``used`` of its own.
+
+    interlace-lme 0.3.2 leaves it out, mixedlm 1.3.0 takes n - p under ML, by their sources.
+    """
+
+    def change(case, fit):
+        n, p = case.design.x.shape
+        m = n if case.model.criterion == "ML" else n - p
+
+        def row(c):
+            df = 1.0 / (1.0 / c.df - 1.0 / m + 1.0 / used(n, p))
+            return replace(c, df=df, p=two_sided_p(c.statistic, df))
+
+        return replace(fit, coefficients=tuple(map(row, fit.coefficients)))
+
+    return PlantedEngine("other-share", change)
+
+
+def test_df_without_the_residual_variances_share_have_that_cause(sleepstudy):
+    outcome = check("referee.agreement", with_share(lambda n, p: math.inf), sleepstudy)
+    assert (outcome.status, outcome.causes) == ("fails", ("df-residual-share",))
+    assert "1/178 of the residual variance" in " ".join(sentences(outcome.evidence))
+
+
+def test_df_with_the_other_criterions_share_have_that_cause():
+    """38 rows, three fixed effects, by ML: where mixedlm states 33.16 df, lmerTest 35.84."""
+    drawn = suite_of((), "referee", "pr", examples=8).checks().recipes
+    (case,) = (build(r).case for r in drawn if r.id == "gen/predictors/433a6ef31c/ML")
+    outcome = check("referee.agreement", with_share(lambda n, p: n - p), case)
+    assert (outcome.status, outcome.causes) == ("fails", ("df-residual-share",))
+    assert "by 1/35 in place of 1/38" in " ".join(sentences(outcome.evidence))
 
 
 def test_p_without_its_df_is_not_judged(sleepstudy):

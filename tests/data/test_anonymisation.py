@@ -55,7 +55,8 @@ def test_no_name_or_label_is_left_anywhere():
     assert lme4_formula(hidden.rung.case.model) == (
         "y ~ x1 * f1 + log(x2) + x3 + (x1 | g1) + (1 | g1:x3)"
     )
-    shown = repr((hidden.rung, hidden.rung.case.table.frame()))
+    # Fields called weights are parts of a model and of a design, not the column of that name.
+    shown = repr((hidden.rung, hidden.rung.case.table.frame())).replace("weights=None", "")
     for word in [*rung.case.table.names, "west", "Secret", "secret", "Hospital", "home"]:
         if word != "t":
             assert word not in shown
@@ -203,3 +204,25 @@ def test_the_ladder_keeps_its_verdicts(r):
         _, again, key = anonymised(rung, record, replace(plan, rungs=(rung,)), seed=1)
         assert key.strength in STRENGTHS
         assert [c.verdict for c in again.comparisons] == [c.verdict for c in record.comparisons]
+
+
+def test_weights_offset_and_the_reference_of_a_factor_are_hidden_and_stay_what_they_are():
+    frame = pd.DataFrame(
+        {
+            "score": np.arange(12.0) ** 1.5,
+            "west": list("pqr") * 4,
+            "ward": np.repeat(list("abcd"), 3),
+            "size": np.arange(1.0, 13.0),
+            "known": np.arange(12.0) % 5,
+        }
+    )
+    formula = "score ~ relevel(west, ref = 'q') + (1 | ward) + offset(known) + weights(size)"
+    for strength in STRENGTHS:
+        rung, hidden = hidden_of(formula, strength, frame)
+        assert lme4_formula(hidden.rung.case.model) == (
+            'y ~ relevel(factor(f1), ref = "f1_02") + (1 | g1) + offset(x1) + weights(x2)'
+        )
+        before, after = rung.case.design, hidden.rung.case.design
+        assert np.array_equal(after.x, before.x)
+        assert np.array_equal(after.weights, before.weights)
+        assert np.array_equal(after.offset, before.offset)

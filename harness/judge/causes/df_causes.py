@@ -48,6 +48,32 @@ def _of_lmertest(
     return ask
 
 
+def residual_share(view: View) -> Evidence | None:
+    """Hold when df are the analytic ones but for the share of the residual variance.
+
+    With the variances relative to the residual one, 1/df is what their uncertainty adds to 1/m,
+    where m = n - p by REML and n by ML are the df of the residual variance. An engine may leave 1/m
+    out, or take the m of the other criterion. No df below one is what some programs allow.
+    """
+    worst = _worst(view, "df-residual-share")
+    if worst is None:
+        return None
+    ((fit, audit),) = view.judged()
+    n, p = view.case.design.x.shape
+    own = view.likelihood.m
+    fair = np.array([c.df for c in audit.coefficients], dtype=np.float64)
+    stated = np.array([math.nan if c.df is None else c.df for c in fit.coefficients])
+    limit = 0.5 * load_tolerances()["df"].default
+    for used in (math.inf, n - p, n):
+        if used == own:
+            continue
+        share = np.minimum(1.0, 1.0 / fair - 1.0 / own + 1.0 / used)
+        if bool((np.abs(1.0 / stated - share) <= limit / fair).all()):
+            share_of = with_more(worst, residual=float(own))
+            return share_of if math.isinf(used) else with_more(share_of, used=float(used))
+    return None
+
+
 def singular_df(view: View) -> Evidence | None:
     """At a fit's own singular point its df and the analytic ones differ, and may.
 

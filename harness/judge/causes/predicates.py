@@ -22,6 +22,7 @@ from harness.judge.causes.df_causes import (
     lmertest_rounding,
     lmertest_steps,
     lmertest_units,
+    residual_share,
     singular_df,
 )
 from harness.judge.causes.invariance import order_dependent_stop, unit_dependent_stop
@@ -205,6 +206,7 @@ STATEMENTS: dict[str, Predicate] = {
 NUMERICAL_DF: dict[str, Predicate] = {
     "lmertest-units": lmertest_units,
     "lmertest-steps": lmertest_steps,
+    "df-residual-share": residual_share,
     "singular-df": singular_df,
     "lmertest-rounding": lmertest_rounding,
 }
