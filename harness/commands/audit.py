@@ -69,7 +69,7 @@ def audit(
     from harness.page.terminal_page import print_page
 
     if out is not None:
-        require_writable(out)
+        require_writable(out, seeks=True)
     if template:
         rung = options.own_rung(data, formula, ml=False, factors=factors, levels=levels)
         click.echo(form(rung), nl=False)

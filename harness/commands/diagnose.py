@@ -106,16 +106,18 @@ def diagnose(
     from harness.commands.progress import progress
     from harness.diagnose.user_engines import USER_ENGINES, opened
     from harness.judge.case_verdict import unexplained
+    from harness.page.bundle.bundle_folder import require_scripts
 
     _require_places(out, bundle, anonymise=anonymise)
     deadline = Deadline(timeout)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
-    pictures = out is not None or bundle is not None
-    spoken = not (quiet or as_json)
+    pictures, spoken = out is not None or bundle is not None, not (quiet or as_json)
     with ExitStack() as stack:
         with progress("Diagnosing", 0, hidden=quiet) as advance:
             advance("reading the data")
             rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
+            if bundle is not None:
+                require_scripts(rung.case.model)
             advance("starting the engines")
             ready = stack.enter_context(opened(wanted, timeout=timeout))
             # Imported while R starts: it takes as long.

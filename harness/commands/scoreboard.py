@@ -119,7 +119,7 @@ def scoreboard(
     if history is not None:
         require_folder(history)
     if alone is not None:
-        require_writable(alone)
+        require_writable(alone, seeks=True)
     records = out / RECORDS if source is None else source
     if source is None:
         if not specs:

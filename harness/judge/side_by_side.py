@@ -17,7 +17,7 @@ from harness.judge.judgement import Judgement
 from harness.judge.lre import lre
 from harness.judge.statements import rows_of
 from harness.judge.tolerances import load_tolerances
-from harness.model.design import Design
+from harness.model.design import Design, RandomDesign
 from harness.referee.definitions import definition
 
 Array = NDArray[np.float64]
@@ -143,8 +143,8 @@ def _rows(
             if a is not None and b is not None:
                 yield row(quantity, native.name, a, b, referee=quantity in fair)
     sigma2 = right.residual_variance
-    for mine_term, own_term in zip(left.random, right.random, strict=False):
-        for item, a, b, size in _covariances(mine_term, own_term, sigma2):
+    for term, mine_term, own_term in zip(design.random, left.random, right.random, strict=False):
+        for item, a, b, size in _covariances(mine_term, own_term, sigma2, _widths(term)):
             yield row("variance", item, a, b, size)
     mine_sigma2 = share * left.residual_variance
     yield row("residual_variance", "", mine_sigma2, sigma2, referee=share != 1.0)
@@ -156,12 +156,17 @@ def _rows(
     for term, mine_term, own_term in zip(design.random, left.random, right.random, strict=False):
         if mine_term.effects is None or own_term.effects is None:
             continue
-        width = np.sqrt((term.z**2).mean(axis=0))
+        width = _widths(term)
         a, b = _farthest(_wide(mine_term.effects, width), _wide(own_term.effects, width))
         yield row("random_effect", term.group, a, b, sigma)
     if left.fitted and right.fitted:
         a, b = _farthest(np.array(left.fitted), np.array(right.fitted))
         yield row("fitted", "", a, b, sigma)
+
+
+def _widths(term: RandomDesign) -> Array:
+    """Return the root mean square of each effect's column: what an effect is in the outcome."""
+    return np.asarray(np.sqrt((term.z**2).mean(axis=0)))
 
 
 def _wide(effects: Matrix, width: Array) -> Array:
@@ -171,16 +176,22 @@ def _wide(effects: Matrix, width: Array) -> Array:
 
 
 def _covariances(
-    left: RandomTerm, right: RandomTerm, sigma2: float
+    left: RandomTerm, right: RandomTerm, sigma2: float, widths: Array
 ) -> Iterator[tuple[str, float, float, float]]:
-    """Lower triangle of Psi: item, the two values and the size that a difference is relative to."""
-    floor = load_tolerances()["variance"].floor * max(sigma2, 0.0)
+    """Lower triangle of Psi: item, the two values and the size that a difference is relative to.
+
+    The floor is a share of the residual variance in the units of each effect: a slope whose
+    variance shifts no row by more than that is as good as none, whatever the units of its column.
+    """
+    share = load_tolerances()["variance"].floor * max(sigma2, 0.0)
+    widths = widths if len(widths) == len(right.names) else np.ones(len(right.names))
+    floor = share / np.where(widths > 0.0, widths, 1.0) ** 2
     for i, name in enumerate(right.names):
         for j in range(i + 1):
             other = right.names[j]
             item = f"{right.group}: {name}" if i == j else f"{right.group}: {other} x {name}"
             size = math.sqrt(
-                max(right.covariance[i][i], floor) * max(right.covariance[j][j], floor)
+                max(right.covariance[i][i], floor[i]) * max(right.covariance[j][j], floor[j])
             )
             yield item, left.covariance[i][j], right.covariance[i][j], size
 

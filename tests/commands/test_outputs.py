@@ -129,6 +129,8 @@ FILE_OPTIONS = {
     ("conformance", "--summary"): ["conformance", "--summary"],
     ("conformance", "--badge"): ["conformance", "--badge"],
     ("conformance", "--pack"): ["conformance", "--pack"],
+    ("scoreboard", "--page"): ["scoreboard", "--engine", "statsmodels", "--out", "b", "--page"],
+    ("audit", "--out"): ["audit", "t.csv", MODEL, "numbers.toml", "--out"],
 }
 """Options that name a file to write, and a command that would write it."""
 
