@@ -75,10 +75,20 @@ def test_an_entry_can_be_read_by_someone_who_meets_it_first(cause):
     assert all("#" in issue for issue in entry.upstream)
 
 
+def correlated(outcomes, value=0.5):
+    """Fits of both engines that state a parameter of a residual covariance besides."""
+
+    def change(fit):
+        return replace(fit, residual=(("rho", value if fit.engine == "lme4" else 0.5),))
+
+    return alter(alter(outcomes, "lme4", change), "statsmodels", change)
+
+
 @pytest.mark.r
-def test_every_row_of_the_tolerances_is_used_and_no_other(judged):
-    """A random-slope fit has every quantity that there is."""
-    record = judged("sleepstudy/slope/REML")
+def test_every_row_of_the_tolerances_is_used_and_no_other(slope):
+    """A random-slope fit with a residual covariance has every quantity that there is."""
+    rung, outcomes = slope
+    record = judge(rung, correlated(outcomes))
     assert {d.quantity for c in record.comparisons for d in c.differences} == set(load_tolerances())
 
 
@@ -121,7 +131,7 @@ def test_a_nan_is_never_within_whatever_the_quantity(slope):
             fitted=(math.nan,) * fit.n_obs,
         )
 
-    record = judge(rung, alter(outcomes, "lme4", hollow))
+    record = judge(rung, correlated(alter(outcomes, "lme4", hollow), math.nan))
     rows = [d for c in record.comparisons for d in c.differences]
     assert {d.quantity for d in rows} == set(load_tolerances())
     assert {d.quantity for d in rows if d.within} == set()
