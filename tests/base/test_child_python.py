@@ -39,6 +39,7 @@ COMMANDS = {
     "diff": ["diff", "run.jsonl", "run.jsonl"],
     "merge": ["merge", "run.jsonl", "run.jsonl", "--out", "merged.jsonl"],
     "fit": ["fit", "t.csv", MODEL],
+    "audit": ["audit", "t.csv", MODEL, "printed.toml"],
     "diagnose": ["diagnose", "t.csv", MODEL, "--quick", "--engine", "statsmodels"],
     "translate": ["translate", MODEL],
     "bundle": ["bundle", "make", "t.csv", MODEL, "--out", "bundle"],
@@ -75,6 +76,7 @@ def folder(tmp_path_factory):
     (place / ".Rprofile").write_text(mark)
     (place / ".Renviron").write_text("R_DEFAULT_PACKAGES=NULL\nR_LIBS=/nowhere\n")
     (place / "t.csv").write_text(TABLE)
+    (place / "printed.toml").write_text('[variance]\nresidual = "1.0"\n')
     return place
 
 
