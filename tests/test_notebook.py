@@ -140,7 +140,8 @@ def test_rows_that_a_result_leaves_out_are_named(sleep):
         (
             (3,),
             {"ml": True},
-            "a fitted model has its criterion and factors: give no ml, factors, levels",
+            "a fitted model has its criterion and factors: give no ml, factors, levels, "
+            "contrasts, weights, offset",
         ),
         (
             (3,),

@@ -64,6 +64,8 @@ def residual_share(view: View) -> Evidence | None:
     fair = np.array([c.df for c in audit.coefficients], dtype=np.float64)
     stated = np.array([math.nan if c.df is None else c.df for c in fit.coefficients])
     limit = 0.5 * load_tolerances()["df"].default
+    if not (stated > 0.0).all():  # nor any number that is not there
+        return None
     for used in (math.inf, n - p, n):
         if used == own:
             continue
