@@ -26,6 +26,9 @@ RESIDUAL = "residual"
 _CODINGS = 200
 """Codings that are tried before a label is given up."""
 
+_KEPT = 6
+"""Codings that a listing is judged by."""
+
 T = TypeVar("T")
 Make = Callable[[Mapping[str, tuple[str, ...]]], Rung]
 
@@ -53,8 +56,12 @@ class Matched:
     references: Mapping[str, str]
 
 
-def matched(listing: Listing, make: Make, given: Mapping[str, tuple[str, ...]]) -> Matched:
-    """Match every label of a listing.
+def matched(
+    listing: Listing, make: Make, given: Mapping[str, tuple[str, ...]]
+) -> tuple[Matched, ...]:
+    """Match every label of a listing, in each coding of the factors that has them all.
+
+    The model's own coding comes first.
 
     Parameters
     ----------
@@ -70,24 +77,20 @@ def matched(listing: Listing, make: Make, given: Mapping[str, tuple[str, ...]]) 
     """
     rung = make(given)
     labels = list(listing.coefficients)
-    found, references = _coefficients(labels, rung), {}
-    if found is None:
-        for orders in islice(_codings(rung, given), _CODINGS):
-            other = make({**given, **orders})
-            found = _coefficients(labels, other)
-            if found is not None:
-                references = {name: order[0] for name, order in orders.items()}
-                rung = other
-                break
-    if found is None:
+    fitting = []
+    for orders in islice(_orders(rung, given), _CODINGS):
+        coded = make({**given, **orders}) if orders else rung
+        found = _coefficients(labels, coded)
+        if found is not None:
+            fitting.append((coded, found, {name: order[0] for name, order in orders.items()}))
+    if not fitting:
         raise BadInput(_unknown(labels, rung))
     terms = rung.case.design.random
-    return Matched(
-        rung,
-        found,
-        _of(listing.spreads, _spread_names(terms), "variance"),
-        _of(listing.correlations, _correlation_names(terms), "correlation"),
-        references,
+    spreads = _of(listing.spreads, _spread_names(terms), "variance")
+    correlations = _of(listing.correlations, _correlation_names(terms), "correlation")
+    return tuple(
+        Matched(coded, found, spreads, correlations, references)
+        for coded, found, references in fitting[:_KEPT]
     )
 
 
@@ -157,7 +160,7 @@ def _squashed(name: str) -> str:
     return re.sub(r"[^0-9a-z:]+", "", _exact(name).lower())
 
 
-def _codings(
+def _orders(
     rung: Rung, given: Mapping[str, tuple[str, ...]]
 ) -> Iterator[dict[str, tuple[str, ...]]]:
     """Yield level orders with other references, the last levels first as SAS has them."""

@@ -168,18 +168,21 @@ def judge_listing(
     BadInput
         As :func:`harness.judge.listing_match.matched`, and for a model that cannot be fitted.
     """
-    found = matched(listing, make, given)
     stated: Criterion = "ML" if listing.criterion == "ML" else "REML"
     other: Criterion = "REML" if stated == "ML" else "ML"
-    models = {c: _Model(listing, found, c) for c in (stated, other)}
-    # The readings of a listing, the plainest first; another has to make more of its numbers right.
-    readings = [
-        _Reading(models[c], models[d], at_box)
-        for c, d in ((stated, other), (other, stated))
-        for at_box in (False, True)
-        if not at_box or models[c].box is not None
-    ]
-    best = max(readings, key=lambda reading: reading.score)
+    best: _Reading | None = None
+    for one in matched(listing, make, given):
+        models = {c: _Model(listing, one, c) for c in (stated, other)}
+        # The plainest reading first; another has to make more of the numbers right.
+        for c, d in ((stated, other), (other, stated)):
+            for at_box in (False, True) if models[c].box is not None else (False,):
+                reading = _Reading(models[c], models[d], at_box)
+                if best is None or reading.score > best.score:
+                    best = reading
+        if best is not None and best.score == len(best.findings):
+            break
+    assert best is not None
+    found = best.model.matched
     rows = len(found.rung.case.design.y)
     mistakes = []
     if listing.criterion and best.model.criterion != stated:

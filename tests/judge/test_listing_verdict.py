@@ -167,6 +167,17 @@ def test_another_reference_level_is_found_and_said(references, found):
     assert verdict.right
 
 
+def test_of_several_references_that_labels_leave_open_the_one_that_fits_is_taken(found):
+    levels = {"Treatment": ("High", "Control", "Low")}
+    text = listing(numbers(maker("RatPupWeight"), levels=levels), 5, only=("estimate", "se"))
+    text = text.replace('[coefficient."Treatment Control"]', "[dropped]")
+    kept = text.split("[dropped]")
+    text = kept[0] + kept[1][kept[1].index("[coefficient") :]
+    verdict = judged(text, maker("RatPupWeight"))
+    assert dict(verdict.references) == {"Treatment": "High"}
+    assert verdict.right
+
+
 def test_estimates_and_standard_errors_alone_are_enough(found):
     text = "\n".join(
         line
