@@ -7,41 +7,61 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and __path__ != [f"{sys.pa
     # json.py or random.py would be imported from it. ``from __future__`` is an import too.
     del sys.path[0]
 
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from harness import diagnose
 
 if TYPE_CHECKING:
+    from harness.judge.evaluated_model import DfUndefined, NotAtOptimumWarning, OtherModelWarning
     from harness.judge.fixed_effect_tests import (
-        DfUndefined,
         Inference,
-        NotAtOptimumWarning,
-        OtherModelWarning,
         UndeterminedWarning,
         inference,
         kenward_roger,
         satterthwaite,
     )
+    from harness.judge.model_comparison import Comparison, compare
+    from harness.judge.parameter_intervals import Intervals, intervals
     from harness.notebook import audit
     from harness.referee.kenward_roger import KenwardRogerUndefined
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Comparison",
     "DfUndefined",
     "Inference",
+    "Intervals",
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
     "OtherModelWarning",
     "UndeterminedWarning",
     "__version__",
     "audit",
+    "compare",
     "diagnose",
     "inference",
+    "intervals",
     "kenward_roger",
     "satterthwaite",
 ]
+
+_PLACES = {
+    "harness.judge.evaluated_model": ("DfUndefined", "NotAtOptimumWarning", "OtherModelWarning"),
+    "harness.judge.fixed_effect_tests": (
+        "Inference",
+        "UndeterminedWarning",
+        "inference",
+        "kenward_roger",
+        "satterthwaite",
+    ),
+    "harness.judge.model_comparison": ("Comparison", "compare"),
+    "harness.judge.parameter_intervals": ("Intervals", "intervals"),
+    "harness.notebook": ("audit",),
+    "harness.referee.kenward_roger": ("KenwardRogerUndefined",),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -49,19 +69,10 @@ def __getattr__(name: str) -> Any:
 
     They also must not be loaded before the command line has fixed the environment of the BLAS.
     """
-    if name == "audit":
-        from harness.notebook import audit
-
-        return audit
-    if name in __all__:
-        from harness.judge import fixed_effect_tests as tests
-        from harness.referee.kenward_roger import KenwardRogerUndefined
-
-        globals().update(
-            {public: getattr(tests, public) for public in __all__ if hasattr(tests, public)}
-        )
-        globals()["KenwardRogerUndefined"] = KenwardRogerUndefined
-        return globals()[name]
+    for module, names in _PLACES.items():
+        if name in names:
+            globals()[name] = getattr(import_module(module), name)
+            return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
