@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import diagnose
 
 if TYPE_CHECKING:
+    from harness.diagnose.ladder_fits import ladder
     from harness.judge.fixed_effect_tests import (
         DfUndefined,
         Inference,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         satterthwaite,
     )
     from harness.notebook import audit
+    from harness.page.html.model_pictures import picture
+    from harness.referee.exploration import explore
     from harness.referee.kenward_roger import KenwardRogerUndefined
 
 __version__ = "0.1.0"
@@ -38,10 +41,21 @@ __all__ = [
     "__version__",
     "audit",
     "diagnose",
+    "explore",
     "inference",
     "kenward_roger",
+    "ladder",
+    "picture",
     "satterthwaite",
 ]
+
+_ELSEWHERE = {
+    "audit": "harness.notebook",
+    "explore": "harness.referee.exploration",
+    "ladder": "harness.diagnose.ladder_fits",
+    "picture": "harness.page.html.model_pictures",
+}
+"""Public functions by the module that has them, those of tests of fixed effects not counted."""
 
 
 def __getattr__(name: str) -> Any:
@@ -49,10 +63,10 @@ def __getattr__(name: str) -> Any:
 
     They also must not be loaded before the command line has fixed the environment of the BLAS.
     """
-    if name == "audit":
-        from harness.notebook import audit
+    if name in _ELSEWHERE:
+        from importlib import import_module
 
-        return audit
+        return getattr(import_module(_ELSEWHERE[name]), name)
     if name in __all__:
         from harness.judge import fixed_effect_tests as tests
         from harness.referee.kenward_roger import KenwardRogerUndefined

@@ -11,6 +11,7 @@ __all__ = [
     "crossproducts",
     "definitions",
     "deviance",
+    "exploration",
     "f_tests",
     "identifiability",
     "joint_hessian",
