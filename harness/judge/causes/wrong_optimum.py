@@ -96,14 +96,18 @@ def zeroed_fixed_effects(view: View) -> Evidence | None:
 
     That is an infinite covariance: fixed effects are estimated within groups only, and what is
     constant there becomes exactly 0.0. Where a covariance vanishes in some directions only, its
-    inverse is taken as zero in these.
+    inverse is taken as zero in these. A fixed effect that varies in these directions only is left
+    without information: its estimate is arbitrary, and with it a residual variance that can come
+    out negative.
     """
     for fit, audit in view.judged():
-        if fit.engine != "statsmodels" or not audit.gls_distance > 1e-3:
+        if fit.engine != "statsmodels" or audit.gls_distance <= 1e-3:
             continue
         part = _taken_for_infinite(view.case.design, fit, audit)
         if part is not None:
             return part
+        if not audit.theta:
+            continue
         largest = max(
             (float(np.abs(t.covariance).max()) / fit.residual_variance for t in fit.random),
             default=0.0,
@@ -130,9 +134,13 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | No
 
     Only where the covariance vanishes in some directions, and not in all.
     """
+    if not fit.residual_variance or not math.isfinite(fit.residual_variance):
+        return None
     relative = [np.array(term.covariance) / fit.residual_variance for term in fit.random]
     width = sum(len(t.levels) * t.z.shape[1] for t in design.random)
     if [len(p) for p in relative] != [t.z.shape[1] for t in design.random]:
+        return None
+    if not all(np.isfinite(p).all() for p in relative):
         return None
     values = np.concatenate([np.linalg.eigvalsh(p) for p in relative])
     if len(design.y) * width > _DENSE or not (values < _PSEUDO).any() or values.max() < _PSEUDO:
@@ -154,6 +162,10 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | No
     weighted = both - z @ solved
     sizes = np.sqrt(np.maximum((both * weighted).sum(axis=0), 0.0))
     told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
+    infinite = max(float(values.min()), 0.0)
+    if not audit.theta:
+        lost = tuple(n for n, kept in zip(design.x_names, told, strict=True) if not kept)
+        return found("sm-zero-fe", fit.engine, infinite=infinite, lost=lost) if lost else None
     if not told.any() or not sizes[-1] > 0.0:
         return None
     cosines = (design.x.T @ weighted[:, -1])[told] / (sizes[:-1][told] * sizes[-1])
@@ -162,7 +174,7 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | No
     return found(
         "sm-zero-fe",
         fit.engine,
-        infinite=max(float(values.min()), 0.0),
+        infinite=infinite,
         away=audit.gls_distance,
     )
 
