@@ -164,6 +164,8 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | No
     told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
     infinite = max(float(values.min()), 0.0)
     if not audit.theta:
+        if fit.residual_variance > 0.0 or values.min() < -_PSEUDO:
+            return None
         lost = tuple(n for n, kept in zip(design.x_names, told, strict=True) if not kept)
         return found("sm-zero-fe", fit.engine, infinite=infinite, lost=lost) if lost else None
     if not told.any() or not sizes[-1] > 0.0:
