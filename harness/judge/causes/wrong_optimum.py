@@ -7,6 +7,7 @@ import math
 import numpy as np
 from scipy.linalg import block_diag
 
+from harness.base.numerics import Array
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.view import LMER, View
@@ -134,18 +135,49 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | No
 
     Only where the covariance vanishes in some directions, and not in all.
     """
-    if not fit.residual_variance or not math.isfinite(fit.residual_variance):
+    relative = _vanishing_in_part(design, fit)
+    if relative is None:
         return None
-    relative = [np.array(term.covariance) / fit.residual_variance for term in fit.random]
-    width = sum(len(t.levels) * t.z.shape[1] for t in design.random)
+    residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
+    both = np.column_stack([design.x, residual])
+    weighted = _weighted_as_mixedlm(design, relative, both)
+    sizes = np.sqrt(np.maximum((both * weighted).sum(axis=0), 0.0))
+    told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
+    infinite = max(min(float(np.linalg.eigvalsh(p)[0]) for p in relative), 0.0)
+    if fit.residual_variance < 0.0:
+        lost = tuple(n for n, kept in zip(design.x_names, told, strict=True) if not kept)
+        return found("sm-zero-fe", fit.engine, infinite=infinite, lost=lost) if lost else None
+    if not told.any() or not sizes[-1] > 0.0:
+        return None
+    cosines = (design.x.T @ weighted[:, -1])[told] / (sizes[:-1][told] * sizes[-1])
+    if not float(np.abs(cosines).max()) <= 1e-6:
+        return None
+    return found("sm-zero-fe", fit.engine, infinite=infinite, away=audit.gls_distance)
+
+
+def _vanishing_in_part(design: Design, fit: Fit) -> list[Array] | None:
+    """Return the covariances relative to the residual's, if they vanish in some directions only.
+
+    MixedLM states them times the residual variance, so that they are covariances even where that
+    comes out negative.
+    """
+    scale = fit.residual_variance
+    relative = [np.array(t.covariance) / scale for t in fit.random] if scale else []
+    if not relative or not all(np.isfinite(p).all() for p in relative):
+        return None
     if [len(p) for p in relative] != [t.z.shape[1] for t in design.random]:
         return None
-    if not all(np.isfinite(p).all() for p in relative):
-        return None
     values = np.concatenate([np.linalg.eigvalsh(p) for p in relative])
-    if len(design.y) * width > _DENSE or not (values < _PSEUDO).any() or values.max() < _PSEUDO:
-        return None
-    # M = I - Z (Z'Z + Q)^-1 Z', Q the inverse as MixedLM takes it; M is V^-1 up to that.
+    width = sum(len(t.levels) * t.z.shape[1] for t in design.random)
+    vanishes = -_PSEUDO <= values.min() < _PSEUDO <= values.max()
+    return relative if vanishes and len(design.y) * width <= _DENSE else None
+
+
+def _weighted_as_mixedlm(design: Design, relative: list[Array], columns: Array) -> Array:
+    """Return M c for each column c: M = I - Z (Z'Z + Q)^-1 Z', which is V^-1 up to its Q.
+
+    Q is the inverse of the covariance as MixedLM takes it: zero where an eigenvalue vanishes.
+    """
     blocks, penalties = [], []
     for term, psi in zip(design.random, relative, strict=True):
         n, k, q = len(term.codes), len(term.levels), term.z.shape[1]
@@ -156,29 +188,8 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | No
         inverse = np.where(own < _PSEUDO, 0.0, 1.0 / np.where(own < _PSEUDO, 1.0, own))
         penalties += [(vectors * inverse) @ vectors.T] * k
     z = np.column_stack(blocks)
-    residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
-    both = np.column_stack([design.x, residual])
-    solved = np.linalg.lstsq(z.T @ z + block_diag(*penalties), z.T @ both, rcond=None)[0]
-    weighted = both - z @ solved
-    sizes = np.sqrt(np.maximum((both * weighted).sum(axis=0), 0.0))
-    told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
-    infinite = max(float(values.min()), 0.0)
-    if not audit.theta:
-        if fit.residual_variance > 0.0 or values.min() < -_PSEUDO:
-            return None
-        lost = tuple(n for n, kept in zip(design.x_names, told, strict=True) if not kept)
-        return found("sm-zero-fe", fit.engine, infinite=infinite, lost=lost) if lost else None
-    if not told.any() or not sizes[-1] > 0.0:
-        return None
-    cosines = (design.x.T @ weighted[:, -1])[told] / (sizes[:-1][told] * sizes[-1])
-    if not float(np.abs(cosines).max()) <= 1e-6:
-        return None
-    return found(
-        "sm-zero-fe",
-        fit.engine,
-        infinite=infinite,
-        away=audit.gls_distance,
-    )
+    solved = np.linalg.lstsq(z.T @ z + block_diag(*penalties), z.T @ columns, rcond=None)[0]
+    return np.asarray(columns - z @ solved, dtype=np.float64)
 
 
 def infinite_loglik(view: View) -> Evidence | None:
