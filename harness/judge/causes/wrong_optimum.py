@@ -7,13 +7,12 @@ import math
 import numpy as np
 from scipy.linalg import block_diag
 
-from harness.base.numerics import Array
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.view import LMER, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
-from harness.model.design import Design
+from harness.model.design import Array, Design
 from harness.referee.best_point import nearest_minimum
 from harness.referee.optimality import NULL_VARIANCE
 
