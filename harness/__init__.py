@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness import diagnose
 
 if TYPE_CHECKING:
+    from harness.diagnose.ladder_fits import ladder
     from harness.judge.evaluated_model import DfUndefined, NotAtOptimumWarning, OtherModelWarning
     from harness.judge.fixed_effect_tests import (
         Inference,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from harness.judge.model_comparison import Comparison, compare
     from harness.judge.parameter_intervals import Intervals, intervals
     from harness.notebook import audit
+    from harness.page.html.model_pictures import picture
+    from harness.referee.exploration import explore
     from harness.referee.kenward_roger import KenwardRogerUndefined
 
 __version__ = "0.1.0"
@@ -42,26 +45,35 @@ __all__ = [
     "audit",
     "compare",
     "diagnose",
+    "explore",
     "inference",
     "intervals",
     "kenward_roger",
+    "ladder",
+    "picture",
     "satterthwaite",
 ]
 
 _PLACES = {
-    "harness.judge.evaluated_model": ("DfUndefined", "NotAtOptimumWarning", "OtherModelWarning"),
-    "harness.judge.fixed_effect_tests": (
-        "Inference",
-        "UndeterminedWarning",
-        "inference",
-        "kenward_roger",
-        "satterthwaite",
-    ),
-    "harness.judge.model_comparison": ("Comparison", "compare"),
-    "harness.judge.parameter_intervals": ("Intervals", "intervals"),
-    "harness.notebook": ("audit",),
-    "harness.referee.kenward_roger": ("KenwardRogerUndefined",),
+    "audit": "harness.notebook",
+    "Comparison": "harness.judge.model_comparison",
+    "compare": "harness.judge.model_comparison",
+    "DfUndefined": "harness.judge.evaluated_model",
+    "explore": "harness.referee.exploration",
+    "Inference": "harness.judge.fixed_effect_tests",
+    "inference": "harness.judge.fixed_effect_tests",
+    "Intervals": "harness.judge.parameter_intervals",
+    "intervals": "harness.judge.parameter_intervals",
+    "kenward_roger": "harness.judge.fixed_effect_tests",
+    "KenwardRogerUndefined": "harness.referee.kenward_roger",
+    "ladder": "harness.diagnose.ladder_fits",
+    "NotAtOptimumWarning": "harness.judge.evaluated_model",
+    "OtherModelWarning": "harness.judge.evaluated_model",
+    "picture": "harness.page.html.model_pictures",
+    "satterthwaite": "harness.judge.fixed_effect_tests",
+    "UndeterminedWarning": "harness.judge.fixed_effect_tests",
 }
+"""Public names by the module that has them."""
 
 
 def __getattr__(name: str) -> Any:
@@ -69,10 +81,8 @@ def __getattr__(name: str) -> Any:
 
     They also must not be loaded before the command line has fixed the environment of the BLAS.
     """
-    for module, names in _PLACES.items():
-        if name in names:
-            globals()[name] = getattr(import_module(module), name)
-            return globals()[name]
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

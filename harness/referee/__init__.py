@@ -12,6 +12,7 @@ __all__ = [
     "crossproducts",
     "definitions",
     "deviance",
+    "exploration",
     "f_tests",
     "identifiability",
     "information_criteria",
