@@ -10,7 +10,8 @@
 exported <- list(
   sleepstudy = "lme4", Dyestuff = "lme4", Dyestuff2 = "lme4", Pastes = "lme4",
   Penicillin = "lme4", cake = "lme4", Sitka = "MASS", Rail = "nlme", Oxboys = "nlme",
-  ergoStool = "nlme", RatPupWeight = "nlme"
+  ergoStool = "nlme", RatPupWeight = "nlme", Orthodont = "nlme", Ovary = "nlme",
+  BodyWeight = "nlme", Oats = "nlme"
 )
 
 # Shortest decimal text that reads back as the same double. `x` is numeric; NA becomes "".
