@@ -25,6 +25,7 @@ __all__ = [
     "lre",
     "pair_decision",
     "property_outcome",
+    "published_verdict",
     "records",
     "sentence",
     "side_by_side",

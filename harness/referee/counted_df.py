@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from harness.model.design import Design
 from harness.referee.containment import changes_within, constant_columns, nested_codes
+from harness.referee.once_per_design import once_per_design
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -39,6 +40,7 @@ def residual_df(design: Design) -> tuple[float, ...]:
     return tuple(float(n - p) for _ in range(p))
 
 
+@once_per_design
 def containment_rank_df(design: Design) -> tuple[float, ...] | None:
     """Return SAS's containment df of each coefficient.
 
@@ -71,6 +73,7 @@ def containment_rank_df(design: Design) -> tuple[float, ...] | None:
     return tuple(out)
 
 
+@once_per_design
 def residual_xz_df(design: Design) -> tuple[float, ...] | None:
     """Return n - rank [X Z] for each coefficient: SAS's containment where nothing contains it.
 
@@ -82,6 +85,7 @@ def residual_xz_df(design: Design) -> tuple[float, ...] | None:
     return None if whole is None else tuple(float(n - whole) for _ in range(p))
 
 
+@once_per_design
 def between_within_df(design: Design) -> tuple[float, ...] | None:
     """Return SAS's between-within df of each coefficient.
 
