@@ -25,6 +25,7 @@ from harness.referee.counted_df import (
     residual_df,
     residual_xz_df,
 )
+from harness.referee.information_criteria import CONVENTIONS, Convention
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
 from harness.referee.variance_errors import variance_errors
@@ -217,81 +218,27 @@ def _constants() -> Iterator[Definition]:
             )
 
 
-def _information(
-    penalty: Callable[[Standpoint], float],
-    *,
-    scale: bool = True,
-    under_reml: bool = True,
-    effects_under_reml: bool = True,
-) -> Callable[..., object]:
-    """Make -2 log L plus a penalty for each parameter; NaN under REML where that is the rule."""
+def _criterion(convention: Convention, quantity: str) -> Callable[..., object]:
+    made = convention.aic if quantity == "aic" else convention.bic
 
     def value(at: Standpoint, _rows: tuple[Row, ...], stated: float) -> tuple[float, ...]:
-        reml = at.criterion == "REML"
-        if reml and not under_reml:
-            return (math.nan,)
-        effects = at.design.x.shape[1] if effects_under_reml or not reml else 0
-        count = effects + at.variance_parameters + scale
-        return (-2.0 * stated + penalty(at) * count,)
+        return (made(at, stated),)
 
     return value
 
 
-def _log_subjects(at: Standpoint) -> float:
-    """Return the logarithm of the number of subjects: levels of the group that has fewest."""
-    levels = [int(term.codes.max()) + 1 for term in at.design.random]
-    return math.log(min(levels)) if levels else math.nan
-
-
-def _log_contrasts(at: Standpoint) -> float:
-    n, p = at.design.x.shape
-    return math.log(n - p) if at.criterion == "REML" else math.nan
-
-
 def _criteria() -> Iterator[Definition]:
-    penalties: dict[str, Callable[[Standpoint], float]] = {
-        "aic": lambda _: 2.0,
-        "bic": lambda at: math.log(len(at.design.y)),
-    }
-    source = "-2 log L + penalty x parameters, as the programs print it"
-    for quantity, penalty in penalties.items():
-        for key, title, programs, scale, under_reml in (
-            ("2k-variances-counted", "every variance counted", ("lme4", "nlme", "lm"), True, True),
-            ("scale-not-counted", "the residual variance not counted", ("OLS",), False, True),
-            ("nan-under-reml", "ML only, NaN under REML", ("MixedLM",), True, False),
-        ):
-            yield Definition(
-                quantity,
-                key,
-                title,
-                source,
-                programs,
-                _information(penalty, scale=scale, under_reml=under_reml),  # type: ignore[arg-type]
-            )
-    yield Definition(
-        "aic",
-        "covariances-under-reml",
-        "under REML the fixed effects not counted",
-        "SAS/STAT User's Guide, PROC MIXED, Fit Statistics; " + source,
-        ("PROC MIXED",),
-        _information(penalties["aic"], effects_under_reml=False),  # type: ignore[arg-type]
-    )
-    yield Definition(
-        "bic",
-        "subjects",
-        "log of the number of subjects; under REML the fixed effects not counted",
-        "SAS/STAT User's Guide, PROC MIXED, Fit Statistics; " + source,
-        ("PROC MIXED with SUBJECT=",),
-        _information(_log_subjects, effects_under_reml=False),  # type: ignore[arg-type]
-    )
-    yield Definition(
-        "bic",
-        "n-p",
-        "under REML log of n - p",
-        "nlme::logLik.lme, its nobs; " + source,
-        ("nlme under REML",),
-        _information(_log_contrasts),  # type: ignore[arg-type]
-    )
+    for quantity in ("aic", "bic"):
+        for one in CONVENTIONS:
+            if quantity in one.quantities:
+                yield Definition(
+                    quantity,
+                    one.key,
+                    one.title,
+                    one.source,
+                    one.programs,
+                    _criterion(one, quantity),  # type: ignore[arg-type]
+                )
 
 
 def _variances(at: Standpoint) -> tuple[float, ...]:

@@ -124,11 +124,11 @@ def test_a_model_of_the_ladder_is_scored_by_its_certified_values(
 @pytest.mark.parametrize(
     ("ident", "quantity", "definition"),
     [
-        ("ucla-hsb/means-as-outcomes", "aic", "covariances-under-reml"),
+        ("ucla-hsb/means-as-outcomes", "aic", "subjects"),
         ("ucla-hsb/means-as-outcomes", "bic", "subjects"),
         ("ucla-snijders/empty", "bic", "subjects"),
         ("ucla-hsb/means-as-outcomes", "df", "residual-xz"),
-        ("pinheiro-bates/oats-additive", "bic", "n-p"),
+        ("pinheiro-bates/oats-additive", "bic", "n-p-under-reml"),
         ("pinheiro-bates/oats-additive", "df", "containment-levels"),
         ("pinheiro-bates/rail-ml", "se", "gls-n/(n-p)"),
         ("lmertest-checks/potdata", "df", "satterthwaite"),
