@@ -28,6 +28,7 @@ __all__ = [
     "pair_decision",
     "parameter_intervals",
     "property_outcome",
+    "published_verdict",
     "records",
     "sentence",
     "side_by_side",

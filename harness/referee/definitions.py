@@ -22,6 +22,7 @@ from harness.referee.counted_df import (
     between_within_classic_df,
     between_within_df,
     containment_rank_df,
+    group_equations_df,
     residual_df,
     residual_xz_df,
 )
@@ -368,6 +369,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Schluchter and Elashoff 1990, J. Stat. Comput. Simul. 37, 69-87",
         ("mmrm with method = Between-Within",),
         _counted(between_within_classic_df),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "df",
+        "group-equations",
+        "the groups less the effects in a random coefficient's equation, else n - p",
+        "Raudenbush and Bryk 2002, Hierarchical Linear Models, chapter 3",
+        ("HLM",),
+        _counted(group_equations_df),  # type: ignore[arg-type]
     ),
     Definition(
         "df",
