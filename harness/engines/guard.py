@@ -24,7 +24,7 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
     What ends the program (:data:`harness.base.errors.STOPS`) still does.
     """
     try:
-        reason = engine.unsupported(case) or _no_residuals(engine, case)
+        reason = engine.unsupported(case) or no_residuals(engine, case)
         if reason is not None:
             no = Failure(engine=engine.name, setting=setting, reason="unsupported", text=reason)
             return lambda: no
@@ -50,11 +50,11 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
     return outcome
 
 
-def _no_residuals(engine: Engine, case: Case) -> str | None:
+def no_residuals(engine: Engine, case: Case) -> str | None:
     """Return that an engine has no residual covariance, where the case has one."""
     if case.model.residual is None:
         return None
-    while isinstance(engine, EngineWrapper):
+    while hasattr(engine, "wrapped"):
         engine = engine.wrapped
     if getattr(engine, "residuals", False):
         return None
