@@ -24,5 +24,7 @@ __all__ = [
     "satterthwaite",
     "scoring_step",
     "standpoint",
+    "structured_likelihood",
+    "term_covariance",
     "variance_errors",
 ]

@@ -111,6 +111,14 @@ class Likelihood:
         lower = [semidefinite_cholesky(np.asarray(p, dtype=np.float64)) for p in relative]
         return np.array([lower[t][a, b] for t, a, b in self.layout])
 
+    def variance_slopes(self, theta: Array) -> tuple[Array, ...]:
+        """Return, for each term, derivatives of the diagonal of Psi_t / s2 in theta: (q, k)."""
+        lower = self.factors(theta)
+        out = tuple(np.zeros((q, len(theta))) for q in self.products.sizes)
+        for i, (t, a, b) in enumerate(self.layout):
+            out[t][a, i] = 2.0 * lower[t][a, b]
+        return out
+
     def with_residual(self, elements: Sequence[float] | Array) -> Array:
         """Return theta of the elements of the factors: here there is nothing else in it."""
         return np.asarray(elements, dtype=np.float64)
@@ -163,6 +171,11 @@ class Point:
         if not rss > _DIGITS * size or not (pivots > _DIGITS * np.diag(self.xhx)).all():
             raise np.linalg.LinAlgError("rounding leaves no information")
         self.rss = rss
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Which of theta are at a bound, where no derivative in them counts: none."""
+        return np.zeros(len(self.theta), dtype=bool)
 
     @property
     def sigma(self) -> float:
@@ -237,7 +250,7 @@ class Point:
             w = likelihood.products.basis.effects[t][:, b:]
             size = 1.0 + np.linalg.norm(self.lambdas[t], axis=1)
             column = slice(i, i + w.shape[1])
-            basis, to_theta[column, column] = _orthonormal(w / size[:, None])
+            basis, to_theta[column, column] = orthonormal(w / size[:, None])
             tangents[column] = list((size[:, None] * basis).T)
         twin = copy.copy(self)
         for cached in (*_IN_VARIABLES, "_conditioned"):
@@ -324,7 +337,7 @@ class Point:
             rss += 2.0 * _flat(u_d) @ _flat(u_d @ part.s).T
             if reml:
                 logdet += 2.0 * _flat(self.c @ t_d) @ _flat(t_d @ part.s).T
-        t_du = self._t_du()
+        t_du = self.t_du()
         rss -= 2.0 * t_du @ self.c @ t_du.T
         if reml:
             c_h1 = self.c @ self.xhx_derivatives.reshape(-1, p, p)
@@ -357,7 +370,7 @@ class Point:
             rss[mine, mine] = np.where(same, -2.0 * v.T @ uu @ v, 0.0)
         return logdet, rss
 
-    def _t_du(self) -> Array:
+    def t_du(self) -> Array:
         """T'P_i u for each variable: (k, p)."""
         out = np.zeros((len(self.theta), self.likelihood.products.p))
         for t, (mine, v, columns) in enumerate(self._variables):
@@ -407,7 +420,7 @@ class Point:
         return out
 
 
-def _orthonormal(columns: Array) -> tuple[Array, Array]:
+def orthonormal(columns: Array) -> tuple[Array, Array]:
     """Q with orthonormal columns and R^-1, Q = A R^-1."""
     if columns.shape[1] == 1:
         length = float(np.linalg.norm(columns))
