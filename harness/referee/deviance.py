@@ -111,14 +111,6 @@ class Likelihood:
         lower = [semidefinite_cholesky(np.asarray(p, dtype=np.float64)) for p in relative]
         return np.array([lower[t][a, b] for t, a, b in self.layout])
 
-    def variance_slopes(self, theta: Array) -> tuple[Array, ...]:
-        """Return, for each term, derivatives of the diagonal of Psi_t / s2 in theta: (q, k)."""
-        lower = self.factors(theta)
-        out = tuple(np.zeros((q, len(theta))) for q in self.products.sizes)
-        for i, (t, a, b) in enumerate(self.layout):
-            out[t][a, i] = 2.0 * lower[t][a, b]
-        return out
-
     def with_residual(self, elements: Sequence[float] | Array) -> Array:
         """Return theta of the elements of the factors: here there is nothing else in it."""
         return np.asarray(elements, dtype=np.float64)
@@ -131,7 +123,13 @@ class Likelihood:
 _DIGITS = 8.0 * float(np.finfo(float).eps)
 """A difference below this share of its terms is rounding."""
 
-_IN_VARIABLES = ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts")
+IN_VARIABLES = (
+    "_variables",
+    "gls_slopes",
+    "gradient_parts",
+    "hessian_parts",
+    "xhx_derivatives",
+)
 """What a point keeps that depends on the variables in which it is differentiated."""
 
 
@@ -253,7 +251,7 @@ class Point:
             basis, to_theta[column, column] = orthonormal(w / size[:, None])
             tangents[column] = list((size[:, None] * basis).T)
         twin = copy.copy(self)
-        for cached in (*_IN_VARIABLES, "_conditioned"):
+        for cached in (*IN_VARIABLES, "_conditioned"):
             twin.__dict__.pop(cached, None)
         # These do not depend on the variables.
         twin.__dict__.update(solved=self.solved, summed=self.summed)
@@ -337,7 +335,7 @@ class Point:
             rss += 2.0 * _flat(u_d) @ _flat(u_d @ part.s).T
             if reml:
                 logdet += 2.0 * _flat(self.c @ t_d) @ _flat(t_d @ part.s).T
-        t_du = self.t_du()
+        t_du = self.gls_slopes
         rss -= 2.0 * t_du @ self.c @ t_du.T
         if reml:
             c_h1 = self.c @ self.xhx_derivatives.reshape(-1, p, p)
@@ -370,8 +368,9 @@ class Point:
             rss[mine, mine] = np.where(same, -2.0 * v.T @ uu @ v, 0.0)
         return logdet, rss
 
-    def t_du(self) -> Array:
-        """T'P_i u for each variable: (k, p)."""
+    @cached_property
+    def gls_slopes(self) -> Array:
+        """T'P_i u for each variable, (k, p): the derivative of gamma is minus C times this."""
         out = np.zeros((len(self.theta), self.likelihood.products.p))
         for t, (mine, v, columns) in enumerate(self._variables):
             rows, u = self._rows(t)

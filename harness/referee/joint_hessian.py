@@ -135,7 +135,7 @@ def _structured(point: StructuredPoint, sigma: float) -> JointInverse:
     twin, _ = point.conditioned()
     assert isinstance(twin, StructuredPoint)
     free = ~point.held
-    p, cross = len(c), twin.t_du()[free]
+    p, cross = len(c), twin.gls_slopes[free]
     # That of the point has the fixed effects follow the variances; here they stay.
     inner = twin.profiled_hessian()[np.ix_(free, free)] + 2.0 * m * cross @ c @ cross.T / q
     hessian = np.block(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from harness.model.design import Design
 from harness.referee.component_blocks import Bucket
 from harness.referee.cost import LIMIT, Cost
-from harness.referee.deviance import Likelihood, Point, orthonormal
+from harness.referee.deviance import IN_VARIABLES, Likelihood, Point, orthonormal
 from harness.referee.term_covariance import TermCovariance
 
 Array = NDArray[np.float64]
@@ -60,15 +60,6 @@ class StructuredLikelihood(Likelihood):
         """
         pairs = zip(self.terms, relative, strict=True)
         return np.concatenate([own.parameters(np.asarray(psi, float)) for own, psi in pairs])
-
-    def variance_slopes(self, theta: Array) -> tuple[Array, ...]:
-        """Return, for each term, derivatives of the diagonal of Psi_t / s2 in theta: (q, k)."""
-        out = []
-        for own, mine in zip(self.terms, self.slices, strict=True):
-            slopes = np.zeros((own.q, len(theta)))
-            slopes[:, mine] = np.diagonal(own.first(theta[mine]), axis1=1, axis2=2).T
-            out.append(slopes)
-        return tuple(out)
 
     def at(self, theta: Sequence[float] | Array) -> StructuredPoint:
         """Evaluate at ``theta``, sigma still free.
@@ -120,7 +111,7 @@ class StructuredPoint(Point):
             bends = np.einsum("ia,jb,ijkl->abkl", own, own, second, optimize=True)
             changes.append((mine, np.einsum("ia,ijk->ajk", own, first), bends))
         twin = copy.copy(self)
-        for cached in ("gradient_parts", "xhx_derivatives", "hessian_parts", "_conditioned"):
+        for cached in (*IN_VARIABLES, "_conditioned"):
             twin.__dict__.pop(cached, None)
         twin.__dict__.update(solved=self.solved, summed=self.summed, changes=tuple(changes))
         return twin, to_theta
@@ -161,8 +152,9 @@ class StructuredPoint(Point):
             rss[mine, mine] = -np.tensordot(second, uu)
         return logdet, rss
 
-    def t_du(self) -> Array:
-        """T'P_i u for each variable: (k, p)."""
+    @cached_property
+    def gls_slopes(self) -> Array:
+        """T'P_i u for each variable, (k, p)."""
         out = np.zeros((len(self.theta), self.likelihood.products.p))
         for t, (mine, first, _) in enumerate(self.changes):
             rows, u = self._rows(t)
