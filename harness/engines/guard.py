@@ -25,12 +25,12 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
     What ends the program (:data:`harness.base.errors.STOPS`) still does.
     """
     try:
-        lacking = _no_structure(engine, case)
+        lacking = no_structure(engine, case)
         split = case_apart(case) if lacking else None
         if split is not None:
             whole = guarded(engine, split, setting)
             return lambda: fit_together(case, whole())
-        reason = lacking or engine.unsupported(case) or _no_residuals(engine, case)
+        reason = lacking or engine.unsupported(case) or no_residuals(engine, case)
         if reason is not None:
             no = Failure(engine=engine.name, setting=setting, reason="unsupported", text=reason)
             return lambda: no
@@ -56,14 +56,14 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
     return outcome
 
 
-def _no_residuals(engine: Engine, case: Case) -> str | None:
+def no_residuals(engine: Engine, case: Case) -> str | None:
     """Return that an engine has no residual covariance, where the case has one."""
     if case.model.residual is None or getattr(_innermost(engine), "residuals", False):
         return None
     return f"it has no residual covariance, such as {case.model.residual.text()}"
 
 
-def _no_structure(engine: Engine, case: Case) -> str | None:
+def no_structure(engine: Engine, case: Case) -> str | None:
     """Return that an engine lacks the structure of a random term, where it does."""
     if case.model.structured is None:
         return None
@@ -77,7 +77,7 @@ def _no_structure(engine: Engine, case: Case) -> str | None:
 
 
 def _innermost(engine: Engine) -> Engine:
-    while isinstance(engine, EngineWrapper):
+    while hasattr(engine, "wrapped"):
         engine = engine.wrapped
     return engine
 
