@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from harness.conformance.fit_times import Speed
     from harness.conformance.suite import Suite
     from harness.data.rungs import Rung
+    from harness.engines.engine import Engine
     from harness.judge.records import Header
 
 RECORDS, SPEEDS = "scoreboard.jsonl", "speed.json"
@@ -105,7 +108,7 @@ def scoreboard(
     lmm-parity scoreboard --engine statsmodels --engine lme4 --engines engines.toml --out board
     """
     from harness.campaign.sources import Shard
-    from harness.commands.execution import require_engines
+    from harness.commands.execution import open_engines, require_engines
     from harness.conformance.scoreboard import read_scoreboard
     from harness.engines.engine_spec import engines_in
     from harness.page.scoreboard_site import write_site
@@ -140,18 +143,19 @@ def scoreboard(
             _said(f"one part of {wanted.count}: merge them, then --from", quiet=quiet)
             sys.exit(EXIT_OK)
     board = read_scoreboard(records)
-    speeds = _speeds(specs, out / SPEEDS, timeout, measured=not no_speed and source is None,
-                     resume=resume, quiet=quiet)  # fmt: skip
-    page = write_site(
-        board,
-        speeds,
-        records,
-        out,
-        rungs=_rungs(board.header),
-        specs=specs,
-        history=history,
-        alone=alone,
-    )
+    with open_engines(specs, "referee", timeout) if specs else nullcontext(()) as engines:
+        measured = not no_speed and source is None
+        page = write_site(
+            board,
+            _speeds(engines[:-1], out / SPEEDS, measured=measured, resume=resume, quiet=quiet),
+            records,
+            out,
+            rungs=_rungs(board.header),
+            specs=specs,
+            engines=engines,
+            history=history,
+            alone=alone,
+        )
     _said(f"scoreboard  {page}", quiet=quiet)
 
 
@@ -207,19 +211,12 @@ def _rungs(header: Header) -> dict[str, Rung]:
 
 
 def _speeds(
-    specs: tuple[str, ...],
-    path: Path,
-    timeout: float,
-    *,
-    measured: bool,
-    resume: bool,
-    quiet: bool,
+    engines: Sequence[Engine], path: Path, *, measured: bool, resume: bool, quiet: bool
 ) -> tuple[Speed, ...]:
     """Measure times, or read those that were measured with the same board."""
     import msgspec
 
     from harness.base.json import decode, encode
-    from harness.commands.execution import open_engines
     from harness.commands.progress import progress
     from harness.conformance.fit_times import Speed, measure
 
@@ -230,10 +227,7 @@ def _speeds(
             raise BadInput(f"{path}: no times of a scoreboard ({error}); delete it") from error
     if not measured:
         return ()
-    with (
-        open_engines(specs, "referee", timeout) as engines,
-        progress("Timing", 0, hidden=quiet) as advance,
-    ):
-        found = measure(engines[:-1], told=advance)
+    with progress("Timing", 0, hidden=quiet) as advance:
+        found = measure(engines, told=advance)
     write_file(path, encode(list(found)) + b"\n")
     return found

@@ -11,19 +11,18 @@ from typing import Any
 
 from harness.base.errors import BadInput
 from harness.base.files import write_file
-from harness.base.json import encode
 from harness.conformance.fit_times import Speed
 from harness.conformance.scoreboard import CRITERIA, EngineScore, Fault, Scoreboard
 from harness.conformance.suite_result import titled
 from harness.data.exact_csv import csv_text, missing_mark
 from harness.data.rungs import Rung
-from harness.engines.engine import Fit
+from harness.engines.engine import Engine, Fit
 from harness.engines.engine_spec import engine_label
-from harness.engines.fit_request import fit_request, sent_case
-from harness.engines.protocol import PROTOCOL, Start, Started, StopRequest
 from harness.judge.sentence import sentences
 from harness.model.case import Case
 from harness.model.table import FactorColumn
+from harness.page.bundle.bundle_scripts import Ran
+from harness.page.bundle.engine_scripts import Script, run_script, script_of
 from harness.page.html.html_page import render_page
 from harness.page.html.parity_report import report_file
 from harness.page.numbers import share
@@ -40,6 +39,9 @@ from harness.spelling.calls import lme4_formula
 MOST_REPRODUCED = 12
 """Kinds of fault of an engine that get a folder, the frequent first."""
 
+SCRIPT_TIMEOUT = 60.0
+"""Seconds that the script of a fault may take."""
+
 
 def write_site(
     board: Scoreboard,
@@ -49,6 +51,7 @@ def write_site(
     *,
     rungs: Mapping[str, Rung],
     specs: Sequence[str],
+    engines: Sequence[Engine] = (),
     history: Path | None = None,
     alone: Path | None = None,
 ) -> Path:
@@ -60,6 +63,9 @@ def write_site(
         The cases by their ids, as far as they can be built again.
     specs : sequence of str
         The engines as the user named them, see :mod:`harness.engines.engine_spec`.
+    engines : sequence of Engine
+        Those that are open: each fault's folder gets the script by which a user of the engine fits
+        the case, and what it printed.
     history : Path, optional
         Folder of earlier boards, to which this one is added.
     alone : Path, optional
@@ -70,7 +76,8 @@ def write_site(
     report_file(records, out / CASES)
     for score in board.engines:
         spec = next((s for s in specs if engine_label(s) == score.name), score.name)
-        made = dict(_reproduced(board, score, rungs, spec, out))
+        engine = next((e for e in engines if e.name == score.name), None)
+        made = dict(_reproduced(board, score, rungs, spec, engine, out))
         write_file(out / engine_file(score.name), render_page(engine_page(board, score, made)))
         for criterion in CRITERIA:
             name = f"{score.name}-{criterion.key}.json"
@@ -160,7 +167,12 @@ def _rates(engine: Mapping[str, Any]) -> str:
 
 
 def _reproduced(
-    board: Scoreboard, score: EngineScore, rungs: Mapping[str, Rung], spec: str, out: Path
+    board: Scoreboard,
+    score: EngineScore,
+    rungs: Mapping[str, Rung],
+    spec: str,
+    engine: Engine | None,
+    out: Path,
 ) -> Iterator[tuple[tuple[str, str], Reproduction]]:
     """Write what reproduces each kind of fault on its smallest case."""
     for number, (kind, found) in enumerate(score.faults.items()):
@@ -177,8 +189,8 @@ def _reproduced(
             _check_command(board, first, spec),
         )
         write_file(out / place / "data.csv", csv_text(case.table))
-        write_file(out / place / "messages.jsonl", _messages(case))
-        write_file(out / place / "README.md", _told(board, first, case, spec, there))
+        ran = None if engine is None else _scripted(engine, case, out / place)
+        write_file(out / place / "README.md", _told(board, first, case, ran, there))
         yield (kind, first.case), there
 
 
@@ -208,16 +220,26 @@ def _check_command(board: Scoreboard, fault: Fault, spec: str) -> str:
     return shlex.join(words)
 
 
-def _messages(case: Case) -> str:
-    """Return the messages that ask any program of the protocol for this fit."""
-    program = Started(protocol=PROTOCOL, name="", versions={}, wants=("design",))
-    sent = sent_case(case, program.rows)
-    request = fit_request(sent, "default", 1, program)
-    messages = (Start(PROTOCOL, ""), request, StopRequest())
-    return "".join(encode(message).decode() + "\n" for message in messages)
+def _scripted(engine: Engine, case: Case, folder: Path) -> tuple[Script, Ran] | None:
+    """Write the script of the engine's users, run it, and keep what it printed."""
+    case = case.in_columns
+    script = script_of(engine, case, f"{lme4_formula(case.model)} by {engine.name}")
+    if script is None:
+        return None
+    for name, text in {script.name: script.text, **script.beside}.items():
+        write_file(folder / name, text)
+    ran = run_script(folder, script.name, engine=engine.name, timeout=SCRIPT_TIMEOUT)
+    write_file(folder / script.output, ran.text)
+    return script, ran
 
 
-def _told(board: Scoreboard, fault: Fault, case: Case, spec: str, there: Reproduction) -> str:
+def _told(
+    board: Scoreboard,
+    fault: Fault,
+    case: Case,
+    scripted: tuple[Script, Ran] | None,
+    there: Reproduction,
+) -> str:
     """Return the text of an issue: what was found, what is right and how that is known."""
     version = board.header.versions.get(fault.engine, "")
     record = board.cases.get(fault.case)
@@ -244,16 +266,11 @@ def _told(board: Scoreboard, fault: Fault, case: Case, spec: str, there: Reprodu
         "",
         "## To reproduce it",
         "",
-        "From the folder in which the scoreboard was made:",
-        "",
-        "```",
-        there.fit,
-        *([there.check] if there.check else []),
-        "```",
-        "",
     ]
-    program = spec.partition("=")[2]
-    if program:
-        lines += ["Without lmm-parity, the messages alone:", "", "```",
-                  f"{program} < messages.jsonl", "```", ""]  # fmt: skip
-    return "\n".join(lines)
+    if scripted is not None:
+        script, ran = scripted
+        lines += [f"`{script.command}`, in this folder, gives", "", "```",
+                  *ran.text.strip("\n").splitlines(), "```", ""]  # fmt: skip
+        lines += [f"{ran.problem}.", ""] if ran.problem else []
+    lines += ["With lmm-parity, from the folder in which the scoreboard was made:", ""]
+    return "\n".join([*lines, "```", *filter(None, (there.fit, there.check)), "```", ""])

@@ -123,7 +123,13 @@ class Likelihood:
 _DIGITS = 8.0 * float(np.finfo(float).eps)
 """A difference below this share of its terms is rounding."""
 
-_IN_VARIABLES = ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts")
+IN_VARIABLES = (
+    "_variables",
+    "gls_slopes",
+    "gradient_parts",
+    "hessian_parts",
+    "xhx_derivatives",
+)
 """What a point keeps that depends on the variables in which it is differentiated."""
 
 
@@ -163,6 +169,11 @@ class Point:
         if not rss > _DIGITS * size or not (pivots > _DIGITS * np.diag(self.xhx)).all():
             raise np.linalg.LinAlgError("rounding leaves no information")
         self.rss = rss
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Which of theta are at a bound, where no derivative in them counts: none."""
+        return np.zeros(len(self.theta), dtype=bool)
 
     @property
     def sigma(self) -> float:
@@ -237,10 +248,10 @@ class Point:
             w = likelihood.products.basis.effects[t][:, b:]
             size = 1.0 + np.linalg.norm(self.lambdas[t], axis=1)
             column = slice(i, i + w.shape[1])
-            basis, to_theta[column, column] = _orthonormal(w / size[:, None])
+            basis, to_theta[column, column] = orthonormal(w / size[:, None])
             tangents[column] = list((size[:, None] * basis).T)
         twin = copy.copy(self)
-        for cached in (*_IN_VARIABLES, "_conditioned"):
+        for cached in (*IN_VARIABLES, "_conditioned"):
             twin.__dict__.pop(cached, None)
         # These do not depend on the variables.
         twin.__dict__.update(solved=self.solved, summed=self.summed)
@@ -324,7 +335,7 @@ class Point:
             rss += 2.0 * _flat(u_d) @ _flat(u_d @ part.s).T
             if reml:
                 logdet += 2.0 * _flat(self.c @ t_d) @ _flat(t_d @ part.s).T
-        t_du = self._t_du()
+        t_du = self.gls_slopes
         rss -= 2.0 * t_du @ self.c @ t_du.T
         if reml:
             c_h1 = self.c @ self.xhx_derivatives.reshape(-1, p, p)
@@ -357,8 +368,9 @@ class Point:
             rss[mine, mine] = np.where(same, -2.0 * v.T @ uu @ v, 0.0)
         return logdet, rss
 
-    def _t_du(self) -> Array:
-        """T'P_i u for each variable: (k, p)."""
+    @cached_property
+    def gls_slopes(self) -> Array:
+        """T'P_i u for each variable, (k, p): the derivative of gamma is minus C times this."""
         out = np.zeros((len(self.theta), self.likelihood.products.p))
         for t, (mine, v, columns) in enumerate(self._variables):
             rows, u = self._rows(t)
@@ -407,7 +419,7 @@ class Point:
         return out
 
 
-def _orthonormal(columns: Array) -> tuple[Array, Array]:
+def orthonormal(columns: Array) -> tuple[Array, Array]:
     """Q with orthonormal columns and R^-1, Q = A R^-1."""
     if columns.shape[1] == 1:
         length = float(np.linalg.norm(columns))

@@ -48,6 +48,31 @@ def test_statsmodels_infinite_covariance_is_its_zero_one():
     assert comparison.causes[0] == "sm-zero-fe"
 
 
+def test_an_infinite_variance_in_place_of_zero_can_leave_nothing_of_a_fixed_effect():
+    """statsmodels' vanished slope variance counts as infinite; then the slope is not determined."""
+    rows = build(Recipe(shape="independent", sizes=(3,) * 9, ratios=(1.0, 1.0), seed=1)).case
+    right = RefereeEngine().fit(rows, "default")
+    intercept, slope = right.random
+    inside = replace(intercept, covariance=((-2.0,),), factor=None)
+    vanished = replace(slope, covariance=((-0.0,),), factor=None)
+    fit = replace(
+        right,
+        engine="statsmodels",
+        random=(inside, vanished),
+        residual_variance=-2.0,
+        loglik=math.nan,
+    )
+    judged = judge_pair(rows, fit, right)
+    assert judged.comparison.verdict == "WRONG_OPTIMUM"
+    assert judged.comparison.blamed == ("statsmodels",)
+    (why,) = (e for e in judged.comparison.evidence if e.cause == "sm-zero-fe")
+    assert why.lists["lost"] == (rows.design.x_names[1],)
+    # The same numbers with a slope variance that has not vanished have no such cause.
+    kept = replace(slope, covariance=((-1.0,),), factor=None)
+    other = judge_pair(rows, replace(fit, random=(inside, kept)), right).comparison
+    assert "sm-zero-fe" not in other.causes
+
+
 def test_a_runaway_variance_is_held_against_the_likelihood_that_is_stated_for_it(case):
     far = predictor_rescaled(case).case
     right = RefereeEngine().fit(far, "default")

@@ -74,3 +74,12 @@ def test_a_correlation_at_its_bound_is_said_to_be():
     for step in (1e-4, 1e-3):
         theta = best.point.theta + np.array([0.0, step, 0.0])
         assert best.point.likelihood.at(theta).deviance() > best.deviance
+
+
+def test_a_fit_without_the_residual_parameters_is_judged_all_the_same():
+    """As of an engine that left them out unasked."""
+    case = case_of("y ~ x", "ar1(visit | s)")
+    right = RefereeEngine().fit(case, "default")
+    without = msgspec.structs.replace(right, engine="other", residual=())
+    judged = judge_outcomes(case, [without, right])
+    assert judged.judgement("other").verdict not in ("RIGHT", "AGREE")

@@ -12,9 +12,9 @@ from harness.judge.audit import Audit
 from harness.judge.causes.view import LMER, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
-from harness.model.design import Design
+from harness.model.design import Array, Design
 from harness.referee.best_point import nearest_minimum
-from harness.referee.optimality import NULL_VARIANCE
+from harness.referee.term_covariance import NULL_VARIANCE
 
 
 def two_optima(view: View) -> Evidence | None:
@@ -96,14 +96,18 @@ def zeroed_fixed_effects(view: View) -> Evidence | None:
 
     That is an infinite covariance: fixed effects are estimated within groups only, and what is
     constant there becomes exactly 0.0. Where a covariance vanishes in some directions only, its
-    inverse is taken as zero in these.
+    inverse is taken as zero in these. A fixed effect that varies in these directions only is left
+    without information: its estimate is arbitrary, and with it a residual variance that can come
+    out negative.
     """
     for fit, audit in view.judged():
-        if fit.engine != "statsmodels" or not audit.gls_distance > 1e-3:
+        if fit.engine != "statsmodels" or audit.gls_distance <= 1e-3:
             continue
         part = _taken_for_infinite(view.case.design, fit, audit)
         if part is not None:
             return part
+        if not audit.theta:
+            continue
         largest = max(
             (float(np.abs(t.covariance).max()) / fit.residual_variance for t in fit.random),
             default=0.0,
@@ -130,14 +134,49 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | No
 
     Only where the covariance vanishes in some directions, and not in all.
     """
-    relative = [np.array(term.covariance) / fit.residual_variance for term in fit.random]
-    width = sum(len(t.levels) * t.z.shape[1] for t in design.random)
+    relative = _vanishing_in_part(design, fit)
+    if relative is None:
+        return None
+    residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
+    both = np.column_stack([design.x, residual])
+    weighted = _weighted_as_mixedlm(design, relative, both)
+    sizes = np.sqrt(np.maximum((both * weighted).sum(axis=0), 0.0))
+    told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
+    infinite = max(min(float(np.linalg.eigvalsh(p)[0]) for p in relative), 0.0)
+    if fit.residual_variance < 0.0:
+        lost = tuple(n for n, kept in zip(design.x_names, told, strict=True) if not kept)
+        return found("sm-zero-fe", fit.engine, infinite=infinite, lost=lost) if lost else None
+    if not told.any() or not sizes[-1] > 0.0:
+        return None
+    cosines = (design.x.T @ weighted[:, -1])[told] / (sizes[:-1][told] * sizes[-1])
+    if not float(np.abs(cosines).max()) <= 1e-6:
+        return None
+    return found("sm-zero-fe", fit.engine, infinite=infinite, away=audit.gls_distance)
+
+
+def _vanishing_in_part(design: Design, fit: Fit) -> list[Array] | None:
+    """Return the covariances relative to the residual's, if they vanish in some directions only.
+
+    MixedLM states them times the residual variance, so that they are covariances even where that
+    comes out negative.
+    """
+    scale = fit.residual_variance
+    relative = [np.array(t.covariance) / scale for t in fit.random] if scale else []
+    if not relative or not all(np.isfinite(p).all() for p in relative):
+        return None
     if [len(p) for p in relative] != [t.z.shape[1] for t in design.random]:
         return None
     values = np.concatenate([np.linalg.eigvalsh(p) for p in relative])
-    if len(design.y) * width > _DENSE or not (values < _PSEUDO).any() or values.max() < _PSEUDO:
-        return None
-    # M = I - Z (Z'Z + Q)^-1 Z', Q the inverse as MixedLM takes it; M is V^-1 up to that.
+    width = sum(len(t.levels) * t.z.shape[1] for t in design.random)
+    vanishes = -_PSEUDO <= values.min() < _PSEUDO <= values.max()
+    return relative if vanishes and len(design.y) * width <= _DENSE else None
+
+
+def _weighted_as_mixedlm(design: Design, relative: list[Array], columns: Array) -> Array:
+    """Return M c for each column c: M = I - Z (Z'Z + Q)^-1 Z', which is V^-1 up to its Q.
+
+    Q is the inverse of the covariance as MixedLM takes it: zero where an eigenvalue vanishes.
+    """
     blocks, penalties = [], []
     for term, psi in zip(design.random, relative, strict=True):
         n, k, q = len(term.codes), len(term.levels), term.z.shape[1]
@@ -148,23 +187,8 @@ def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | No
         inverse = np.where(own < _PSEUDO, 0.0, 1.0 / np.where(own < _PSEUDO, 1.0, own))
         penalties += [(vectors * inverse) @ vectors.T] * k
     z = np.column_stack(blocks)
-    residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
-    both = np.column_stack([design.x, residual])
-    solved = np.linalg.lstsq(z.T @ z + block_diag(*penalties), z.T @ both, rcond=None)[0]
-    weighted = both - z @ solved
-    sizes = np.sqrt(np.maximum((both * weighted).sum(axis=0), 0.0))
-    told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
-    if not told.any() or not sizes[-1] > 0.0:
-        return None
-    cosines = (design.x.T @ weighted[:, -1])[told] / (sizes[:-1][told] * sizes[-1])
-    if not float(np.abs(cosines).max()) <= 1e-6:
-        return None
-    return found(
-        "sm-zero-fe",
-        fit.engine,
-        infinite=max(float(values.min()), 0.0),
-        away=audit.gls_distance,
-    )
+    solved = np.linalg.lstsq(z.T @ z + block_diag(*penalties), z.T @ columns, rcond=None)[0]
+    return np.asarray(columns - z @ solved, dtype=np.float64)
 
 
 def infinite_loglik(view: View) -> Evidence | None:

@@ -81,8 +81,7 @@ def scripts_of(
     environment : mapping, optional
         Variables of the BLAS under which the record's numbers were had.
     """
-    ran = [bare(engine) for engine in engines]
-    found = [s for engine in ran if (s := _script(engine, case, title, environment)) is not None]
+    found = [s for e in engines if (s := script_of(e, case, title, environment)) is not None]
     for name in reversed(_STANDARD):
         if len(found) < 2 and all(script.engine != name for script in found):
             found.append(_standard(name, case, title, environment))
@@ -90,9 +89,14 @@ def scripts_of(
     return sorted(found, key=lambda s: order.index(s.engine) if s.engine in order else -1)
 
 
-def _script(
-    engine: Engine, case: Case, title: str, environment: Mapping[str, str] | None
+def script_of(
+    engine: Engine, case: Case, title: str, environment: Mapping[str, str] | None = None
 ) -> Script | None:
+    """Return the script by which a user of this engine fits the case, see :func:`scripts_of`.
+
+    None for an engine that is part of this program and has no users of its own.
+    """
+    engine = bare(engine)
     if not isinstance(engine, CommandEngine):
         known = engine.name in _STANDARD
         return _standard(engine.name, case, title, environment) if known else None
