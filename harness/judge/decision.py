@@ -108,8 +108,11 @@ def _failed(view: View) -> Judgement | None:
         case "environment":
             return _judgement(view, "ENVIRONMENT", "environment", texts=texts)
         case "unsupported":
-            lacking = view.case.model.residual is not None
-            key = "no-residual-covariance" if lacking else "not-expressible"
+            model, key = view.case.model, "not-expressible"
+            if model.residual is not None:
+                key = "no-residual-covariance"
+            elif model.structured is not None:
+                key = "no-random-structure"
             why = found(key, view.engine, message=failure.text)
             return _judgement(view, "UNSUPPORTED", "unsupported", (why,), texts=texts)
         case "left-out":

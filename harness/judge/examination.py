@@ -25,6 +25,7 @@ from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_o
 from harness.referee.residual_matrix import internal
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
 from harness.referee.standpoint import Standpoint
+from harness.referee.structured_likelihood import StructuredLikelihood
 from harness.referee.variance_errors import variance_errors
 
 Array = NDArray[np.float64]
@@ -182,6 +183,8 @@ def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
         if [name for name, _ in fit.residual] != list(likelihood.residual.names):
             return None
         likelihood = likelihood.given(internal(likelihood.residual, [v for _, v in fit.residual]))
+    if isinstance(likelihood, StructuredLikelihood):
+        return likelihood.at(likelihood.theta(relative))
     lower = [_factor(term, psi) for term, psi in zip(fit.random, relative, strict=True)]
     if all(matrix is not None for matrix in lower):
         found = [matrix for matrix in lower if matrix is not None]

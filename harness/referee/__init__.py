@@ -30,6 +30,8 @@ __all__ = [
     "satterthwaite",
     "scoring_step",
     "standpoint",
+    "structured_likelihood",
+    "term_covariance",
     "variance_errors",
     "variance_parameter",
 ]

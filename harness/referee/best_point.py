@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.case import Case
-from harness.referee import optimum
+from harness.referee import optimum, structured_search
 from harness.referee.crossproducts import standardised
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import optimality
@@ -24,6 +24,8 @@ from harness.referee.residual_likelihood import (
     likelihood_of,
 )
 from harness.referee.residual_matrix import bounds, neutral, typical_gap
+from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
+from harness.referee.structured_search import StructuredSearch
 
 Array = NDArray[np.float64]
 
@@ -89,6 +91,8 @@ def search_for(case: Case) -> OptimumSearch:
 def _search(likelihood: Likelihood) -> OptimumSearch:
     if isinstance(likelihood, ResidualLikelihood):
         return ResidualSearch(likelihood)
+    if isinstance(likelihood, StructuredLikelihood):
+        return StructuredSearch(likelihood)
     return OptimumSearch(likelihood)
 
 
@@ -169,6 +173,8 @@ def _evaluated(likelihood: ResidualLikelihood, starts: Iterable[Array]) -> list[
 
 def nearest_minimum(point: Point) -> Point:
     """Return where Newton's steps from a point end: a minimum, not always the lowest."""
+    if isinstance(point, StructuredPoint):
+        return structured_search.settled(point)
     return settled(point) if isinstance(point, ResidualPoint) else optimum.nearest_minimum(point)
 
 

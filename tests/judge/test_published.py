@@ -17,6 +17,8 @@ from harness.judge.published_verdict import (
     right_digits,
     significant_digits,
 )
+from harness.judge.same_model import same_models
+from harness.page.published_layout import agreement
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = published_cases()
@@ -73,6 +75,31 @@ def test_each_case_comes_to_what_is_expected_of_it(ident, verdicts):
         assert number.right == pytest.approx(float(one["right"]), rel=1e-6)
         assert number.right_digits < max(number.digits, 1)
     assert bool(found.why) == bool(off), "why is said exactly where not all digits are right"
+
+
+@pytest.mark.slow
+def test_programs_are_set_side_by_side_that_were_fitted_to_one_model(verdicts):
+    models = same_models(tuple(verdicts.values()))
+    schools = next(m for m in models if m.cases[0].data == "MathAchieve")
+    assert schools.programs == ["HLM", "SAS PROC MIXED", "Stata xtmixed"]
+    between = next(n for n in schools.numbers if n.name == "School Intercept")
+    assert [n.text for _, n in between.printed] == ["8.614034", "8.61431", "8.6097"]
+    assert [n.right_digits for _, n in between.printed] == [5, 4, 3]
+    assert not between.agreed
+    assert agreement(schools) == ""
+    pigs = next(m for m in models if m.cases[0].data == "dietox")
+    assert "that lme4 and statsmodels MixedLM print are right" in agreement(pigs)
+
+
+@pytest.mark.slow
+def test_what_one_program_prints_or_another_criterion_is_not_the_same_model(verdicts):
+    of = {name: verdicts[name] for name in ("statsmodels-docs/dietox", "statsmodels-tests/dietox")}
+    (both,) = same_models(tuple(of.values()))
+    assert len(both.cases) == 2
+    docs = of["statsmodels-docs/dietox"]
+    assert same_models((docs, docs)) == []
+    assert same_models((docs, verdicts["statsmodels-tests/dietox-ml"])) == []
+    assert same_models((docs, verdicts["statsmodels-tests/dietox-slope"])) == []
 
 
 def test_nothing_is_expected_of_a_case_that_is_not_there():
