@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from harness.base.errors import BadInput
 from harness.base.json import decode, encode
+from harness.data.recipes.forms import SHAPES
 from harness.data.recipes.recipe_distribution import FEATURES, distribution
 from harness.data.recipes.recipe_draw import Limits, collect
 from harness.data.recipes.recipe_labels import NAMES
 from harness.data.recipes.recipe_noise import heavy, normal
 from harness.data.recipes.shapes import (
-    SHAPES,
     Recipe,
     build,
     least_rows,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.data.recipes.recipe_labels import NAMES, label
 from harness.data.recipes.recipe_noise import Array, Integers, decimals, heavy, normal, words
+from harness.data.recipes.recipe_residuals import residuals, visits, weights
 from harness.model.table import MISSING_CODE, FactorColumn, NumericColumn
 
 if TYPE_CHECKING:  # recipes.py builds cases with this module
@@ -158,6 +159,10 @@ def _numbers(recipe: Recipe, place: _Layout) -> dict[str, Array]:
         w = _steps(normal(seed, _W, group), recipe.digits, place, flat=True)
         raw["w"] = w / ten
         found["w"] = decimals(w, -recipe.digits)
+    if "t" in form.roles:
+        found["t"] = visits(recipe, group, row)
+    if "k" in form.roles:
+        found["k"] = weights(recipe, group, row)
     outcome = _not_fitted_exactly(np.rint(_outcome(recipe, place, raw) * ten), recipe, place, raw)
     found["y"] = decimals(outcome + recipe.y_offset * ten, recipe.y_power - recipe.digits)
     return found
@@ -166,7 +171,10 @@ def _numbers(recipe: Recipe, place: _Layout) -> dict[str, Array]:
 def _outcome(recipe: Recipe, place: _Layout, columns: dict[str, Array]) -> Array:
     form, group = recipe.form, place.group
     noise = heavy if recipe.tails == "heavy" else normal
-    y = noise(recipe.seed, _RESIDUAL, group, place.row)
+    if form.own:
+        y = residuals(recipe, group, place.row, place.b, noise)
+    else:
+        y = noise(recipe.seed, _RESIDUAL, group, place.row)
     for role in ("x", "v", "w"):
         if role in form.roles:
             y = y + recipe.effect * columns[role]
