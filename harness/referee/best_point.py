@@ -49,7 +49,7 @@ maximum it is the number of dimensions that are fitted exactly."""
 _AT_REST = 1e-3
 """Derivatives in relative changes above this are of no minimum; those of one are 1e-8 and less."""
 
-_GRID = (-0.3, 0.3, 0.6, 0.9)
+_GRID = (-0.95, -0.7, -0.3, 0.3, 0.6, 0.9, 0.98)
 
 
 class ResidualUnbounded(ValueError):

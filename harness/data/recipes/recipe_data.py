@@ -316,12 +316,14 @@ def _level_order(recipe: Recipe, role: str, labels: list[str]) -> tuple[str, ...
 
 def _gone(recipe: Recipe, complete: int) -> list[Integers]:
     """Return the empty rows of each column: one field in each row after the complete ones."""
-    count = len(recipe.form.roles)
+    roles = recipe.form.roles
     if not recipe.missing:
-        return [np.empty(0, dtype=np.int64)] * count
+        return [np.empty(0, dtype=np.int64)] * len(roles)
     extra = np.arange(recipe.missing)
+    # A missing weight is refused; the weights are the last column.
+    count = len(roles) - ("k" in roles)
     columns = (words(recipe.seed, _GONE, extra, extra) % np.uint64(count)).astype(np.int64)
-    return [complete + np.flatnonzero(columns == at) for at in range(count)]
+    return [complete + np.flatnonzero(columns == at) for at in range(len(roles))]
 
 
 def _row_order(recipe: Recipe, place: _Layout) -> Integers:
