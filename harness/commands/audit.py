@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.argument("numbers", type=click.Path(path_type=Path, allow_dash=True), required=False)
 @options.factors
 @options.levels
+@options.written
 @options.reading
 @click.option("--program", default="", help="What printed the numbers; else as the file says.")
 @click.option(
@@ -52,6 +53,8 @@ def audit(
     """Judge the NUMBERS that a program printed for FORMULA on the table DATA.
 
     NUMBERS is a TOML file, or - for standard input. What is printed is quoted: its digits count.
+
+    With --residual, and of structured random terms, all is judged at the optimum.
 
     \b
     lmm-parity audit trial.csv "y ~ treatment + (1 | subject)" --template > listing.toml

@@ -24,9 +24,11 @@ from harness.judge.examination import gap_tolerance
 from harness.judge.listing import Listing, PrintedInterval, PrintedValue
 from harness.judge.listing_match import Make, Matched, matched
 from harness.model.model import Criterion
+from harness.referee.best_point import find_optimum
 from harness.referee.definitions import of_quantity
 from harness.referee.deviance import Likelihood, Point
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
 
@@ -120,7 +122,7 @@ class _Model:
 
     @cached_property
     def likelihood(self) -> Likelihood:
-        return Likelihood(self.matched.rung.case.design, reml=self.criterion == "REML")
+        return likelihood_of(self.matched.rung.case.design, reml=self.criterion == "REML")
 
     @cached_property
     def best(self) -> Optimum:
@@ -132,8 +134,12 @@ class _Model:
 
     @cached_property
     def box(self) -> _Box | None:
-        """The best point of the printed variances; None where none is printed."""
-        return _box(self)
+        """The best point of the printed variances.
+
+        None where none is printed, and where they are not all the parameters.
+        """
+        of = self.matched.rung.case.model
+        return _box(self) if of.residual is None and of.structured is None else None
 
     def standpoint(self, point: Point, sigma: float) -> Standpoint:
         return Standpoint(self.matched.rung.case.design, self.criterion, point, sigma)
