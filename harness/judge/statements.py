@@ -143,7 +143,7 @@ class _Judge:
                 if found is not None
                 and all(self._true(other, values, found))
                 # Against a declaration only a number that is the other one to its digits counts.
-                and (own is None or self._farthest(values, found) <= _RECOGNISED)
+                and (own is None or self._farthest(values, found) <= _recognised(quantity))
             ]
             if fitting:
                 under, right = tried[min(fitting)[1]]
@@ -235,6 +235,12 @@ class _Judge:
         rule = table[quantity if quantity in table else "se"]
         limit = rule.at(self.fit.setting, singular=self.singular)
         return abs(value - right) <= limit * abs(right)
+
+
+def _recognised(quantity: str) -> float:
+    """Return how near a number has to be to one by another definition than is declared."""
+    # df are taken by numerical derivatives.
+    return load_tolerances()["df"].tight if quantity == "df" else _RECOGNISED
 
 
 def _number(value: float | None) -> float:
