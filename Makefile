@@ -11,12 +11,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Ready engines that install from PyPI; those in R need their packages there.
 boarded := statsmodels-0.13 statsmodels-0.14 glmm mixedlm mixedlm-rs kamino-lme lme-python \
-	interlace-lme pymixef mssm
+	interlace-lme pymer4 pymixef mssm
 
-.PHONY: help setup setup-test setup-dev report scoreboard test test-fast lint wheel clean
+.PHONY: help setup setup-test setup-dev report tutorial scoreboard test test-fast lint wheel clean
 
 help:
 	@echo 'make report     set up, fit the ladder in Python and in R, write reports/parity.html'
+	@echo 'make tutorial   set up, run docs/tutorial/tutorial.md, write reports/tutorial.html'
 	@echo 'make scoreboard ten more engines, each in its own environment, beside statsmodels and lme4'
 	@echo 'make test       set up and run the tests       (ARGS="-k name" goes to pytest)'
 	@echo 'make test-fast  the tests that need a minute and neither R nor a browser'
@@ -37,6 +38,9 @@ setup-dev:
 
 report: setup
 	@$(bin)/lmm-parity report $(ARGS)
+
+tutorial: setup-test
+	@$(bin)/python docs/tutorial/render.py docs/tutorial/tutorial.md reports/tutorial.html
 
 scoreboard: setup
 	@$(bin)/lmm-parity engine install $(boarded)

@@ -7,41 +7,73 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and __path__ != [f"{sys.pa
     # json.py or random.py would be imported from it. ``from __future__`` is an import too.
     del sys.path[0]
 
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from harness import diagnose
 
 if TYPE_CHECKING:
+    from harness.diagnose.ladder_fits import ladder
+    from harness.judge.evaluated_model import DfUndefined, NotAtOptimumWarning, OtherModelWarning
     from harness.judge.fixed_effect_tests import (
-        DfUndefined,
         Inference,
-        NotAtOptimumWarning,
-        OtherModelWarning,
         UndeterminedWarning,
         inference,
         kenward_roger,
         satterthwaite,
     )
+    from harness.judge.model_comparison import Comparison, compare
+    from harness.judge.parameter_intervals import Intervals, intervals
     from harness.notebook import audit
+    from harness.page.html.model_pictures import picture
+    from harness.referee.exploration import explore
     from harness.referee.kenward_roger import KenwardRogerUndefined
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Comparison",
     "DfUndefined",
     "Inference",
+    "Intervals",
     "KenwardRogerUndefined",
     "NotAtOptimumWarning",
     "OtherModelWarning",
     "UndeterminedWarning",
     "__version__",
     "audit",
+    "compare",
     "diagnose",
+    "explore",
     "inference",
+    "intervals",
     "kenward_roger",
+    "ladder",
+    "picture",
     "satterthwaite",
 ]
+
+_PLACES = {
+    "audit": "harness.notebook",
+    "Comparison": "harness.judge.model_comparison",
+    "compare": "harness.judge.model_comparison",
+    "DfUndefined": "harness.judge.evaluated_model",
+    "explore": "harness.referee.exploration",
+    "Inference": "harness.judge.fixed_effect_tests",
+    "inference": "harness.judge.fixed_effect_tests",
+    "Intervals": "harness.judge.parameter_intervals",
+    "intervals": "harness.judge.parameter_intervals",
+    "kenward_roger": "harness.judge.fixed_effect_tests",
+    "KenwardRogerUndefined": "harness.referee.kenward_roger",
+    "ladder": "harness.diagnose.ladder_fits",
+    "NotAtOptimumWarning": "harness.judge.evaluated_model",
+    "OtherModelWarning": "harness.judge.evaluated_model",
+    "picture": "harness.page.html.model_pictures",
+    "satterthwaite": "harness.judge.fixed_effect_tests",
+    "UndeterminedWarning": "harness.judge.fixed_effect_tests",
+}
+"""Public names by the module that has them."""
 
 
 def __getattr__(name: str) -> Any:
@@ -49,19 +81,8 @@ def __getattr__(name: str) -> Any:
 
     They also must not be loaded before the command line has fixed the environment of the BLAS.
     """
-    if name == "audit":
-        from harness.notebook import audit
-
-        return audit
-    if name in __all__:
-        from harness.judge import fixed_effect_tests as tests
-        from harness.referee.kenward_roger import KenwardRogerUndefined
-
-        globals().update(
-            {public: getattr(tests, public) for public in __all__ if hasattr(tests, public)}
-        )
-        globals()["KenwardRogerUndefined"] = KenwardRogerUndefined
-        return globals()[name]
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -52,3 +52,26 @@ oracle_conditional <- function(columns, formula) {
     sigma = stats::sigma(fit)
   )
 }
+
+# What anova() makes of two lme4 models by one criterion, and AIC and BIC of the larger one by lme4 and
+# by nlme (`fixed` and `random` are the formulas of nlme): `statistic`, `parameters`, `p`, `aic`, `bic`.
+oracle_comparison <- function(columns, small, large, criterion, fixed, random) {
+  data <- data_frame_from_columns(columns)
+  reml <- criterion == "REML"
+  models <- lapply(c(small, large), function(text) {
+    # anova() finds the data by the call.
+    suppressMessages(do.call(lme4::lmer, list(formula_from_text(text), data = data, REML = reml)))
+  })
+  compared <- suppressMessages(stats::anova(models[[1L]], models[[2L]], refit = FALSE))
+  other <- nlme::lme(
+    formula_from_text(fixed), random = formula_from_text(random), data = data, method = criterion,
+    control = nlme::lmeControl(msMaxIter = 200L, tolerance = 1e-8)
+  )
+  list(
+    statistic = compared$Chisq[2L],
+    parameters = compared$Df[2L],
+    p = compared[["Pr(>Chisq)"]][2L],
+    aic = c(stats::AIC(models[[2L]]), stats::AIC(other)),
+    bic = c(stats::BIC(models[[2L]]), stats::BIC(other))
+  )
+}

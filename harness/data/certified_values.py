@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,24 @@ def load_certified(rung_id: str, design: Design | None = None) -> Certified | No
     found = parse_certified(path.read_text(encoding="utf-8"))
     if design is not None and found.design != design_sha256(design):
         return None
+    return found
+
+
+def certified_of(design: Design, criterion: str) -> Certified | None:
+    """Return what is certified for a model, whichever rung it is of; None when nothing is."""
+    name = _files().get((design_sha256(design), criterion))
+    if name is None:
+        return None
+    return parse_certified(fixture("certified", name).read_text(encoding="utf-8"))
+
+
+@cache
+def _files() -> dict[tuple[str, str], str]:
+    """Return the files of certified values by the design they belong to, and the criterion."""
+    found = {}
+    for path in sorted(fixture("certified").glob("*.toml")):
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        found[content["provenance"]["design_sha256"], content["criterion"]] = path.name
     return found
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "graphs",
     "installation",
     "intended_model",
+    "ladder_fits",
     "pipeline",
     "singular_term",
     "user_engines",

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import OptimizerRun
 from harness.diagnose.graphs import Contour, Path, Profile
-from harness.diagnose.parameter import Parameter, Profiler
 from harness.diagnose.profile import covariances_of
 from harness.diagnose.singular_term import Singular
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
+from harness.referee.profiler import Profiler
+from harness.referee.variance_parameter import Parameter
 
 Array = NDArray[np.float64]
 

@@ -17,6 +17,7 @@ from harness.diagnose.bench import Bench
 from harness.diagnose.diagnosis import FocusRow, Snapshot
 from harness.engines.engine import Fit, Outcome
 from harness.judge.examination import point_of
+from harness.referee.nested_models import log_volume
 from harness.referee.satterthwaite import contrast_tests
 
 Array = NDArray[np.float64]
@@ -61,11 +62,6 @@ def in_units_of(bench: Bench, other: Bench, outcome: Outcome, after: Snapshot) -
             p=test.p,
         )
     return msgspec.structs.replace(after, loglik=loglik, focus=focus)
-
-
-def log_volume(x: Array) -> float:
-    """Return half of log |X'X|, what the REML log-likelihood has of the coding."""
-    return float(np.log(np.abs(np.diag(np.linalg.qr(x, mode="r")))).sum())
 
 
 def _coefficients(x: Array, rewritten: Array) -> Array:

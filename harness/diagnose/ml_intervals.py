@@ -1,7 +1,7 @@
 """Intervals as lme4's ``confint`` has them: by the profile of the maximum likelihood.
 
 ``profile`` of lme4 fits a REML model again by ML and profiles that, for fixed effects as for
-variances. A fixed effect is held at a value by taking its column out and that much off the outcome.
+variances.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -17,21 +16,17 @@ import numpy as np
 from scipy import stats
 
 from harness.diagnose.bench import Bench
-from harness.diagnose.constraint import Held, Minimum, lowest
 from harness.diagnose.graphs import FixedInterval, Profile
-from harness.diagnose.parameter import parameters
-from harness.diagnose.profile import LEVEL, Place, crossing, of_parameter
+from harness.diagnose.profile import LEVEL
 from harness.model.design import Design
 from harness.referee.best_point import find_optimum
 from harness.referee.identifiability import undetermined_rows
+from harness.referee.likelihood_profile import FixedProfile, of_parameter
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
-
-_MOST_STEPS = 12
+from harness.referee.variance_parameter import parameters
 
 _T = TypeVar("_T")
-
-Ends = tuple[float | None, float | None]
 
 
 def ml_intervals(
@@ -65,7 +60,9 @@ def ml_intervals(
             return tuple(curves), (), (f"There are no intervals by ML: {error}.",)
         made = _within(budget, _by_ml(design, best, curves), len(curves), "variance", notes)
         out[: len(made)] = made
-    ends = _within(budget, _fixed(design, best), design.x.shape[1], "fixed effect", notes)
+    effects = range(design.x.shape[1])
+    made_ends = (FixedProfile(best, j).interval(LEVEL) for j in effects)
+    ends = _within(budget, made_ends, len(effects), "fixed effect", notes)
     tests = bench.best.tests
     known = ~undetermined_rows(bench.best.point, np.eye(len(tests)))
     fixed = []
@@ -115,45 +112,3 @@ def _by_ml(design: Design, best: Optimum, curves: Sequence[Profile]) -> Iterator
         yield msgspec.structs.replace(
             curve, ml_best=found.best, ml_low=found.low, ml_high=found.high
         )
-
-
-def _fixed(design: Design, best: Optimum) -> Iterator[Ends]:
-    """Yield the ends of the interval of each fixed effect, None where the profile has none."""
-    start = Minimum(best.point.theta, best.sigma, best.deviance)
-    for j, test in enumerate(best.tests):
-        yield (
-            _end(design, j, test.estimate, -test.se, start),
-            _end(design, j, test.estimate, test.se, start),
-        )
-
-
-def _end(design: Design, j: int, estimate: float, step: float, best: Minimum) -> float | None:
-    """Return where the profile of fixed effect ``j`` leaves the interval on the side of a step."""
-
-    def root(value: float, near: Minimum | None) -> tuple[float, Minimum]:
-        found = _lowest(design, j, value, near or best)
-        return math.sqrt(max(found.deviance - best.deviance, 0.0)), found
-
-    places: list[Place] = [(estimate, 0.0, None)]
-    wanted = math.sqrt(float(stats.chi2.ppf(LEVEL, 1)))
-    for _ in range(_MOST_STEPS):
-        value = places[-1][0] + 2.0 * step
-        height, found = root(value, places[-1][2])
-        places.append((value, height, found))
-        if height > wanted:
-            return crossing(root, places)
-        step *= 1.5
-    return None
-
-
-def _lowest(design: Design, j: int, value: float, near: Minimum) -> Minimum:
-    """Return the best point by ML with one fixed effect held at a value."""
-    others = [i for i in range(design.x.shape[1]) if i != j]
-    held = replace(
-        design,
-        y=design.y - value * design.x[:, j],
-        x=np.ascontiguousarray(design.x[:, others]),
-        x_names=tuple(design.x_names[i] for i in others),
-    )
-    free = Held(np.zeros((0, len(near.theta))), np.zeros(0))
-    return lowest(likelihood_of(held, reml=False), free, near.theta, near.sigma)

@@ -18,7 +18,6 @@ from harness.base.errors import BadInput
 from harness.base.text import listed
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
-from harness.diagnose.covariance_space import same_model
 from harness.diagnose.data_checks import numeric_predictors
 from harness.diagnose.diagnosis import Remedy
 from harness.diagnose.remedies import rewritten
@@ -30,6 +29,7 @@ from harness.model.case import Case
 from harness.model.expression_text import render_name
 from harness.model.formula import names_in
 from harness.model.model import Model
+from harness.referee.covariance_space import same_model
 
 MANY_SDS = 3.0
 """Standard deviations from zero beyond which centring a predictor is tried."""

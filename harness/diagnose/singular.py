@@ -12,7 +12,6 @@ from harness.base.errors import BadInput
 from harness.base.text import listed, number
 from harness.data.rungs import Rung
 from harness.diagnose.bench import Bench
-from harness.diagnose.covariance_space import is_smaller
 from harness.diagnose.diagnosis import Price
 from harness.diagnose.influence import Steps, influence
 from harness.diagnose.phrases import bar, taken_out
@@ -24,6 +23,7 @@ from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 from harness.model.design import RandomDesign
 from harness.model.expression_text import term_text
+from harness.referee.covariance_space import is_smaller
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.mean_squares import mean_squares
 from harness.referee.optimality import NULL_VARIANCE

@@ -169,7 +169,7 @@ def _printed(
         fit = by_key.get((number.engine, "default"))
         if not isinstance(fit, Fit):
             continue
-        value = _value(fit, number.quantity, number.item)
+        value = printed_value(fit, number.quantity, number.item)
         if value is None:
             continue
         yield Printed(
@@ -183,7 +183,7 @@ def _printed(
         )
 
 
-def _value(fit: Fit, quantity: str, item: str) -> float | None:
+def printed_value(fit: Fit, quantity: str, item: str) -> float | None:
     """Return the number of a fit that a publication prints under ``quantity`` and ``item``."""
     readers: dict[str, Callable[[], float | None]] = {
         "table.RMSE": lambda: _rmse(fit),

@@ -2,9 +2,7 @@
 
 ``MixedLMResults`` reports z tests with standard errors from the joint Hessian. Here the result's
 own estimates are evaluated by the referee: standard errors are those of lme4, (X'V^-1 X)^-1, and
-the tests have the degrees of freedom that are asked for. Nothing is fitted again, but the best
-point of the same likelihood is looked for, and a result that is not there is said to be so. Of a
-formula and a table the tests are at the optimum that the referee finds.
+the tests have the degrees of freedom that are asked for.
 """
 
 from __future__ import annotations
@@ -12,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,23 +20,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.base.errors import BadInput
-from harness.data.datasets import Dataset
-from harness.data.own_table import own_rung
-from harness.engines.mixedlm_fit import MixedFit, unwrapped
-from harness.engines.mixedlm_terms import formula_terms
-from harness.judge.tolerances import load_tolerances
-from harness.model.design import Design
-from harness.model.model import Criterion
-from harness.referee.best_point import find_optimum
-from harness.referee.crossproducts import aliased_columns
-from harness.referee.definitions import definition
-from harness.referee.deviance import Point
+from harness.judge.evaluated_model import Evaluated, gap_of, of_formula, of_result
+from harness.judge.named_contrasts import Contrasts, rows_and_labels
 from harness.referee.f_tests import (
-    FixedTerms,
     FTest,
-    contrast_rows,
     f_p,
-    fixed_terms,
     satterthwaite_f,
     type3_hypotheses,
     whitened_contrasts,
@@ -47,12 +33,9 @@ from harness.referee.identifiability import undetermined_rows
 from harness.referee.kenward_roger import KenwardRoger
 from harness.referee.kenward_roger import kenward_roger as adjust
 from harness.referee.optimality import optimality
-from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
-from harness.referee.standpoint import Standpoint
 
 Array = NDArray[np.float64]
-Contrasts: TypeAlias = "Array | Sequence[Any] | Mapping[str, Any] | str"
 DfRule = Literal[
     "none",
     "residual",
@@ -70,62 +53,8 @@ DfRule = Literal[
 _ADJUSTED = ("kenward-roger", "kenward-roger-linear")
 
 
-class DfUndefined(ValueError):
-    """A rule of degrees of freedom does not apply to a model; the text says why."""
-
-
-class NotAtOptimumWarning(UserWarning):
-    """A result is not at the optimum of its likelihood, so its tests are those of another point."""
-
-
-class OtherModelWarning(UserWarning):
-    """A result is of another model than its call asked for."""
-
-
 class UndeterminedWarning(UserWarning):
     """The data do not determine a variance on which tests of a result depend."""
-
-
-@dataclass(frozen=True)
-class _Evaluated:
-    """A model at the variances where its fixed effects are tested."""
-
-    design: Design
-    criterion: Criterion
-    names: tuple[str, ...]
-    beta: Array
-    point: Point
-    sigma: float
-    terms: Callable[[], FixedTerms]
-    facts: Mapping[str, str]
-    remarks: tuple[str, ...] = ()
-
-    def counted(self, rule: str) -> Array:
-        """Return df of each coefficient by a rule that does not depend on a contrast's variance."""
-        found = definition("df", rule)
-        assert found is not None
-        uncounted = rule not in ("none", "residual")
-        if self.design.residual is not None and uncounted:
-            raise DfUndefined(
-                f"{rule} df are not counted with a residual covariance; choose satterthwaite, "
-                "kenward-roger, residual or none"
-            )
-        standing = Standpoint(self.design, self.criterion, self.point, self.sigma)
-        values = found.value(standing, (), math.nan)
-        if values is None:
-            raise DfUndefined(f"{_REFUSALS[rule]}; choose another rule")
-        return np.asarray(values, dtype=np.float64)
-
-
-_CROSSED = "the groups of this model cross, and this rule is for nested ones"
-_REFUSALS = {
-    "containment": "this design is too large for the ranks that SAS's containment counts",
-    "residual-xz": "this design is too large for the rank of [X Z]",
-    "containment-levels": _CROSSED,
-    "between-within": f"{_CROSSED}, or more than one factor changes within subjects, where SAS "
-    "divides the df once more",
-    "between-within-classic": _CROSSED,
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,7 +79,7 @@ class Inference:
     alpha: float
     gap: float
     singular: bool
-    _fit: _Evaluated
+    _fit: Evaluated
     _rule: str
     _adjusted: KenwardRoger | None
 
@@ -162,7 +91,7 @@ class Inference:
         contrasts : array (r, p), DataFrame, mapping of rows, or text
             As in :func:`satterthwaite`; rows that depend on others do not count.
         """
-        rows, _ = _contrasts(contrasts, self._fit.names)
+        rows, _ = rows_and_labels(contrasts, self._fit.names)
         return self._f(rows)
 
     def type3(self) -> pd.DataFrame:
@@ -303,7 +232,7 @@ def satterthwaite(
     >>> harness.satterthwaite(result).table.loc["Days", "df"]               # doctest: +SKIP
     17.0
     """
-    return _tested(_of_result(result), "satterthwaite", contrasts, alpha, check_optimum)
+    return tested(of_result(result), "satterthwaite", contrasts, alpha, check_optimum)
 
 
 def kenward_roger(
@@ -325,7 +254,7 @@ def kenward_roger(
     KenwardRogerUndefined
         For an ML fit, and when the variance parameters cannot be told apart.
     """
-    return _tested(_of_result(result), "kenward-roger", contrasts, alpha, check_optimum)
+    return tested(of_result(result), "kenward-roger", contrasts, alpha, check_optimum)
 
 
 def inference(
@@ -398,91 +327,28 @@ def inference(
     if not isinstance(model, str):
         if data is not None or ml or factors or levels or residual:
             raise BadInput("a fitted model has its data, criterion, factors and residuals")
-        return _tested(_of_result(model), df, contrasts, alpha, check_optimum)
+        return tested(of_result(model), df, contrasts, alpha, check_optimum)
     if not isinstance(data, pd.DataFrame):
         raise BadInput(f"a formula needs its data, a pandas DataFrame, not {type(data).__name__}")
-    found = _of_formula(model, data, "ML" if ml else "REML", factors, levels, residual)
-    return _tested(found, df, contrasts, alpha, check=False)
+    found = of_formula(model, data, "ML" if ml else "REML", factors, levels, residual)
+    return tested(found, df, contrasts, alpha, check=False)
 
 
-def _of_result(result: Any) -> _Evaluated:
-    inner = unwrapped(result)
-    fit = MixedFit(inner)
-    _warn_if_not_asked_for(fit)
-    heeded = fit.as_its_call_says
-    return _Evaluated(
-        design=fit.design,
-        criterion=fit.criterion,
-        names=fit.names,
-        beta=fit.beta,
-        point=fit.point,
-        sigma=fit.sigma,
-        terms=lambda: formula_terms(inner),
-        facts={
-            "Dependent Variable:": str(inner.model.endog_names),
-            "Method:": inner.method,
-            "No. Groups:": str(inner.model.n_groups),
-        },
-        remarks=() if heeded else ("The fit ignored free=: the random effects are correlated.",),
-    )
-
-
-def _of_formula(
-    formula: str,
-    frame: pd.DataFrame,
-    criterion: Criterion,
-    factors: Sequence[str],
-    levels: Mapping[str, Sequence[str]] | None,
-    residual: str,
-) -> _Evaluated:
-    rung = own_rung(
-        "data",
-        Dataset("data", frame, "a data frame"),
-        formula,
-        criterion,
-        factors=[factors] if isinstance(factors, str) else factors,
-        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
-        residual=residual,
-    )
-    case = rung.case
-    if not case.design.random and case.design.residual is None:
-        raise BadInput("the formula has no random term; the t and F tests of lm and OLS are exact")
-    aliased = aliased_columns(case.design.x)
-    if len(aliased):
-        names = ", ".join(case.design.x_names[j] for j in aliased)
-        raise BadInput(f"these columns depend on those before them: {names}; leave them out")
-    best = find_optimum(likelihood_of(case.design, reml=criterion == "REML"))
-    return _Evaluated(
-        design=case.design,
-        criterion=criterion,
-        names=case.design.x_names,
-        beta=best.point.beta,
-        point=best.point,
-        sigma=best.point.sigma * best.point.likelihood.products.basis.y_scale,
-        terms=lambda: fixed_terms(case.model, case.table),
-        facts={
-            "Model:": formula,
-            "Method:": criterion,
-            "No. Groups:": ", ".join(f"{len(t.levels)} {t.group}" for t in case.design.random),
-            **({"Residuals:": residual} if residual else {}),
-        },
-    )
-
-
-def _tested(
-    fit: _Evaluated, rule: str, contrasts: Contrasts | None, alpha: float, check: bool
+def tested(
+    fit: Evaluated, rule: str, contrasts: Contrasts | None, alpha: float, check: bool
 ) -> Inference:
+    """Test contrasts of a model, or each of its fixed effects, by a rule of df."""
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
     if contrasts is None:
         rows, labels = np.eye(len(fit.names)), list(fit.names)
     else:
-        rows, labels = _contrasts(contrasts, fit.names)
+        rows, labels = rows_and_labels(contrasts, fit.names)
     correction = None
     if rule in _ADJUSTED:
         correction = adjust(fit.point, sigma=fit.sigma, linear=rule == _ADJUSTED[1])
     counted = None if rule in ("satterthwaite", *_ADJUSTED) else fit.counted(rule)
-    gap = _gap(fit) if check else math.nan
+    gap = gap_of(fit) if check else math.nan
     if correction is not None:
         tests = correction.contrast_tests(rows, beta=fit.beta)
     else:
@@ -517,19 +383,6 @@ def _term_of(name: str) -> str:
     return re.sub(r"\[[^]]*\]", "", name)
 
 
-def _warn_if_not_asked_for(fit: MixedFit) -> None:
-    """Warn of a result whose ``free=`` was ignored."""
-    if not fit.as_its_call_says:
-        one, other = fit.held_effects
-        warnings.warn(
-            f"this is not the model asked for: free= holds the covariance of {one} and {other} at "
-            f"0, and it came out as {fit.held:.3g}, since methods powell and nm ignore free=. The "
-            "tests are those of the model with that covariance; fit again with bfgs, lbfgs or cg",
-            OtherModelWarning,
-            stacklevel=4,
-        )
-
-
 def _determined(
     tests: Sequence[ContrastTest], open_: NDArray[np.bool_], labels: Sequence[str]
 ) -> tuple[ContrastTest, ...]:
@@ -559,61 +412,3 @@ def _table(tests: Sequence[ContrastTest], labels: list[str], alpha: float) -> pd
         rows.append((test.estimate, test.se, test.df, test.statistic, test.p, low, high))
     columns = ["estimate", "se", "df", "t", "p", "ci_low", "ci_high"]
     return pd.DataFrame(rows, index=pd.Index(labels), columns=columns)
-
-
-def _gap(fit: _Evaluated) -> float:
-    """Return how far the log-likelihood is below the best point's; warn when that is too far."""
-    likelihood = fit.point.likelihood
-    best = find_optimum(likelihood, [fit.point.theta])
-    own, top = -0.5 * fit.point.deviance(fit.sigma), -0.5 * best.deviance
-    tolerances = load_tolerances()
-    gap = max(top - own, 0.0)
-    if gap > tolerances["loglik"].default:
-        warnings.warn(
-            f"the result is not at the optimum: its {fit.criterion} log-likelihood is "
-            f"{gap:.3g} below the best found ({own:.4f} against {top:.4f}), so the tests are those "
-            "of another model; fit again with other start_params or method",
-            NotAtOptimumWarning,
-            stacklevel=4,
-        )
-    # What statsmodels returns when it takes a covariance matrix near zero for an infinite inverse.
-    tests = contrast_tests(fit.point, np.eye(len(fit.names)), sigma=fit.sigma)
-    distance = max(abs(own - t.estimate) / t.se for own, t in zip(fit.beta, tests, strict=True))
-    if distance > tolerances["estimate"].default:
-        warnings.warn(
-            f"the fixed effects are not those of the estimated variances: {distance:.3g} standard "
-            "errors off the generalised least squares estimates",
-            NotAtOptimumWarning,
-            stacklevel=4,
-        )
-    return gap
-
-
-def _contrasts(contrasts: Any, names: tuple[str, ...]) -> tuple[Array, list[str]]:
-    """Rows over the fixed effects, and a label for each."""
-    p = len(names)
-    if isinstance(contrasts, pd.DataFrame):
-        if set(contrasts.columns) <= set(names):  # effects that are not named have weight zero
-            contrasts = contrasts.reindex(columns=list(names), fill_value=0.0)
-        return contrast_rows(contrasts.to_numpy(dtype=np.float64), p), list(
-            map(str, contrasts.index)
-        )
-    if isinstance(contrasts, Mapping):
-        values = np.array([np.asarray(row, dtype=np.float64) for row in contrasts.values()])
-        return contrast_rows(values, p), list(map(str, contrasts))
-    texts = [contrasts] if isinstance(contrasts, str) else list(contrasts)
-    if texts and all(isinstance(text, str) for text in texts):
-        from patsy.design_info import DesignInfo
-
-        # patsy reads names and arithmetic as result.t_test does.
-        found = DesignInfo(list(names)).linear_constraint(texts)
-        if np.abs(found.constants).max() > 0.0:
-            raise ValueError("contrasts are tested against zero; subtract the constant yourself")
-        rows = contrast_rows(found.coefs, p)
-        return rows, texts if len(texts) == len(rows) else _numbered(rows)
-    rows = contrast_rows(np.asarray(contrasts, dtype=np.float64), p)
-    return rows, _numbered(rows)
-
-
-def _numbered(rows: Array) -> list[str]:
-    return [f"c{i}" for i in range(len(rows))]

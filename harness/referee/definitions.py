@@ -22,9 +22,11 @@ from harness.referee.counted_df import (
     between_within_classic_df,
     between_within_df,
     containment_rank_df,
+    group_equations_df,
     residual_df,
     residual_xz_df,
 )
+from harness.referee.information_criteria import CONVENTIONS, Convention
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
 from harness.referee.variance_errors import variance_errors
@@ -226,39 +228,27 @@ def _constants() -> Iterator[Definition]:
             )
 
 
-def _information(
-    penalty: Callable[[Standpoint], float], *, scale: bool, under_reml: bool = True
-) -> Callable[..., object]:
-    """Make -2 log L plus a penalty for each parameter; NaN under REML where that is the rule."""
+def _criterion(convention: Convention, quantity: str) -> Callable[..., object]:
+    made = convention.aic if quantity == "aic" else convention.bic
 
     def value(at: Standpoint, _rows: tuple[Row, ...], stated: float) -> tuple[float, ...]:
-        if at.criterion == "REML" and not under_reml:
-            return (math.nan,)
-        count = at.design.x.shape[1] + at.variance_parameters + scale
-        return (-2.0 * stated + penalty(at) * count,)
+        return (made(at, stated),)
 
     return value
 
 
 def _criteria() -> Iterator[Definition]:
-    penalties: dict[str, Callable[[Standpoint], float]] = {
-        "aic": lambda _: 2.0,
-        "bic": lambda at: math.log(len(at.design.y)),
-    }
-    for quantity, penalty in penalties.items():
-        for key, title, programs, scale, under_reml in (
-            ("2k-variances-counted", "every variance counted", ("lme4", "nlme", "lm"), True, True),
-            ("scale-not-counted", "the residual variance not counted", ("OLS",), False, True),
-            ("nan-under-reml", "ML only, NaN under REML", ("MixedLM",), True, False),
-        ):
-            yield Definition(
-                quantity,
-                key,
-                title,
-                "-2 log L + penalty x parameters, as the programs print it",
-                programs,
-                _information(penalty, scale=scale, under_reml=under_reml),  # type: ignore[arg-type]
-            )
+    for quantity in ("aic", "bic"):
+        for one in CONVENTIONS:
+            if quantity in one.quantities:
+                yield Definition(
+                    quantity,
+                    one.key,
+                    one.title,
+                    one.source,
+                    one.programs,
+                    _criterion(one, quantity),  # type: ignore[arg-type]
+                )
 
 
 def _variances(at: Standpoint) -> tuple[float, ...]:
@@ -396,6 +386,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Schluchter and Elashoff 1990, J. Stat. Comput. Simul. 37, 69-87",
         ("mmrm with method = Between-Within",),
         _counted(between_within_classic_df),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "df",
+        "group-equations",
+        "the groups less the effects in a random coefficient's equation, else n - p",
+        "Raudenbush and Bryk 2002, Hierarchical Linear Models, chapter 3",
+        ("HLM",),
+        _counted(group_equations_df),  # type: ignore[arg-type]
     ),
     Definition(
         "df",

@@ -123,7 +123,13 @@ class Likelihood:
 _DIGITS = 8.0 * float(np.finfo(float).eps)
 """A difference below this share of its terms is rounding."""
 
-_IN_VARIABLES = ("_variables", "gradient_parts", "xhx_derivatives", "hessian_parts")
+_IN_VARIABLES = (
+    "_variables",
+    "gls_slopes",
+    "gradient_parts",
+    "hessian_parts",
+    "xhx_derivatives",
+)
 """What a point keeps that depends on the variables in which it is differentiated."""
 
 
@@ -324,7 +330,7 @@ class Point:
             rss += 2.0 * _flat(u_d) @ _flat(u_d @ part.s).T
             if reml:
                 logdet += 2.0 * _flat(self.c @ t_d) @ _flat(t_d @ part.s).T
-        t_du = self._t_du()
+        t_du = self.gls_slopes
         rss -= 2.0 * t_du @ self.c @ t_du.T
         if reml:
             c_h1 = self.c @ self.xhx_derivatives.reshape(-1, p, p)
@@ -357,8 +363,9 @@ class Point:
             rss[mine, mine] = np.where(same, -2.0 * v.T @ uu @ v, 0.0)
         return logdet, rss
 
-    def _t_du(self) -> Array:
-        """T'P_i u for each variable: (k, p)."""
+    @cached_property
+    def gls_slopes(self) -> Array:
+        """T'P_i u for each variable, (k, p): the derivative of gamma is minus C times this."""
         out = np.zeros((len(self.theta), self.likelihood.products.p))
         for t, (mine, v, columns) in enumerate(self._variables):
             rows, u = self._rows(t)

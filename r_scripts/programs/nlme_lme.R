@@ -7,7 +7,8 @@ local({
 })
 
 definitions <- list(
-  loglik = "full", aic = "2k-variances-counted", df = "containment-levels", statistic = "estimate/se",
+  loglik = "full", aic = "2k-variances-counted", bic = "n-p-under-reml", df = "containment-levels",
+  statistic = "estimate/se",
   p = "t", variance = "data-units", residual_variance = "m", term_tests = "not stated"
 )
 

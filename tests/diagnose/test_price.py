@@ -7,11 +7,12 @@ from scipy import stats
 from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
 from harness.diagnose.bench import bench_of
-from harness.diagnose.covariance_space import covariance_ranks, is_smaller, same_model
-from harness.diagnose.price import in_words, null_p, price_of
+from harness.diagnose.price import in_words, price_of
 from harness.diagnose.remodel import centred
 from harness.diagnose.singular import droppable, reductions
 from harness.judge.examination import examine
+from harness.referee.covariance_space import covariance_ranks, is_smaller, same_model
+from harness.referee.nested_models import null_p
 from tests.diagnose.far_predictors import generated
 
 FRAME = generated("days", "y ~ x * w + (x | g)", 3)

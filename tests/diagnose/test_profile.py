@@ -15,7 +15,6 @@ from harness.diagnose.contour import contour
 from harness.diagnose.examples import example_rung
 from harness.diagnose.intervals import conditional_errors, effect_intervals
 from harness.diagnose.optimizer_path import statsmodels_path
-from harness.diagnose.parameter import Parameter, Profiler, parameters
 from harness.diagnose.profile import profiles
 from harness.engines.lme4 import r_columns
 from harness.engines.referee_engine import RefereeEngine
@@ -25,6 +24,8 @@ from harness.judge.judge import judge
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
+from harness.referee.profiler import Profiler
+from harness.referee.variance_parameter import Parameter, parameters
 from harness.spelling.calls import lme4_formula
 
 pytestmark = pytest.mark.slow

@@ -4,5 +4,6 @@ __all__ = [
     "diagnosis_bundle",
     "diagnosis_page",
     "html_page",
+    "model_pictures",
     "parity_report",
 ]

@@ -29,7 +29,7 @@ def case_pictures(case: CaseRecord, ctx: Context) -> tuple[Figure, ...]:
         for engine, fit in ctx.fits(case, "default")
         if fit.fitted and len(fit.fitted) == len(fit.residuals)
     ]
-    rows = _rows(case, traces)
+    rows = case_rows(case, traces)
     drawn: list[Figure | None] = []
     if rows.y.size and (rows.x.size or len(rows.present) > 1):
         drawn.append(data_figure(f"{key}-data", rows, traces))
@@ -39,7 +39,8 @@ def case_pictures(case: CaseRecord, ctx: Context) -> tuple[Figure, ...]:
     return tuple(figure for figure in drawn if figure is not None)
 
 
-def _rows(case: CaseRecord, traces: Sequence[Trace]) -> Rows:
+def case_rows(case: CaseRecord, traces: Sequence[Trace]) -> Rows:
+    """Return what is drawn of the data of a case."""
     data = case.data
     y = np.asarray(data.y, dtype=np.float64)
     x = np.asarray(data.x, dtype=np.float64)

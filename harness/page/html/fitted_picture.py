@@ -23,6 +23,7 @@ from harness.page.html.svg import (
     Rows,
     Trace,
     engine_legend,
+    group_legend,
     how_drawn,
     some,
     stroke,
@@ -49,7 +50,7 @@ def data_figure(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
 
 
 def _overlay(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
-    longest = max((len(level) for level in rows.levels), default=0)
+    longest = max((len(level) for level in rows.levels), default=0) if traces else 0
     right = RIGHT + (6.2 * min(longest, 12) + 4 if len(rows.present) > 1 else 0)
     across = axes.scale([rows.x], LEFT, WIDTH - right, 0.04)
     up = axes.scale([rows.y, *(t.fitted for t in traces)], HEIGHT - BOTTOM, TOP)
@@ -69,11 +70,11 @@ def _overlay(key: str, rows: Rows, traces: Sequence[Trace]) -> Figure:
             if trace is traces[0] and height.size:
                 ends.append((float(up(height[-1])), place))
     if len(rows.present) > 1:
-        body.append(_end_labels(rows, ends, WIDTH - right + 5))
+        body.append(_end_labels(rows, ends, WIDTH - right + 5) if ends else group_legend(rows))
     body.append(axes.horizontal_axis(across, HEIGHT - BOTTOM, rows.x_name))
     body.append(axes.text(8, 14, shortened(rows.y_name, 50), "axis-title"))
     lines = how_drawn(traces)
-    caption = f"{rows.y_name} against {rows.x_name} with fitted lines"
+    caption = f"{rows.y_name} against {rows.x_name}" + (" with fitted lines" if traces else "")
     caption += f" by {rows.group_name}" if len(rows.present) > 1 else ""
     caption += f". {lines}" if lines else "."
     caption += thinning(rows.y.size)

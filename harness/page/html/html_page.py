@@ -10,7 +10,7 @@ from harness.page.page import Page
 
 def render_page(page: Page) -> str:
     """Return the page; equal pages are equal byte for byte."""
-    style = asset("report.css") + asset("page.css")
+    style = asset("report.css") + asset("picture.css") + asset("page.css")
     return (
         environment()
         .get_template("page.html.j2")

@@ -56,7 +56,7 @@ def render_excerpt(excerpt: Excerpt, *, known: Mapping[str, KnownDifference] | N
 
 def _page(excerpt: Excerpt, explanations: Mapping[str, KnownDifference]) -> str:
     page = report_page(excerpt, explanations, Pencil(case_pictures, digits_picture))
-    style, script = asset("report.css"), asset("report.js")
+    style, script = asset("report.css") + asset("picture.css"), asset("report.js")
     return (
         environment()
         .get_template("report.html.j2")

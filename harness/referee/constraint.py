@@ -98,8 +98,8 @@ def lowest(likelihood: Likelihood, held: Held, start: Array, sigma: float) -> Mi
     sigma : float
         Residual standard deviation to start from, in the units of the data.
     """
-    problem = _Problem(likelihood, held, _lifted(likelihood, start))
-    begin = problem.coordinates(_lifted(likelihood, start), sigma)
+    problem = _Problem(likelihood, held, lifted(likelihood, start))
+    begin = problem.coordinates(lifted(likelihood, start), sigma)
     if not len(begin):
         theta, at = problem.place(begin)
         return Minimum(theta, at, likelihood.at(theta).deviance(at))
@@ -115,7 +115,8 @@ def lowest(likelihood: Likelihood, held: Held, start: Array, sigma: float) -> Mi
     return Minimum(theta, at, float(found.fun))
 
 
-def _lifted(likelihood: Likelihood, theta: Array) -> Array:
+def lifted(likelihood: Likelihood, theta: Array) -> Array:
+    """Return theta with a little more variance where it is singular: derivatives vanish there."""
     basis = likelihood.products.basis.effects
     scaled = []
     for w, lower in zip(basis, likelihood.factors(theta), strict=True):
