@@ -398,6 +398,8 @@ def _farthest(
         if own == fair:
             return 0.0
         if quantity == "p":
+            if load_tolerances()["p"].allows(own, fair):
+                return 0.0
             if not (own > 0.0 and fair > 0.0):
                 return 0.0 if max(own, fair) < 1e-300 else math.inf
             size = max(1.0, abs(math.log10(fair)))

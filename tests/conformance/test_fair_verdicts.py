@@ -301,6 +301,22 @@ def test_a_p_value_is_held_to_the_digits_that_programs_of_the_t_distribution_hav
     assert outcome.status == status
 
 
+@pytest.mark.parametrize(("which", "status"), [(0, "holds"), (1, "unexplained")])
+@pytest.mark.parametrize("name", ["referee.agreement", "honesty.tests"])
+def test_a_p_value_below_what_one_less_a_distribution_can_give_may_be_zero(
+    name, which, status, sleepstudy
+):
+    """1 - F(t) is right to 4e-16: 0 for 1e-17, as interlace-lme prints, but not for 3e-6."""
+
+    def change(_, fit):
+        rows = tuple(
+            replace(c, p=0.0 if j == which else c.p) for j, c in enumerate(fit.coefficients)
+        )
+        return replace(fit, coefficients=rows)
+
+    assert check(name, PlantedEngine("zero", change), sleepstudy).status == status
+
+
 @pytest.mark.parametrize(("df", "causes"), [(2.0, ("singular-df",)), (1e6, ())])
 def test_at_a_singular_point_no_df_are_more_than_those_of_the_residuals(df, causes, singular):
     """How variances are written moves them there, but never beyond n - p, which is 29."""

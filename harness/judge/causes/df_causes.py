@@ -42,6 +42,19 @@ def _worst(view: View, cause: str) -> Evidence | None:
     return None
 
 
+def _of_others(
+    predicate: Callable[[View], Evidence | None],
+) -> Callable[[View], Evidence | None]:
+    """Ask a predicate of fits that are not lmerTest's, whose derivatives are known."""
+
+    @wraps(predicate)
+    def ask(view: View) -> Evidence | None:
+        fit = view.fit
+        return None if fit is None or fit.fitter == "lmerTest::lmer" else predicate(view)
+
+    return ask
+
+
 def _of_lmertest(
     predicate: Callable[[View], Evidence | None],
 ) -> Callable[[View], Evidence | None]:
@@ -55,6 +68,7 @@ def _of_lmertest(
     return ask
 
 
+@_of_others
 def residual_share(view: View) -> Evidence | None:
     """Hold when df are the analytic ones but for the share of the residual variance.
 
@@ -115,10 +129,11 @@ _STEP, _WIDE_STEP = 1e-4, 1e-3
 """Steps of theta in which programs that are not lmerTest differentiate the deviance twice."""
 
 
+@_of_others
 def df_steps(view: View) -> Evidence | None:
     """Second differences of the referee's own deviance in a fixed step of theta give the df."""
     worst = _worst(view, "df-steps")
-    if worst is None or (view.fit is not None and view.fit.fitter == "lmerTest::lmer"):
+    if worst is None:
         return None
     ((_, audit),) = view.judged()
     likelihood, theta, sigma, printed = _native(view)
@@ -136,6 +151,7 @@ def df_steps(view: View) -> Evidence | None:
     return None
 
 
+@_of_others
 def df_rounding(view: View) -> Evidence | None:
     """Hold when second differences of a rounded deviance make df as uncertain as they are off.
 
@@ -143,7 +159,7 @@ def df_rounding(view: View) -> Evidence | None:
     of squares that is summed, or else taken from y'y; the step is the one that most programs take.
     """
     worst = _worst(view, "df-rounding")
-    if worst is None or (view.fit is not None and view.fit.fitter == "lmerTest::lmer"):
+    if worst is None:
         return None
     ((fit, audit),) = view.judged()
     analytic = np.array([c.df for c in audit.coefficients], dtype=np.float64)
