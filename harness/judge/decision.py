@@ -17,6 +17,7 @@ from harness.judge.causes.open_variances import is_open
 from harness.judge.causes.predicates import (
     ACCOMPANYING,
     FAILING,
+    NO_MAXIMUM,
     NUMERICAL_DF,
     OTHER_MODEL,
     ROWS,
@@ -169,6 +170,9 @@ def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement |
         texts = {"message": view.not_examined}
         return _judgement(view, "UNSUPPORTED", "not-judged", (why,), texts=texts)
     if audit is None:
+        evidence = held(view, NO_MAXIMUM)
+        if evidence:
+            return _judgement(view, "UNDETERMINED", "no-maximum", evidence)
         return _judgement(view, "UNEXPLAINED", "not-examined")
     if audit.certificate in OPTIMAL and audit.gls_distance <= GLS_DISTANCE:
         return None
