@@ -13,7 +13,8 @@ exported <- list(
   Penicillin = "lme4", cake = "lme4", Sitka = "MASS", Rail = "nlme", Oxboys = "nlme",
   ergoStool = "nlme", RatPupWeight = "nlme", Oats = "nlme", Machines = "nlme",
   Orthodont = "nlme", Pixel = "nlme", bdf = "nlme", MathAchieve = "nlme", shoes = "MASS",
-  potdata = "lmerTest", Exam = "mlmRev", ScotsSec = "mlmRev"
+  potdata = "lmerTest", Exam = "mlmRev", ScotsSec = "mlmRev", Ovary = "nlme",
+  BodyWeight = "nlme"
 )
 
 # Of the larger ones, the columns that published models use.

@@ -55,6 +55,8 @@ class Certified:
         By ``"Subject/Days"``, and ``"residual"``.
     theta : tuple
         lme4's, terms in the order of the formula.
+    residual : dict
+        Parameters of the residual covariance by name; empty without one.
     design : str
         SHA-256 of the matrices that the values belong to, see :func:`design_sha256`.
     certificate : dict
@@ -84,6 +86,7 @@ class Certified:
     design: str
     certificate: dict[str, Any]
     provenance: dict[str, Any]
+    residual: dict[str, str]
 
     @property
     def variances(self) -> dict[str, str]:
@@ -188,15 +191,25 @@ def parse_certified(text: str) -> Certified:
         design=content["provenance"]["design_sha256"],
         certificate=content["certificate"],
         provenance=content["provenance"],
+        residual={row["name"]: row["value"] for row in content.get("residual_parameter", [])},
     )
 
 
 def design_sha256(design: Design) -> str:
-    """Checksum of what the likelihood depends on: doubles of y, X and Z, codes of the groups."""
+    """Checksum of what the likelihood depends on: doubles of y, X and Z, codes of the groups.
+
+    With weights or a residual covariance those too.
+    """
     digest = hashlib.sha256()
     arrays: list[tuple[np.ndarray, str]] = [(design.y, "<f8"), (design.x, "<f8")]
     for term in design.random:
         arrays += [(term.z, "<f8"), (term.codes, "<i4")]
+    if design.weights is not None:
+        arrays.append((design.weights, "<f8"))
+    if design.residual is not None:
+        own = design.residual
+        digest.update(f"{own.structure};{';'.join(own.names)};".encode())
+        arrays += [(own.group, "<i4"), (own.position, "<f8"), *((c, "<i4") for c in own.strata)]
     for array, kind in arrays:
         digest.update(f"{kind}{array.shape};".encode())
         # Adding zero turns -0.0, which prints differently but is the same number, to 0.0.

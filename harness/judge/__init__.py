@@ -30,6 +30,7 @@ __all__ = [
     "property_outcome",
     "published_verdict",
     "records",
+    "same_model",
     "sentence",
     "side_by_side",
     "time_limit",

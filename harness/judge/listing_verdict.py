@@ -427,7 +427,7 @@ class _Reading:
     def _p_values(self, label: str, j: int) -> Iterator[tuple[str, float]]:
         for key, df in {**self._dfs(label, j), "none": math.inf}.items():
             for kind, errors in self._errors.items():
-                if kind in ("gls", "joint-hessian", "kenward-roger") and (
+                if kind in ("gls", "joint-hessian", "kenward-roger", "gls-n/(n-p)") and (
                     kind != "kenward-roger" or key == "kenward-roger"
                 ):
                     yield f"{key}", two_sided_p(self._estimates[j] / errors[j], df)

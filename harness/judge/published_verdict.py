@@ -7,6 +7,7 @@ the referee's.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_DOWN, Decimal
@@ -15,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from harness.base.json import Real
-from harness.data.certified_values import Certified, certified_of
+from harness.data.certified_values import Certified, certified_of, design_sha256
 from harness.data.datasets import load_dataset
 from harness.data.own_table import own_rung
 from harness.data.published_cases import PublishedCase
@@ -37,6 +38,8 @@ class PublishedNumber(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     quantity, item : str
         ``"se"`` of ``"Days"``; ``"bic"`` of nothing.
+    name : str
+        The item as the model has it, by which two programs' numbers are of the same.
     text : str
         As printed.
     right : float
@@ -54,6 +57,7 @@ class PublishedNumber(msgspec.Struct, frozen=True, kw_only=True):
 
     quantity: str
     item: str
+    name: str
     text: str
     right: Real
     certified: bool
@@ -73,6 +77,8 @@ class PublishedVerdict(msgspec.Struct, frozen=True, kw_only=True):
         What it is, where it is, and the page or section in it.
     criterion : str
         By which the numbers are judged.
+    design : str
+        SHA-256 of the model's columns and groups: cases that share it are of one model.
     gap : float
         How far the printed variances are below the best point, in log-likelihood; 0 where their
         digits hold it.
@@ -91,6 +97,7 @@ class PublishedVerdict(msgspec.Struct, frozen=True, kw_only=True):
     formula: str
     criterion: str
     stated_criterion: str
+    design: str
     certified: bool
     gap: Real
     mistakes: tuple[str, ...]
@@ -136,6 +143,7 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
         formula=case.formula,
         criterion=verdict.criterion,
         stated_criterion=verdict.stated_criterion,
+        design=design_sha256(own.rung.case.design),
         certified=certified is not None,
         gap=verdict.gap,
         mistakes=verdict.mistakes,
@@ -173,6 +181,7 @@ def _numbers(
         yield PublishedNumber(
             quantity=one.quantity,
             item=one.item,
+            name=_name(one.item, own),
             text=one.text,
             right=right,
             certified=text is not None,
@@ -182,6 +191,18 @@ def _numbers(
             definitions=one.definitions,
             mistake=one.mistake,
         )
+
+
+def _name(item: str, own: Matched) -> str:
+    """Return the model's own name of a label."""
+    design = own.rung.case.design
+    if item in own.coefficients:
+        return design.x_names[own.coefficients[item]]
+    t, *effects = own.spreads.get(item) or own.correlations.get(item) or (-2,)
+    if t < 0:
+        return "Residual" if effects else ""
+    term = design.random[t]
+    return f"{term.group} {' '.join(term.names[k] for k in effects)}"
 
 
 def _found(one: Finding, right: float) -> Found:
@@ -222,6 +243,11 @@ def _certified(one: Finding, own: Matched, certified: Certified) -> str | None:
         ("df", "kenward-roger"): certified.kr_df,
     }.get((one.quantity, one.definitions[0] if one.definitions else "gls"))
     return None if column is None else column.get(name)
+
+
+def program_name(program: str) -> str:
+    """Return a program without its version: ``"lme4 1.1-20"`` is lme4."""
+    return re.sub(r" (of [A-Z].*|[0-9].*)$", "", program)
 
 
 def _decimal(text: str) -> Decimal | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from harness import __version__
+from harness.base.text import listed
 from harness.base.text import number as in_words
-from harness.judge.published_verdict import PublishedNumber, PublishedVerdict
+from harness.judge.published_verdict import PublishedNumber, PublishedVerdict, program_name
+from harness.judge.same_model import SameModel, SameNumber, same_models
 from harness.page.appearance import Look
 from harness.page.audit_layout import NEAR, RIGHT, WRONG, quantity_name
 from harness.page.numbers import count, plain
@@ -37,6 +38,13 @@ def published_page(verdicts: Sequence[PublishedVerdict], made: str = "") -> Page
         Section("programs", "By program", (_programs(verdicts),), "Programs"),
         Section("cases", "Case by case", tuple(_cases(verdicts)), "Cases"),
     ]
+    rivals = same_models(verdicts)
+    if rivals:
+        sections.append(
+            Section(
+                "same", "The same model by several programs", tuple(_rivals(rivals)), "Same model"
+            )
+        )
     if off:
         blocks = [Box(tuple(_off(one)), key=_key(one)) for one in off]
         kept = len(verdicts) > _FEW
@@ -72,11 +80,6 @@ def published_answer(verdicts: Sequence[PublishedVerdict]) -> Iterator[str]:
 
 def _many(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def program_name(program: str) -> str:
-    """Return a program without its version: ``"lme4 1.1-20"`` is lme4."""
-    return re.sub(r" (of [A-Z].*|[0-9].*)$", "", program)
 
 
 def _programs(verdicts: Sequence[PublishedVerdict]) -> Table:
@@ -150,6 +153,68 @@ def _case(one: PublishedVerdict) -> Row:
     )
 
 
+def _rivals(models: Sequence[SameModel]) -> Iterator[Block]:
+    for model in models:
+        text = agreement(model)
+        if text:
+            yield Paragraph(_model(model, f": {text}"))
+    table = [
+        Group(
+            _model(model),
+            [row for one in model.numbers if not one.agreed for row in _rival(one)],
+        )
+        for model in models
+        if not agreement(model)
+    ]
+    columns = (
+        Column("number"),
+        Column("program", text=True),
+        Column("printed"),
+        Column("right"),
+        Column("right digits", text=True),
+    )
+    if table:
+        yield Paragraph("Of the others, the numbers that some program does not print right:")
+        yield Table("Numbers of one model by several programs", columns, table, units="row")
+
+
+def agreement(model: SameModel) -> str:
+    """Say that all numbers which several programs print are right; ``""`` where one is not."""
+    if not all(one.agreed for one in model.numbers):
+        return ""
+    number = len(model.numbers)
+    said = "the number" if number == 1 else f"all {number} numbers"
+    return f"{said} that {listed(model.programs)} print {'is' if number == 1 else 'are'} right."
+
+
+def _model(model: SameModel, more: str = "") -> tuple[Code | str, ...]:
+    first = model.cases[0]
+    return Code(first.formula), f" on {first.data}, {first.criterion}{more}"
+
+
+def _rival(one: SameNumber) -> Iterator[Row]:
+    for verdict, n in one.printed:
+        cells = (
+            verdict.program,
+            plain(n.text),
+            plain(right_text(n)),
+            f"{n.right_digits} of {n.digits}",
+        )
+        yield Row(of_what(one.quantity, one.name), cells)
+
+
+def of_what(quantity: str, item: str) -> str:
+    """Return what a number is of: ``"standard error of Days"``."""
+    return f"{quantity_name(quantity)} of {item}" if item else quantity_name(quantity)
+
+
+def right_text(n: PublishedNumber) -> str:
+    """Return what is right, to two digits more than are printed; to one where those are many."""
+    # The referee's optimum is known to nine digits or more.
+    digits = max(n.digits + 1, min(n.digits + 2, 9))
+    return f"{n.right:.{digits}g}"
+
+
 def _key(one: PublishedVerdict) -> str:
     return "off-" + one.id.replace("/", "-")
 
@@ -171,10 +236,9 @@ def _off(one: PublishedVerdict) -> Iterator[Block]:
         yield Paragraph(one.why)
     rows = []
     for n in one.off:
-        name = f"{quantity_name(n.quantity)} of {n.item}" if n.item else quantity_name(n.quantity)
         digits = f"{n.right_digits} of {n.digits}" if n.digits else ""
-        right = f"{n.right:.{max(n.digits, 4) + 2}g}"
-        rows.append(Row(name, (plain(n.text), plain(right), digits, _LOOKS[n.found])))
+        cells = (plain(n.text), plain(right_text(n)), digits, _LOOKS[n.found])
+        rows.append(Row(of_what(n.quantity, n.item), cells))
     yield Table(
         f"Numbers of {one.id} that are not right to their digits",
         (

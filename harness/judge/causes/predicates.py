@@ -39,6 +39,7 @@ from harness.judge.causes.mistakes import (
 from harness.judge.causes.no_fit import (
     aliased,
     engine_error,
+    no_maximum,
     one_row_per_group,
     singular_covariance,
     too_many_effects,
@@ -156,6 +157,9 @@ def random_effects_refused(view: View) -> Evidence | None:
     return None
 
 
+NO_MAXIMUM: dict[str, Predicate] = {"no-maximum": no_maximum}
+"""Why no point is the right one."""
+
 FAILING: dict[str, Predicate] = {
     "aliased-columns": aliased,
     "one-row-per-group": one_row_per_group,
@@ -163,6 +167,7 @@ FAILING: dict[str, Predicate] = {
     "beyond-precision": beyond_precision,
     "sm-singular-covariance": singular_covariance,
     "undetermined-variance": undetermined_failure,
+    **NO_MAXIMUM,
     "engine-error": engine_error,
 }
 """Why there is no fit."""

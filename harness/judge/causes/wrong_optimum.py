@@ -14,7 +14,7 @@ from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Array, Design
 from harness.referee.best_point import nearest_minimum
-from harness.referee.optimality import NULL_VARIANCE
+from harness.referee.term_covariance import NULL_VARIANCE
 
 
 def two_optima(view: View) -> Evidence | None:
