@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Ready engines that install from PyPI; those in R need their packages there.
 boarded := statsmodels-0.13 statsmodels-0.14 glmm mixedlm mixedlm-rs kamino-lme lme-python \
-	interlace-lme pymixef mssm
+	interlace-lme pymer4 pymixef mssm
 
 .PHONY: help setup setup-test setup-dev report tutorial scoreboard test test-fast lint wheel clean
 

@@ -4,13 +4,44 @@
 #
 # One file per data set: UTF-8, LF line ends, a header, factors as their labels, missing values as
 # empty fields. levels.tsv in the same directory says what CSV cannot: for each factor column its
-# levels in R's order and whether the factor is ordered.
+# levels in R's order and whether the factor is ordered. Without names all data sets are exported
+# whose package is installed; what is left out is said.
 
 # The data sets, as package and object.
 exported <- list(
   sleepstudy = "lme4", Dyestuff = "lme4", Dyestuff2 = "lme4", Pastes = "lme4",
   Penicillin = "lme4", cake = "lme4", Sitka = "MASS", Rail = "nlme", Oxboys = "nlme",
-  ergoStool = "nlme", RatPupWeight = "nlme"
+  ergoStool = "nlme", RatPupWeight = "nlme", Oats = "nlme", Machines = "nlme",
+  Orthodont = "nlme", Pixel = "nlme", bdf = "nlme", MathAchieve = "nlme", shoes = "MASS",
+  potdata = "lmerTest", Exam = "mlmRev", ScotsSec = "mlmRev", Ovary = "nlme",
+  BodyWeight = "nlme"
+)
+
+# Of the larger ones, the columns that published models use.
+kept <- list(
+  bdf = c("schoolNR", "langPOST", "IQ.ver.cen", "avg.IQ.ver.cen", "ses", "sex"),
+  MathAchieve = c("School", "MathAch", "SES", "MEANSES", "Sex"),
+  Exam = c("school", "normexam", "standLRT", "sex", "schgend", "type"),
+  ScotsSec = c("primary", "second", "attain", "sex")
+)
+
+# What is no data frame of its package's: how it is got, or made one. Both return a data frame.
+made <- list(
+  # A file that lmerTest's tests read.
+  potdata = function() {
+    place <- new.env()
+    load(system.file("testdata", "potdata.RData", package = "lmerTest"), place)
+    place$potdata
+  },
+  # A vector for each material, a boy in each place of both.
+  shoes = function() {
+    worn <- MASS::shoes
+    boys <- length(worn$A)
+    data.frame(
+      wear = c(worn$A, worn$B), boy = factor(rep(letters[seq_len(boys)], 2)),
+      material = factor(rep(c("A", "B"), each = boys))
+    )
+  }
 )
 
 # Shortest decimal text that reads back as the same double. `x` is numeric; NA becomes "".
@@ -39,10 +70,12 @@ quoted <- function(x) {
 # Load object `name` of `package` as a plain data frame: nlme's grouped data carry a formula and a
 # class that no reader of CSV needs.
 load_frame <- function(name, package) {
+  if (!is.null(made[[name]])) return(made[[name]]())
   place <- new.env()
   data(list = name, package = package, envir = place)
   frame <- get(name, envir = place)
-  as.data.frame(lapply(unclass(frame)[names(frame)], identity), optional = TRUE)
+  columns <- if (is.null(kept[[name]])) names(frame) else kept[[name]]
+  as.data.frame(lapply(unclass(frame)[columns], identity), optional = TRUE)
 }
 
 # Text of every column of `frame`, as a character matrix with its names.
@@ -90,4 +123,8 @@ arguments <- commandArgs(trailingOnly = TRUE)
 if (length(arguments) < 1) {
   stop("usage: Rscript export_datasets.R OUTDIR [NAME ...]", call. = FALSE)
 }
-export(arguments[1], if (length(arguments) > 1) arguments[-1] else names(exported))
+present <- vapply(exported, requireNamespace, TRUE, quietly = TRUE)
+if (length(arguments) == 1 && !all(present)) {
+  message("not installed, left out: ", paste(names(exported)[!present], collapse = ", "))
+}
+export(arguments[1], if (length(arguments) > 1) arguments[-1] else names(exported)[present])

@@ -14,7 +14,7 @@ from harness.campaign.setup import Setup
 from harness.campaign.worker_stage import StageLog
 from harness.engines.engine import Engine, Failure, Outcome, Setting
 from harness.engines.engine_wrapper import bare
-from harness.engines.guard import failure_of
+from harness.engines.guard import failure_of, no_residuals, no_structure
 from harness.engines.registry import open_engine
 from harness.engines.within_limits import left_out
 from harness.model.case import Case
@@ -147,6 +147,9 @@ class WatchedEngine:
         failure = left_out(self.wrapped, case, setting, self._most)
         if failure is not None:
             return failure
+        reason = no_structure(self.wrapped, case) or no_residuals(self.wrapped, case)
+        if reason is not None:
+            return Failure(engine=self.name, setting=setting, reason="unsupported", text=reason)
         fault = self._log.fault(number)
         if fault is not None:
             return Failure(engine=self.name, setting=setting, reason=fault.reason, text=fault.text)

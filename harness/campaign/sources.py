@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.base.errors import BadInput
 from harness.base.json import encode
-from harness.data.ladder import full_ladder
+from harness.data.ladder import every_rung, full_ladder
 from harness.data.rungs import Rung, select
 
 if TYPE_CHECKING:
@@ -88,8 +88,9 @@ class Ladder:
         return (Task(name, ladder_rung, name) for name in self._ids())
 
     def _ids(self) -> tuple[str, ...]:
-        rungs: Sequence[Rung] = tuple(_ladder().values())
-        return tuple(r.case.id for r in (select(rungs, self.wanted) if self.wanted else rungs))
+        if not self.wanted:
+            return tuple(rung.case.id for rung in full_ladder())
+        return tuple(rung.case.id for rung in select(every_rung(), self.wanted))
 
     def identity(self) -> dict[str, str]:
         """Return the rungs wanted."""
@@ -103,7 +104,7 @@ def ladder_rung(name: str) -> Rung:
 
 @cache
 def _ladder() -> dict[str, Rung]:
-    return {rung.case.id: rung for rung in full_ladder()}
+    return {rung.case.id: rung for rung in every_rung()}
 
 
 @dataclass(frozen=True)

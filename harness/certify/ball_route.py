@@ -54,8 +54,9 @@ class BallCertificate:
     gradient : Decimal
         Upper bound on the derivatives of the deviance in relative changes of the free parameters,
         at the point on which the box is centred.
-    radius : Decimal
-        Upper bound on the relative radius of the box that holds the optimum.
+    radius : Decimal or None
+        Upper bound on the relative radius of the box that holds the optimum; None where no box is
+        proved to.
     curvature : Decimal or None
         Smallest pivot of the Hessian scaled to a unit diagonal, proved positive.
     dual : Decimal or None
@@ -64,7 +65,7 @@ class BallCertificate:
 
     ranks: tuple[int, ...]
     gradient: Decimal
-    radius: Decimal
+    radius: Decimal | None
     curvature: Decimal | None
     dual: Decimal | None
 
@@ -97,7 +98,7 @@ def solve_mixed(design: Design, *, reml: bool, theta: NDArray[np.float64]) -> En
             # With a free pivot of zero the point lies on a smaller face, where d is even in it.
             if a == b and value.contains(0):
                 raise NotCertified(f"term {t + 1} has a smaller rank than the start")
-        curvature = _smallest_pivot(state.hessian)
+        curvature = smallest_pivot(state.hessian)
         if not curvature > 0:
             raise NotCertified("the Hessian is not proved positive definite on the face")
         dual = _dual(problem, state)
@@ -146,7 +147,7 @@ def solve_ols(design: Design) -> Enclosed:
         }
         for j in range(p):
             se = arb(inverse[j, j] * variance).sqrt()
-            values |= _tested(f"fixed.{j}", arb(beta[j, 0]), se, arb(n - p))
+            values |= tested(f"fixed.{j}", arb(beta[j, 0]), se, arb(n - p))
         zero = Decimal(0)
         return _enclosed(values, BallCertificate((), zero, zero, None, None))
 
@@ -200,7 +201,7 @@ def _proved_box(problem: Problem, centre: list[arb]) -> tuple[list[arb], arb]:
     return inside, max((g.abs_upper() for g in scaled), default=arb(0))
 
 
-def _smallest_pivot(hessian: arb_mat) -> arb:
+def smallest_pivot(hessian: arb_mat) -> arb:
     """Smallest pivot of the symmetric elimination, diagonal scaled to one."""
     k = hessian.nrows()
     scale = [hessian[i, i].rsqrt() for i in range(k)]
@@ -272,13 +273,13 @@ def _quantities(problem: Problem, state: State) -> dict[str, arb]:
         df.append(2 * covariance[j, j] ** 2 / (column.transpose() * spread * column)[0, 0])
     for j in range(problem.p):
         se = covariance[j, j].sqrt()
-        values |= _tested(f"fixed.{j}", state.beta[j, 0], se, df[j])
+        values |= tested(f"fixed.{j}", state.beta[j, 0], se, df[j])
     if problem.reml and problem.ranks == problem.sizes:
         adjusted, kr_df = _kenward_roger(problem, state)
         for j in range(problem.p):
-            tested = _tested("", state.beta[j, 0], adjusted[j, j].sqrt(), kr_df[j])
+            found = tested("", state.beta[j, 0], adjusted[j, j].sqrt(), kr_df[j])
             for name in ("se", "df", "t", "p"):
-                values[f"fixed.{j}.kr_{name}"] = tested[f".{name}"]
+                values[f"fixed.{j}.kr_{name}"] = found[f".{name}"]
     return values
 
 
@@ -343,7 +344,7 @@ def _kenward_roger(problem: Problem, state: State) -> tuple[arb_mat, list[arb]]:
     return adjusted, df
 
 
-def _tested(name: str, estimate: arb, se: arb, df: arb) -> dict[str, arb]:
+def tested(name: str, estimate: arb, se: arb, df: arb) -> dict[str, arb]:
     """Test a coefficient: p = I_{df / (df + t^2)}(df / 2, 1 / 2)."""
     t = estimate / se
     if t.contains(0):

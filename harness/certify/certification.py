@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import __version__
-from harness.certify import ball_route, henderson_route
+from harness.certify import ball_route, henderson_route, residual_route
 from harness.certify.ball_likelihood import NotCertified
 from harness.certify.ball_route import BallCertificate
 from harness.data.certified_values import design_sha256
 from harness.model.case import Case
+from harness.referee.best_point import search_for
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimum import find_optimum
 from harness.spelling.calls import lme4_formula
@@ -41,6 +42,10 @@ _ROUNDING = Context(prec=WRITTEN)
 _ROUTES = (
     "Arb balls, Woodbury's identity, analytic derivatives, Krawczyk's test",
     "mpmath at 150 digits, Henderson's equations, derivatives by differences",
+)
+_RESIDUAL = (
+    "Arb, dense V by blocks, the deviance minimised with differences",
+    "Arb, dense V by blocks, the score equations with analytic derivatives of V; p by mpmath",
 )
 _LEAST_SQUARES = (
     "exact rational normal equations",
@@ -84,6 +89,10 @@ def certify(case: Case, starts: Iterable[NDArray[np.float64]] = ()) -> Certifica
         do not agree.
     """
     design, criterion = case.design, case.model.criterion
+    if design.weights is not None:
+        raise NotCertified("models with weights are not certified: roots of weights are irrational")
+    if design.residual is not None:
+        return _with_residual(case)
     try:
         best = find_optimum(Likelihood(design, reml=criterion != "ML"), starts)
     except ValueError as error:
@@ -104,6 +113,27 @@ def certify(case: Case, starts: Iterable[NDArray[np.float64]] = ()) -> Certifica
     if first.error > Decimal(10) ** -REQUIRED:
         raise NotCertified(f"the enclosures have a relative radius of {first.error}")
     return Certification(first.values, first.certificate, first.error, agreement)
+
+
+def _with_residual(case: Case) -> Certification:
+    """Certify a model with a residual covariance: two routes that agree, no box that is proved."""
+    try:
+        best = search_for(case).best()
+        reml = case.model.criterion == "REML"
+        found = residual_route.solve_residual(case.design, best, reml=reml)
+    except (ValueError, ArithmeticError) as error:
+        raise NotCertified(str(error)) from error
+    agreement = digits_agreed(found.values, found.second)
+    if agreement < REQUIRED:
+        raise NotCertified(f"the routes agree to {agreement} digits only")
+    certificate = BallCertificate(
+        ranks=tuple(term.z.shape[1] for term in case.design.random),
+        gradient=found.gradient,
+        radius=None,
+        curvature=found.curvature,
+        dual=None,
+    )
+    return Certification(found.values, certificate, Decimal(10) ** -agreement, agreement)
 
 
 def on_face(point: Point) -> NDArray[np.float64]:
@@ -143,8 +173,12 @@ def certified_text(
     values = certification.values
     design, model = case.design, case.model
     routes = _ROUTES if design.random else _LEAST_SQUARES
+    if design.residual is not None:
+        routes = _RESIDUAL
     singular = certification.certificate.dual is not None
-    if not design.random:
+    if design.residual is not None:
+        undefined = "not certified: the model has a residual covariance"
+    elif not design.random:
         undefined = "not defined: least squares"
     elif model.criterion == "ML":
         undefined = "not defined: ML (Kenward and Roger 1997 is for REML)"
@@ -157,6 +191,7 @@ def certified_text(
         f"format = {FORMAT}",
         f"rung = {_text(case.id)}",
         f"formula = {_text(lme4_formula(model))}",
+        *([] if model.residual is None else [f"residual = {_text(model.residual.text())}"]),
         f"criterion = {_text(model.criterion)}",
         f"loglik = {_number(values['loglik'])}",
         f"residual_variance = {_number(values['residual.variance'])}",
@@ -165,6 +200,7 @@ def certified_text(
         f"kenward_roger = {_text(undefined)}",
         *_fixed(design.x_names, values),
         *_random(case, certification),
+        *_residual(case, certification),
         *_certificate(certification),
         "",
         "[provenance]",
@@ -212,6 +248,16 @@ def _random(case: Case, certification: Certification) -> list[str]:
     return lines
 
 
+def _residual(case: Case, certification: Certification) -> list[str]:
+    residual = case.design.residual
+    lines = []
+    for i, name in enumerate(residual.names if residual is not None else ()):
+        value = certification.values[f"residual.{i}"]
+        lines += ["", "[[residual_parameter]]", f"name = {_text(name)}"]
+        lines.append(f"value = {_number(value)}")
+    return lines
+
+
 def _square(
     values: dict[str, Decimal], name: str, q: int, diagonal: Decimal | None = None
 ) -> list[str]:
@@ -230,17 +276,20 @@ def _square(
 
 def _certificate(certification: Certification) -> list[str]:
     proved = certification.certificate
-    if not proved.ranks:
+    if proved.radius is None:
+        kind = "interior optimum"
+    elif not proved.ranks:
         kind = "least squares"
     else:
         kind = "interior optimum" if proved.dual is None else "boundary optimum"
     lines = ["", "[certificate]", f"kind = {_text(kind)}"]
-    if proved.ranks:
+    if proved.ranks or proved.radius is None:
         lines += [
             f"ranks = [{', '.join(map(str, proved.ranks))}]",
             f"gradient = {_text(f'{proved.gradient:.1e}')}",
-            f"box = {_text(f'{proved.radius:.1e}')}",
         ]
+    if proved.ranks and proved.radius is not None:
+        lines.append(f"box = {_text(f'{proved.radius:.1e}')}")
     if proved.curvature is not None:
         lines.append(f"curvature = {_number(proved.curvature)}")
     if proved.dual is not None:

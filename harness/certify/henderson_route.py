@@ -74,7 +74,7 @@ def solve_ols(design: Design) -> dict[str, Decimal]:
     }
     for j in range(p):
         diagonal = context.fsum(inverse[j, k] ** 2 for k in range(p))
-        tested = _tested(beta[j], context.sqrt(diagonal * variance), mpf(n - p))
+        tested = tested_by_mpmath(beta[j], context.sqrt(diagonal * variance), mpf(n - p))
         values |= {f"fixed.{j}.{name}": value for name, value in tested.items()}
     return {name: _decimal(v) for name, v in values.items()}
 
@@ -165,12 +165,14 @@ def _quantities(equations: Equations, at: Vector) -> dict[str, Real]:
     for j in range(equations.p):
         variance = pieces.covariance[j][j]
         g = [slope[2 + j] for slope in first]
-        tested = _tested(pieces.beta[j], root(variance), 2 * variance**2 / _form(g, spread))
+        tested = tested_by_mpmath(
+            pieces.beta[j], root(variance), 2 * variance**2 / _form(g, spread)
+        )
         values |= {f"fixed.{j}.{name}": value for name, value in tested.items()}
         if equations.reml and full_rank:
             bend = _component(second, 2 + j)
             adjusted = variance - sum((dot(u, v) for u, v in zip(w, bend, strict=True)), mpf(0))
-            tested = _tested(pieces.beta[j], root(adjusted), 2 * variance**2 / _form(g, w))
+            tested = tested_by_mpmath(pieces.beta[j], root(adjusted), 2 * variance**2 / _form(g, w))
             values |= {
                 f"fixed.{j}.kr_{name}": v for name, v in tested.items() if name != "estimate"
             }
@@ -212,7 +214,7 @@ def _lower(matrix: Matrix, rank: int) -> Matrix:
     return lower
 
 
-def _tested(estimate: Real, se: Real, df: Real) -> dict[str, Real]:
+def tested_by_mpmath(estimate: Real, se: Real, df: Real) -> dict[str, Real]:
     """Test a coefficient, p by the incomplete beta function."""
     t = estimate / se
     half = mpf(1) / 2

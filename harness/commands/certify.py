@@ -177,11 +177,14 @@ def _differences(stored: str | None, made: str) -> Iterator[str]:
 
 
 def _rung_tasks(wanted: tuple[str, ...]) -> Iterator[_Task]:
-    from harness.data.ladder import full_ladder
+    from harness.data.certified_values import load_certified
+    from harness.data.ladder import every_rung, full_ladder
     from harness.data.rungs import select
 
-    rungs = full_ladder()
-    for rung in select(rungs, wanted) if wanted else rungs:
+    # Without a choice those that have certified values: models with weights have none.
+    known = {rung.case.id for rung in full_ladder()}
+    certified = [r for r in every_rung() if r.case.id in known or load_certified(r.case.id)]
+    for rung in select(every_rung(), wanted) if wanted else certified:
         yield _Task(rung.case, _provenance(rung), f"lmm-parity certify {rung.case.id}")
 
 

@@ -45,7 +45,7 @@ def ladder(
 ) -> None:
     """List the rungs or, with --data, run the tutorial's seven on your own table."""
     from harness.campaign.sources import Rungs
-    from harness.data.ladder import full_ladder
+    from harness.data.ladder import every_rung
     from harness.data.seven_rungs import seven_rungs
 
     columns = {"--outcome": outcome, "--predictor": predictor, "--group": group}
@@ -53,7 +53,7 @@ def ladder(
         given = [option for option, value in columns.items() if value is not None]
         if given:
             raise click.UsageError(f"{given[0]} needs --data")
-        _list_rungs(full_ladder(), as_json=as_json, quiet=quiet)
+        _list_rungs(every_rung(), as_json=as_json, quiet=quiet)
         return
     missing = [option for option, value in columns.items() if value is None]
     if missing:

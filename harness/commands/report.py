@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from harness.campaign.fork_server import start_server
 from harness.commands import options
 from harness.commands.execution import render, run_and_report
+from harness.commands.published_report import report_published
 
 
 @click.command()
@@ -31,7 +33,13 @@ from harness.commands.execution import render, run_and_report
     "cases",
     multiple=True,
     metavar="ID",
-    help="With --from: only this case, or those under it (repeatable).",
+    help="With --from or --published: only this case, or those under it (repeatable).",
+)
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Judge the numbers that papers, manuals and programs' pages print, and write "
+    "published.html; fits nothing.",
 )
 @options.fitting
 def report(
@@ -39,6 +47,7 @@ def report(
     wanted: tuple[str, ...],
     source: Path | None,
     cases: tuple[str, ...],
+    published: bool,
     jobs: int | None,
     cached: bool,
     engine_names: tuple[str, ...],
@@ -48,11 +57,17 @@ def report(
     quiet: bool,
 ) -> None:
     """Fit the whole ladder in all engines and write the parity report."""
+    if published:
+        _alone("published", "out", "cases", "as_json", "quiet")
+        report_published(cases, out / "published.html", as_json=as_json, quiet=quiet)
+        return
     if source is not None:
         render(source, out / "parity.html", wanted=cases, as_json=as_json, quiet=quiet)
         return
     if cases:
-        raise click.UsageError("--case chooses from a record file: give --from as well")
+        raise click.UsageError(
+            "--case chooses from a record file or a publication: give --from or --published"
+        )
     start_server()  # it imports beside this process
 
     from harness.campaign.sources import Ladder
@@ -70,3 +85,12 @@ def report(
         as_json=as_json,
         quiet=quiet,
     )
+
+
+def _alone(*fitting: str) -> None:
+    """Refuse options that the first one has no use for."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "")
+        if given is ParameterSource.COMMANDLINE and parameter.name not in fitting:
+            raise click.UsageError(f"--{fitting[0]} takes no {parameter.opts[0]}")

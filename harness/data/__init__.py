@@ -12,6 +12,7 @@ __all__ = [
     "ladder",
     "own_table",
     "printed_numbers",
+    "published_cases",
     "recipes",
     "rungs",
     "seven_rungs",

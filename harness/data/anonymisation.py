@@ -174,7 +174,10 @@ def rename_columns(
         fixed=None if formula.fixed is None else _renamed(formula.fixed, names, labels),
         bars=tuple(
             Bar(
-                _renamed(bar.effects, names, labels), _renamed(bar.group, names, labels), bar.double
+                _renamed(bar.effects, names, labels),
+                _renamed(bar.group, names, labels),
+                bar.double,
+                bar.structure,
             )
             for bar in formula.bars
         ),

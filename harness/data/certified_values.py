@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,8 @@ class Certified:
         By ``"Subject/Days"``, and ``"residual"``.
     theta : tuple
         lme4's, terms in the order of the formula.
+    residual : dict
+        Parameters of the residual covariance by name; empty without one.
     design : str
         SHA-256 of the matrices that the values belong to, see :func:`design_sha256`.
     certificate : dict
@@ -83,6 +86,7 @@ class Certified:
     design: str
     certificate: dict[str, Any]
     provenance: dict[str, Any]
+    residual: dict[str, str]
 
     @property
     def variances(self) -> dict[str, str]:
@@ -129,6 +133,24 @@ def load_certified(rung_id: str, design: Design | None = None) -> Certified | No
     return found
 
 
+def certified_of(design: Design, criterion: str) -> Certified | None:
+    """Return what is certified for a model, whichever rung it is of; None when nothing is."""
+    name = _files().get((design_sha256(design), criterion))
+    if name is None:
+        return None
+    return parse_certified(fixture("certified", name).read_text(encoding="utf-8"))
+
+
+@cache
+def _files() -> dict[tuple[str, str], str]:
+    """Return the files of certified values by the design they belong to, and the criterion."""
+    found = {}
+    for path in sorted(fixture("certified").glob("*.toml")):
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        found[content["provenance"]["design_sha256"], content["criterion"]] = path.name
+    return found
+
+
 def parse_certified(text: str) -> Certified:
     """Read the text of a file of certified values."""
     content = tomllib.loads(text)
@@ -169,15 +191,25 @@ def parse_certified(text: str) -> Certified:
         design=content["provenance"]["design_sha256"],
         certificate=content["certificate"],
         provenance=content["provenance"],
+        residual={row["name"]: row["value"] for row in content.get("residual_parameter", [])},
     )
 
 
 def design_sha256(design: Design) -> str:
-    """Checksum of what the likelihood depends on: doubles of y, X and Z, codes of the groups."""
+    """Checksum of what the likelihood depends on: doubles of y, X and Z, codes of the groups.
+
+    With weights or a residual covariance those too.
+    """
     digest = hashlib.sha256()
     arrays: list[tuple[np.ndarray, str]] = [(design.y, "<f8"), (design.x, "<f8")]
     for term in design.random:
         arrays += [(term.z, "<f8"), (term.codes, "<i4")]
+    if design.weights is not None:
+        arrays.append((design.weights, "<f8"))
+    if design.residual is not None:
+        own = design.residual
+        digest.update(f"{own.structure};{';'.join(own.names)};".encode())
+        arrays += [(own.group, "<i4"), (own.position, "<f8"), *((c, "<i4") for c in own.strata)]
     for array, kind in arrays:
         digest.update(f"{kind}{array.shape};".encode())
         # Adding zero turns -0.0, which prints differently but is the same number, to 0.0.

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import cache
 
 from harness.data.datasets import load_dataset
-from harness.data.ladder_file import ladder_file
+from harness.data.ladder_file import ListedRung, ladder_file
 from harness.data.printed_numbers import (
     PrintedNumber,
     group_slopes,
+    nlme_numbers,
     notebook_numbers,
     tutorial_numbers,
 )
@@ -22,8 +23,19 @@ from harness.model.model import bind, parse_model
 
 @cache
 def full_ladder() -> tuple[Rung, ...]:
-    """Return every rung, each mixed model in REML and ML."""
-    return (*tutorial_ladder(), *_beyond())
+    """Return every rung that a run without a choice has, each mixed model in REML and ML."""
+    return (*tutorial_ladder(), *_beyond(""))
+
+
+@cache
+def every_rung() -> tuple[Rung, ...]:
+    """Return those, and after them the parts of the ladder that have to be asked for.
+
+    Most engines cannot express the models of these parts, so that a report of all would say little
+    of any.
+    """
+    parts = dict.fromkeys(group.part for group in ladder_file().beyond if group.part)
+    return (*full_ladder(), *(rung for part in parts for rung in _beyond(part)))
 
 
 def tutorial_ladder() -> tuple[Rung, ...]:
@@ -47,8 +59,8 @@ def _printed(rung: Rung) -> Rung:
     return replace(rung, printed=tutorial_numbers(rung.title), notes=notes)
 
 
-def _beyond() -> Iterator[Rung]:
-    for group in ladder_file().beyond:
+def _beyond(part: str) -> Iterator[Rung]:
+    for group in (each for each in ladder_file().beyond if each.part == part):
         for listed in group.rungs:
             data = load_dataset(listed.data)
             for criterion in MIXED:
@@ -57,5 +69,12 @@ def _beyond() -> Iterator[Rung]:
                 levels = {c: order for c, order in data.levels.items() if c in used}
                 table = bind(model, data.frame, levels=levels)
                 case = Case(f"{listed.id}/{criterion}", model, table)
-                numbers = notebook_numbers(listed.notebook) if criterion == "REML" else ()
+                numbers = () if criterion == "ML" else _numbers(listed)
                 yield Rung(case, listed.title, group.heading, listed.focus, data, numbers)
+
+
+def _numbers(listed: ListedRung) -> tuple[PrintedNumber, ...]:
+    """Return what publications print for a rung beyond the tutorial's, for REML."""
+    if listed.nlme:
+        return nlme_numbers(listed.nlme)
+    return notebook_numbers(listed.notebook)

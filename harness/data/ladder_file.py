@@ -43,14 +43,16 @@ class ListedRung(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     formula: str
     focus: str
     notebook: str = ""
+    nlme: str = ""
     residual: str = ""
 
 
 class ListedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rungs under one heading."""
+    """Rungs under one heading; those with a ``part`` are run when it is asked for."""
 
     heading: str
     rungs: tuple[ListedRung, ...]
+    part: str = ""
 
 
 class LadderFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

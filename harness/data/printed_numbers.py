@@ -22,7 +22,7 @@ class PrintedNumber:
     quantity : str
         ``table.RMSE``, ``table.Coef``, ``table.Stat``, ``table.Pval``, ``estimate``, ``se``,
         ``statistic``, ``p``, ``df``, ``variance``, ``sd``, ``covariance``, ``scale``, ``loglik``,
-        ``reml_criterion``, ``random_effect``, ``mse``, ``singular``.
+        ``reml_criterion``, ``random_effect``, ``residual``, ``mse``, ``singular``.
     item : str
         Coefficient, variance component or level.
     engine : str
@@ -64,6 +64,7 @@ _QUANTITIES = {
     "variance": "variance",
     "variance_se": "variance_se",
     "random_effects": "random_effect",
+    "residual": "residual",
 }
 _SCALARS = {"scale": "scale", "loglik": "loglik", "reml_criterion": "reml_criterion"}
 
@@ -95,6 +96,12 @@ def notebook_numbers(model: str) -> tuple[PrintedNumber, ...]:
     """Return what R prints in the statsmodels notebooks for a model."""
     about = _toml("notebooks", "printed.toml")["printed"].get(model)
     return () if about is None else tuple(_numbers(about, "notebook", about["engine"]))
+
+
+def nlme_numbers(model: str) -> tuple[PrintedNumber, ...]:
+    """Return what nlme's scripts to Pinheiro and Bates print for a model, by its name there."""
+    about = _toml("nlme", "printed.toml")["printed"][model]
+    return tuple(_numbers(about, "nlme", "nlme"))
 
 
 def _numbers(about: dict[str, Any], source: str, engine: str) -> list[PrintedNumber]:

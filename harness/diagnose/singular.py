@@ -26,9 +26,9 @@ from harness.model.expression_text import term_text
 from harness.referee.covariance_space import is_smaller
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.mean_squares import mean_squares
-from harness.referee.optimality import NULL_VARIANCE
 from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
+from harness.referee.term_covariance import NULL_VARIANCE
 from harness.spelling.calls import imported, lme4_formula, python_call
 
 Array = NDArray[np.float64]

@@ -44,6 +44,7 @@ from harness.engines.protocol import (
     ToEngine,
 )
 from harness.model.case import Case
+from harness.model.structure import STRUCTURES
 
 START_SECONDS = 60.0
 """For the answer to ``start``: packages are imported and compiled code is made then."""
@@ -169,6 +170,14 @@ class CommandEngine(Closable):
     def unsupported(self, case: Case) -> str | None:  # noqa: ARG002
         """Return None: the program is asked with the fit."""
         return None
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Structures of random terms that the program takes; all while it cannot be started."""
+        try:
+            return self._running().structures
+        except NoAnswer:
+            return tuple(STRUCTURES)
 
     def fit(self, case: Case, setting: Setting) -> Outcome:
         """Fit the case and wait for the result."""

@@ -73,7 +73,7 @@ def fit_request(sent: Case, setting: Setting, number: int, program: Started) -> 
             intercept=sent.model.fixed.intercept,
             fixed=design.x_names,
             random=tuple(
-                SentTerm(term.group, model_term.group, term.names)
+                SentTerm(term.group, model_term.group, term.names, term.structure)
                 for term, model_term in zip(design.random, sent.model.random, strict=True)
             ),
             residual=_residual(sent),

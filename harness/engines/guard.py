@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from harness.base.errors import STOPS, BadInput
+from harness.engines.diagonal_terms import case_apart, fit_together
 from harness.engines.engine import Engine, Failure, Outcome, Reason, Setting
 from harness.engines.engine_wrapper import EngineWrapper
 from harness.model.case import Case
@@ -24,7 +25,12 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
     What ends the program (:data:`harness.base.errors.STOPS`) still does.
     """
     try:
-        reason = engine.unsupported(case) or _no_residuals(engine, case)
+        lacking = no_structure(engine, case)
+        split = case_apart(case) if lacking else None
+        if split is not None:
+            whole = guarded(engine, split, setting)
+            return lambda: fit_together(case, whole())
+        reason = lacking or engine.unsupported(case) or no_residuals(engine, case)
         if reason is not None:
             no = Failure(engine=engine.name, setting=setting, reason="unsupported", text=reason)
             return lambda: no
@@ -50,15 +56,30 @@ def guarded(engine: Engine, case: Case, setting: Setting) -> Callable[[], Outcom
     return outcome
 
 
-def _no_residuals(engine: Engine, case: Case) -> str | None:
+def no_residuals(engine: Engine, case: Case) -> str | None:
     """Return that an engine has no residual covariance, where the case has one."""
-    if case.model.residual is None:
-        return None
-    while isinstance(engine, EngineWrapper):
-        engine = engine.wrapped
-    if getattr(engine, "residuals", False):
+    if case.model.residual is None or getattr(_innermost(engine), "residuals", False):
         return None
     return f"it has no residual covariance, such as {case.model.residual.text()}"
+
+
+def no_structure(engine: Engine, case: Case) -> str | None:
+    """Return that an engine lacks the structure of a random term, where it does."""
+    if case.model.structured is None:
+        return None
+    own = _innermost(engine)
+    known = getattr(own, "structures", ())
+    lacking = [t.structure for t in case.model.random if t.structure not in ("", *known)]
+    if not lacking:
+        return None
+    more = "; lme4 has from version 2.0 on" if own.name == "lme4" else ""
+    return f"it has no random terms with {lacking[0]}(){more}"
+
+
+def _innermost(engine: Engine) -> Engine:
+    while hasattr(engine, "wrapped"):
+        engine = engine.wrapped
+    return engine
 
 
 def failure_of(engine: str, setting: Setting, error: BaseException) -> Failure:

@@ -71,7 +71,10 @@ class Lme4Engine:
             return {}
 
     def unsupported(self, case: Case) -> str | None:  # noqa: ARG002
-        """Return None: every model that can be written here is written in lme4's own language."""
+        """Return None: what can be written here is written in lme4's own language.
+
+        All but the structures of its version 2.0, which are not among what this adapter reads.
+        """
         return None
 
     def fit(self, case: Case, setting: Setting) -> Outcome:

@@ -67,6 +67,7 @@ class Started(msgspec.Struct, frozen=True, tag="started", kw_only=True):
     settings: tuple[Setting, ...] = ("default",)
     takes: tuple[Literal["weights"], ...] = ()
     residuals: tuple[str, ...] = ()
+    structures: tuple[str, ...] = ()
 
 
 class Numbers(msgspec.Struct, frozen=True, tag="number", tag_field="kind"):
@@ -102,12 +103,16 @@ class SentTerm(msgspec.Struct, frozen=True):
     factors : tuple of str
         The columns that make the group.
     effects : tuple of str
-        ``("Intercept", "v2")``; their covariance matrix is unstructured.
+        ``("Intercept", "v2")``.
+    structure : str
+        Of their covariance matrix: ``"diag"``, ``"homdiag"``, ``"cs"``, ``"homcs"``, ``"ar1"`` or
+        ``"hetar1"``; empty where it is unstructured.
     """
 
     group: str
     factors: tuple[str, ...]
     effects: tuple[str, ...]
+    structure: str = ""
 
 
 class SentResidual(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import harness
 from harness.engines.engine import Coefficient, Failure, Fit, Outcome, RandomTerm, Setting
 from harness.model.case import Case
+from harness.model.structure import STRUCTURES
 from harness.referee.best_point import search_for
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.deviance import Likelihood
@@ -46,6 +47,9 @@ class RefereeEngine:
     name = "referee"
     residuals = True
     """It takes a residual covariance."""
+
+    structures = tuple(STRUCTURES)
+    """Structures of random terms that it takes."""
 
     sources = (
         "harness.base",

@@ -44,6 +44,7 @@ def serve(engine: Engine, source: BinaryIO, sink: BinaryIO) -> None:
                     rows="all",
                     settings=("default", "tight"),
                     takes=("weights",),
+                    structures=tuple(getattr(engine, "structures", ())),
                     residuals=(*STRUCTURES, "het") if getattr(engine, "residuals", False) else (),
                 )
             elif isinstance(question, FitRequest):

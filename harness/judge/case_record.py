@@ -194,6 +194,7 @@ def printed_value(fit: Fit, quantity: str, item: str) -> float | None:
         "variance": lambda: _variance(fit, item),
         "variance_se": lambda: _variance_error(fit, item),
         "random_effect": lambda: _random_effect(fit, item),
+        "residual": lambda: dict(fit.residual).get(item),
     }
     if quantity in readers:
         return readers[quantity]()

@@ -16,15 +16,16 @@ from harness.judge.audit import Audit, Certificate
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
-from harness.referee.best_point import find_optimum, search_for
+from harness.referee.best_point import ResidualUnbounded, find_optimum, search_for
 from harness.referee.cost import TooLarge
-from harness.referee.deviance import Likelihood, Point
+from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.optimum import Optimum, OptimumSearch
 from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_of
 from harness.referee.residual_matrix import internal
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
 from harness.referee.standpoint import Standpoint
+from harness.referee.structured_likelihood import StructuredLikelihood
 from harness.referee.variance_errors import variance_errors
 
 Array = NDArray[np.float64]
@@ -47,13 +48,14 @@ class Examination:
     """What the referee found out about a case.
 
     ``best`` is None, and ``reason`` says why, where the referee cannot evaluate the case, or, with
-    ``left_out``, was not to or not in time.
+    ``left_out``, was not to or not in time, or, with ``endless``, the likelihood has no maximum.
     """
 
     fits: tuple[Examined, ...]
     best: Optimum | None
     reason: str = ""
     left_out: bool = False
+    endless: bool = False
 
     @property
     def audits(self) -> tuple[Audit, ...]:
@@ -102,7 +104,8 @@ def examine(
         else:
             points = _points(best.point.likelihood, fits)
     except ValueError as error:  # aliased fixed effects among them
-        return Examination((), None, str(error), isinstance(error, TooLarge))
+        endless = isinstance(error, NoMaximum | ResidualUnbounded)
+        return Examination((), None, str(error), isinstance(error, TooLarge), endless)
     if case.model.criterion == "OLS":
         return Examination(tuple(_closed_form(case, f, best.point) for f in fits), best)
     examined = []
@@ -180,6 +183,8 @@ def _point(likelihood: Likelihood, fit: Fit) -> Point | None:
         if [name for name, _ in fit.residual] != list(likelihood.residual.names):
             return None
         likelihood = likelihood.given(internal(likelihood.residual, [v for _, v in fit.residual]))
+    if isinstance(likelihood, StructuredLikelihood):
+        return likelihood.at(likelihood.theta(relative))
     lower = [_factor(term, psi) for term, psi in zip(fit.random, relative, strict=True)]
     if all(matrix is not None for matrix in lower):
         found = [matrix for matrix in lower if matrix is not None]

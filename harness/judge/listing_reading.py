@@ -27,7 +27,7 @@ LEVELS = (0.9, 0.95, 0.99, 0.8)
 _SHARE = 1e-3
 """Of a standard error, or relative: what optimizers leave of estimates, SE and t."""
 _P_SHARE = 0.02
-_TESTED = ("gls", "joint-hessian", "kenward-roger", "sandwich")
+_TESTED = ("gls", "joint-hessian", "kenward-roger", "gls-n/(n-p)", "sandwich")
 """Standard errors that p values and intervals are made of."""
 
 

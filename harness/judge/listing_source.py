@@ -30,12 +30,15 @@ class ListingSource:
         Numeric columns to be treated as factors.
     levels : dict
         Level orders that the user has stated.
+    usual : dict
+        Level orders of factors of which none is stated; a listing may have others.
     """
 
     dataset: Dataset
     formula: str
     factors: tuple[str, ...] = ()
     levels: Levels = field(default_factory=dict)
+    usual: Levels = field(default_factory=dict)
 
     def rung(self, levels: Levels | None = None, *, formula: str = "") -> Rung:
         """Return the case, with level orders beside those stated; or that of another formula.
@@ -45,7 +48,7 @@ class ListingSource:
         BadInput
             As :func:`harness.data.own_table.own_rung`.
         """
-        orders = {**self.levels, **(levels or {})}
+        orders = {**self.usual, **self.levels, **(levels or {})}
         factors = self.factors
         if formula:
             used = {node.name for node in parse_model(formula, "REML").names()}
@@ -66,8 +69,16 @@ class ListingSource:
         for column in frame.columns:
             if isinstance(frame[column].dtype, pd.CategoricalDtype):
                 frame = frame.assign(**{column: frame[column].cat.remove_unused_categories()})
-        left = {
-            column: tuple(o for o in order if o in set(frame[column].astype(str)))
-            for column, order in self.levels.items()
-        }
-        return replace(self, dataset=replace(self.dataset, source=frame), levels=left)
+
+        def left(orders: Levels) -> Levels:
+            return {
+                column: tuple(o for o in order if o in set(frame[column].astype(str)))
+                for column, order in orders.items()
+            }
+
+        return replace(
+            self,
+            dataset=replace(self.dataset, source=frame),
+            levels=left(self.levels),
+            usual=left(self.usual),
+        )

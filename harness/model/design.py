@@ -21,6 +21,7 @@ from harness.model.functions import FUNCTIONS
 from harness.model.group_levels import grouping
 from harness.model.model import Model, column_of
 from harness.model.residual_design import ResidualDesign, build_residual
+from harness.model.structure import require_effects
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Atom, Terms
 
@@ -43,6 +44,9 @@ class RandomDesign:
         Index into ``levels`` of each row's group.
     levels : tuple of str, length k
         Levels that occur in the rows used, in the factor's order.
+    structure : str
+        Of the covariance matrix, a key of :data:`harness.model.structure.STRUCTURES`; empty where
+        that is any.
     """
 
     group: str
@@ -50,6 +54,7 @@ class RandomDesign:
     z: Array
     codes: NDArray[np.int32]
     levels: tuple[str, ...]
+    structure: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +121,9 @@ def build_design(model: Model, table: Table) -> Design:
     for term in model.random:
         effects, z = _matrix(term.effects, table)
         codes, levels = grouping(term.group, used)
-        random.append(RandomDesign(":".join(term.group), effects, z, codes, levels))
+        require_effects(term.structure, effects)
+        group = ":".join(term.group)
+        random.append(RandomDesign(group, effects, z, codes, levels, term.structure))
     formula = model.formula
     offset = weights = None
     if formula.offsets:

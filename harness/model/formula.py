@@ -62,11 +62,16 @@ Node = Name | Number | Call | Binary | Unary
 
 @dataclass(frozen=True)
 class Bar:
-    """A random part as written: ``(effects | group)`` or ``(effects || group)``."""
+    """A random part as written: ``(effects | group)``, ``(effects || group)``, ``cs(...)``.
+
+    ``structure`` is a key of :data:`harness.model.structure.STRUCTURES`; empty where the covariance
+    matrix is any.
+    """
 
     effects: Node
     group: Node
     double: bool
+    structure: str = ""
 
 
 @dataclass(frozen=True)

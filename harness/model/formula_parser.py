@@ -12,6 +12,7 @@ from harness.base.errors import BadInput
 from harness.model.coding import CODINGS, Coding, coding_named
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, Unary
 from harness.model.functions import FUNCTIONS, REFUSED, Value, read_options
+from harness.model.structure import structure_named
 from harness.model.tokens import FormulaError, Token, plain_space, tokens
 
 FACTOR_FUNCTIONS = ("factor", "as.factor", "C", "relevel")
@@ -134,20 +135,12 @@ class _Parser:
         return True
 
     def bar(self) -> Bar | None:
-        """Read a random term: a parenthesis with a '|' at its own depth."""
-        if not self.is_operator("("):
-            return None
-        depth, at = 0, self.at
-        for at in range(self.at, len(self.tokens)):
-            token = self.tokens[at]
-            if token.kind != "operator":
-                continue
-            depth += (token.text == "(") - (token.text == ")")
-            if depth == 0:
-                return None
-            if depth == 1 and token.text in ("|", "||"):
-                break
-        else:
+        """Read a random term: a parenthesis with a '|' at its own depth, or ``cs(...)``."""
+        start, named = self.at, self.token
+        if named.kind == "name" and self.text[named.place] != "`":
+            self.at += 1
+        if not self.is_operator("(") or not self.has_bar():
+            self.at = start
             return None
         opening = self.take()
         effects = self.sum()
@@ -155,6 +148,8 @@ class _Parser:
             raise self.error("expected effects before '|'", self.token.place)
         double = self.take().text == "||"
         group = self.group()
+        call = None if named is opening else named
+        given = [] if call is None else self.options(call)
         if not self.is_operator(")"):
             if self.is_operator("|", "||"):
                 raise self.error("a second '|' in one random term", self.token.place)
@@ -167,7 +162,26 @@ class _Parser:
             what = f"unexpected {self.token.text!r} in a group{self.spaced()}"
             raise self.error(what, self.token.place)
         self.take()
-        return Bar(effects, group, double)
+        if call is None:
+            return Bar(effects, group, double)
+        try:
+            return Bar(effects, group, False, structure_named(call.text, given, double=double))
+        except BadInput as error:
+            raise self.error(str(error), call.place) from None
+
+    def has_bar(self) -> bool:
+        """Whether the parenthesis that is next has a '|' at its own depth."""
+        depth = 0
+        for at in range(self.at, len(self.tokens)):
+            token = self.tokens[at]
+            if token.kind != "operator":
+                continue
+            depth += (token.text == "(") - (token.text == ")")
+            if depth == 0:
+                return False
+            if depth == 1 and token.text in ("|", "||"):
+                return True
+        return False
 
     def group(self) -> Node:
         """Names joined by ':' and '/', as in ``a/b`` and ``a:b``; ``a/b:c`` is ``a/(b:c)``."""

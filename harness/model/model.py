@@ -39,10 +39,14 @@ class RandomTerm:
         ``(x | g)`` has an intercept and ``x``; their covariance matrix is unstructured.
     group : tuple of str
         Columns whose interaction is the grouping factor: ``("a", "b")`` for ``(1 | a:b)``.
+    structure : str
+        A key of :data:`harness.model.structure.STRUCTURES`; empty where the covariance matrix is
+        any.
     """
 
     effects: Terms
     group: tuple[str, ...]
+    structure: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class Model:
     def random(self) -> tuple[RandomTerm, ...]:
         """Random-effects terms."""
         return tuple(term for bar in self.formula.bars for term in split_bar(bar))
+
+    @property
+    def structured(self) -> RandomTerm | None:
+        """The first random term whose covariance matrix has a structure; None without one."""
+        return next((term for term in self.random if term.structure), None)
 
     @property
     def without_weights(self) -> Model:
@@ -121,6 +130,11 @@ def parse_model(text: str, criterion: Criterion = "REML", residual: str = "") ->
         raise BadInput("formula: no fixed effects are left; keep at least an intercept")
     if formula.weights is not None and own is not None:
         raise BadInput("formula: weights beside a residual covariance are not supported")
+    if model.structured is not None and own is not None:
+        raise BadInput(
+            f"formula: {model.structured.structure}() beside a residual covariance is not "
+            "supported; keep one of them"
+        )
     seen: set[tuple[frozenset[str], frozenset[Atom]]] = set()
     for term in model.random:
         columns: list[Term] = [*([()] if term.effects.intercept else []), *term.effects.terms]
@@ -265,7 +279,7 @@ def split_bar(bar: Bar) -> Iterator[RandomTerm]:
             for term in effects.terms:
                 yield RandomTerm(Terms(False, (term,)), group)
         else:
-            yield RandomTerm(effects, group)
+            yield RandomTerm(effects, group, bar.structure)
 
 
 def _groups(node: Node) -> list[tuple[str, ...]]:

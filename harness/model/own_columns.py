@@ -59,7 +59,8 @@ def in_columns(model: Model, table: Table, design: Design) -> tuple[Model, Table
             name = Name(group, as_factor=True)
             made.keep(column_of(table, name))
             groups.append(name)
-        bars.append(Bar(effects, reduce(lambda a, b: Binary(":", a, b), groups), double=False))
+        group_node = reduce(lambda a, b: Binary(":", a, b), groups)
+        bars.append(Bar(effects, group_node, double=False, structure=term.structure))
     if model.residual is not None:
         for name in model.residual.names():
             made.keep(column_of(table, name))

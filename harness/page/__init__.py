@@ -17,6 +17,7 @@ __all__ = [
     "junit",
     "listing_layout",
     "page",
+    "published_layout",
     "record_diff",
     "record_export",
     "run_summary",

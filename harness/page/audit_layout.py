@@ -59,6 +59,11 @@ _MISTAKES = {
 }
 
 
+def quantity_name(quantity: str) -> str:
+    """Return the words for a quantity of a listing."""
+    return _NAMES[quantity]
+
+
 def audit_page(found: ListingVerdict, made: str = "") -> Page:
     """Lay out an audit; ``made`` is when it was."""
     other = "ML" if found.criterion == "REML" else "REML"

@@ -170,12 +170,13 @@ def _not_compared(silent: Counter[Blamed]) -> str:
     if not silent:
         return ""
     verbs: dict[VerdictClass, str] = {
-        "UNSUPPORTED": "is not judged for {}",
+        "UNSUPPORTED": "{be} not judged for {}",
         "FAILED": "gave no answer for {}",
         "ENVIRONMENT": "could not be run for {}",
     }
     phrases = [
-        f"{listed(engines) if engines else 'an engine'} {verbs[kind].format(count(number))}"
+        f"{listed(engines) if engines else 'an engine'} "
+        f"{verbs[kind].format(count(number), be='are' if len(engines) > 1 else 'is')}"
         for (kind, engines), number in silent.items()
     ]
     return f"{count(silent.total())} could not be compared: {'; '.join(phrases)}."

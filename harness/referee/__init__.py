@@ -27,9 +27,12 @@ __all__ = [
     "profiler",
     "residual_likelihood",
     "residual_matrix",
+    "row_blocks",
     "satterthwaite",
     "scoring_step",
     "standpoint",
+    "structured_likelihood",
+    "term_covariance",
     "variance_errors",
     "variance_parameter",
 ]

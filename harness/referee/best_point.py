@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.case import Case
-from harness.referee import optimum
+from harness.referee import optimum, structured_search
 from harness.referee.crossproducts import standardised
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimality import optimality
@@ -24,6 +24,8 @@ from harness.referee.residual_likelihood import (
     likelihood_of,
 )
 from harness.referee.residual_matrix import bounds, neutral, typical_gap
+from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
+from harness.referee.structured_search import StructuredSearch
 
 Array = NDArray[np.float64]
 
@@ -42,6 +44,9 @@ _SAME = 1e-9
 _ENDLESS = 0.05
 """Derivative in the logarithm of the last pivot of R at its bound: where the likelihood has no
 maximum it is the number of dimensions that are fitted exactly."""
+
+_AT_REST = 1e-3
+"""Derivatives in relative changes above this are of no minimum; those of one are 1e-8 and less."""
 
 _GRID = (-0.3, 0.3, 0.6, 0.9)
 
@@ -86,6 +91,8 @@ def search_for(case: Case) -> OptimumSearch:
 def _search(likelihood: Likelihood) -> OptimumSearch:
     if isinstance(likelihood, ResidualLikelihood):
         return ResidualSearch(likelihood)
+    if isinstance(likelihood, StructuredLikelihood):
+        return StructuredSearch(likelihood)
     return OptimumSearch(likelihood)
 
 
@@ -124,9 +131,13 @@ class ResidualSearch(OptimumSearch):
             self._keep(settled(start))
         best = self._minima[0]
         slope = best.profiled_gradient()[len(self.likelihood.layout) :]
-        at_bound = optimality(best).residual_bound
-        if at_bound and float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
-            raise ResidualUnbounded
+        found = optimality(best)
+        if found.residual_bound:
+            # V is R then: as R becomes singular the deviance goes to one infinity or the other, so
+            # that a descent that has come to the edge and not to rest is one without an end.
+            alone = not self.likelihood.layout and found.gradient > _AT_REST
+            if alone or float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
+                raise ResidualUnbounded
         return _optimum(best, self._minima[1:], runs + len(starts))
 
     def _keep(self, found: ResidualPoint) -> None:
@@ -162,6 +173,8 @@ def _evaluated(likelihood: ResidualLikelihood, starts: Iterable[Array]) -> list[
 
 def nearest_minimum(point: Point) -> Point:
     """Return where Newton's steps from a point end: a minimum, not always the lowest."""
+    if isinstance(point, StructuredPoint):
+        return structured_search.settled(point)
     return settled(point) if isinstance(point, ResidualPoint) else optimum.nearest_minimum(point)
 
 

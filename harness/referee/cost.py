@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.model.design import Design
+from harness.model.structure import parameter_count
 from harness.referee.component_blocks import components, padded_sizes
 from harness.referee.once_per_design import once_per_design
 
@@ -45,7 +46,7 @@ def cost(design: Design) -> Cost:
     """
     n, p = design.x.shape
     widths = [term.z.shape[1] for term in design.random]
-    elements = sum(q * (q + 1) // 2 for q in widths)
+    elements = _elements(design)
     rows = 8.0 * n * (4 * (p + 1) + 6 * sum(widths))
     operations = 4.0 * n * (p + 1) * (p + 1 + sum(widths))
     held = 0.0
@@ -76,11 +77,15 @@ def refuse_beyond(limit: Cost, design: Design) -> None:
     if estimate.seconds <= limit.seconds and estimate.bytes <= limit.bytes:
         return
     largest = int(np.bincount(components(design.random)).max()) if design.random else 0
-    elements = sum(q * (q + 1) // 2 for q in (term.z.shape[1] for term in design.random))
+    elements = _elements(design)
     raise TooLarge(
         f"one evaluation would take about {estimate} (limit {limit}): {largest:,} connected "
         f"random-effects columns and {elements:,} variance parameters"
     )
+
+
+def _elements(design: Design) -> int:
+    return sum(parameter_count(term.structure, term.z.shape[1]) for term in design.random)
 
 
 def _time(seconds: float) -> str:

@@ -7,6 +7,8 @@
 - ``between-within``: SAS's. n - rank X is divided: effects that are constant within subjects have
   the subjects less the rank of their columns, all others the rest.
 - ``between-within-classic``: Schluchter and Elashoff's, as mmrm has it.
+- ``group-equations``: HLM's. The groups less the effects in the equation of a random coefficient,
+  n - p in that of a fixed one.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ def residual_df(design: Design) -> tuple[float, ...]:
     return tuple(float(n - p) for _ in range(p))
 
 
+@once_per_design
 def containment_rank_df(design: Design) -> tuple[float, ...] | None:
     """Return SAS's containment df of each coefficient.
 
@@ -78,6 +81,7 @@ def _ranks(design: Design) -> tuple[int | None, ...]:
     return tuple(rank(design.x, blocks[:i]) for i in range(len(blocks) + 1))
 
 
+@once_per_design
 def residual_xz_df(design: Design) -> tuple[float, ...] | None:
     """Return n - rank [X Z] for each coefficient: SAS's containment where nothing contains it.
 
@@ -89,6 +93,7 @@ def residual_xz_df(design: Design) -> tuple[float, ...] | None:
     return None if whole is None else tuple(float(n - whole) for _ in range(p))
 
 
+@once_per_design
 def between_within_df(design: Design) -> tuple[float, ...] | None:
     """Return SAS's between-within df of each coefficient.
 
@@ -139,6 +144,36 @@ def between_within_classic_df(design: Design) -> tuple[float, ...] | None:
     upper = float(count - int(constant.any()) - int(between.sum()))
     lower = float(n - count - int(within.sum()))
     return tuple(upper if one else lower for one in between)
+
+
+def group_equations_df(design: Design) -> tuple[float, ...] | None:
+    """Return HLM's df of each coefficient of a model with two levels.
+
+    Each coefficient of the rows, the intercept or a slope, has an equation: itself and what it is
+    multiplied by that is constant within groups. Where the coefficient is random its equation has
+    J - q df, with J groups and q fixed effects in it, all others n - p.
+
+    Returns
+    -------
+    tuple of float, length p, or None
+        None where there is more than one grouping factor.
+
+    References
+    ----------
+    Raudenbush and Bryk 2002, Hierarchical Linear Models, section 3, J - S - 1 with S predictors
+    besides the constant. n - p is what HLM 5 and 6 print in the examples of UCLA's pages.
+    """
+    levels = nested_codes(design)
+    if levels is None or len(levels) > 1:
+        return None
+    n, p = design.x.shape
+    out = np.full(p, float(n - p))
+    free = np.ones(p, dtype=bool)
+    for block in _effects(design):
+        inside = free & [_contains(block, column) for column in design.x.T]
+        out[inside] = len(np.unique(levels[0])) - inside.sum()
+        free &= ~inside
+    return tuple(out.tolist())
 
 
 def rank(x: Array, blocks: Sequence[Block] = ()) -> int | None:

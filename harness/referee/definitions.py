@@ -22,6 +22,7 @@ from harness.referee.counted_df import (
     between_within_classic_df,
     between_within_df,
     containment_rank_df,
+    group_equations_df,
     residual_df,
     residual_xz_df,
 )
@@ -138,6 +139,15 @@ def _residual_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tupl
 
 def _satterthwaite_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
     return tuple(test.df for test in at.tests)
+
+
+def _satterthwaite_n_p_df(
+    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
+) -> tuple[float, ...] | None:
+    if at.criterion != "ML":
+        return None
+    n, p = at.design.x.shape
+    return tuple(1.0 / (1.0 / test.df - 1.0 / n + 1.0 / (n - p)) for test in at.tests)
 
 
 def _kenward_roger_df(
@@ -330,6 +340,14 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "df",
+        "satterthwaite-n-p",
+        "Satterthwaite's, with n - p for the residual variance of an ML fit",
+        "1/df = 1/(n - p) + what the uncertainty of the variance ratios adds",
+        ("mixedlm under ML",),
+        _satterthwaite_n_p_df,
+    ),
+    Definition(
+        "df",
         "none",
         "none: the normal distribution",
         "a z test",
@@ -383,6 +401,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Schluchter and Elashoff 1990, J. Stat. Comput. Simul. 37, 69-87",
         ("mmrm with method = Between-Within",),
         _counted(between_within_classic_df),  # type: ignore[arg-type]
+    ),
+    Definition(
+        "df",
+        "group-equations",
+        "the groups less the effects in a random coefficient's equation, else n - p",
+        "Raudenbush and Bryk 2002, Hierarchical Linear Models, chapter 3",
+        ("HLM",),
+        _counted(group_equations_df),  # type: ignore[arg-type]
     ),
     Definition(
         "df",

@@ -123,7 +123,7 @@ class Likelihood:
 _DIGITS = 8.0 * float(np.finfo(float).eps)
 """A difference below this share of its terms is rounding."""
 
-_IN_VARIABLES = (
+IN_VARIABLES = (
     "_variables",
     "gls_slopes",
     "gradient_parts",
@@ -169,6 +169,11 @@ class Point:
         if not rss > _DIGITS * size or not (pivots > _DIGITS * np.diag(self.xhx)).all():
             raise np.linalg.LinAlgError("rounding leaves no information")
         self.rss = rss
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Which of theta are at a bound, where no derivative in them counts: none."""
+        return np.zeros(len(self.theta), dtype=bool)
 
     @property
     def sigma(self) -> float:
@@ -243,10 +248,10 @@ class Point:
             w = likelihood.products.basis.effects[t][:, b:]
             size = 1.0 + np.linalg.norm(self.lambdas[t], axis=1)
             column = slice(i, i + w.shape[1])
-            basis, to_theta[column, column] = _orthonormal(w / size[:, None])
+            basis, to_theta[column, column] = orthonormal(w / size[:, None])
             tangents[column] = list((size[:, None] * basis).T)
         twin = copy.copy(self)
-        for cached in (*_IN_VARIABLES, "_conditioned"):
+        for cached in (*IN_VARIABLES, "_conditioned"):
             twin.__dict__.pop(cached, None)
         # These do not depend on the variables.
         twin.__dict__.update(solved=self.solved, summed=self.summed)
@@ -414,7 +419,7 @@ class Point:
         return out
 
 
-def _orthonormal(columns: Array) -> tuple[Array, Array]:
+def orthonormal(columns: Array) -> tuple[Array, Array]:
     """Q with orthonormal columns and R^-1, Q = A R^-1."""
     if columns.shape[1] == 1:
         length = float(np.linalg.norm(columns))

@@ -18,9 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, Point
+from harness.referee.kenward_roger import Pieces
 from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
 from harness.referee.row_information import random_changes, row_information
 from harness.referee.satterthwaite import contrast_tests
+from harness.referee.structured_adjustment import natural_directions
+from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
 
 Array = NDArray[np.float64]
 
@@ -80,9 +83,10 @@ def null_directions(likelihood: Likelihood) -> list[tuple[tuple[Array, ...], flo
     """Return a basis of the changes that the likelihood does not see: of each Psi_t, and of s2.
 
     Each has a variance of its own that it changes by 1, relative to the others' none. With a
-    residual covariance it depends on the point: :func:`free_directions` says it of one.
+    residual covariance, or structured terms, it depends on the point: :func:`free_directions` says
+    it of one.
     """
-    if isinstance(likelihood, ResidualLikelihood):
+    if isinstance(likelihood, ResidualLikelihood | StructuredLikelihood):
         return []
     if likelihood not in _KEPT:
         _KEPT[likelihood] = _null_directions(likelihood)
@@ -202,6 +206,8 @@ def free_directions(point: Point) -> tuple[FreeDirection, ...]:
     likelihood = point.likelihood
     if isinstance(point, ResidualPoint):
         return () if _curved(point) else _beside_residual(point)
+    if isinstance(point, StructuredPoint):
+        return () if _curved(point) else _within_structures(point)
     if not likelihood.layout or _curved(point):
         return ()
     out = []
@@ -217,19 +223,42 @@ def _beside_residual(point: ResidualPoint) -> tuple[FreeDirection, ...]:
     As an unstructured residual covariance beside a random intercept.
     """
     likelihood = point.likelihood
-    sizes, basis = likelihood.products.sizes, likelihood.products.basis
-    terms, units = _symmetric_units(sizes)
+    terms, units = _symmetric_units(likelihood.products.sizes)
     changes = [
         np.concatenate([own, block.matrix.first, block.h[None]])
         for own, block in zip(random_changes(point, terms, units), point.blocks, strict=True)
     ]
     found = row_information(point, changes)
-    widths = np.sqrt(np.maximum(np.diag(found.traces), np.finfo(float).tiny))
     information = found.information(np.asarray(point.c), reml=likelihood.reml)
+    return _tangents(point, terms, units, _null(information, found.traces), found.p)
+
+
+def _within_structures(point: StructuredPoint) -> tuple[FreeDirection, ...]:
+    """Return the same of structured terms, as of ``homcs(0 + f | g)`` with one row for each f."""
+    natural = natural_directions(point)
+    if not natural.terms:
+        return ()
+    information, whole = _information(point, natural.terms, natural.matrices)
+    p = Pieces.at(point, (natural.terms, natural.matrices)).p
+    p = np.concatenate([p, -np.linalg.inv(point.c)[None]])
+    return _tangents(point, natural.terms, natural.matrices, _null(information, whole), p)
+
+
+def _null(information: Array, whole: Array) -> Array:
+    """Null space of the information, relative to that without fixed effects: (k, count)."""
+    widths = np.sqrt(np.maximum(np.diag(whole), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(information / np.outer(widths, widths))
+    return np.asarray(vectors[:, values < SINGULAR] / widths[:, None])
+
+
+def _tangents(
+    point: Point, terms: Sequence[int], units: Sequence[Array], null: Array, p: Array
+) -> tuple[FreeDirection, ...]:
+    """Return directions of the parameters, the last of them V itself, with their P_r."""
+    basis = point.likelihood.products.basis
     s2 = (point.sigma * basis.y_scale) ** 2
     out = []
-    for vector in (vectors[:, values < SINGULAR] / widths[:, None]).T:
+    for vector in null.T:
         scaled = [vector[-1] * lam @ lam.T for lam in point.lambdas]
         for value, t, unit in zip(vector, terms, units, strict=False):
             scaled[t] = scaled[t] + value * unit
@@ -242,7 +271,7 @@ def _beside_residual(point: ResidualPoint) -> tuple[FreeDirection, ...]:
         # Either way along it is the same direction: the first variance is the one that grows.
         diagonals = np.concatenate([*(np.diag(d) for d in psi), [s2 * vector[-1]]])
         size = math.copysign(size, float(diagonals[np.abs(diagonals) > 1e-7 * size][0]))
-        moved = np.einsum("i,ijk->jk", vector, found.p)
+        moved = np.einsum("i,ijk->jk", vector, p)
         slopes = np.abs(np.diag(basis.m @ point.c @ moved @ point.c @ basis.m.T))
         errors = np.diag(basis.m @ point.c @ basis.m.T)
         out.append(
@@ -278,7 +307,9 @@ def centred(point: Point) -> Point:
     A face that all of them lie on is a boundary of the data's own; one that an end lies on is not.
     """
     likelihood = point.likelihood
-    if not likelihood.layout or isinstance(point, ResidualPoint) or _curved(point):
+    if isinstance(point, ResidualPoint | StructuredPoint):
+        return point
+    if not likelihood.layout or _curved(point):
         return point
     for _ in range(_ROUNDS):
         begun = point
@@ -301,7 +332,7 @@ def centred(point: Point) -> Point:
 def undetermined_rows(point: Point, rows: Array) -> NDArray[np.bool_]:
     """Say of contrasts (r, p) whether their standard errors depend on what is not determined."""
     found = np.zeros(len(rows), dtype=bool)
-    if isinstance(point, ResidualPoint):
+    if isinstance(point, ResidualPoint | StructuredPoint):
         moved = {j for direction in free_directions(point) for j in direction.moved}
         return np.asarray((rows[:, sorted(moved)] != 0.0).any(axis=1))
     if point.likelihood.layout:
@@ -334,7 +365,10 @@ def _way(point: Point, changes: Sequence[Array], residual: float) -> _Way | None
 
 def _curved(point: Point) -> bool:
     twin, _ = point.conditioned()
-    values = np.linalg.eigvalsh(twin.profiled_hessian())
+    free = ~point.held
+    values = np.linalg.eigvalsh(twin.profiled_hessian()[np.ix_(free, free)])
+    if not len(values):
+        return True
     # The variables are relative changes: of one variance, too, a curvature of 1e-6 is none.
     return bool(values[0] > _CURVED * max(float(values[-1]), 1.0))
 

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from harness.referee.deviance import Point
 from harness.referee.residual_likelihood import ResidualPoint
+from harness.referee.structured_likelihood import StructuredPoint
 
 Array = NDArray[np.float64]
 
@@ -82,6 +83,8 @@ def joint_inverse(point: Point, sigma: float) -> JointInverse:
     """
     if isinstance(point, ResidualPoint):
         raise ValueError("no program states it of a model with a residual covariance")
+    if isinstance(point, StructuredPoint):
+        return _structured(point, sigma)
     likelihood = point.likelihood
     basis, reml, m = likelihood.products.basis, likelihood.reml, likelihood.m
     directions = _directions(point)
@@ -123,6 +126,26 @@ def joint_inverse(point: Point, sigma: float) -> JointInverse:
     )
     sizes = np.concatenate([np.diag(hessian)[:p], np.diag(traces)])
     return JointInverse(fixed, variances, _determined(hessian, sizes))
+
+
+def _structured(point: StructuredPoint, sigma: float) -> JointInverse:
+    """Invert it in the parameters of the structures, those at a bound held there."""
+    likelihood = point.likelihood
+    basis, m, q, c = likelihood.products.basis, likelihood.m, point.rss, point.c
+    twin, _ = point.conditioned()
+    assert isinstance(twin, StructuredPoint)
+    free = ~point.held
+    p, cross = len(c), twin.gls_slopes[free]
+    # That of the point has the fixed effects follow the variances; here they stay.
+    inner = twin.profiled_hessian()[np.ix_(free, free)] + 2.0 * m * cross @ c @ cross.T / q
+    hessian = np.block(
+        [[2.0 * m * np.linalg.inv(c) / q, 2.0 * m * cross.T / q], [2.0 * m * cross / q, inner]]
+    )
+    back = basis.y_scale * basis.m
+    fixed = back @ (2.0 * np.linalg.inv(hessian))[:p, :p] @ back.T
+    fixed *= (sigma / basis.y_scale) ** 2 / (q / m)
+    unknown = (math.nan,) * sum(likelihood.products.sizes)
+    return JointInverse(fixed, unknown, _determined(hessian, np.diag(hessian)))
 
 
 def _determined(hessian: Array, sizes: Array) -> bool:

@@ -27,6 +27,7 @@ P, Q and Phi are those of H = V / sigma^2; the scale is put back at the end.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,8 @@ from harness.referee.optimality import optimality
 from harness.referee.residual_adjustment import residual_pieces
 from harness.referee.residual_likelihood import ResidualPoint
 from harness.referee.satterthwaite import ContrastTest, two_sided_p
+from harness.referee.structured_adjustment import natural_directions
+from harness.referee.structured_likelihood import StructuredPoint
 
 Array = NDArray[np.float64]
 
@@ -155,8 +158,9 @@ def kenward_roger(
     sigma : float, optional
         Residual standard deviation, in the units of the data; profiled without it.
     linear : bool
-        Leave the second derivatives of V out, as DDFM=KR(LINEAR) of PROC MIXED does. Without a
-        residual covariance, and with one that is linear in its parameters, there are none.
+        Leave the second derivatives of V out, as DDFM=KR(LINEAR) of PROC MIXED does. There are
+        none where V is linear in its parameters, as with ``cs`` and ``us`` of the residuals, and
+        without any structure.
 
     Raises
     ------
@@ -188,10 +192,16 @@ def kenward_roger(
         raise KenwardRogerUndefined(
             "there are no random effects: the t and F tests of the linear model are exact"
         )
-    pieces = Pieces.at(point)
+    natural = natural_directions(point) if isinstance(point, StructuredPoint) else None
+    pieces = Pieces.at(
+        point, directions(point) if natural is None else (natural.terms, natural.matrices)
+    )
     w = inverse_information(pieces.information)
     k = len(pieces.p)
     inner = np.einsum("rs,rsij->ij", w[:k, :k], pieces.q_less)
+    if natural is not None and not linear:
+        assert isinstance(point, StructuredPoint)
+        inner = inner - natural.bent(point, pieces.p, w)
     c = point.c
     return _adjusted(point, internal, inner, np.concatenate([c @ pieces.p @ c, -c[None]]), w)
 
@@ -228,15 +238,15 @@ class Pieces:
     information: Array
 
     @classmethod
-    def at(cls, point: Point) -> Pieces:
-        """Return them at a point, for its :func:`directions`."""
-        terms, matrices = directions(point)
+    def at(cls, point: Point, along: tuple[Sequence[int], Sequence[Array]] | None = None) -> Pieces:
+        """Return them at a point, for its :func:`directions` or others."""
+        terms, matrices = directions(point) if along is None else along
         k, p, c = len(terms), len(point.c), point.c
         first = np.zeros((k, p, p))
         second = np.zeros((k, k, p, p))
         traces = np.zeros((k, k))
         for part in point.solved:
-            placed = part.bucket.scatter_each(terms, matrices)
+            placed = part.bucket.scatter_each(terms, matrices).reshape(k, *part.s.shape)
             s_e = part.s @ placed
             traces += s_e.reshape(k, -1) @ s_e.swapaxes(2, 3).reshape(k, -1).T
             e_t = placed @ part.t

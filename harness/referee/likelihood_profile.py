@@ -33,7 +33,7 @@ from harness.referee.constraint import Minimum, lifted
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimum import Optimum
 from harness.referee.profiler import Profiler
-from harness.referee.variance_parameter import Parameter
+from harness.referee.variance_parameter import EDGE, Parameter
 
 Array = NDArray[np.float64]
 Near = TypeVar("Near")
@@ -47,9 +47,6 @@ _MOST_WIDER = 12
 _LEAST = 1e-3
 """Share of the best residual SD down to which that is followed: at 0 the deviance has a limit at
 most, which it has where every row is a group."""
-
-_EDGE = 1e-6
-"""A correlation nearer to +-1 than this is at the boundary."""
 
 Root = Callable[[float, "Near | None"], tuple[float, Near]]
 """Root of the rise in deviance at a value, found from a neighbour, and the point there."""
@@ -177,7 +174,7 @@ def _walk(
 ) -> Iterator[Place[Minimum]]:
     """Go from the best value to one side, in steps that raise the root by about the same."""
     x, height, near = best, 0.0, None
-    if abs(x - bound) <= _EDGE:
+    if abs(x - bound) <= EDGE:
         return
     for _ in range(_MOST_STEPS):
         left = abs(bound - x)

@@ -7,6 +7,8 @@ on a factor of Psi, so the points that a bound on a Cholesky diagonal creates ca
 G_t has a negative eigenvalue in the null space of Psi_t, and its eigenvector is a direction of
 descent.
 
+The cone of a term with a structure: :mod:`harness.referee.structured_cone`.
+
 G_t is whitened by J_t = sum of Z'V^-1 Z, which makes it dimensionless and free of the units of y
 and x.
 """
@@ -19,12 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Point
+from harness.referee.structured_cone import term_conditions
+from harness.referee.structured_likelihood import StructuredPoint
+from harness.referee.term_covariance import NULL_VARIANCE
 
 Array = NDArray[np.float64]
-
-NULL_VARIANCE = 1e-8
-"""Relative variances (in units of s2, effects scaled to unit root mean square) below this count as
-zero: the square of lme4's ``isSingular`` threshold of 1e-4 on theta."""
 
 DUAL_TOLERANCE = 1e-3
 """A whitened dual eigenvalue below minus this is a direction of descent. True optima reach 1e-4 at
@@ -78,6 +79,14 @@ def optimality(point: Point) -> Optimality:
     for t, q in enumerate(likelihood.products.sizes):
         s, tct, uu = point.summed[t]
         g = s - (tct if likelihood.reml else 0.0) - likelihood.m * uu / point.rss
+        if isinstance(point, StructuredPoint) and point.likelihood.terms[t].structure:
+            own = term_conditions(point, t, g)
+            ranks.append(own.rank)
+            gradient = max(gradient, own.gradient)
+            if own.dual is not None:
+                dual = own.dual if dual is None else min(dual, own.dual)
+            descent.append(None)
+            continue
         psi = point.lambdas[t] @ point.lambdas[t].T
         values, vectors = np.linalg.eigh(psi)
         roots = vectors * np.sqrt(np.maximum(values, 0.0))

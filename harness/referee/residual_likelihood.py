@@ -25,6 +25,7 @@ from harness.referee.deviance import Likelihood, Point
 from harness.referee.residual_matrix import ResidualMatrix, inside, neutral, stated
 from harness.referee.row_blocks import Stack, row_stacks
 from harness.referee.row_derivatives import Block, RowDerivatives, Variable, row_derivatives
+from harness.referee.structured_likelihood import StructuredLikelihood
 
 Array = NDArray[np.float64]
 
@@ -34,7 +35,9 @@ determined by each other."""
 
 
 def likelihood_of(design: Design, *, reml: bool, limit: Cost = LIMIT) -> Likelihood:
-    """Return the likelihood of a design, with a residual covariance or without."""
+    """Return the likelihood of a design: with a residual covariance, with structures, or plain."""
+    if any(term.structure for term in design.random):
+        return StructuredLikelihood(design, reml=reml, limit=limit)
     if design.residual is None:
         return Likelihood(design, reml=reml, limit=limit)
     return ResidualLikelihood(design, reml=reml, limit=limit)

@@ -56,6 +56,7 @@ def contrast_tests(
     # df do not depend on the variables in which the variance parameters are written.
     point, _ = point.conditioned()
     inner = np.asarray(point.c @ point.xhx_derivatives @ point.c, dtype=np.float64)
+    inner[point.held] = 0.0
     asymptotic = variance_of_varpar(point, sigma)
     out = []
     for row in np.atleast_2d(contrasts):
@@ -80,12 +81,17 @@ def two_sided_p(statistic: float, df: float) -> float:
 
 
 def variance_of_varpar(point: Point, sigma: float) -> Array:
-    """Return A = 2 Hess^-1 in the point's variables and sigma, flat directions left out."""
+    """Return A = 2 Hess^-1 in the point's variables and sigma.
+
+    Flat directions are left out, and parameters of a structure that are at a bound.
+    """
     widths = np.append(np.ones(len(point.theta)), 1.0 / sigma)
     with np.errstate(invalid="ignore"):
         hessian = point.hessian(sigma) / np.outer(widths, widths)
     if not np.isfinite(hessian).all():  # so far out that derivatives overflow: no df is known
         return np.full_like(hessian, np.nan)
+    held = np.append(point.held, False)
+    hessian[held], hessian[:, held] = 0.0, 0.0
     values, vectors = np.linalg.eigh(hessian)
     usable = values > FLAT * max(float(values[-1]), 0.0)
     inverse = (vectors[:, usable] / values[usable]) @ vectors[:, usable].T

@@ -1,6 +1,7 @@
 """Asymptotic standard errors of variances, by the delta method.
 
-Var(theta, sigma) = 2 Hess^-1, Hess the Hessian of the deviance; Psi_kk = sigma^2 sum_b L_kb^2.
+Var(theta, sigma) = 2 Hess^-1, Hess the Hessian of the deviance; Psi_kk = sigma^2 sum_b L_kb^2,
+or what a structure makes of its parameters.
 What statsmodels prints as ``Std.Err.`` of a variance is another quantity (known_differences.toml);
 lme4 prints none, for their distribution is far from normal.
 """
@@ -15,12 +16,11 @@ from numpy.typing import NDArray
 
 from harness.referee.deviance import Point
 from harness.referee.satterthwaite import variance_of_varpar
-from harness.referee.variance_parameter import Parameter
+from harness.referee.structured_errors import structured_errors, structured_scaled_errors
+from harness.referee.structured_likelihood import StructuredPoint
+from harness.referee.variance_parameter import EDGE, Parameter
 
 Array = NDArray[np.float64]
-
-_EDGE = 1e-6
-"""A correlation nearer to +-1 than this is at the boundary."""
 
 
 def variance_errors(point: Point, sigma: float) -> tuple[float, ...]:
@@ -32,6 +32,8 @@ def variance_errors(point: Point, sigma: float) -> tuple[float, ...]:
         Residual standard deviation, in the units of the data.
     """
     covariance = _covariance(point, sigma)
+    if isinstance(point, StructuredPoint):
+        return structured_errors(point, covariance, sigma)
     out = []
     for t, lower in enumerate(point.likelihood.factors(point.theta)):
         for row in range(len(lower)):
@@ -54,6 +56,8 @@ def scaled_errors(point: Point, sigma: float, parameters: Sequence[Parameter]) -
         Residual standard deviation, in the units of the data.
     """
     covariance = _covariance(point, sigma)
+    if isinstance(point, StructuredPoint):
+        return structured_scaled_errors(point, covariance, sigma, parameters)
     factors = point.likelihood.factors(point.theta)
     out = []
     for parameter in parameters:
@@ -73,7 +77,7 @@ def scaled_errors(point: Point, sigma: float, parameters: Sequence[Parameter]) -
             a, b = parameter.effects
             one, two = lower[a] / lengths[0], lower[b] / lengths[1]
             r = float(one @ two)
-            if not abs(r) < 1.0 - _EDGE:
+            if not abs(r) < 1.0 - EDGE:
                 out.append(math.inf)
                 continue
             change[a] = (two - r * one) / lengths[0] / (1.0 - r * r)

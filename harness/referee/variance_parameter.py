@@ -13,6 +13,9 @@ from harness.model.design import Design
 
 Array = NDArray[np.float64]
 
+EDGE = 1e-6
+"""A correlation nearer to +-1 than this is at the boundary."""
+
 
 @dataclass(frozen=True)
 class Parameter:

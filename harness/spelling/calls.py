@@ -16,6 +16,7 @@ from harness.model.formula import Bar, Binary, Call, Name, Node, Number, names_i
 from harness.model.functions import FUNCTIONS
 from harness.model.model import Model, RandomTerm, column_of, split_bar
 from harness.model.residual import Residual
+from harness.model.structure import STRUCTURES
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Term, Terms
 from harness.spelling.patsy_language import (
@@ -92,7 +93,7 @@ def _bar(
 ) -> str:
     effects = render(bar.effects, name, language)
     group = render(bar.group, group_name, R, tight=True)
-    return f"({effects} {'||' if bar.double else '|'} {group})"
+    return f"{bar.structure}({effects} {'||' if bar.double else '|'} {group})"
 
 
 def r_call(model: Model) -> str:
@@ -481,7 +482,9 @@ def in_words(model: Model) -> str:
         effects += [
             "a slope for " + ":".join(render_name(a) for a in t) for t in term.effects.terms
         ]
-        joined = " and ".join(effects) + (", correlated," if len(effects) > 1 else "")
+        how = "" if len(effects) < 2 else "correlated"
+        how = STRUCTURES[term.structure].in_words if term.structure else how
+        joined = " and ".join(effects) + (f", {how}," if how else "")
         apart = ", uncorrelated with the former" if term.group in groups else ""
         groups.add(term.group)
         pieces.append(f"{joined} that varies by {' within '.join(reversed(term.group))}{apart}")

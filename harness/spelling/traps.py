@@ -64,7 +64,7 @@ def _double_bar(model: Model, table: Table) -> Iterator[Trap]:
             yield Trap(
                 "double-bar-factor",
                 f"{name} is a factor: || does not make its levels uncorrelated, lme4 gives them "
-                "an unstructured covariance matrix",
+                f"an unstructured covariance matrix; diag(0 + {name} | g) does that",
             )
         return
 

@@ -33,8 +33,9 @@ program_folder <- function() {
 # tight        whether the engine can search more strictly than it does by default
 # takes        "weights" where request$weights, NULL or a weight a row, is heeded
 # residuals    residual covariances that it can fit: "ar1", "het", ...
+# structures   structures of random terms that it can fit: "diag", "cs", ...
 converse <- function(fit, name, packages, definitions, rows = "complete", wants = NULL,
-                     tight = FALSE, takes = NULL, residuals = NULL) {
+                     tight = FALSE, takes = NULL, residuals = NULL, structures = NULL) {
   there <- function(package) nzchar(system.file(package = package))
   lacking <- Filter(Negate(there), c(packages, "jsonlite"))
   if (length(lacking)) {
@@ -62,7 +63,8 @@ converse <- function(fit, name, packages, definitions, rows = "complete", wants 
     build = build_digest(packages), definitions = named(definitions), rows = rows,
     wants = as.list(wants), settings = as.list(c("default", if (tight) "tight")),
     takes = as.list(takes),
-    residuals = as.list(residuals)
+    residuals = as.list(residuals),
+    structures = as.list(structures)
   )
   repeat {
     line <- readLines(questions, n = 1L, warn = FALSE, encoding = "UTF-8")
@@ -175,6 +177,7 @@ read_request <- function(message) {
         group = term$group,
         factors = vapply(term$factors, identity, ""),
         effects = vapply(term$effects, identity, ""),
+        structure = if (is.null(term$structure)) "" else term$structure,
         z = lapply(wanted$z, function(column) as.double(unlist(column))),
         codes = as.integer(unlist(wanted$codes)) + 1L,
         levels = as.character(unlist(wanted$levels))
@@ -207,8 +210,9 @@ drop_bars <- function(part) {
   if (!is.call(part)) {
     return(part)
   }
-  if (identical(part[[1L]], as.name("(")) && is.call(part[[2L]]) &&
-    as.character(part[[2L]][[1L]]) %in% c("|", "||")) {
+  # A structured term is a call with a bar in it.
+  bar <- length(part) == 2L && is.call(part[[2L]])
+  if (bar && as.character(part[[2L]][[1L]])[[1L]] %in% c("|", "||")) {
     return(NULL)
   }
   if (!identical(part[[1L]], as.name("+")) || length(part) != 3L) {

@@ -1,4 +1,5 @@
-# glmmTMB: lme4's formulas, by Laplace's method, which is exact for a linear mixed model.
+# glmmTMB: lme4's formulas, by Laplace's method, which is exact for a linear mixed model. Its weights
+# multiply the log-likelihood; lme4's, s2 / w, are an offset of its model of the dispersion.
 
 local({
   file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1L]])
@@ -13,7 +14,15 @@ definitions <- list(
 
 fit <- function(request) {
   mixed <- length(request$random) > 0L
-  found <- glmmTMB::glmmTMB(request$formula, data = request$data, REML = mixed && request$reml)
+  data <- request$data
+  dispersion <- ~1
+  if (!is.null(request$weights)) {
+    data$log_dispersion <- -log(request$weights) / dispersion_power()
+    dispersion <- ~ 1 + offset(log_dispersion)
+  }
+  found <- glmmTMB::glmmTMB(
+    request$formula, data = data, REML = mixed && request$reml, dispformula = dispersion
+  )
   table <- summary(found)$coefficients$cond
   estimates <- glmmTMB::fixef(found)$cond
   kept <- match(names(estimates), rownames(table))
@@ -26,7 +35,9 @@ fit <- function(request) {
     ),
     x = by_columns(glmmTMB::getME(found, "X")),
     random = if (mixed) model_terms(request, random_terms(found)) else list(),
-    residual_variance = stats::sigma(found)^2,
+    residual_variance = if (is.null(request$weights)) stats::sigma(found)^2 else {
+      exp(dispersion_power() * unname(glmmTMB::fixef(found)$disp))
+    },
     loglik = as.numeric(stats::logLik(found)),
     aic = stats::AIC(found),
     bic = stats::BIC(found),
@@ -39,6 +50,14 @@ fit <- function(request) {
     # Without random effects it maximises the likelihood, which divides by n.
     definitions = named(if (!mixed) list(residual_variance = "n", se = "gls"))
   )
+}
+
+# The power of the dispersion that is the variance: 1 where glmmTMB models that, 2 where it models the
+# standard deviation, as later versions do.
+dispersion_power <- function() {
+  few <- data.frame(y = c(1, 5, 2, 9, 30))
+  found <- glmmTMB::glmmTMB(y ~ 1, data = few)
+  if (abs(2 * log(stats::sigma(found)) - glmmTMB::fixef(found)$disp) < 0.01) 1 else 2
 }
 
 random_terms <- function(found) {
@@ -62,4 +81,8 @@ random_terms <- function(found) {
   })
 }
 
-converse(fit, name = "glmmTMB", packages = c("glmmTMB", "TMB", "Matrix"), definitions = definitions)
+known <- c("diag", "homdiag", "cs", "homcs", "ar1", "hetar1")
+converse(
+  fit, name = "glmmTMB", packages = c("glmmTMB", "TMB", "Matrix"), definitions = definitions,
+  takes = "weights", structures = intersect(known, names(glmmTMB:::.valid_covstruct))
+)

@@ -104,6 +104,16 @@ known_weights <- function(request, other) {
   if (is.null(request$weights)) other else nlme::varFixed(~inverse_weight)
 }
 
+# The covariance matrix of a term.
+structured_block <- function(structure) {
+  switch(structure,
+    diag = nlme::pdDiag,
+    homdiag = nlme::pdIdent,
+    homcs = nlme::pdCompSymm,
+    nlme::pdLogChol
+  )
+}
+
 fit <- function(request) {
   if (length(request$random) == 0L) {
     return(if (is.null(request$residual)) fit_linear(request) else fit_gls(request))
@@ -117,7 +127,8 @@ fit <- function(request) {
     blocks <- lapply(nesting[[level]], function(i) {
       names <- paste0("z", i, "_", seq_along(request$random[[i]]$z))
       data[names] <<- request$random[[i]]$z
-      nlme::pdLogChol(stats::reformulate(names, intercept = FALSE))
+      block <- structured_block(request$random[[i]]$structure)
+      block(stats::reformulate(names, intercept = FALSE))
     })
     random[[paste0("g", level)]] <- if (length(blocks) == 1L) blocks[[1L]] else {
       nlme::pdBlocked(blocks)
@@ -246,5 +257,6 @@ fit_linear <- function(request) {
 converse(
   fit, name = "nlme", packages = "nlme", definitions = definitions, wants = "design",
   takes = "weights",
-  residuals = c("ar1", "car1", "cs", "corr", "us", "het")
+  residuals = c("ar1", "car1", "cs", "corr", "us", "het"),
+  structures = c("diag", "homdiag", "homcs")
 )

@@ -12,7 +12,7 @@ from harness.base.errors import EXIT_UNEXPLAINED, BadInput, EnvironmentProblem
 from harness.base.resources import fixture
 from harness.commands.certify import certify as command
 from harness.data.certified_values import file_name, load_certified, parse_certified
-from harness.data.ladder import full_ladder
+from harness.data.ladder import every_rung
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from tests.referee.designs import dense, design, slope_data, structures
@@ -24,7 +24,7 @@ from harness.certify import ball_route, henderson_route
 from harness.certify.ball_likelihood import NotCertified
 from harness.certify.certification import certify, digits_agreed, on_face
 
-CASES = {rung.case.id: rung.case for rung in full_ladder()}
+CASES = {rung.case.id: rung.case for rung in every_rung()}
 STRUCTURES = structures()
 DERIVED = {"tutorial/aggregation", "tutorial/hierarchical"}
 """Their data are made by numpy and pandas, in the last digit as the processor's kernels have it."""
@@ -39,6 +39,10 @@ QUICK = [
     "dyestuff2/REML",
     "pastes/REML",
     "penicillin/ML",
+    "residual/tutorial-cs/REML",
+    "residual/sleepstudy-ar1/ML",
+    "residual/orthodont-us/REML",
+    "formula/oats-ordered/REML",
 ]
 
 
@@ -55,7 +59,7 @@ def test_stored_values_are_made_again(name):
 
 @pytest.mark.study
 def test_all_stored_values_are_made_again():
-    names = [name for name in CASES if name not in DERIVED]
+    names = [name for name in CASES if name not in DERIVED and load_certified(name)]
     result = run(*names, "--check")
     assert result.exit_code == 0, result.output
     assert len(result.output.splitlines()) == len(names)

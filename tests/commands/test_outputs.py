@@ -214,6 +214,14 @@ def test_what_lies_in_the_folder_is_never_replaced(refused, tmp_path, key, name)
     assert same(tmp_path / "made" / name, before)
 
 
+def test_a_page_of_published_numbers_never_replaces_what_is_no_file(refused, tmp_path):
+    (tmp_path / "made").mkdir()
+    before = special(tmp_path / "made" / "published.html", "socket")
+    given = ("report", "--published", "--case", "jtools", "--out", "made")
+    assert "published.html" in refused(*given)
+    assert same(tmp_path / "made" / "published.html", before)
+
+
 CACHED = {
     "run": ["run", "--rung", "dyestuff/REML", "--out", "r.jsonl"],
     "report": FOLDER_OPTIONS["report", "--out"] + ["made"],

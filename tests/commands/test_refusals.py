@@ -183,6 +183,10 @@ def test_options_that_cannot_be_used_are_refused(refused, tmp_path, arguments, m
         (["report", "--rung", "sleep"], "no rung 'sleep'; `lmm-parity ladder` lists them"),
         (["report", "--from", "no.jsonl"], "no.jsonl: cannot be read: No such file"),
         (["report", "--from", "."], ".: cannot be read: Is a directory"),
+        (["report", "--case", "jtools"], "--case chooses from a record file or a publication"),
+        (["report", "--published", "--case", "nosuch"], "no published case 'nosuch'; `lmm-parity"),
+        (["report", "--published", "--rung", "dyestuff"], "--published takes no --rung"),
+        (["report", "--published", "--jobs", "1"], "--published takes no --jobs"),
     ],
 )
 def test_usage_errors_are_a_line(refused, arguments, message):

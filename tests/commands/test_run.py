@@ -220,3 +220,17 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, number, code):
         f"lmm-parity: interrupted; {kept} of 38 cases are in o.jsonl.partial: go on with --resume"
     )
     assert not (tmp_path / "o.jsonl").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cached", [(), ("--no-cache",)])
+def test_no_model_with_a_residual_covariance_goes_to_an_engine_without(run, cached):
+    """With random effects too, where such an engine would fit another model."""
+    rungs = ("--rung", "residual/tutorial-cs/REML", "--rung", "residual/ratpup/REML")
+    engines = ("--engine", "statsmodels", "--reference", "referee", "--jobs", "1")
+    code, _, err = run("run", *rungs, *engines, *cached, "--out", "o.jsonl", "--quiet")
+    assert code == 0, err
+    for case in read_records(Path("o.jsonl")).cases:
+        for setting in case.settings:
+            assert case.fit("statsmodels", setting).reason == "unsupported"
+        assert case.judgements[-1].verdict == "RIGHT"

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.base.errors import BadInput
-from harness.data.ladder import full_ladder
+from harness.data.ladder import every_rung, full_ladder
 from harness.data.rungs import select
 from harness.spelling.calls import lme4_formula
 
@@ -55,7 +55,7 @@ def test_every_mixed_model_is_there_in_reml_and_ml(rung, formula):
 
 
 def test_the_effect_of_interest_is_one_of_the_models():
-    for rung in LADDER:
+    for rung in every_rung():
         assert rung.focus in rung.case.design.x_names
 
 
@@ -80,3 +80,28 @@ def test_a_rung_chosen_twice_is_there_once():
 def test_a_part_of_a_name_is_no_rung(wanted):
     with pytest.raises(BadInput, match="`lmm-parity ladder` lists them"):
         select(LADDER, [wanted])
+
+
+def test_a_run_without_a_choice_leaves_out_the_parts_that_most_engines_cannot_express():
+    every = every_rung()
+    assert every[: len(LADDER)] == LADDER
+    parts = [r.case.id.partition("/")[0] for r in every[len(LADDER) :]]
+    assert list(dict.fromkeys(parts)) == ["residual", "formula"]
+    assert not any(r.case.design.residual or r.case.model.formula.weights for r in LADDER)
+    assert len(select(every, ["residual"])) == parts.count("residual") == 22
+
+
+@pytest.mark.parametrize(
+    ("rung", "formula", "residual"),
+    [
+        ("residual/tutorial-cs", "score ~ edu", "cs(1 | classroom)"),
+        ("residual/sleepstudy-ar1", "Reaction ~ Days", "ar1(Days | Subject)"),
+        ("residual/orthodont-us", "distance ~ Sex * I(age - 11)", "us(age | Subject)"),
+        ("residual/bodyweight", "weight ~ Time * Diet + (Time | Rat)", "car1(Time | Rat)"),
+    ],
+)
+def test_the_models_of_the_residual_part(rung, formula, residual):
+    pair = select(every_rung(), [rung])
+    assert [r.case.model.criterion for r in pair] == ["REML", "ML"]
+    assert {lme4_formula(r.case.model) for r in pair} == {formula}
+    assert {r.case.model.residual.text() for r in pair} == {residual}

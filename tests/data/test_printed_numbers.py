@@ -4,8 +4,10 @@ import math
 
 import pytest
 
-from harness.data.ladder import full_ladder
+from harness.data.ladder import every_rung, full_ladder
 from harness.data.printed_numbers import half_unit, notebook_numbers, rounds_to, tutorial_numbers
+from harness.engines.referee_engine import RefereeEngine
+from harness.judge.case_record import printed_value
 
 TUTORIAL = [
     "LM-Global",
@@ -65,6 +67,27 @@ def test_lmertests_numbers_are_of_the_two_mixed_models():
 def test_a_notebooks_model_has_numbers_only_where_it_prints_some():
     assert notebook_numbers("no_such_model") == ()
     assert {n.source for n in notebook_numbers("dietox_slope")} == {"notebook"}
+
+
+def test_nlmes_numbers_are_of_rungs_and_the_referee_has_those_that_it_defines_alike():
+    """Its df, t and p are by nlme's own rule and are compared in a run with nlme."""
+    alike = {"loglik", "estimate", "se", "variance", "residual"}
+    seen, off = 0, []
+    for rung in every_rung():
+        for number in rung.printed:
+            if number.source != "nlme":
+                continue
+            assert number.engine == "nlme"
+            if number.quantity in alike:
+                fit = RefereeEngine().fit(rung.case, "default")
+                value = printed_value(fit, number.quantity, number.item)
+                seen += 1
+                if not rounds_to(value, number.text):
+                    off.append((rung.case.id, number.quantity, number.item))
+                    assert value == pytest.approx(float(number.text), rel=2e-5)
+    assert seen > 35
+    # There nlme prints 6.6407 for 6.64063: it stops 1e-5 away in this standard error.
+    assert off == [("formula/oats-ordered/REML", "se", "Intercept")]
 
 
 def test_rungs_by_ml_carry_no_numbers_of_reml():

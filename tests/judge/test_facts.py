@@ -288,6 +288,38 @@ def test_random_effects_that_an_inverse_of_the_covariance_has_rounded_are_named(
     assert sentence(evidence).startswith("statsmodels: random effects are off by")
 
 
+@pytest.mark.parametrize("seed", [1326002153, 4, 7])
+def test_random_effects_that_mixedlms_equations_round_far_from_zero_are_named(r, seed):
+    """A predictor around 2,000 that varies by 5; intercepts vary 100 times as much as residuals."""
+    recipe = Recipe(
+        shape="independent",
+        sizes=(19, 6, 18, 6, 9, 15),
+        ratios=(10000.0, 0.1),
+        effect=0.5,
+        digits=6,
+        x_offset=2000,
+        seed=seed,
+    )
+    case = build(recipe).case
+    left, right = StatsmodelsEngine().fit(case, "tight"), Lme4Engine(r).fit(case, "tight")
+    verdict, seen = judged(case, left, right)
+    assert verdict.verdict != "UNEXPLAINED"
+    # Effects that are off by more than its formula loses are not laid to rounding.
+    blocks = [np.array(term.effects) for term in left.random]
+    blocks[0][0] += 10.0 * np.sqrt(left.residual_variance)
+    terms = tuple(
+        msgspec.structs.replace(term, effects=tuple(map(tuple, block)))
+        for term, block in zip(left.random, blocks, strict=True)
+    )
+    off = msgspec.structs.replace(left, random=terms)
+    assert effects_rounded(seen_of(case, off, right)) is None
+    if seed == 1326002153:
+        assert seen.one.audit.certificate == "interior optimum"
+        assert verdict.causes == ("sm-llf-conditioning",)
+        (evidence,) = verdict.evidence
+        assert sentence(evidence).startswith("statsmodels: random effects or fitted values are")
+
+
 def failed(case, r):
     left = StatsmodelsEngine().fit(case, "default")
     right = Lme4Engine(r).fit(case, "default")

@@ -15,7 +15,12 @@ from harness.data.datasets import Dataset
 from harness.data.ladder import full_ladder
 from harness.data.own_table import own_rung
 from harness.referee.containment import containment_df
-from harness.referee.counted_df import between_within_df, containment_rank_df, residual_xz_df
+from harness.referee.counted_df import (
+    between_within_df,
+    containment_rank_df,
+    group_equations_df,
+    residual_xz_df,
+)
 from harness.referee.satterthwaite import two_sided_p
 
 PROGRAM = """
@@ -119,6 +124,12 @@ def counting(count, declared):
         ("sleepstudy/intercept/REML", "containment", containment_rank_df, "containment-rank-df"),
         ("sleepstudy/slope/REML", "residual-xz", residual_xz_df, "containment-rank-df"),
         ("sleepstudy/slope/REML", "between-within", between_within_df, "between-within-df"),
+        (
+            "sleepstudy/intercept/REML",
+            "group-equations",
+            group_equations_df,
+            "group-equations-df",
+        ),
     ],
 )
 @pytest.mark.parametrize("declared", [True, False])

@@ -16,6 +16,7 @@ from harness.referee.counted_df import (
     between_within_classic_df,
     between_within_df,
     containment_rank_df,
+    group_equations_df,
     rank,
     residual_df,
     residual_xz_df,
@@ -73,6 +74,34 @@ def test_between_and_within_differ_in_the_intercept_only(trial):
     without = design("y ~ 0 + arm + x + (1 | subject)", trial)
     assert between_within_df(without) == (8.0, 8.0, 29.0)
     assert between_within_classic_df(without) == (8.0, 8.0, 29.0)
+
+
+def test_hlm_counts_the_equation_of_each_random_coefficient(trial):
+    frame = trial.assign(age=np.repeat(np.arange(10.0) ** 2, 4), subject2=np.repeat(range(20), 2))
+    # Ten subjects; the intercept's equation has itself and arm, the slope's itself and x:arm.
+    assert group_equations_df(design("y ~ 1 + (1 | subject)", frame)) == (9.0,)
+    assert group_equations_df(design("y ~ arm + (1 | subject)", frame)) == (8.0, 8.0)
+    both = design("y ~ arm * x + age + (x | subject)", frame)
+    assert both.x_names == ("Intercept", "arm[T.b]", "x", "age", "arm[T.b]:x")
+    assert group_equations_df(both) == (7.0, 7.0, 8.0, 7.0, 8.0)
+    # A slope that is not random has an equation without an error: 40 rows less 4 effects.
+    fixed = design("y ~ arm * x + (1 | subject)", frame)
+    assert group_equations_df(fixed) == (8.0, 8.0, 36.0, 36.0)
+    assert group_equations_df(design("y ~ x + (1 | subject) + (1 | visit)", frame)) is None
+    assert group_equations_df(design("y ~ x + (1 | subject) + (1 | subject2)", frame)) is None
+
+
+def test_hlm_prints_them():
+    """HLM 6 on UCLA's page, the vendor's example, and HLM 5 on UCLA's page for Hox, chapter 4."""
+    achievement = load_dataset("MathAchieve").frame
+    assert group_equations_df(design("MathAch ~ 1 + (1 | School)", achievement)) == (159.0,)
+    both = group_equations_df(design("MathAch ~ Sex + (Sex | School)", achievement))
+    assert both == (159.0, 159.0)
+    # Hox's popularity of 2000 pupils in 100 schools, HLM 5: only their numbers count.
+    pupils = pd.DataFrame(
+        {"school": np.repeat([f"s{i}" for i in range(100)], 20), "sex": np.tile([0.0, 1.0], 1000)}
+    ).assign(y=np.random.default_rng(1).normal(size=2000))
+    assert group_equations_df(design("y ~ sex + (1 | school)", pupils)) == (99.0, 1998.0)
 
 
 def test_two_factors_within_subjects_are_left_to_sas(trial):

@@ -20,7 +20,9 @@ def zero_start(view: View) -> Evidence | None:
         likelihood = view.likelihood
         if audit.certificate != "stopped short" or not isinstance(likelihood, ResidualLikelihood):
             continue
-        if likelihood.residual.structure != "ar1" or not abs(fit.residual[0][1]) < _ZERO:
+        if likelihood.residual.structure != "ar1" or not fit.residual:
+            continue
+        if not abs(fit.residual[0][1]) < _ZERO:
             continue
         powers = [s.power[s.index >= 0] for s in likelihood.stacks if s.power is not None]
         nearest = min(float(p.min(initial=float("inf"))) for p in powers)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.same_point import effects_off, modes_at, modes_off
-from harness.judge.causes.view import LMER, View
+from harness.judge.causes.view import LMER, MIXEDLM, View
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
@@ -24,16 +27,16 @@ _COLUMNS = 2000
 """Random effects up to which the condition number of lme4's equations is computed."""
 
 
-_ARITHMETIC = ("Downdated VtV is not positive definite", "LinAlgError")
-"""How lme4 and statsmodels fail when a matrix has no digits left."""
+_ARITHMETIC = re.compile(r"(?i)not positive definite|singular|factori[sz]ation|LinAlgError")
+"""How programs fail when a matrix has no digits left."""
 
 
 def beyond_precision(view: View) -> Evidence | None:
     """Hold when an engine failed, and the equations at the start of the engines have no digits.
 
-    Both start where the relative covariance is the identity, whatever the units of the predictor.
+    They start where the relative covariance is the identity, whatever the units of the predictor.
     """
-    failed = any(said in f.text for f in view.failures() for said in _ARITHMETIC)
+    failed = any(_ARITHMETIC.search(failure.text) for failure in view.failures())
     design = view.case.design
     # Dependent columns have no digits in any units: that is another cause.
     if not failed or _effects(design) > _COLUMNS or aliased_columns(design.x):
@@ -95,20 +98,21 @@ def normal_equations(view: View) -> Evidence | None:
 
 
 def inverted_covariance(view: View) -> Evidence | None:
-    """Hold when statsmodels' random effects are off by what inverting its cov_re rounds."""
+    """Hold when statsmodels' random effects are off by what inverting its cov_re rounds.
+
+    Or by what its equations round, see :func:`_solved_as_mixedlm`.
+    """
     for fit, audit in view.judged():
-        if fit.engine != "statsmodels" or not audit.theta:
+        if fit.fitter not in MIXEDLM or not audit.theta:
             continue
         modes = modes_at(view, audit)
         off = modes_off(view, fit, modes)
-        size = max(
-            float(np.abs(m * np.sqrt((term.z**2).mean(axis=0))).max())
-            for term, m in zip(view.case.design.random, modes, strict=True)
-        )
+        widths = [np.sqrt((term.z**2).mean(axis=0)) for term in view.case.design.random]
+        size = max(float(np.abs(m * w).max()) for m, w in zip(modes, widths, strict=True))
+        sigma = math.sqrt(fit.residual_variance)
         condition = max(float(np.linalg.cond(np.array(t.covariance))) for t in fit.random)
         rounding = _FACTOR * float(np.finfo(float).eps) * condition * size
         if 1e-6 * size < off <= rounding:
-            sigma = math.sqrt(fit.residual_variance)
             return found(
                 "sm-llf-conditioning",
                 fit.engine,
@@ -116,7 +120,58 @@ def inverted_covariance(view: View) -> Evidence | None:
                 off=off / sigma,
                 condition=condition,
             )
+        # Fitted values, too, are made of the random effects.
+        share = effects_off(view, fit, audit)
+        solved = _solved_as_mixedlm(view.case.design, fit)
+        singular = audit.certificate == "boundary optimum"
+        if solved is None or not share > load_tolerances()["random_effect"].at(
+            fit.setting, singular=singular
+        ):
+            continue
+        rounded = max(
+            float(np.abs((own - right) * width).max())
+            for own, right, width in zip(solved, modes, widths, strict=True)
+        )
+        if share * sigma <= _FACTOR * rounded:
+            return found(
+                "sm-llf-conditioning",
+                fit.engine,
+                quantity="random_effect",
+                off=share,
+                rounded=rounded / sigma,
+            )
     return None
+
+
+def _solved_as_mixedlm(design: Design, fit: Fit) -> list[NDArray[np.float64]] | None:
+    """Return the random effects by MixedLM's formulas in double precision, for one grouping factor.
+
+    The fixed effects solve X'V^-1 X b = X'V^-1 y, the random effects of a group are
+    Q Z'V^-1 (y - X b), and V^-1 c = (c - Z (Z'Z / s + Q^-1)^-1 Z'c / s) / s in the columns as they
+    are: with a predictor far from zero Z'Z is nearly singular, and the difference cancels.
+    """
+    first, scale = design.random[0], fit.residual_variance
+    if any(not np.array_equal(term.codes, first.codes) for term in design.random):
+        return None
+    z = np.column_stack([term.z for term in design.random])
+    psi = block_diag(*(np.array(term.covariance) for term in fit.random))
+    both = np.column_stack([design.x, design.y])
+    groups = [first.codes == level for level in range(len(first.levels))]
+    weighted = np.zeros_like(both)
+    try:
+        inverse = np.linalg.inv(psi)
+        for rows in groups:
+            own, c = z[rows], both[rows]
+            solved = np.linalg.solve(own.T @ own / scale + inverse, own.T)
+            weighted[rows] = c / scale - own @ (solved @ c) / scale**2
+        products = design.x.T @ weighted
+        estimates = np.linalg.solve(products[:, :-1], products[:, -1])
+    except np.linalg.LinAlgError:
+        return None
+    left = weighted[:, -1] - weighted[:, :-1] @ estimates
+    found = np.array([psi @ (z[rows].T @ left[rows]) for rows in groups])
+    ends = np.cumsum([term.z.shape[1] for term in design.random])
+    return np.split(found, ends[:-1], axis=1)
 
 
 @dataclass(frozen=True)

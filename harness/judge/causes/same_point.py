@@ -93,12 +93,13 @@ def modes_off(view: View, fit: Fit, modes: Sequence[NDArray[np.float64]]) -> flo
 
 
 def _p_follows(row: Coefficient) -> bool:
-    """Whether t is estimate / SE, and p that of t on the row's own df, to nine digits."""
+    """Whether t is estimate / SE, and p that of t on the row's own df."""
     if row.statistic is None or row.df is None or row.p is None or row.se is None:
         return True
     t = row.estimate / row.se
     p = two_sided_p(row.statistic, row.df)
-    return abs(row.statistic - t) <= 1e-9 * abs(t) and abs(row.p - p) <= 1e-9 * p
+    table = load_tolerances()
+    return table["statistic"].allows(row.statistic, t) and table["p"].allows(row.p, p)
 
 
 def as_near_as_their_gaps(pair: Pair) -> Evidence | None:
@@ -113,6 +114,17 @@ def as_near_as_their_gaps(pair: Pair) -> Evidence | None:
     return None if near is None else with_more(found("flat-optimum"), **near)
 
 
+def rounding_of(y: NDArray[np.float64], fit: Fit, audit: Audit) -> float:
+    """Return how far rounding moves the deviance at a fit, so that nobody sees a difference.
+
+    It has terms of its own size; and the sum of squares of the residuals is what subtraction leaves
+    of that of the outcome, whose rounding costs eps y'y / sigma^2, once in each of two sums.
+    """
+    eps = float(np.finfo(float).eps)
+    own = abs(audit.loglik) * 2.0 + fit.n_obs
+    return eps * (16.0 * own + 2.0 * float(y @ y) / fit.residual_variance)
+
+
 def points_near(pair: Pair) -> dict[str, float | str] | None:
     """Say how near two optimal points are, unless variances are farther apart than the gaps.
 
@@ -124,8 +136,7 @@ def points_near(pair: Pair) -> dict[str, float | str] | None:
     ):
         return None
     (left, one), (right, two) = pairs
-    size = abs(two.loglik) * 2.0 + right.n_obs
-    rounding = 16.0 * float(np.finfo(float).eps) * size
+    rounding = rounding_of(pair.case.design.y, right, two)
     reach = SLACK * (
         math.sqrt(max(one.gap, 0.0) + rounding) + math.sqrt(max(two.gap, 0.0) + rounding)
     )

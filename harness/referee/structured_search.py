@@ -1,0 +1,329 @@
+"""The search for the best point of a model with structured random terms.
+
+Newton's steps within the bounds: a parameter at a bound from which the deviance does not fall
+inwards is held there, and a step that would cross a bound ends on it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.referee.deviance import Likelihood, NoMaximum, Point
+from harness.referee.optimality import optimality
+from harness.referee.optimum import Optimum, OptimumSearch, find_optimum
+from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
+
+Array = NDArray[np.float64]
+
+_STEPS = 200
+_DESCENTS = 8
+"""Built-in starts that are followed down: those with the lowest deviance."""
+
+_MOST_TERMS = 12
+"""Effects of structured terms up to which they are first fitted without correlations."""
+
+_SIZES = (0.03, 0.3, 1.0, 10.0, 300.0)
+"""Variances of the starts, in units of the size at which half of an effect is shrunk away."""
+
+_CORRELATIONS = (0.0, 0.5, 0.9, -0.7)
+"""Of the starts, as shares of the way from zero to either end."""
+
+_SAME = 1e-9
+"""A lower deviance than this is rounding."""
+
+_DISTINCT = 1e-4
+"""Minima whose deviances are nearer than this are said to be one."""
+
+_ROUNDING = 1e-14
+_DECREMENT = 1e-13
+
+
+class StructuredSearch(OptimumSearch):
+    """A search over the parameters of structured terms, from given and built-in starts."""
+
+    likelihood: StructuredLikelihood
+
+    def __init__(self, likelihood: StructuredLikelihood) -> None:
+        super().__init__(likelihood)
+        self._minima: list[StructuredPoint] = []
+
+    def _begun(self, starts: Sequence[Array]) -> Optimum:
+        likelihood = self.likelihood
+        given = evaluated(likelihood, starts)
+        diagonal = evaluated(likelihood, _uncorrelated(likelihood))
+        if diagonal and all(own.structure in ("", "diag") for own in likelihood.terms):
+            return self._followed_down([*diagonal, *given], 0)
+        built_in = sorted(evaluated(likelihood, _starts(likelihood)), key=Point.deviance)
+        return self._followed_down([*given, *diagonal, *built_in[:_DESCENTS]], 0)
+
+    def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
+        return self._followed_down(evaluated(self.likelihood, starts), found.starts)
+
+    def _followed_down(self, starts: Sequence[StructuredPoint], runs: int) -> Optimum:
+        for start in starts:
+            if any(_beside(start, known) for known in self._minima):
+                continue
+            self._keep(settled(start))
+        best = self._minima[0]
+        others = tuple(
+            point
+            for point in self._minima[1:]
+            if (o := optimality(point)).gradient < 1e-5 and not o.false_boundary
+        )
+        return Optimum(best, best.deviance(), optimality(best), runs + len(starts), others)
+
+    def _keep(self, found: StructuredPoint) -> None:
+        value = found.deviance()
+        same = [m for m in self._minima if abs(m.deviance() - value) <= _DISTINCT]
+        if any(m.deviance() <= value + _SAME for m in same):
+            return
+        self._minima = [m for m in self._minima if m not in same] + [found]
+        self._minima.sort(key=Point.deviance)
+
+
+def _beside(start: StructuredPoint, known: StructuredPoint) -> bool:
+    """Whether a start is a minimum that is known, to the digits in which an engine states it."""
+    near = np.abs(start.theta - known.theta).max() <= 1e-6 * (1.0 + np.abs(known.theta).max())
+    return bool(near and abs(start.deviance() - known.deviance()) <= 1e-6)
+
+
+def evaluated(likelihood: StructuredLikelihood, starts: Iterable[Array]) -> list[StructuredPoint]:
+    """Return the points of those that lie within the bounds."""
+    points = []
+    for start in starts:
+        try:
+            point = likelihood.at(start)
+        except np.linalg.LinAlgError:
+            continue
+        if np.isfinite(point.deviance()):
+            points.append(point)
+    return points
+
+
+def _uncorrelated(likelihood: StructuredLikelihood) -> list[Array]:
+    """Return the minima where every effect of a structured term is a term of its own.
+
+    Those are the minima of ``diag()``; of other structures they are starts.
+    """
+    if sum(own.q for own in likelihood.terms if own.structure) > _MOST_TERMS:
+        return []
+    apart, places = [], []
+    for t, (own, term) in enumerate(zip(likelihood.terms, likelihood.design.random, strict=True)):
+        effects = [slice(j, j + 1) for j in range(own.q)] if own.structure else [slice(None)]
+        apart += [replace(term, z=term.z[:, j], names=term.names[j], structure="") for j in effects]
+        places += [t] * len(effects)
+    design = replace(likelihood.design, random=tuple(apart))
+    try:
+        found = find_optimum(Likelihood(design, reml=likelihood.reml))
+    except NoMaximum:
+        return []
+    out = []
+    for point in (found.point, *found.others):
+        factors = point.likelihood.factors(point.theta)
+        pieces = []
+        for t, own in enumerate(likelihood.terms):
+            mine = [f for f, place in zip(factors, places, strict=True) if place == t]
+            if not own.structure:
+                pieces.append(own.parameters(mine[0] @ mine[0].T))
+                continue
+            d = np.array([abs(float(f[0, 0])) for f in mine])
+            d = d if own.deviations == own.q else np.sqrt((d**2).mean(keepdims=True))
+            pieces.append(np.append(d, 0.0) if own.correlated else d)
+        out.append(np.concatenate(pieces))
+    return out
+
+
+def _starts(likelihood: StructuredLikelihood) -> Iterator[Array]:
+    """Every size with every correlation, the same for all terms, and each term left out."""
+    choices = [_term_starts(likelihood, t) for t in range(len(likelihood.terms))]
+    for some in zip(*choices, strict=True):
+        yield np.concatenate(some)
+    if len(choices) > 1:
+        for t, _ in enumerate(choices):
+            for some in zip(*choices, strict=True):
+                yield np.concatenate([x * (u != t) for u, x in enumerate(some)])
+        few = [own[:: max(1, len(own) // 4)] for own in choices[:3]]
+        rest = [own[len(own) // 2] for own in choices[3:]]
+        for some in itertools.product(*few):
+            yield np.concatenate([*some, *rest])
+
+
+def _term_starts(likelihood: StructuredLikelihood, t: int) -> list[Array]:
+    own, products = likelihood.terms[t], likelihood.products
+    natural = products.levels[t] / products.n
+    w = products.basis.effects[t]
+    out = []
+    for share, size in itertools.product(_CORRELATIONS, _SIZES):
+        if not own.structure:
+            out.append(own.parameters(natural * size * np.linalg.inv(w) @ np.linalg.inv(w).T))
+            continue
+        lengths = np.linalg.norm(w, axis=0)
+        alone = own.deviations == own.q
+        x = np.sqrt(natural * size) / (lengths if alone else lengths.mean(keepdims=True))
+        if own.correlated:
+            end = own.bounds[1][-1] if share > 0.0 else -own.bounds[0][-1]
+            x = np.append(x, share * end)
+        out.append(x)
+    return out
+
+
+def bounded_newton(point: StructuredPoint) -> StructuredPoint:
+    """Go down from a point."""
+    likelihood = point.likelihood
+    value, radius = point.deviance(), 1.0
+    for _ in range(_STEPS):
+        twin, to_theta = point.conditioned()
+        gradient, hessian = twin.profiled_gradient(), twin.profiled_hessian()
+        noise = _ROUNDING * likelihood.m
+        free = _free(point, gradient, hessian, noise)
+        if not free.any():
+            break
+        values, vectors = np.linalg.eigh(hessian[np.ix_(free, free)])
+        along = vectors.T @ gradient[free]
+        largest = max(float(np.abs(values).max()), 1e-300)
+        curvature = np.maximum(np.abs(values), 1e-10 * largest)
+        decrement = 0.5 * float((along**2 / curvature).sum())
+        descending = values[0] < -max(1e-7 * largest, noise)
+        exhausted = max(_DECREMENT, 4.0 * np.finfo(float).eps * abs(value))
+        still = decrement < exhausted or float(np.abs(along).max()) < noise
+        if still and not descending:
+            break
+        step = np.zeros(len(free))
+        step[free] = -vectors @ (along / curvature)
+        if still:
+            # A saddle: the gradient is blind, the curvature is not. At d = 0 there is one way.
+            step[free] = 0.1 * vectors[:, 0] * _inwards(point, free, vectors[:, 0])
+        length = min(float(np.linalg.norm(step)), radius)
+        step *= length / float(np.linalg.norm(step))
+        moved, share = _line_search(point, value, to_theta @ step)
+        if moved is None:
+            break
+        radius = 2.0 * radius if share == 1.0 else max(2.0 * share * length, 1e-6)
+        point, value = moved, moved.deviance()
+    return point
+
+
+def _free(point: Point, gradient: Array, hessian: Array, noise: float) -> NDArray[np.bool_]:
+    """Parameters that are at no bound, or from whose bound the deviance falls."""
+    likelihood = point.likelihood
+    assert isinstance(likelihood, StructuredLikelihood)
+    low, high = point.theta <= likelihood.lower, point.theta >= likelihood.upper
+    flat = (np.abs(gradient) <= noise) & (np.diag(hessian) < -noise)
+    return ~(low | high) | (low & (gradient < -noise)) | (high & (gradient > noise)) | flat
+
+
+def _inwards(point: StructuredPoint, free: NDArray[np.bool_], direction: Array) -> float:
+    low = (point.theta <= point.likelihood.lower)[free]
+    high = (point.theta >= point.likelihood.upper)[free]
+    way = float(direction[low].sum() - direction[high].sum())
+    return -1.0 if way < 0.0 else 1.0
+
+
+def _line_search(
+    point: StructuredPoint, value: float, step: Array
+) -> tuple[StructuredPoint | None, float]:
+    """Return the first lower point along a halved step, cut off at the bounds."""
+    likelihood = point.likelihood
+    for halving in range(30):
+        wanted = point.theta + step * 0.5**halving
+        try:
+            moved = likelihood.at(np.clip(wanted, likelihood.lower, likelihood.upper))
+        except np.linalg.LinAlgError:  # too far out to evaluate
+            continue
+        if moved.deviance() < value:
+            return moved, 0.5**halving
+    return None, 0.0
+
+
+def _polished(point: StructuredPoint) -> StructuredPoint:
+    """Newton's steps judged by the gradient in what is at no bound."""
+    for _ in range(3):
+        twin, to_theta = point.conditioned()
+        gradient, hessian = twin.profiled_gradient(), twin.profiled_hessian()
+        free = ~point.held
+        if not free.any():
+            break
+        values, vectors = np.linalg.eigh(hessian[np.ix_(free, free)])
+        usable = values > 1e-9 * max(float(np.abs(values).max()), 1e-300)
+        step = np.zeros(len(free))
+        step[free] = -vectors[:, usable] @ (
+            (vectors[:, usable].T @ gradient[free]) / values[usable]
+        )
+        try:
+            moved = point.likelihood.at(point.theta + to_theta @ step)
+            found = moved.conditioned()[0].profiled_gradient()[free]
+        except np.linalg.LinAlgError:
+            break
+        smaller = np.linalg.norm(found) < np.linalg.norm(gradient[free])
+        if not smaller or moved.deviance() > point.deviance() + _SAME:
+            break
+        point = moved
+    return point
+
+
+def settled(start: StructuredPoint) -> StructuredPoint:
+    """Where a descent from a point ends: on the smallest face, and on no false boundary."""
+    point = bounded_newton(start)
+    for _ in range(5):
+        point = _polished(_snapped(point))
+        if not optimality(point).false_boundary:
+            break
+        moved = [bounded_newton(p) for p in evaluated(point.likelihood, _escapes(point))]
+        lowest = min(moved, key=Point.deviance, default=point)
+        if lowest.deviance() >= point.deviance() - _SAME:
+            break
+        point = lowest
+    return point
+
+
+def _snapped(point: StructuredPoint) -> StructuredPoint:
+    """Take parameters to the bound that they are near, where the deviance need not rise."""
+    likelihood = point.likelihood
+    for t, mine in enumerate(likelihood.slices):
+        own = likelihood.terms[t]
+        if not own.structure:
+            continue
+        for i in range(mine.start, mine.stop):
+            end = _near_end(point, t, i)
+            if end is None:
+                continue
+            theta = point.theta.copy()
+            theta[i] = end
+            for trial in evaluated(likelihood, [theta]):
+                moved = bounded_newton(trial)
+                if moved.deviance() <= point.deviance() + _SAME:
+                    point = moved
+    return point
+
+
+def _near_end(point: StructuredPoint, t: int, i: int) -> float | None:
+    likelihood = point.likelihood
+    own, mine = likelihood.terms[t], likelihood.slices[t]
+    value, low, high = point.theta[i], likelihood.lower[i], likelihood.upper[i]
+    if i - mine.start < own.deviations:
+        w = likelihood.products.basis.effects[t]
+        length = w[:, i - mine.start] if own.deviations == own.q else w
+        near = value * np.linalg.norm(length) < 0.03
+        return 0.0 if near and value > 0.0 else None
+    if min(value - low, high - value) > 0.01 or value in (low, high):
+        return None
+    return float(low if value - low < high - value else high)
+
+
+def _escapes(point: StructuredPoint) -> Iterator[Array]:
+    """Points beside a boundary point, one parameter or one term away from its bound."""
+    likelihood = point.likelihood
+    for i in np.flatnonzero(point.held):
+        theta = point.theta.copy()
+        theta[i] += 0.01 if theta[i] <= likelihood.lower[i] else -0.01
+        yield theta
+    for t, mine in enumerate(likelihood.slices):
+        for start in _term_starts(likelihood, t):
+            theta = point.theta.copy()
+            theta[mine] = start
+            yield theta
