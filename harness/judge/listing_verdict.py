@@ -17,9 +17,9 @@ from harness.base.errors import BadInput
 from harness.base.json import Real
 from harness.judge.likelihood_ratio import FittedModel, Ratio, ratio_of, same_rows
 from harness.judge.listing import Listing
+from harness.judge.listing_interpretation import Reading
 from harness.judge.listing_match import matched
 from harness.judge.listing_model import ListingModel
-from harness.judge.listing_reading import Reading
 from harness.judge.listing_source import ListingSource
 from harness.judge.number_verdict import Finding
 from harness.judge.row_subsets import subsets
