@@ -134,6 +134,15 @@ def _satterthwaite_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) ->
     return tuple(test.df for test in at.tests)
 
 
+def _satterthwaite_n_p_df(
+    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
+) -> tuple[float, ...] | None:
+    if at.criterion != "ML":
+        return None
+    n, p = at.design.x.shape
+    return tuple(1.0 / (1.0 / test.df - 1.0 / n + 1.0 / (n - p)) for test in at.tests)
+
+
 def _kenward_roger_df(
     at: Standpoint, _rows: tuple[Row, ...], _loglik: float
 ) -> tuple[float, ...] | None:
@@ -313,6 +322,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Giesbrecht and Burns 1985, Biometrics 41, 477-486",
         ("lmerTest", "PROC MIXED with DDFM=SATTERTH"),
         _satterthwaite_df,
+    ),
+    Definition(
+        "df",
+        "satterthwaite-n-p",
+        "Satterthwaite's, with n - p for the residual variance of an ML fit",
+        "1/df = 1/(n - p) + what the uncertainty of the variance ratios adds",
+        ("mixedlm under ML",),
+        _satterthwaite_n_p_df,
     ),
     Definition(
         "df",
