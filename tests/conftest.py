@@ -17,8 +17,6 @@ numerics.pin()
 import numpy  # noqa: E402, F401
 import scipy.linalg  # noqa: E402, F401
 
-os.environ.pop("OPENBLAS_CORETYPE", None)
-
 from harness import cli  # noqa: E402
 from harness.base.library_path import VARIABLE, library_path  # noqa: E402
 from harness.campaign import campaign_file, driver  # noqa: E402

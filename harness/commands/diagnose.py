@@ -104,7 +104,7 @@ def diagnose(
     from harness.base.deadline import Deadline
     from harness.base.json import encode
     from harness.commands.progress import progress
-    from harness.diagnose.user_engines import USER_ENGINES, opened
+    from harness.diagnose.user_engines import USER_ENGINES, opened, r_begun
     from harness.judge.case_verdict import unexplained
     from harness.page.bundle.bundle_folder import require_scripts
 
@@ -112,15 +112,14 @@ def diagnose(
     deadline = Deadline(timeout)
     wanted = tuple(dict.fromkeys(engines)) or USER_ENGINES
     pictures, spoken = out is not None or bundle is not None, not (quiet or as_json)
-    with ExitStack() as stack:
+    with r_begun(wanted, timeout=timeout) as session, ExitStack() as stack:
         with progress("Diagnosing", 0, hidden=quiet) as advance:
             advance("reading the data")
             rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
             if bundle is not None:
                 require_scripts(rung.case.model)
             advance("starting the engines")
-            ready = stack.enter_context(opened(wanted, timeout=timeout))
-            # Imported while R starts: it takes as long.
+            ready = stack.enter_context(opened(wanted, timeout=timeout, session=session))
             from harness.diagnose.diagnosis_cost import refuse_or_size
             from harness.diagnose.pipeline import completed, examined, steps
             from harness.diagnose.pipeline import diagnose as again

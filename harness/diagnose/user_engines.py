@@ -66,13 +66,34 @@ class Opened:
 
 
 @contextmanager
-def opened(engines: Sequence[str] = USER_ENGINES, *, timeout: float = 120.0) -> Iterator[Opened]:
+def r_begun(engines: Sequence[str], *, timeout: float = 120.0) -> Iterator[RSession | None]:
+    """Begin to start R where an engine asked for needs it: it takes as long as all imports here.
+
+    Yields None where none does. That there is no R is said by :func:`opened`.
+    """
+    if "lme4" not in engines:
+        yield None
+        return
+    with RSession(timeout=timeout, extra_scripts=R_SCRIPTS) as session:
+        session.start()
+        yield session
+
+
+@contextmanager
+def opened(
+    engines: Sequence[str] = USER_ENGINES,
+    *,
+    timeout: float = 120.0,
+    session: RSession | None = None,
+) -> Iterator[Opened]:
     """Open the engines asked for; without R the diagnosis goes on with the others.
 
     Parameters
     ----------
     engines : sequence of str
         Names of the registry, or ``module:attribute``.
+    session : RSession, optional
+        Of :func:`r_begun`, where there was something else to do meanwhile.
 
     Raises
     ------
@@ -92,10 +113,10 @@ def opened(engines: Sequence[str] = USER_ENGINES, *, timeout: float = 120.0) -> 
             absent = f"lme4 was not run: {failure}"
             wanted.remove("lme4")
     with ExitStack() as stack:
-        session = None
-        if "lme4" in wanted:
-            session = stack.enter_context(RSession(timeout=timeout, extra_scripts=R_SCRIPTS))
-            session.start()
+        if "lme4" not in wanted:
+            session = None
+        elif session is None:
+            session = stack.enter_context(r_begun(wanted, timeout=timeout))
         # R starts while these are imported.
         from harness.engines.lme4 import Lme4Engine
         from harness.engines.mixedlm_evaluations import Evaluations

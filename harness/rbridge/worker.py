@@ -140,6 +140,7 @@ class RSession(Closable):
         self._preload = tuple(preload)
         self._lock = threading.Lock()
         self._template: _Template | None = None
+        self._starting: _Template | None = None
         self._broken = ""
         self._broken_until = 0.0
         self._closed = False
@@ -189,8 +190,12 @@ class RSession(Closable):
 
     def close(self) -> None:
         """Kill every R process; calls under way fail with :class:`RCrash`."""
+        self._closed = True
+        starting = self._starting
+        if starting is not None:
+            # Whoever waits for its start holds the lock.
+            starting.kill()
         with self._lock:
-            self._closed = True
             template, self._template = self._template, None
             self._idle.clear()
         if template is not None:
@@ -240,11 +245,21 @@ class RSession(Closable):
         began = time.monotonic()
         for _ in range(START_ATTEMPTS):
             try:
-                return _Template(find_r(), self._scripts, self._preload, self._memory_mb)
+                template = self._starting = _Template(
+                    find_r(), self._scripts, self._preload, self._memory_mb
+                )
+                if self._closed:
+                    template.kill()
+                template.wait()
+                return template
             except RFailure as failure:
+                if self._closed:
+                    raise RCrash("the R session was closed") from None
                 last = failure
                 if time.monotonic() - began > START_SECONDS:
                     break
+            finally:
+                self._starting = None
         self._broken = str(last)
         self._broken_until = time.monotonic() + REMEMBERED_SECONDS
         raise last
@@ -285,12 +300,17 @@ class _Template:
                 # A Ctrl-C in the terminal is for the parent; it ends its workers itself.
                 start_new_session=True,
             )
+        self.mode = ""
+        self._r = r
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(
             self, _stop_template, self._socket, self._process, self._folder
         )
-        self._socket.settimeout(START_SECONDS)
+
+    def wait(self) -> None:
+        """Wait until R has started. REnvironment when it does not, or is killed meanwhile."""
         try:
+            self._socket.settimeout(START_SECONDS)
             answer = json.loads(self._socket.recv(65536) or b"{}")
         except (TimeoutError, ConnectionError):
             answer = {"error": f"no answer within {START_SECONDS:.0f} s"}
@@ -298,7 +318,7 @@ class _Template:
             error = answer.get("error") or "it ended while starting"
             wrote = self.log_tail()
             self.stop()
-            raise REnvironment(explain_start(error, r, wrote))
+            raise REnvironment(explain_start(error, self._r, wrote))
         self.mode = str(answer["mode"])
         self._socket.settimeout(30)
 
@@ -326,6 +346,10 @@ class _Template:
         except OSError:
             return ""
         return " / ".join(line.strip() for line in lines[-5:] if line.strip())
+
+    def kill(self) -> None:
+        """End the template while it starts, when it has no workers yet."""
+        self._process.kill()
 
     def stop(self) -> None:
         """End the template and, with it, all its workers."""

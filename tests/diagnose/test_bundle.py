@@ -53,6 +53,7 @@ def call(tmp_path, monkeypatch, ready, lmm_parity):
         yield ready(tuple(engines))
 
     monkeypatch.setattr(user_engines, "opened", warm)
+    monkeypatch.setattr(user_engines, "r_begun", lambda *_, **__: contextlib.nullcontext())
     return partial(lmm_parity, "diagnose")
 
 

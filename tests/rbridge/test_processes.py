@@ -7,14 +7,16 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from harness.rbridge import worker
 from harness.rbridge.environment import RInstallation as R
 from harness.rbridge.environment import explain_start, find_r, install_rpy2, worker_environment
-from harness.rbridge.failures import REnvironment, RFailure
+from harness.rbridge.failures import RCrash, REnvironment, RFailure
 from harness.rbridge.worker import RSession
 
 pytestmark = pytest.mark.r
@@ -319,3 +321,24 @@ def test_the_environment_fixes_what_changes_digits(tmp_path, monkeypatch):
     assert environment["R_PROFILE_USER"] == environment["R_ENVIRON_USER"] == ""
     assert "R_DEFAULT_PACKAGES" not in environment
     assert os.environ["OMP_NUM_THREADS"] == "8"
+
+
+def test_a_session_that_is_closed_while_r_starts_does_not_wait_for_it(monkeypatch):
+    begun = threading.Event()
+    started = []
+
+    def seen(template):
+        started.append(template._process)
+        begun.set()
+        wait(template)
+
+    wait = worker._Template.wait
+    monkeypatch.setattr(worker._Template, "wait", seen)
+    session = RSession()
+    pending = session.submit("r_versions", {})
+    assert begun.wait(60)
+    session.close()
+    with pytest.raises(RCrash, match="closed"):
+        pending.result()
+    # A start that is waited for ends by itself, when it has loaded lme4.
+    assert started[0].returncode == -signal.SIGKILL

@@ -2,6 +2,8 @@
 
 __all__ = [
     "bundle_folder",
+    "bundle_scripts",
+    "engine_scripts",
     "failure_bundles",
     "rerun",
 ]

@@ -103,14 +103,15 @@ def script_of(
     name = re.sub(r"[^\w.-]", "-", engine.name)
     output = f"output-{name}.txt"
     ready = environments.is_ready(engine.name, engine.command)
+    # A program is started with these, whatever the process has that starts it.
+    variables = repeatable() | dict(environment or {})
     if ready and case.model.criterion != "OLS" and has_template(environments.program(engine.name)):
         in_r = environments.program(engine.name).language == "r"
         file = f"reproduce-{name}.{'R' if in_r else 'py'}"
-        text = ready_script(engine.name, case, title, file, environment)
+        text = ready_script(engine.name, case, title, file, variables)
         command = f"{'Rscript --vanilla' if in_r else 'python'} {file}"
         return Script(engine.name, file, output, text, command)
     file, messages = f"reproduce-{name}.sh", f"messages-{name}.jsonl"
-    variables = repeatable() if environment is None else dict(environment)
     words, files = environments.stand_alone(engine.name) if ready else ([*engine.command], {})
     where = [f"{alias} is the column {column!a}" for column, alias in case.table.alias.items()]
     text = _shell_script(engine, words, title, file, messages, variables, where)
