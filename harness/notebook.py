@@ -356,7 +356,8 @@ def audit(
     formula : str
         In lme4's syntax.
     numbers : path, str or mapping
-        A TOML file, its text, or what it holds; printed numbers are texts, for their digits count.
+        A TOML or CSV file, its text, or what it holds; printed numbers are texts, for their digits
+        count.
         ``lmm-parity audit --template`` prints a form.
     factors, levels
         Numeric columns to be treated as factors; level order of factors, the first is the
@@ -372,21 +373,28 @@ def audit(
     >>> printed = {"coefficient": {"Days": {"estimate": "10.47", "se": "1.55"}}}
     >>> harness.audit(frame, "Reaction ~ Days + (Days | Subject)", printed)  # doctest: +SKIP
     """
+    import pandas as pd
+
+    from harness.data.datasets import Dataset
     from harness.judge.listing import listing_of, read_listing
+    from harness.judge.listing_source import ListingSource
     from harness.judge.listing_verdict import judge_listing
 
     if isinstance(numbers, Mapping):
         listing = listing_of(numbers)
-    elif isinstance(numbers, Path):
+    elif isinstance(numbers, Path) or numbers.endswith((".toml", ".csv")):
         try:
-            listing = read_listing(numbers.read_text(encoding="utf-8"))
+            listing = read_listing(Path(numbers).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"{numbers} cannot be read: {error}") from error
     else:
         listing = read_listing(numbers)
-    given = {column: tuple(map(str, order)) for column, order in (levels or {}).items()}
-
-    def make(orders: Mapping[str, tuple[str, ...]]) -> Rung:
-        return _rung(formula, data, ml=False, factors=factors, levels=orders)
-
-    return Audited(judge_listing(listing, make, given))
+    if not isinstance(data, pd.DataFrame):
+        raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")
+    source = ListingSource(
+        Dataset("data", data, "a data frame"),
+        formula,
+        (factors,) if isinstance(factors, str) else tuple(factors),
+        {column: tuple(map(str, order)) for column, order in (levels or {}).items()},
+    )
+    return Audited(judge_listing(listing, source))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
 
@@ -18,12 +19,12 @@ import msgspec
 from harness.base.json import Real
 from harness.data.certified_values import Certified, certified_of, design_sha256
 from harness.data.datasets import load_dataset
-from harness.data.own_table import own_rung
 from harness.data.published_cases import PublishedCase
-from harness.data.rungs import Rung
 from harness.judge.listing import Listing, listing_of
-from harness.judge.listing_match import Make, Matched, matched
-from harness.judge.listing_verdict import Finding, ListingVerdict, judge_listing
+from harness.judge.listing_match import Matched, matched
+from harness.judge.listing_source import ListingSource
+from harness.judge.listing_verdict import ListingVerdict, judge_listing
+from harness.judge.number_verdict import Finding
 from harness.model.model import parse_model
 
 Found = Literal["right", "last digits", "cut, not rounded", "mistake", "wrong"]
@@ -129,9 +130,9 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
         In one line, with the case, for data, a formula, a label or a number that cannot be used.
     """
     begun = time.perf_counter()
-    listing, make = listing_of(case.numbers), _maker(case)
-    verdict = judge_listing(listing, make, {})
-    own = _coded(listing, make, verdict)
+    listing, source = listing_of(case.numbers), _source(case)
+    verdict = judge_listing(listing, source, all_rows=True)
+    own = _coded(listing, source, verdict)
     certified = certified_of(own.rung.case.design, verdict.criterion)
     return PublishedVerdict(
         id=case.id,
@@ -153,22 +154,17 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
     )
 
 
-def _maker(case: PublishedCase) -> Make:
-    """Make a case's model with any level orders, R's where none is asked for."""
+def _source(case: PublishedCase) -> ListingSource:
+    """Return a case's table and formula, with R's level orders."""
     dataset = load_dataset(case.data)
     used = {node.name for node in parse_model(case.formula, "REML").names()}
     usual = {name: order for name, order in dataset.levels.items() if name in used}
-
-    def make(orders: Mapping[str, tuple[str, ...]]) -> Rung:
-        levels = {**usual, **orders}
-        return own_rung(case.id, dataset, case.formula, "REML", levels=levels)
-
-    return make
+    return ListingSource(replace(dataset, name=case.id), case.formula, usual=usual)
 
 
-def _coded(listing: Listing, make: Make, verdict: ListingVerdict) -> Matched:
+def _coded(listing: Listing, source: ListingSource, verdict: ListingVerdict) -> Matched:
     """Return the model in the coding that the verdict is of."""
-    codings = matched(listing, make, {})
+    codings = matched(listing, source.rung, {})
     return next(m for m in codings if tuple(m.references.items()) == verdict.references)
 
 

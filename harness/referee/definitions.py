@@ -27,6 +27,7 @@ from harness.referee.counted_df import (
     residual_xz_df,
 )
 from harness.referee.information_criteria import CONVENTIONS, Convention
+from harness.referee.sandwich import sandwich_errors
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
 from harness.referee.variance_errors import variance_errors
@@ -111,6 +112,12 @@ def _adjusted_se(
     at: Standpoint, _rows: tuple[Row, ...], _loglik: float
 ) -> tuple[float, ...] | None:
     return None if at.kenward_roger is None else tuple(test.se for test in at.kenward_roger)
+
+
+def _sandwich_se(
+    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
+) -> tuple[float, ...] | None:
+    return None if at.criterion == "OLS" else sandwich_errors(at.design, at.point, at.sigma)
 
 
 def _no_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
@@ -314,6 +321,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Kenward and Roger 1997, Biometrics 53, 983-997",
         ("pbkrtest", "PROC MIXED with DDFM=KR"),
         _adjusted_se,
+    ),
+    Definition(
+        "se",
+        "sandwich",
+        "robust: the sandwich, residuals summed by the outermost group",
+        "Liang and Zeger 1986, Biometrika 73, 13-22",
+        ("PROC MIXED with EMPIRICAL",),
+        _sandwich_se,
     ),
     Definition(
         "df",

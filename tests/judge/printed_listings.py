@@ -5,8 +5,8 @@ import math
 from scipy import stats
 
 from harness.data.datasets import Dataset, load_dataset
-from harness.data.own_table import own_rung
 from harness.judge.listing import read_listing
+from harness.judge.listing_source import ListingSource
 from harness.judge.listing_verdict import judge_listing
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
@@ -24,21 +24,16 @@ MODELS = {
 def maker(name, formula=None, rows=None):
     frame = load_dataset(name).frame
     frame = frame if rows is None else frame.iloc[rows]
-
-    def make(levels):
-        data = Dataset(name, frame, "of a package")
-        return own_rung(name, data, formula or MODELS[name], "REML", levels=levels)
-
-    return make
+    return ListingSource(Dataset(name, frame, "of a package"), formula or MODELS[name])
 
 
-def judged(text, make):
-    return judge_listing(read_listing(text), make, {})
+def judged(text, source):
+    return judge_listing(read_listing(text), source)
 
 
-def numbers(make, *, criterion="REML", levels=None, rule="satterthwaite", level=0.95):
+def numbers(source, *, criterion="REML", levels=None, rule="satterthwaite", level=0.95):
     """The numbers of a model at its optimum, unrounded."""
-    design = make(levels or {}).case.design
+    design = source.rung(levels).case.design
     best = find_optimum(Likelihood(design, reml=criterion == "REML"))
     likelihood = best.point.likelihood
     sigma = best.point.sigma * likelihood.products.basis.y_scale
