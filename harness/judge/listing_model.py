@@ -20,8 +20,10 @@ from harness.judge.listing import Listing
 from harness.judge.listing_match import Matched
 from harness.model.design import Design
 from harness.model.model import Criterion
+from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Likelihood, Point
-from harness.referee.optimum import Optimum, find_optimum
+from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.standpoint import Standpoint
 
 Array = NDArray[np.float64]
@@ -57,7 +59,7 @@ class ListingModel:
     @cached_property
     def likelihood(self) -> Likelihood:
         """The likelihood of the model."""
-        return Likelihood(self.design, reml=self.criterion == "REML")
+        return likelihood_of(self.design, reml=self.criterion == "REML")
 
     @cached_property
     def best(self) -> Optimum:
@@ -71,8 +73,12 @@ class ListingModel:
 
     @cached_property
     def box(self) -> Box | None:
-        """The best point of the printed variances; None where none is printed."""
-        return box_of(self)
+        """The best point of the printed variances.
+
+        None where none is printed, and where they are not all the parameters.
+        """
+        of = self.matched.rung.case.model
+        return box_of(self) if of.residual is None and of.structured is None else None
 
     @cached_property
     def at_best(self) -> Standpoint:
