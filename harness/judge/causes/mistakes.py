@@ -152,6 +152,10 @@ def covariance_sign(view: View) -> Evidence | None:
     return None
 
 
+_LITTLE = 0.1
+"""Share of the residual variance up to which a variance is near zero."""
+
+
 def kept_off_boundary(view: View) -> Evidence | None:
     """Hold when a variance is little above zero, and the fit is right with it at zero.
 
@@ -167,7 +171,7 @@ def kept_off_boundary(view: View) -> Evidence | None:
                 kept = np.where(gone, 0.0, values)
                 z = view.case.design.random[t].z @ vectors[:, gone]
                 share = float((z**2 @ values[gone]).mean()) / fit.residual_variance
-                if not share <= load_tolerances()["variance"].floor:
+                if not share <= _LITTLE:
                     continue
                 changed = list(own)
                 changed[t] = (vectors * kept) @ vectors.T
