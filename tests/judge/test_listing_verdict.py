@@ -103,7 +103,8 @@ def planted(name, digits, quantity, found, rng):
     labels = list(spreads if quantity == "variance" else numbers_["coefficient"])
     label = labels[int(rng.integers(len(labels)))]
     value = spreads[label] if quantity == "variance" else numbers_["coefficient"][label][quantity]
-    text = another_digit(shown(value, digits), rng)
+    # The second digit of a tiny p is within what optimizers leave of it.
+    text = another_digit(shown(value, digits), rng, first=quantity == "p")
     return listing(numbers_, digits, texts={(label, quantity): text}), label
 
 
@@ -122,7 +123,9 @@ def test_a_wrong_digit_is_found_in_every_model(quantity, found):
     for name in MODELS:
         for digits in (3, 5):
             text, label = planted(name, digits, quantity, found, rng)
-            assert wrong(judged(text, maker(name))) == [(quantity, label, "")], (name, digits)
+            # A wrong number may be a right one of another kind: t 6.97 is that of ML.
+            accused = [(q, item) for q, item, _ in wrong(judged(text, maker(name)))]
+            assert accused == [(quantity, label)], (name, digits)
 
 
 @pytest.mark.parametrize("name", ["dietox", "RatPupWeight"])
