@@ -25,9 +25,11 @@ def _source(
     from harness.model.model import parse_model
 
     formula = options.whole_formula(formula)
-    model = parse_model(formula, "REML")  # before the file is read
+    residual = options.residual_given()
+    model = parse_model(formula, "REML", residual)  # before the file is read
     dataset = options.own_dataset(data)
-    source = ListingSource(dataset, formula, factors, options.parse_levels(levels))
+    order = options.parse_levels(levels)
+    source = ListingSource(dataset, formula, factors, order, residual=residual)
     factors_said = {*factors, *source.levels, *(n.name for n in model.names() if n.as_factor)}
     numbers = dict.fromkeys(n.name for n in model.names() if n.name not in factors_said)
     with options.hinted(dataset, numbers):
@@ -41,6 +43,7 @@ def _source(
 @click.argument("numbers", type=click.Path(path_type=Path, allow_dash=True), required=False)
 @options.factors
 @options.levels
+@options.written
 @options.reading
 @click.option("--program", default="", help="What printed the numbers; else as the file says.")
 @click.option(
@@ -70,6 +73,8 @@ def audit(
 
     NUMBERS is a TOML or CSV file, or - for standard input. In TOML what is printed is quoted: its
     digits count.
+
+    With --residual, and of structured random terms, all is judged at the optimum.
 
     \b
     lmm-parity audit trial.csv "y ~ treatment + (1 | subject)" --template > listing.toml

@@ -290,6 +290,18 @@ class Reading:
                 interval = self.listing.correlation_intervals[label]
                 yield from self._spread_interval(label, parameter, "correlation", interval)
 
+        for label, (t, a, b) in self.model.matched.covariances.items():
+            both = math.sqrt(float(psi[t][a, a] * psi[t][b, b]))
+            c = float(psi[t][a, b])
+            yield judged(
+                "covariance",
+                label,
+                self.listing.covariances[label],
+                [("data-units", c)],
+                [("sign", -c), ("correlation", c / both if both > 0.0 else math.nan)],
+                math.inf if self.inside else 5e-3 * both,
+            )
+
     def _spread_interval(
         self, label: str, parameter: Parameter, kind: str, printed: PrintedInterval
     ) -> Iterator[Finding]:

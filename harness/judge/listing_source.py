@@ -30,6 +30,8 @@ class ListingSource:
         Numeric columns to be treated as factors.
     levels : dict
         Level orders that the user has stated.
+    residual : str
+        Residual covariance; empty for none.
     usual : dict
         Level orders of factors of which none is stated; a listing may have others.
     """
@@ -39,6 +41,7 @@ class ListingSource:
     factors: tuple[str, ...] = ()
     levels: Levels = field(default_factory=dict)
     usual: Levels = field(default_factory=dict)
+    residual: str = ""
 
     def rung(self, levels: Levels | None = None, *, formula: str = "") -> Rung:
         """Return the case, with level orders beside those stated; or that of another formula.
@@ -51,7 +54,7 @@ class ListingSource:
         orders = {**self.usual, **self.levels, **(levels or {})}
         factors = self.factors
         if formula:
-            used = {node.name for node in parse_model(formula, "REML").names()}
+            used = {node.name for node in parse_model(formula, "REML", self.residual).names()}
             orders = {column: order for column, order in orders.items() if column in used}
             factors = tuple(column for column in factors if column in used)
         return own_rung(
@@ -61,6 +64,7 @@ class ListingSource:
             "REML",
             factors=factors,
             levels=orders,
+            residual=self.residual,
         )
 
     def of_rows(self, kept: NDArray[np.bool_]) -> ListingSource:

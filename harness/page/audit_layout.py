@@ -34,6 +34,7 @@ _NAMES = {
     "variance": "variance",
     "sd": "standard deviation",
     "correlation": "correlation",
+    "covariance": "covariance",
     "loglik": "log-likelihood",
     "minus_two": "-2 log-likelihood",
     "aic": "AIC",
@@ -55,6 +56,7 @@ _MISTAKES = {
     "other-criterion": "it is that of {other}",
     "one-sided": "it is the one-sided p",
     "sign": "it has the other sign",
+    "correlation": "it is the correlation",
     "not-doubled": "it is the difference of the log-likelihoods, not twice that",
 }
 
