@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 import msgspec
 
 from harness.base.errors import BadInput
-from harness.base.json import Real
+from harness.base.json import Real, schema_of
 from harness.judge.likelihood_ratio import FittedModel, Ratio, ratio_of, same_rows
 from harness.judge.listing import Listing
 from harness.judge.listing_interpretation import Reading
@@ -78,6 +79,11 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         """Whether nothing printed is wrong."""
         wrong = any(f.truth in ("false", "mistake") for f in self.findings)
         return not wrong and not self.mistakes
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of an audit."""
+    return schema_of(ListingVerdict)
 
 
 def judge_listing(

@@ -53,6 +53,8 @@ def fault_text(board: Scoreboard, fault: Fault, shown: Sequence[Shown], there: R
     known = load_known().get(fault.kind)
     version = board.header.versions.get(fault.engine, "")
     title = fault.kind.capitalize() if known is None else known.title
+    if fault.kind.startswith("no cause found"):
+        title = "A false number, for no known cause"
     lines = [f"# {fault.engine} {version}".rstrip() + f": {title}", "", *_said(fault), ""]
     for one in shown:
         lines += [*_called(fault.engine, one), ""]
