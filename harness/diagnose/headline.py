@@ -295,6 +295,8 @@ def _same(record: CaseRecord, engines: Sequence[str]) -> str:
             f"like for like, and {all_} are right."
         )
     if verdict.verdict == "UNDETERMINED":
+        if "no-maximum" in verdict.causes:
+            return f"{everyone} have stopped where there is no optimum: {_open(verdict.evidence)}."
         return f"{everyone} are at points that are equally good: {_open(verdict.evidence)}."
     if verdict.verdict == "CODING":
         return f"Yes: {everyone} are at the same optimum. {finding_sentence(verdict.findings[0])}"
@@ -306,6 +308,9 @@ def _same(record: CaseRecord, engines: Sequence[str]) -> str:
 
 def _open(evidence: Sequence[Evidence]) -> str:
     """Say which variances, and with them which tests, the data leave open; a few by name."""
+    endless = [e.texts["message"] for e in evidence if e.cause == "no-maximum"]
+    if endless:
+        return endless[0]
     lists = next(e.lists for e in evidence if e.cause == "undetermined-variance")
     variances, effects = ([*lists.get(key, ())] for key in ("open", "effects"))
     text = f"the data do not determine the variance of {_few(variances)}"
@@ -363,6 +368,8 @@ def _apart(d: Difference) -> str:
 def _alone(record: CaseRecord, bench: Bench, engine: str) -> str:
     judgement, audit = record.judgement(engine), record.audit(engine)
     assert judgement is not None
+    if "no-maximum" in judgement.causes:
+        return f"{engine} has stopped where there is no optimum: {_open(judgement.evidence)}."
     if audit is None and judgement.verdict not in ("DIFFERENT_MODEL", "DATA_MISMATCH"):
         return (
             f"{engine} has a fit, and nothing can be said of whether it is right: the referee "

@@ -320,7 +320,9 @@ def _told(inquiry: Inquiry, judged: Judged, bench: Bench, found: Diagnosis) -> D
 def _record(judged: Judged, rung: Rung) -> CaseRecord:
     """Return the record of a case, its Python call with the imports that it needs."""
     record = case_record(judged, rung)
-    spelling = record.spelling | {"statsmodels": imported(record.spelling["statsmodels"])}
+    spelling = dict(record.spelling)
+    if "statsmodels" in spelling:
+        spelling["statsmodels"] = imported(spelling["statsmodels"])
     return msgspec.structs.replace(record, spelling=spelling)
 
 

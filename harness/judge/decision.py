@@ -17,9 +17,11 @@ from harness.judge.causes.open_variances import is_open
 from harness.judge.causes.predicates import (
     ACCOMPANYING,
     FAILING,
+    NO_MAXIMUM,
     NUMERICAL_DF,
     OTHER_MODEL,
     ROWS,
+    STANDARD_ERRORS,
     STATEMENTS,
     WRONG,
     Predicate,
@@ -169,6 +171,9 @@ def _wrong_optimum(view: View, statements: tuple[Statement, ...]) -> Judgement |
         texts = {"message": view.not_examined}
         return _judgement(view, "UNSUPPORTED", "not-judged", (why,), texts=texts)
     if audit is None:
+        evidence = held(view, NO_MAXIMUM)
+        if evidence:
+            return _judgement(view, "UNDETERMINED", "no-maximum", evidence)
         return _judgement(view, "UNEXPLAINED", "not-examined")
     if audit.certificate in OPTIMAL and audit.gls_distance <= GLS_DISTANCE:
         return None
@@ -212,6 +217,10 @@ def _stated(view: View, statements: tuple[Statement, ...]) -> Judgement:
         why = held(view, STATEMENTS)
         evidence += why
         explained |= {"loglik"} if why else set()
+    if any(s.quantity == "se" for s in false):
+        why = first(view, STANDARD_ERRORS)
+        evidence += why
+        explained |= {"se"} if why else set()
     evidence += tuple(
         e
         for s in statements

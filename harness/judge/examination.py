@@ -16,9 +16,9 @@ from harness.judge.audit import Audit, Certificate
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
-from harness.referee.best_point import find_optimum, search_for
+from harness.referee.best_point import ResidualUnbounded, find_optimum, search_for
 from harness.referee.cost import TooLarge
-from harness.referee.deviance import Likelihood, Point
+from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.optimum import Optimum, OptimumSearch
 from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_of
@@ -48,13 +48,14 @@ class Examination:
     """What the referee found out about a case.
 
     ``best`` is None, and ``reason`` says why, where the referee cannot evaluate the case, or, with
-    ``left_out``, was not to or not in time.
+    ``left_out``, was not to or not in time, or, with ``endless``, the likelihood has no maximum.
     """
 
     fits: tuple[Examined, ...]
     best: Optimum | None
     reason: str = ""
     left_out: bool = False
+    endless: bool = False
 
     @property
     def audits(self) -> tuple[Audit, ...]:
@@ -103,7 +104,8 @@ def examine(
         else:
             points = _points(best.point.likelihood, fits)
     except ValueError as error:  # aliased fixed effects among them
-        return Examination((), None, str(error), isinstance(error, TooLarge))
+        endless = isinstance(error, NoMaximum | ResidualUnbounded)
+        return Examination((), None, str(error), isinstance(error, TooLarge), endless)
     if case.model.criterion == "OLS":
         return Examination(tuple(_closed_form(case, f, best.point) for f in fits), best)
     examined = []

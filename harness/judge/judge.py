@@ -211,7 +211,8 @@ def _view(case: Case, outcome: Outcome, examination: Examination) -> View:
     audit = None if seen is None else seen.audit
     own = None if seen is None or seen.standpoint is None else seen.standpoint.design
     other = None if own is case.design else own
-    return View(case, outcome, audit, thetas, reason, best=examination.best, own=other)
+    endless = examination.reason if examination.endless else ""
+    return View(case, outcome, audit, thetas, reason, endless, examination.best, other)
 
 
 def _judged(case: Case, outcome: Outcome, examination: Examination) -> Judgement:

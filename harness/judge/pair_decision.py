@@ -54,6 +54,8 @@ def compare(pair: Pair, one: Judgement, reference: Judgement) -> Comparison:
 def _undetermined(pair: Pair, both: Sequence[Judgement]) -> Comparison:
     """Both are at points as good as the best; what else differs needs its cause."""
     evidence = _united(both)
+    if "no-maximum" in causes_of(evidence):
+        return _comparison(pair, "UNDETERMINED", "no-maximum", evidence)
     outside = pair.outside()
     others = [d for d in outside if not is_open(pair.one, d.quantity, d.item)]
     why = _explained(pair, EXPLAINING) if others else ()
@@ -104,7 +106,7 @@ def _united(judgements: Sequence[Judgement]) -> tuple[Evidence, ...]:
     return tuple(sorted(out, key=lambda e: e.cause in ACCOMPANYING))
 
 
-ACCOMPANYING_DATA = ("true-boundary", "undetermined-variance")
+ACCOMPANYING_DATA = ("true-boundary", "undetermined-variance", "no-maximum")
 """Properties of the data, which the fits of all engines show."""
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "profiler",
     "residual_likelihood",
     "residual_matrix",
+    "row_blocks",
     "satterthwaite",
     "scoring_step",
     "standpoint",

@@ -45,6 +45,9 @@ _ENDLESS = 0.05
 """Derivative in the logarithm of the last pivot of R at its bound: where the likelihood has no
 maximum it is the number of dimensions that are fitted exactly."""
 
+_AT_REST = 1e-3
+"""Derivatives in relative changes above this are of no minimum; those of one are 1e-8 and less."""
+
 _GRID = (-0.3, 0.3, 0.6, 0.9)
 
 
@@ -128,9 +131,13 @@ class ResidualSearch(OptimumSearch):
             self._keep(settled(start))
         best = self._minima[0]
         slope = best.profiled_gradient()[len(self.likelihood.layout) :]
-        at_bound = optimality(best).residual_bound
-        if at_bound and float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
-            raise ResidualUnbounded
+        found = optimality(best)
+        if found.residual_bound:
+            # V is R then: as R becomes singular the deviance goes to one infinity or the other, so
+            # that a descent that has come to the edge and not to rest is one without an end.
+            alone = not self.likelihood.layout and found.gradient > _AT_REST
+            if alone or float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
+                raise ResidualUnbounded
         return _optimum(best, self._minima[1:], runs + len(starts))
 
     def _keep(self, found: ResidualPoint) -> None:

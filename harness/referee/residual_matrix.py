@@ -49,7 +49,12 @@ def internal(residual: ResidualDesign, values: Sequence[float] | Array) -> Array
         For a ratio, or a correlation in continuous time, that is not positive.
     """
     out = np.array(values, dtype=np.float64)
-    k = residual.correlations if residual.structure != "car1" else 0
+    k = residual.correlations
+    if residual.structure == "car1":
+        # What is nearer to zero than is told from it is none.
+        least = float(np.exp((1.0 - INSIDE) * np.log(UNCORRELATED) / shortest_gap(residual)))
+        out[:k] = np.where((out[:k] >= 0.0) & (out[:k] < least), least, out[:k])
+        k = 0
     if not (out[k:] > 0.0).all():
         raise np.linalg.LinAlgError("a ratio of standard deviations has to be positive")
     out[k:] = np.log(out[k:])

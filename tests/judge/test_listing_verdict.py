@@ -54,6 +54,38 @@ def test_a_right_listing_is_not_accused(name, digits, criterion, found):
     assert verdict.criterion == criterion
 
 
+SLOPES = ("sleepstudy", "dietox", "Oxboys")
+
+
+@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("digits", [2, 4, 6])
+def test_a_right_listing_with_covariances_is_not_accused(name, digits, found):
+    verdict = judged(listing(found(name), digits, pairs="covariance"), maker(name))
+    assert [f.truth for f in verdict.findings if f.quantity == "covariance"] == ["true"]
+    assert wrong(verdict) == []
+    assert verdict.at_optimum
+    assert verdict.gap < 1e-4
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_a_wrong_covariance_is_found_and_what_it_is_instead_is_named(name, found):
+    own = found(name)
+    (item,), (c,), (r,) = own["covariance"], own["covariance"].values(), own["correlation"].values()
+    for value, mistake in ((-c, "sign"), (r, "correlation"), (3.1 * c + own["residual"], "")):
+        text = listing(own, 4, pairs="covariance", texts={(item, "covariance"): shown(value, 4)})
+        verdict = judged(text, maker(name))
+        assert ("covariance", item, mistake) in wrong(verdict)
+        assert not verdict.at_optimum
+
+
+def test_a_covariance_and_a_correlation_of_one_pair_are_both_judged(found):
+    own = found("sleepstudy")
+    text = listing(own, 4) + f'\n[covariance]\nSubject = "{shown(own["covariance"]["Subject"], 4)}"'
+    verdict = judged(text, maker("sleepstudy"))
+    assert {"covariance", "correlation"} <= {f.quantity for f in verdict.findings}
+    assert verdict.right
+
+
 @pytest.mark.study
 def test_none_of_sixty_right_listings_is_accused(found):
     for name, digits, criterion in cases(60):

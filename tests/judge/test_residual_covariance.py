@@ -2,9 +2,10 @@
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 
-from harness.engines.engine import Fit
+from harness.engines.engine import Coefficient, Fit, RandomTerm
 from harness.engines.guard import guarded
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -83,3 +84,56 @@ def test_a_fit_without_the_residual_parameters_is_judged_all_the_same():
     without = msgspec.structs.replace(right, engine="other", residual=())
     judged = judge_outcomes(case, [without, right])
     assert judged.judgement("other").verdict not in ("RIGHT", "AGREE")
+
+
+def endless_cases():
+    """Likelihoods without a maximum: too many correlations, and effects that fit exactly."""
+    frame = visits(10, subjects=3, times=6, lost=0.0)
+    yield case_of("y ~ x", "us(visit | s)", frame)
+    yield case_of("y ~ x", "corr(visit | s)", frame, "ML")
+    exact = pd.DataFrame({"g": list("aabbccdd"), "y": np.repeat([1.0, 2.0, 4.0, 7.0], 2)})
+    yield case_of("y ~ 1 + (1 | g)", "", exact)
+
+
+@pytest.mark.parametrize("case", list(endless_cases()), ids=lambda c: c.model.formula.text)
+def test_a_fit_where_the_likelihood_has_no_maximum_is_not_right_and_not_unexplained(case):
+    """Whatever an engine states, there is nothing that it could be right about."""
+    like = case_of("y ~ 1 + (1 | s)", "")
+    fit = msgspec.structs.replace(
+        RefereeEngine().fit(like, "default"),
+        engine="other",
+        n_obs=len(case.design.y),
+        data_checksum=case.table.checksum(),
+        coefficients=tuple(Coefficient(name, 0.0, 1.0) for name in case.design.x_names),
+        random=tuple(
+            RandomTerm(t.group, t.names, ((1.0,),), t.levels, None) for t in case.design.random
+        ),
+        residual=tuple(
+            (n, 0.1) for n in (case.design.residual.names if case.design.residual else ())
+        ),
+    )
+    refused = RefereeEngine().fit(case, "default")
+    assert refused.reason == "refused"
+    judged = judge_outcomes(case, [fit, refused])
+    assert judged.judgement("other").verdict == "UNDETERMINED"
+    assert judged.judgement("other").causes == ("no-maximum",)
+    assert judged.judgement("referee").causes == ("no-maximum",)
+    two = judge_outcomes(case, [fit, msgspec.structs.replace(fit, engine="another")])
+    (one,) = two.comparisons
+    assert (one.verdict, one.causes) == ("UNDETERMINED", ("no-maximum",))
+
+
+def test_a_correlation_that_is_as_good_as_zero_is_a_point_of_the_model():
+    """In continuous time its logarithm goes for ever: engines stop at 1e-15, or at zero."""
+    frame = visits(3, subjects=20)
+    rng = np.random.default_rng(3)
+    frame["y"] = frame["x"] + rng.normal(size=len(frame))
+    case = case_of("y ~ x", "car1(time | s)", frame)
+    right = RefereeEngine().fit(case, "default")
+    for rho in (0.0, 1e-300, 1e-15, 1e-9):
+        own = msgspec.structs.replace(right, engine="other", residual=(("rho", rho),))
+        audit = judge_outcomes(case, [own, right]).judgement("other").audit
+        assert audit.certificate != "outside the parameter space"
+    outside = msgspec.structs.replace(right, engine="other", residual=(("rho", -0.1),))
+    audit = judge_outcomes(case, [outside, right]).judgement("other").audit
+    assert audit.certificate == "outside the parameter space"

@@ -41,6 +41,13 @@ def too_many_effects(view: View) -> Evidence | None:
     return None
 
 
+def no_maximum(view: View) -> Evidence | None:
+    """Hold when the likelihood grows without bound: wherever an engine stops is no optimum."""
+    if not view.no_maximum:
+        return None
+    return found("no-maximum", message=view.no_maximum)
+
+
 def singular_covariance(view: View) -> Evidence | None:
     """Hold when statsmodels raised at a covariance that it could not invert."""
     for failure in view.failures():

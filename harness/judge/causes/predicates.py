@@ -19,6 +19,8 @@ from harness.judge.causes.claims import (
     false_singular,
 )
 from harness.judge.causes.df_causes import (
+    df_rounding,
+    df_steps,
     lmertest_rounding,
     lmertest_steps,
     lmertest_units,
@@ -37,6 +39,7 @@ from harness.judge.causes.mistakes import (
 from harness.judge.causes.no_fit import (
     aliased,
     engine_error,
+    no_maximum,
     one_row_per_group,
     singular_covariance,
     too_many_effects,
@@ -56,7 +59,8 @@ from harness.judge.causes.same_point import (
     points_near,
     true_to_itself,
 )
-from harness.judge.causes.view import Pair, View
+from harness.judge.causes.standard_errors import pseudo_inverse
+from harness.judge.causes.view import MIXEDLM, Pair, View
 from harness.judge.causes.wrong_optimum import (
     column_trap,
     false_boundary,
@@ -114,7 +118,7 @@ def equations_rounded(pair: Pair) -> Evidence | None:
 
 def effects_rounded(pair: Pair) -> Evidence | None:
     """Hold when two fits at one point differ by what statsmodels' inverse of cov_re rounds."""
-    others = [v for v in pair.views if v.engine != "statsmodels"]
+    others = [v for v in pair.views if v.fit is not None and v.fit.fitter not in MIXEDLM]
     if not all(true_to_itself(v, *one) for v in others for one in v.judged()):
         return None
     near = points_near(pair)
@@ -153,6 +157,9 @@ def random_effects_refused(view: View) -> Evidence | None:
     return None
 
 
+NO_MAXIMUM: dict[str, Predicate] = {"no-maximum": no_maximum}
+"""Why no point is the right one."""
+
 FAILING: dict[str, Predicate] = {
     "aliased-columns": aliased,
     "one-row-per-group": one_row_per_group,
@@ -160,6 +167,7 @@ FAILING: dict[str, Predicate] = {
     "beyond-precision": beyond_precision,
     "sm-singular-covariance": singular_covariance,
     "undetermined-variance": undetermined_failure,
+    **NO_MAXIMUM,
     "engine-error": engine_error,
 }
 """Why there is no fit."""
@@ -203,12 +211,19 @@ STATEMENTS: dict[str, Predicate] = {
 }
 """Why a stated log-likelihood is not that of the fit's own estimates."""
 
+STANDARD_ERRORS: dict[str, Predicate] = {
+    "se-pseudo-inverse": pseudo_inverse,
+}
+"""Why an engine's standard errors are not those of its own variances."""
+
 NUMERICAL_DF: dict[str, Predicate] = {
     "lmertest-units": lmertest_units,
     "lmertest-steps": lmertest_steps,
     "df-residual-share": residual_share,
     "singular-df": singular_df,
     "lmertest-rounding": lmertest_rounding,
+    "df-steps": df_steps,
+    "df-rounding": df_rounding,
 }
 """Why an engine's df are not those of its own point; the first that holds is named."""
 

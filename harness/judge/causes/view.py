@@ -26,9 +26,9 @@ class View:
     """One engine's outcome, examined.
 
     ``thetas`` are those of all audited fits of the case: points that are known already.
-    ``not_examined`` says why the referee did not look at it, where that is for want of time.
-    ``best`` is the best point known of the case, where there is one; ``own`` the design that the
-    fit is of, where that is not the case's.
+    ``not_examined`` says why the referee did not look at it, where that is for want of time,
+    ``no_maximum`` that the likelihood has none. ``best`` is the best point known of the case, where
+    there is one; ``own`` the design that the fit is of, where that is not the case's.
     """
 
     case: Case
@@ -36,6 +36,7 @@ class View:
     audit: Audit | None
     thetas: tuple[Vector, ...] = ()
     not_examined: str = ""
+    no_maximum: str = ""
     best: Optimum | None = None
     own: Design | None = None
 
