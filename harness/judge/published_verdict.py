@@ -86,7 +86,7 @@ class PublishedVerdict(msgspec.Struct, frozen=True, kw_only=True):
     why : str
         Why not all digits are right, as the case says.
     seconds : float
-        What the judgement took.
+        Of the processor, which the judgement took.
     """
 
     id: str
@@ -129,7 +129,7 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
     BadInput
         In one line, with the case, for data, a formula, a label or a number that cannot be used.
     """
-    begun = time.perf_counter()
+    begun = time.process_time()
     listing, source = listing_of(case.numbers), _source(case)
     verdict = judge_listing(listing, source, all_rows=True)
     own = _coded(listing, source, verdict)
@@ -150,7 +150,7 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
         mistakes=verdict.mistakes,
         why=case.why,
         numbers=tuple(_numbers(verdict, own, certified)),
-        seconds=time.perf_counter() - begun,
+        seconds=time.process_time() - begun,
     )
 
 
