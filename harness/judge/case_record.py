@@ -17,6 +17,7 @@ from harness.judge.certified_score import CertifiedScore, score
 from harness.judge.examination import Examination
 from harness.judge.judge import Judged
 from harness.judge.records import CaseRecord, Column, DataSummary, Printed
+from harness.judge.rule_tests import rule_tests
 from harness.model.case import Case
 from harness.model.design import Design
 from harness.model.formula import names_in
@@ -56,6 +57,7 @@ def case_record(judged: Judged, rung: Rung) -> CaseRecord:
         certified=_certified(rung, judged),
         best_loglik=_best_loglik(rung, examination),
         notes=notes,
+        rules=tuple(rule_tests(examination, rung)) if rung.printed and case.design.random else (),
         seconds=judged.seconds + time.perf_counter() - started,
         audit_seconds=judged.audit_seconds,
     )

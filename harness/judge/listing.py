@@ -28,6 +28,7 @@ _TOP = (
     "coefficient",
     "variance",
     "correlation",
+    "covariance",
     "comparison",
 )
 
@@ -103,7 +104,7 @@ class Listing:
         By label; of ``estimate``, ``se``, ``df``, ``statistic``, ``p``.
     intervals : dict
         By label of a coefficient.
-    spreads, correlations : dict
+    spreads, correlations, covariances : dict
         By label of a random effect; the residual's is ``residual``.
     spread_intervals, correlation_intervals : dict
         By the same labels, in the unit in which the spread is printed.
@@ -121,6 +122,7 @@ class Listing:
     correlations: Mapping[str, PrintedValue]
     spread_intervals: Mapping[str, PrintedInterval] = field(default_factory=dict)
     correlation_intervals: Mapping[str, PrintedInterval] = field(default_factory=dict)
+    covariances: Mapping[str, PrintedValue] = field(default_factory=dict)
     comparisons: Mapping[str, Mapping[str, PrintedValue]] = field(default_factory=dict)
 
 
@@ -187,6 +189,10 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
             if "interval" in given:
                 correlation_intervals[label] = _interval(given["interval"], where)
         correlations[label] = _number(value, where)
+    covariances = {
+        label: _number(given, f"covariance {label!r}")
+        for label, given in _table(found, "covariance").items()
+    }
     comparisons = {}
     for formula, given in _table(found, "comparison").items():
         where = f"comparison with {formula!r}"
@@ -205,9 +211,11 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         correlations=correlations,
         spread_intervals=spread_intervals,
         correlation_intervals=correlation_intervals,
+        covariances=covariances,
         comparisons=comparisons,
     )
-    if not (listing.likelihoods or coefficients or spreads or correlations or comparisons):
+    pairs = correlations or covariances
+    if not (listing.likelihoods or coefficients or spreads or pairs or comparisons):
         raise BadInput("the listing has no number: give coefficients, variances or log_likelihood")
     return listing
 

@@ -7,6 +7,7 @@ within tolerance of the best one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,51 +92,17 @@ class ListingModel:
 
 def box_of(model: ListingModel) -> Box | None:
     """Find the best point of the box of printed variances; None where none is printed."""
-    listing, matched_ = model.listing, model.matched
-    spreads, correlations = matched_.spreads, matched_.correlations
-    if not spreads and not correlations:
+    matched_ = model.matched
+    if not (matched_.spreads or matched_.correlations or matched_.covariances):
         return None
+    printed = set(matched_.covariances.values())
     likelihood, best = model.likelihood, model.best
     sizes = likelihood.products.sizes
     sigma2 = (best.point.sigma * model.scale) ** 2
     psi = [sigma2 * f @ f.T for f in likelihood.factors(best.point.theta)]
-    start, low, high, units, places = [], [], [], [], []
-
-    def add(
-        place: tuple[int, int, int], value: float, ends: tuple[float, float], unit: float
-    ) -> None:
-        places.append(place)
-        start.append(min(max(value, ends[0]), ends[1]) / unit)
-        low.append(ends[0] / unit)
-        high.append(ends[1] / unit)
-        units.append(unit)
-
-    ends_of = {place: listing.spreads[label].variances for label, place in spreads.items()}
-    add((-1, 0, 0), sigma2, ends_of.get((-1, 0), (1e-12 * sigma2, math.inf)), sigma2)
-    for t, q in enumerate(sizes):
-        for k in range(q):
-            value = float(psi[t][k, k])
-            ends = ends_of.get((t, k), (0.0, math.inf))
-            add(
-                (t, k, k),
-                value,
-                ends,
-                max(value, 1e-3 * sigma2, 0.5 * (ends[0] + min(ends[1], ends[0]))),
-            )
-    ends_of_r = {p: listing.correlations[label] for label, p in correlations.items()}
-    for t, q in enumerate(sizes):
-        for b in range(q):
-            for a in range(b):
-                both = float(psi[t][a, a] * psi[t][b, b])
-                value = float(psi[t][a, b]) / math.sqrt(both) if both > 0.0 else 0.0
-                printed = ends_of_r.get((t, a, b))
-                ends = (
-                    (-1.0, 1.0)
-                    if printed is None
-                    else (max(printed.low, -1.0), min(printed.high, 1.0))
-                )
-                add((t, b, a), value, ends, 1.0)
-    factor = np.array(units)
+    coordinates = [*_variances(model, psi, sigma2), *_pairs(model, psi, sigma2)]
+    places = [c.place for c in coordinates]
+    factor = np.array([c.unit for c in coordinates])
 
     def standing(values: Array) -> Standpoint:
         found = dict(zip(places, values * factor, strict=True))
@@ -147,6 +114,9 @@ def box_of(model: ListingModel) -> Box | None:
             for b in range(q):
                 for a in range(b):
                     r[a, b] = r[b, a] = found[(t, b, a)]
+                    if (t, a, b) in printed:
+                        both = spread[a] * spread[b]
+                        r[a, b] = r[b, a] = found[(t, b, a)] / both if both > 0.0 else 0.0
             values_, vectors = np.linalg.eigh(r)
             r = (vectors * np.maximum(values_, 0.0)) @ vectors.T
             matrices.append(np.outer(spread, spread) * r / residual)
@@ -158,12 +128,68 @@ def box_of(model: ListingModel) -> Box | None:
         found = at.point.deviance(at.sigma)
         return found if math.isfinite(found) else 1e300
 
-    first = np.array(start)
+    first = np.array([min(max(c.value, c.ends[0]), c.ends[1]) / c.unit for c in coordinates])
     own = deviance(first)
     limit = gap_tolerance("default", singular=best.optimality.singular)
     if own - best.deviance > limit:
-        bounds = list(zip(low, high, strict=True))
+        bounds = [(c.ends[0] / c.unit, c.ends[1] / c.unit) for c in coordinates]
         found = optimize.minimize(deviance, first, method="L-BFGS-B", bounds=bounds)
         if found.fun < own:
             first, own = np.asarray(found.x), float(found.fun)
     return Box(standing(first), own - best.deviance)
+
+
+@dataclass(frozen=True)
+class _Coordinate:
+    """A coordinate of the box.
+
+    Attributes
+    ----------
+    place : tuple of int
+        ``(-1, 0, 0)`` is the residual variance, ``(t, k, k)`` a variance of term t, ``(t, b, a)`` a
+        correlation, or a covariance where one is printed.
+    value : float
+        At the optimum.
+    ends : tuple of float
+        Between which it is printed.
+    unit : float
+        By which it is divided for the optimizer.
+    """
+
+    place: tuple[int, int, int]
+    value: float
+    ends: tuple[float, float]
+    unit: float
+
+
+def _variances(model: ListingModel, psi: list[Array], sigma2: float) -> Iterator[_Coordinate]:
+    spreads = model.listing.spreads
+    ends_of = {place: spreads[label].variances for label, place in model.matched.spreads.items()}
+    ends = ends_of.get((-1, 0), (1e-12 * sigma2, math.inf))
+    yield _Coordinate((-1, 0, 0), sigma2, ends, sigma2)
+    for t, matrix in enumerate(psi):
+        for k, value in enumerate(np.diag(matrix).tolist()):
+            ends = ends_of.get((t, k), (0.0, math.inf))
+            middle = 0.5 * (ends[0] + min(ends[1], ends[0]))
+            yield _Coordinate((t, k, k), value, ends, max(value, 1e-3 * sigma2, middle))
+
+
+def _pairs(model: ListingModel, psi: list[Array], sigma2: float) -> Iterator[_Coordinate]:
+    listing, matched_ = model.listing, model.matched
+    correlations = {p: listing.correlations[label] for label, p in matched_.correlations.items()}
+    covariances = {p: listing.covariances[label] for label, p in matched_.covariances.items()}
+    for t, matrix in enumerate(psi):
+        for b in range(len(matrix)):
+            for a in range(b):
+                value = float(matrix[a, b])
+                both = math.sqrt(float(matrix[a, a] * matrix[b, b]))
+                if (t, a, b) in covariances:
+                    printed = covariances[t, a, b]
+                    unit = max(both, abs(printed.value), 1e-3 * sigma2)
+                    yield _Coordinate((t, b, a), value, (printed.low, printed.high), unit)
+                    continue
+                ends = (-1.0, 1.0)
+                if (t, a, b) in correlations:
+                    printed = correlations[t, a, b]
+                    ends = (max(printed.low, -1.0), min(printed.high, 1.0))
+                yield _Coordinate((t, b, a), value / both if both > 0.0 else 0.0, ends, 1.0)

@@ -34,6 +34,7 @@ QUANTITIES = (
     *_SPREADS,
     *(f"{kind} {end}" for kind in (*_SPREADS, "correlation") for end in _ENDS),
     "correlation",
+    "covariance",
     *_RATIOS,
 )
 
@@ -119,6 +120,8 @@ def _put(
                 _agree(interval, key, cells[key], item)
     elif quantity == "correlation":
         found.setdefault("correlation", {}).setdefault(item, {})["value"] = value
+    elif quantity == "covariance":
+        found.setdefault("covariance", {})[item] = value
     else:
         found.setdefault("variance", {}).setdefault(item, {})[quantity] = value
 

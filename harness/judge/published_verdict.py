@@ -86,7 +86,7 @@ class PublishedVerdict(msgspec.Struct, frozen=True, kw_only=True):
     why : str
         Why not all digits are right, as the case says.
     seconds : float
-        What the judgement took.
+        Of the processor, which the judgement took.
     """
 
     id: str
@@ -129,7 +129,7 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
     BadInput
         In one line, with the case, for data, a formula, a label or a number that cannot be used.
     """
-    begun = time.perf_counter()
+    begun = time.process_time()
     listing, source = listing_of(case.numbers), _source(case)
     verdict = judge_listing(listing, source, all_rows=True)
     own = _coded(listing, source, verdict)
@@ -150,7 +150,7 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
         mistakes=verdict.mistakes,
         why=case.why,
         numbers=tuple(_numbers(verdict, own, certified)),
-        seconds=time.perf_counter() - begun,
+        seconds=time.process_time() - begun,
     )
 
 
@@ -177,7 +177,7 @@ def _numbers(
         yield PublishedNumber(
             quantity=one.quantity,
             item=one.item,
-            name=_name(one.item, own),
+            name=_name(one, own),
             text=one.text,
             right=right,
             certified=text is not None,
@@ -189,14 +189,19 @@ def _numbers(
         )
 
 
-def _name(item: str, own: Matched) -> str:
-    """Return the model's own name of a label."""
+def _name(one: Finding, own: Matched) -> str:
+    """Return the model's own name of what a number is of."""
     design = own.rung.case.design
-    if item in own.coefficients:
-        return design.x_names[own.coefficients[item]]
-    t, *effects = own.spreads.get(item) or own.correlations.get(item) or (-2,)
+    if one.quantity in ("correlation", "covariance"):
+        t, *effects = getattr(own, f"{one.quantity}s")[one.item]
+    elif one.item in own.coefficients:
+        return design.x_names[own.coefficients[one.item]]
+    elif one.item in own.spreads:
+        t, *effects = own.spreads[one.item]
+    else:
+        return one.item
     if t < 0:
-        return "Residual" if effects else ""
+        return "Residual"
     term = design.random[t]
     return f"{term.group} {' '.join(term.names[k] for k in effects)}"
 
@@ -224,6 +229,9 @@ def _certified(one: Finding, own: Matched, certified: Certified) -> str | None:
         t, a, b = own.correlations[one.item]
         table = certified.random[t].correlation
         return table[a][b] if table else None
+    if one.quantity == "covariance":
+        t, a, b = own.covariances[one.item]
+        return certified.random[t].covariance[a][b]
     if one.quantity == "loglik" and one.definitions[:1] in ((), ("full",)):
         return certified.loglik
     if one.quantity == "minus_two" and one.definitions[:1] in ((), ("full",)):

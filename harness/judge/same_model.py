@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from harness.judge.published_verdict import PublishedNumber, PublishedVerdict, program_name
 
-_COMPARED = ("loglik", "minus_two", "variance", "sd", "correlation", "estimate", "se")
+_SPREADS = ("variance", "sd", "correlation", "covariance")
+_COMPARED = ("loglik", "minus_two", *_SPREADS, "estimate", "se")
 """Quantities of the fit. Those that follow from them by a rule of tests are left to each case."""
 
 

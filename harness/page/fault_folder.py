@@ -94,18 +94,25 @@ def _scripted(engine: Engine, case: Case, folder: Path) -> tuple[Script, Ran] | 
 
 def _checked(asked: Asked, fit: Fit | None, fault: Fault, folder: Path) -> str:
     """Write the script that computes the likelihood by its definition; return what it prints."""
-    of_tests = fault.criterion in ("df", "se", "p") or fault.kind.startswith(("df-", "lmertest-"))
-    of_tests = of_tests or fault.kind.startswith("se-")
-    points = {PRINTED: fit} | ({} if of_tests else {BETTER: asked.best})
+    at_best = fit is not None and _at_best(fit, asked.best)
+    tests = at_best or fault.kind.startswith(("df-", "lmertest-", "se-"))
+    points = {PRINTED: fit} | ({} if tests else {BETTER: asked.best})
     usable = {name: one for name, one in points.items() if one is not None and _finite(one)}
     title = f"{lme4_formula(asked.case.model)} by {asked.case.model.criterion}"
-    files = check_files(asked.case, usable, title, tests=of_tests) if usable else {}
+    files = check_files(asked.case, usable, title, tests=tests) if usable else {}
     if not files:
         return ""
     for name, text in files.items():
         write_file(folder / name, text)
     ran = run_script(folder, CHECK_SCRIPT, timeout=SCRIPT_TIMEOUT)
     return "" if ran.problem else ran.text.strip("\n")
+
+
+def _at_best(fit: Fit, best: Fit | None) -> bool:
+    """Whether a fit has the best log-likelihood there is: then something else of it is at fault."""
+    if fit.loglik is None or best is None or best.loglik is None:
+        return False
+    return abs(fit.loglik - best.loglik) <= 1e-6 * max(1.0, abs(best.loglik))
 
 
 def _finite(fit: Fit) -> bool:

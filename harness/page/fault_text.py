@@ -53,6 +53,8 @@ def fault_text(board: Scoreboard, fault: Fault, shown: Sequence[Shown], there: R
     known = load_known().get(fault.kind)
     version = board.header.versions.get(fault.engine, "")
     title = fault.kind.capitalize() if known is None else known.title
+    if fault.kind.startswith("no cause found"):
+        title = "A false number, for no known cause"
     lines = [f"# {fault.engine} {version}".rstrip() + f": {title}", "", *_said(fault), ""]
     for one in shown:
         lines += [*_called(fault.engine, one), ""]
@@ -91,12 +93,21 @@ def _called(engine: str, one: Shown) -> Iterator[str]:
         return
     script, ran = one.ran
     where = "in this folder" if one.folder == "." else f"in the folder `{one.folder}`"
-    yield f"{data} `{script.command}`, {where}, calls {engine} as its users do. It printed"
+    yield f"{data} `{script.command}`, {where}, {_calls(engine, script)}. It printed"
     yield ""
     yield from ("```", *ran.text.strip("\n").splitlines(), "```")
     if ran.problem:
         yield ""
         yield f"{ran.problem[:1].upper()}{ran.problem[1:]}."
+
+
+def _calls(engine: str, script: Script) -> str:
+    """Say how a script has the fit: as a user of the engine, or by the messages of a program."""
+    if not script.name.endswith(".sh"):
+        return f"calls {engine} as its users do"
+    programs = [name for name in script.beside if not name.endswith(".jsonl")]
+    beside = f", `{programs[0]}` beside it," if programs else ""
+    return f"sends the model as JSON to a program{beside} that calls {engine}"
 
 
 def _right(engine: str, one: Shown) -> Iterator[str]:

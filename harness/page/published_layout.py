@@ -72,7 +72,10 @@ def published_answer(verdicts: Sequence[PublishedVerdict]) -> Iterator[str]:
     )
     if near:
         verb = "is" if near == 1 else "are"
-        yield f"{count(near)} more {verb} right but for the last digits, which optimizers left."
+        yield (
+            f"{count(near)} more {verb} right but for the last digits, which optimizers and "
+            "numerical derivatives left."
+        )
     wrong = total - right - near
     if wrong:
         yield f"{count(wrong)} {'is' if wrong == 1 else 'are'} wrong."

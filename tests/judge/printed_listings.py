@@ -66,6 +66,7 @@ def numbers(source, *, criterion="REML", levels=None, rule="satterthwaite", leve
         if len(term.names) == 2:
             r = psi[0, 1] / math.sqrt(psi[0, 0] * psi[1, 1])
             out.setdefault("correlation", {})[term.group] = r
+            out.setdefault("covariance", {})[term.group] = psi[0, 1]
     return out
 
 
@@ -77,7 +78,7 @@ def shown(value, digits):
     return f"{value:.{decimals}f}" if 0 <= decimals < 9 else f"{value:.{digits - 1}e}"
 
 
-def listing(found, digits, *, only=None, texts=None, level=0.95, said=None):
+def listing(found, digits, *, only=None, texts=None, level=0.95, said=None, pairs="correlation"):
     """A listing in TOML; ``texts`` replaces single numbers by what is printed for them."""
     texts = texts or {}
     criterion = said if said is not None else found["criterion"]
@@ -96,16 +97,17 @@ def listing(found, digits, *, only=None, texts=None, level=0.95, said=None):
     lines.append("[variance]")
     for label, value in {**found["spread"], "residual": found["residual"]}.items():
         lines.append(f'"{label}" = "{texts.get((label, "variance"), shown(value, digits))}"')
-    if found.get("correlation"):
-        lines.append("[correlation]")
-        lines += [f'"{k}" = "{shown(v, digits)}"' for k, v in found["correlation"].items()]
+    if found.get(pairs):
+        lines.append(f"[{pairs}]")
+        for label, value in found[pairs].items():
+            lines.append(f'"{label}" = "{texts.get((label, pairs), shown(value, digits))}"')
     return "\n".join(lines)
 
 
-def another_digit(text, rng):
-    """The text with its first or second digit changed."""
+def another_digit(text, rng, *, first=False):
+    """The text with its first or second digit changed; the first one if so asked."""
     places = [i for i, c in enumerate(text.partition("e")[0]) if c.isdigit()]
-    first = next(i for i, p in enumerate(places) if text[p] != "0")
-    at = places[min(first + int(rng.integers(0, 2)), len(places) - 1)]
+    leading = next(i for i, p in enumerate(places) if text[p] != "0")
+    at = places[min(leading + (0 if first else int(rng.integers(0, 2))), len(places) - 1)]
     other = rng.choice([c for c in "123456789" if c != text[at]])
     return text[:at] + str(other) + text[at + 1 :]

@@ -25,6 +25,8 @@ interval = { level = "0.9", lower = "7.778", upper = "13.157", scale = "100 * ex
 "Subject Days" = { sd = "5.922", interval = { lower = "3.8", upper = "8.75" } }
 [correlation]
 Subject = { value = "0.07", interval = { lower = "-0.48", upper = "0.68" } }
+[covariance]
+Subject = "9.604"
 [comparison."Reaction ~ 1 + (1 | Subject)"]
 statistic = "42.8"
 df = "2"
@@ -52,6 +54,7 @@ sd upper,Subject Days,8.75
 correlation,Subject,0.07
 correlation lower,Subject,-0.48
 correlation upper,Subject,0.68
+covariance,Subject,9.604
 ratio,Reaction ~ 1 + (1 | Subject),42.8
 ratio df,Reaction ~ 1 + (1 | Subject),2
 ratio p,Reaction ~ 1 + (1 | Subject),<.0001

@@ -170,6 +170,7 @@ def test_a_model_of_the_ladder_is_scored_by_its_certified_values(
         ("easystats/orthodont-ml-wald", "df", "residual"),
         ("easystats/kenward-roger", "lower", "kenward-roger"),
         ("marginaleffects/orthodont", "p", "none"),
+        ("performance/ratio-reml", "ratio statistic", "REML"),
         ("lmertest-checks/potdata", "df", "satterthwaite"),
         ("pbkrtest/shoes", "df", "kenward-roger"),
     ],

@@ -6,15 +6,21 @@ import csv
 import io
 from collections.abc import Mapping
 
+import numpy as np
+
 import harness
 from harness.engines.engine import Fit
 from harness.model.case import Case
+from harness.model.design import Design
 from harness.page.bundle.template_environment import environment
 
 CHECK_SCRIPT, CHECK_DATA = "check.py", "check.csv"
 
 MOST_ROWS = 500
 """Rows up to which there is a script: its matrices are rows by rows."""
+
+_FULL = 1e-6
+"""Share of the residual variance above which a variance is not zero."""
 
 
 def check_files(
@@ -27,7 +33,8 @@ def check_files(
     points : mapping of str to Fit
         Fits whose variances it evaluates, by what they are called.
     tests : bool
-        Whether standard errors and df are printed, too. At a singular point there are no df.
+        Whether standard errors are printed, too, and df; these not at a singular point, where the
+        curvature depends on how variances are written.
     """
     design = case.design
     if len(design.y) > MOST_ROWS or case.model.criterion == "OLS" or case.model.residual:
@@ -58,6 +65,17 @@ def check_files(
                 for name, fit in points.items()
             ],
             tests=tests,
+            df=all(_full_rank(design, fit) for fit in points.values()),
         )
     )
     return {CHECK_SCRIPT: text, CHECK_DATA: out.getvalue()}
+
+
+def _full_rank(design: Design, fit: Fit) -> bool:
+    """Whether every variance is above zero, in units of the residual variance."""
+    for term, own in zip(design.random, fit.random, strict=True):
+        size = np.sqrt((term.z**2).mean(axis=0))
+        scaled = np.array(own.covariance) * np.outer(size, size) / fit.residual_variance
+        if not np.linalg.eigvalsh(scaled)[0] > _FULL:
+            return False
+    return True
