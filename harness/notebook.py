@@ -173,6 +173,7 @@ def diagnose(
     contrasts: Mapping[str, str] | None = None,
     weights: str = "",
     offset: str = "",
+    residual: str = "",
     engines: Sequence[str] = USER_ENGINES,
     alpha: float = 0.05,
     quick: bool = False,
@@ -200,6 +201,9 @@ def diagnose(
         With a formula only: codings of factors, ``{"f": "sum"}`` (also ``"helmert"``, ``"poly"``,
         ``"SAS"``, ``"treatment:b"``); the column of weights, the residual variance of a row being
         s2 / w; the column of a known part of the outcome.
+    residual : str
+        With a formula only: the covariance of the residuals, ``"ar1(visit | subject)"``; see
+        :mod:`harness.model.residual`. Engines without say ``UNSUPPORTED``.
     engines : sequence of str
         ``"statsmodels"``, ``"lme4"``, ``"referee"``, any other engine of the registry, or
         ``"module:attribute"``. lme4 is the reference where it is among them; without R the
@@ -248,12 +252,12 @@ def diagnose(
         if formula:
             raise BadInput("two formulas: formula= says what a fitted model is meant to be")
         written = formula_with(model, contrasts=contrasts, weights=weights, offset=offset)
-        given, rung = None, _rung(written, data, ml, factors, levels)
+        given, rung = None, _rung(written, data, ml, factors, levels, residual)
     else:
-        if ml or factors or levels or contrasts or weights or offset:
+        if ml or factors or levels or contrasts or weights or offset or residual:
             raise BadInput(
                 "a fitted model has its criterion and factors: give no ml, factors, levels, "
-                "contrasts, weights, offset"
+                "contrasts, weights, offset, residual"
             )
         if data is not None and not isinstance(data, pd.DataFrame):
             raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")
@@ -272,6 +276,7 @@ def _rung(
     ml: bool,
     factors: Sequence[str],
     levels: Mapping[str, Sequence[str]] | None,
+    residual: str = "",
 ) -> Rung:
     import pandas as pd
 
@@ -289,6 +294,7 @@ def _rung(
         "ML" if ml else "REML",
         factors=[factors] if isinstance(factors, str) else factors,
         levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
+        residual=residual,
     )
 
 
@@ -347,6 +353,10 @@ def audit(
     *,
     factors: Sequence[str] = (),
     levels: Mapping[str, Sequence[str]] | None = None,
+    contrasts: Mapping[str, str] | None = None,
+    weights: str = "",
+    offset: str = "",
+    residual: str = "",
 ) -> Audited:
     """Say whether numbers that a program or a paper printed for a model are right.
 
@@ -356,11 +366,14 @@ def audit(
     formula : str
         In lme4's syntax.
     numbers : path, str or mapping
-        A TOML file, its text, or what it holds; printed numbers are texts, for their digits count.
+        A TOML or CSV file, its text, or what it holds; printed numbers are texts, for their digits
+        count.
         ``lmm-parity audit --template`` prints a form.
     factors, levels
         Numeric columns to be treated as factors; level order of factors, the first is the
         reference. Another reference of the listing is found.
+    contrasts, weights, offset, residual
+        As of :func:`diagnose`. With a residual covariance all is judged at the optimum.
 
     Raises
     ------
@@ -372,21 +385,30 @@ def audit(
     >>> printed = {"coefficient": {"Days": {"estimate": "10.47", "se": "1.55"}}}
     >>> harness.audit(frame, "Reaction ~ Days + (Days | Subject)", printed)  # doctest: +SKIP
     """
+    import pandas as pd
+
+    from harness.data.datasets import Dataset
     from harness.judge.listing import listing_of, read_listing
+    from harness.judge.listing_source import ListingSource
     from harness.judge.listing_verdict import judge_listing
+    from harness.spelling.formula_options import formula_with
 
     if isinstance(numbers, Mapping):
         listing = listing_of(numbers)
-    elif isinstance(numbers, Path):
+    elif isinstance(numbers, Path) or numbers.endswith((".toml", ".csv")):
         try:
-            listing = read_listing(numbers.read_text(encoding="utf-8"))
+            listing = read_listing(Path(numbers).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"{numbers} cannot be read: {error}") from error
     else:
         listing = read_listing(numbers)
-    given = {column: tuple(map(str, order)) for column, order in (levels or {}).items()}
-
-    def make(orders: Mapping[str, tuple[str, ...]]) -> Rung:
-        return _rung(formula, data, ml=False, factors=factors, levels=orders)
-
-    return Audited(judge_listing(listing, make, given))
+    if not isinstance(data, pd.DataFrame):
+        raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")
+    source = ListingSource(
+        Dataset("data", data, "a data frame"),
+        formula_with(formula, contrasts=contrasts, weights=weights, offset=offset),
+        (factors,) if isinstance(factors, str) else tuple(factors),
+        {column: tuple(map(str, order)) for column, order in (levels or {}).items()},
+        residual=residual,
+    )
+    return Audited(judge_listing(listing, source))

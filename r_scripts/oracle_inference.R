@@ -82,3 +82,15 @@ oracle_kenward_roger <- function(columns, formula, criterion, rows = NULL) {
     joint = joint
   ))
 }
+
+# Degrees of freedom of each coefficient as nlme counts them, and the coefficients' names; they do not
+# depend on where the fit ends, so that one that does not converge will do.
+oracle_nlme_df <- function(columns, fixed, random) {
+  found <- suppressWarnings(nlme::lme(
+    formula_from_text(fixed), random = formula_from_text(random),
+    data = data_frame_from_columns(columns),
+    control = nlme::lmeControl(returnObject = TRUE)
+  ))
+  df <- unlist(found$fixDF$X)
+  list(names = names(df), df = as.double(df))
+}

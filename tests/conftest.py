@@ -1,6 +1,7 @@
 """What several test folders share."""
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -10,9 +11,9 @@ import pytest
 
 from harness.base import heartbeat, numerics
 
-# The arithmetic of the tests' own process is that of the program: one thread, one kernel, which a
-# BLAS takes when it is loaded. Processes that tests start get the one thread only: on a busy
-# machine two of them wait for each other a hundred times as long as they compute.
+# The arithmetic of the tests' own process, and of those it starts, is that of the program: one
+# kernel, which a BLAS takes when it is loaded, and one thread. On a busy machine two of them wait
+# for each other a hundred times as long as they compute.
 numerics.pin()
 import numpy  # noqa: E402, F401
 import scipy.linalg  # noqa: E402, F401
@@ -21,6 +22,15 @@ from harness import cli  # noqa: E402
 from harness.base.library_path import VARIABLE, library_path  # noqa: E402
 from harness.campaign import campaign_file, driver  # noqa: E402
 from harness.rbridge.worker import RSession  # noqa: E402
+
+# As the program does. Four thousand collected tests would be looked through for cycles again and
+# again, which is a tenth of the time that tests in this process take.
+gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_collection_finish():
+    """Leave what was collected out of all later looks for cycles."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +69,16 @@ def r():
 
     with RSession(timeout=120, extra_scripts=(*R_SCRIPTS, *user_engines.R_SCRIPTS)) as session:
         yield session
+
+
+@pytest.fixture(scope="session", autouse=True)
+def diagnoses_in_one_r(r):
+    """Have diagnoses in this process take the tests' R: one of their own takes seconds to start."""
+    from harness.diagnose import user_engines
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(user_engines, "RSession", lambda *_, **__: contextlib.nullcontext(r))
+        yield
 
 
 @pytest.fixture

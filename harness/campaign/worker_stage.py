@@ -69,8 +69,9 @@ def shared_stage(context: BaseContext) -> Any:
 
 def read_stage(memory: Any) -> Stage:
     """Return what the worker wrote last."""
-    since, limit, fit, length = _HEAD.unpack_from(memory)
-    name = bytes(memoryview(memory).cast("B")[_HEAD.size : _HEAD.size + length])
+    written = bytes(memoryview(memory).cast("B"))
+    since, limit, fit, length = _HEAD.unpack_from(written)
+    name = written[_HEAD.size : _HEAD.size + length]
     return Stage(name.decode(errors="replace"), fit, since, limit)
 
 
@@ -130,11 +131,12 @@ class StageLog:
         if self._memory is None:
             return
         text = name.encode()[: _SIZE - _HEAD.size]
-        end = _HEAD.size + len(text)
-        # A reader that looks in between must not find an old time with a new limit.
-        _HEAD.pack_into(self._memory, 0, time.monotonic(), math.inf, fit, len(text))
-        self._memory[_HEAD.size : end] = text
-        _HEAD.pack_into(self._memory, 0, time.monotonic(), limit, fit, len(text))
+        memory = memoryview(self._memory).cast("B")
+        # A reader that looks in between must not find an old time with a new limit, nor a limit of
+        # zero: pack_into begins with zeros, and a copy of whole bytes does not.
+        memory[: _HEAD.size] = _HEAD.pack(time.monotonic(), math.inf, fit, len(text))
+        memory[_HEAD.size : _HEAD.size + len(text)] = text
+        memory[: _HEAD.size] = _HEAD.pack(time.monotonic(), limit, fit, len(text))
 
 
 @contextmanager

@@ -91,6 +91,8 @@ def certify(case: Case, starts: Iterable[NDArray[np.float64]] = ()) -> Certifica
     design, criterion = case.design, case.model.criterion
     if design.weights is not None:
         raise NotCertified("models with weights are not certified: roots of weights are irrational")
+    if case.model.structured is not None:
+        raise NotCertified("structured random terms are not certified: neither route has them")
     if design.residual is not None:
         return _with_residual(case)
     try:

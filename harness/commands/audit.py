@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,27 @@ from harness.base.files import require_writable, write_file
 from harness.commands import options
 
 if TYPE_CHECKING:
-    from harness.data.rungs import Rung
+    from harness.judge.listing_source import ListingSource
+
+
+def _source(
+    data: Path, formula: str, factors: tuple[str, ...], levels: tuple[str, ...]
+) -> ListingSource:
+    """Return the table, read once, and the formula."""
+    from harness.judge.listing_source import ListingSource
+    from harness.model.model import parse_model
+
+    formula = options.whole_formula(formula)
+    residual = options.residual_given()
+    model = parse_model(formula, "REML", residual)  # before the file is read
+    dataset = options.own_dataset(data)
+    order = options.parse_levels(levels)
+    source = ListingSource(dataset, formula, factors, order, residual=residual)
+    factors_said = {*factors, *source.levels, *(n.name for n in model.names() if n.as_factor)}
+    numbers = dict.fromkeys(n.name for n in model.names() if n.name not in factors_said)
+    with options.hinted(dataset, numbers):
+        source.rung()
+    return source
 
 
 @click.command()
@@ -24,6 +43,7 @@ if TYPE_CHECKING:
 @click.argument("numbers", type=click.Path(path_type=Path, allow_dash=True), required=False)
 @options.factors
 @options.levels
+@options.written
 @options.reading
 @click.option("--program", default="", help="What printed the numbers; else as the file says.")
 @click.option(
@@ -51,7 +71,10 @@ def audit(
 ) -> None:
     """Judge the NUMBERS that a program printed for FORMULA on the table DATA.
 
-    NUMBERS is a TOML file, or - for standard input. What is printed is quoted: its digits count.
+    NUMBERS is a TOML or CSV file, or - for standard input. In TOML what is printed is quoted: its
+    digits count.
+
+    With --residual, and of structured random terms, all is judged at the optimum.
 
     \b
     lmm-parity audit trial.csv "y ~ treatment + (1 | subject)" --template > listing.toml
@@ -83,14 +106,7 @@ def audit(
     listing = read_listing(text)
     if program:
         listing = replace(listing, program=program)
-    order = options.parse_levels(levels)
-
-    def make(orders: Mapping[str, tuple[str, ...]]) -> Rung:
-        given = tuple(f"{column}={','.join(levels)}" for column, levels in orders.items())
-        rung: Rung = options.own_rung(data, formula, ml=False, factors=factors, levels=given)
-        return rung
-
-    found = judge_listing(listing, make, order)
+    found = judge_listing(listing, _source(data, formula, factors, levels))
     page = audit_page(found, provenance.now())
     if out is not None:
         write_file(out, render_page(page))

@@ -213,9 +213,11 @@ def _own_task(data: Path, formula: str, ml: bool, factors: tuple[str, ...]) -> _
     from harness.model.model import bind, parse_model
 
     formula = options.whole_formula(formula)
-    model = parse_model(formula, "ML" if ml else "REML")
+    model = parse_model(formula, "ML" if ml else "REML", options.residual_given())
     if model.formula.weights is not None:
         raise BadInput("models with weights are not certified: roots of weights are no rationals")
+    if model.structured is not None:
+        raise BadInput("structured random terms are not certified: the two routes do not have them")
     dataset = options.own_dataset(data)
     unused = [c for c in factors if c not in {name.name for name in model.names()}]
     if unused:
@@ -225,6 +227,8 @@ def _own_task(data: Path, formula: str, ml: bool, factors: tuple[str, ...]) -> _
     case = Case(f"{data.stem}/{model.criterion}", model, table)
     command = ["lmm-parity", "certify", "--data", str(data), "--formula", formula]
     command += [*(["--ml"] if ml else []), *(f"--factor={name}" for name in factors)]
+    residual = options.residual_given()
+    command += [f"--residual={residual}"] if residual else []
     missing, comment = options.reading_given()
     command += [
         *(f"--na={text}" for text in missing),

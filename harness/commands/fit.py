@@ -19,7 +19,6 @@ from harness.commands.execution import exit_code, open_engines
 @options.factors
 @options.levels
 @options.written
-@options.residual
 @options.reading
 @options.engines
 @options.reference
@@ -32,7 +31,6 @@ def fit(
     ml: bool,
     factors: tuple[str, ...],
     levels: tuple[str, ...],
-    residual: str,
     engine_names: tuple[str, ...],
     reference_name: str,
     timeout: float,
@@ -59,9 +57,7 @@ def fit(
     with ExitStack() as stack:
         with progress("Fitting", 0, hidden=quiet) as told:
             told("reading the data")
-            rung = options.own_rung(
-                data, formula, ml=ml, factors=factors, levels=levels, residual=residual
-            )
+            rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
             engines = stack.enter_context(open_engines(engine_names, reference_name, timeout))
             told(f"{listed([e.name for e in engines])}, and judging")
             plan = Plan("fit", [rung], engines, settings_of(rung.case))

@@ -88,22 +88,28 @@ levels = click.option(
     metavar="COLUMN=A,B,C",
     help="Level order of a factor; the first is the reference (repeatable).",
 )
-residual = click.option(
-    "--residual",
-    metavar="STRUCTURE",
-    default="",
-    help="Covariance of the residuals: 'ar1(visit | subject)', car1, cs, toep, corr or us, and "
-    "'het(sex)' for variances by a factor, joined by '+'.",
-)
 
 
 def written(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what may be said of a model beside its formula, which :func:`whole_formula` writes."""
+    """Add what may be said of a model beside its formula.
+
+    :func:`whole_formula` writes it; the covariance of the residuals is
+    :func:`residual_given`.
+    """
 
     def kept(context: click.Context, option: click.Parameter, value: Any) -> None:
         context.meta[f"{__name__}.{option.name}"] = value
 
     for option in (
+        click.option(
+            "--residual",
+            metavar="STRUCTURE",
+            default="",
+            expose_value=False,
+            callback=kept,
+            help="Covariance of the residuals: 'ar1(visit | subject)', car1, cs, toep, corr or us, "
+            "and 'het(sex)' for variances by a factor, joined by '+'.",
+        ),
         click.option(
             "--offset",
             metavar="COLUMN",
@@ -153,6 +159,12 @@ def whole_formula(formula: str) -> str:
         weights=meta.get(f"{__name__}.weights", ""),
         offset=meta.get(f"{__name__}.offset", ""),
     )
+
+
+def residual_given() -> str:
+    """Return the value of ``--residual``."""
+    context = click.get_current_context(silent=True)
+    return "" if context is None else str(context.meta.get(f"{__name__}.residual", ""))
 
 
 def reading(command: Callable[..., None]) -> Callable[..., None]:
@@ -237,7 +249,6 @@ def own_rung(
     ml: bool,
     factors: tuple[str, ...],
     levels: tuple[str, ...],
-    residual: str = "",
 ) -> Any:
     """Bind a formula to the user's table; what cannot be fitted at all is refused.
 
@@ -251,6 +262,7 @@ def own_rung(
 
     criterion: Literal["REML", "ML"] = "ML" if ml else "REML"
     formula = whole_formula(formula)
+    residual = residual_given()
     model = parse_model(formula, criterion, residual)  # before the file is read
     order = parse_levels(levels)
     dataset = own_dataset(path)

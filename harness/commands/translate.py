@@ -55,7 +55,11 @@ def translate(
     if ml and translation.says_criterion(given):
         raise BadInput("--ml is for a formula; a call says itself which criterion it takes")
     found = translation.translate(
-        given, criterion="ML" if ml else "REML", frame=frame, factors=factors
+        given,
+        criterion="ML" if ml else "REML",
+        frame=frame,
+        factors=factors,
+        residual=options.residual_given(),
     )
     if as_json:
         click.echo(json.dumps(_plain(found), ensure_ascii=False))
@@ -71,6 +75,7 @@ def _plain(found: Translation) -> dict[str, object]:
         "statsmodels": found.python,
         "words": found.words,
         "obstacle": found.obstacle,
+        "programs": dict(found.programs),
         "traps": [{"key": trap.key, "text": trap.text} for trap in found.traps],
     }
 
@@ -78,7 +83,7 @@ def _plain(found: Translation) -> dict[str, object]:
 def _print(found: Translation) -> None:
     missing = f"not expressible: {found.obstacle}"
     if found.formula:
-        _code("lme4", f"{found.formula}\n{found.r}")
+        _code("lme4", f"{found.formula}\n{found.r}".rstrip())
     else:
         _sentence("lme4", missing)
     if found.origin == "lme4":
@@ -86,6 +91,11 @@ def _print(found: Translation) -> None:
             _sentence("statsmodels", missing)
         else:
             _code("statsmodels", found.python)
+    for name, call in found.programs.items():
+        if call.startswith("# "):
+            _sentence(name, call.removeprefix("# "))
+        else:
+            _code(name, call)
     if found.words:
         _sentence("in words", found.words)
     for i, trap in enumerate(found.traps):

@@ -5,6 +5,7 @@ It runs by the command line and under pytest; what comes of it is a
 """
 
 __all__ = [
+    "asked_cases",
     "expectations",
     "fit_times",
     "properties",

@@ -26,6 +26,7 @@ from harness.judge.causes.predicates import (
     NUMERICAL_DF,
     ROWS,
     SINGULARITY_CLAIMS,
+    STANDARD_ERRORS,
     STATEMENTS,
 )
 from harness.judge.causes.view import View, misstated
@@ -168,13 +169,13 @@ def standard_errors(
     name, own, fair, far = _farthest(pairs, "se")
     if far <= 1.0:
         return question.holds(far)
-    causes = _by_definition(pair, ("se",), name)
+    defined = _by_definition(pair, ("se",), name)
     return question.fails(
         f"{whose(fit.engine)} SE of {name} is {significant(own)}; sqrt diag (X'V^-1 X)^-1 is "
         f"{significant(fair)}.",
-        causes,
+        defined or first(pair.view, STANDARD_ERRORS),
         discrepancy=far,
-        verdict="DEFINITION" if causes else "FALSE_STATEMENT",
+        verdict="DEFINITION" if defined else "FALSE_STATEMENT",
     )
 
 
@@ -344,6 +345,9 @@ def states_satterthwaite(pair: JudgedPair) -> bool:
     )
 
 
+_NUMERICAL_DF = ("df-residual-share", "df-steps", "df-rounding")
+
+
 def numerical_df(view: View) -> tuple[Evidence, ...]:
     """Return the first cause of df that an engine has off at its own point.
 
@@ -353,7 +357,7 @@ def numerical_df(view: View) -> tuple[Evidence, ...]:
         return ()
     if view.fit.fitter == "lmerTest::lmer":
         return first(view, NUMERICAL_DF)
-    return first(view, {name: NUMERICAL_DF[name] for name in ("df-residual-share",)})
+    return first(view, {name: NUMERICAL_DF[name] for name in _NUMERICAL_DF})
 
 
 def verdict_on_df(causes: tuple[Evidence, ...]) -> VerdictClass:
@@ -394,6 +398,8 @@ def _farthest(
         if own == fair:
             return 0.0
         if quantity == "p":
+            if load_tolerances()["p"].allows(own, fair):
+                return 0.0
             if not (own > 0.0 and fair > 0.0):
                 return 0.0 if max(own, fair) < 1e-300 else math.inf
             size = max(1.0, abs(math.log10(fair)))

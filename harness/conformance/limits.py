@@ -179,8 +179,8 @@ def zero_variance_is_ols(question: Question) -> PropertyOutcome:
         question,
         pair,
         far,
-        f"The outcome has no variance but the residual's; {question.engine.name}'s {what} are not "
-        "those of least squares.",
+        f"The outcome has no variance but the residual's; {whose(question.engine.name)} {what} "
+        f"{'is not that' if what == 'residual variance' else 'are not those'} of least squares.",
     )
 
 

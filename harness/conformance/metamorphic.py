@@ -22,10 +22,11 @@ from harness.conformance.residual_twins import Pairing
 from harness.conformance.transformations import Twin
 from harness.engines.engine import Failure, Fit, Outcome
 from harness.engines.guard import no_residuals
-from harness.judge.causes.predicates import MOVED
+from harness.judge.causes.predicates import MOVED, STANDARD_ERRORS
 from harness.judge.causes.same_point import as_near_as_their_gaps
 from harness.judge.causes.view import Pair
 from harness.judge.comparison import Difference
+from harness.judge.decision import first
 from harness.judge.evidence import Evidence, causes_of
 from harness.judge.property_outcome import PropertyOutcome
 from harness.model.case import Case
@@ -152,6 +153,10 @@ def _without_fit(
             causes += tuple(e for e in comparison.evidence if e not in causes)
     if any(cause in RIGHT_REFUSALS for cause in causes_of(causes)):
         return question.not_applicable(f"{engine} refuses the data: {failures[0].text}")
+    if "undetermined-variance" in causes_of(causes):
+        return question.not_applicable(
+            f"the data do not determine the variances: {failures[0].text}", causes=causes
+        )
     where = f"with {twin.words}" if isinstance(after, Failure) else f"but not with {twin.words}"
     return question.fails(
         f"{engine} has no fit {where}: {failures[0].text}",
@@ -228,6 +233,9 @@ def _at_one_optimum(
         # Which of the two is off shows beside the referee's fit of its own case.
         for one in judged:
             causes += tuple(e for e in numerical_df(one.view) if e not in causes)
+    if any(c.quantity == "se" for c in outside):
+        for one in judged:
+            causes += tuple(e for e in first(one.view, STANDARD_ERRORS) if e not in causes)
     if len(tests) == len(outside) and causes:
         return question.fails(sentence, causes, discrepancy=far, verdict=verdict_on_df(causes))
     # What two points of equal deviance may differ in, the log-likelihood is not.

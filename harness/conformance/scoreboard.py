@@ -174,7 +174,7 @@ class EngineScore:
     cells : dict of str to Cell
         By criterion.
     faults : dict of str to list of Fault
-        By kind, the smallest case first.
+        By kind, the one that shows it most clearly first.
     """
 
     name: str
@@ -251,11 +251,22 @@ def read_scoreboard(path: Path) -> Scoreboard:
         finished = stream.footer is not None
     for score in scores.values():
         for found in score.faults.values():
-            found.sort(key=lambda fault: (fault.rows, fault.case))
+            found.sort(key=_clearest)
         score.faults = dict(sorted(score.faults.items(), key=lambda item: -len(item[1])))
     shown = {f.case for s in scores.values() for found in s.faults.values() for f in found[:1]}
     kept = {name: case for name, case in cases.items() if name in shown}
     return Scoreboard(header, tuple(scores.values()), kept, verdicts, finished)
+
+
+def _clearest(fault: Fault) -> tuple[bool, bool, int, str]:
+    """Order faults of a kind: a single fit before two, then the smallest case.
+
+    df are not shown at a singular point, where the curvature that gives them is open to doubt.
+    """
+    outcome = fault.outcome
+    of_two = outcome is not None and outcome.property.startswith(("metamorphic.", "limits."))
+    singular = outcome is not None and "true-boundary" in outcome.causes
+    return singular and fault.kind.startswith("df-"), of_two, fault.rows, fault.case
 
 
 def _verdicts(record: CaseRecord, names: Sequence[str]) -> dict[str, str]:

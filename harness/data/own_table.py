@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
@@ -12,6 +13,7 @@ from harness.model.expression_text import render_name
 from harness.model.formula import names_in
 from harness.model.model import Criterion, Model, bind, column_of, parse_model
 from harness.model.table import FactorColumn, Table
+from harness.spelling.calls import lme4_formula
 
 
 def own_rung(
@@ -49,7 +51,8 @@ def own_rung(
         if column not in used:
             raise BadInput(f"column {column!r} is not in the formula")
     table = bind(model, dataset.frame, factors=factors, levels=levels)
-    case = Case(name, model, table)
+    case = _plain(Case(name, model, table))
+    model = case.model
     rows, columns = case.design.x.shape
     if rows <= columns:
         counts = f"{rows} complete row{'s' if rows != 1 else ''} for {columns} fixed effects"
@@ -59,6 +62,25 @@ def own_rung(
     focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
     notes = (no_bar(model),) if model.criterion == "OLS" else ()
     return Rung(case, title or name, group, focus, dataset, notes=notes)
+
+
+def _plain(case: Case) -> Case:
+    """Write ``diag(1 + x | g)`` as every program can, ``(1 + x || g)``, where that is the same.
+
+    It is not of a factor, whose levels ``||`` leaves together.
+    """
+    model = case.model
+    if {term.structure for term in model.random} <= {"", "diag"} and model.structured is not None:
+        whole = [t.effects.intercept + len(t.effects.terms) for t in model.random]
+        if whole == [len(term.names) for term in case.design.random]:
+            bars = tuple(
+                replace(bar, double=True, structure="") if bar.structure else bar
+                for bar in model.formula.bars
+            )
+            model = replace(model, formula=replace(model.formula, bars=bars))
+            text = lme4_formula(model)
+            return replace(case, model=parse_model(text, model.criterion))
+    return case
 
 
 def no_bar(model: Model) -> str:

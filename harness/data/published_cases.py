@@ -18,6 +18,7 @@ from harness.base.resources import fixture
 
 _SOURCE = ("title", "address", "found")
 _CASE = ("id", "where", "program", "data", "formula")
+_ALSO = ("address", "labels", "why")
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,13 @@ def read_published(path: Path) -> tuple[PublishedCase, ...]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path} cannot be read: {error}") from error
-    source = PublishedSource(*_texts(content, _SOURCE, str(path)))
+    title, address, found = _texts(content, _SOURCE, str(path))
     cases = []
     for entry in content.get("case", []):
         name = f"a case of {path.name}" if "id" not in entry else f"case {entry['id']!r}"
         ident, where, program, data, formula = _texts(entry, _CASE, name)
-        numbers = {k: v for k, v in entry.items() if k not in (*_CASE, "labels", "why")}
+        source = PublishedSource(title, str(entry.get("address", address)), found)
+        numbers = {k: v for k, v in entry.items() if k not in (*_CASE, *_ALSO)}
         labels = entry.get("labels", {})
         if "coefficient" in numbers:
             numbers["coefficient"] = {

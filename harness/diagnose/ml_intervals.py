@@ -50,6 +50,8 @@ def ml_intervals(
     """
     if bench.best is None or bench.likelihood is None or not bench.case.design.random:
         return tuple(curves), (), ()
+    if bench.case.model.structured is not None:
+        return tuple(curves), (), ()
     design, best = bench.case.design, bench.best
     notes: list[str] = []
     out = list(curves)

@@ -47,11 +47,14 @@ def writings(shop: Workshop) -> list[Remedy]:
 COLUMNS = frozenset(
     {
         "beyond-precision",
+        "df-rounding",
+        "df-steps",
         "engine-error",
         "lme4-normal-equations",
         "lmertest-rounding",
         "lmertest-steps",
         "lmertest-units",
+        "se-pseudo-inverse",
         "sm-llf-conditioning",
     }
 )

@@ -42,6 +42,8 @@ def profiles(
     """
     if bench.best is None or bench.likelihood is None or not bench.case.design.random:
         return (), ""
+    if bench.case.model.structured is not None:
+        return (), "No profiles of the deviance: they are not made of structured random terms."
     design, best = bench.case.design, bench.best
     wanted = parameters(design)
     started = time.perf_counter()

@@ -40,8 +40,8 @@ def other_routes(
     """
     out: list[Remedy] = []
     running = next((e for e in shop.opened.running if e.name == engine), None)
-    if running is None:
-        return out
+    if running is None or shop.bench.case.model.structured is not None:
+        return out  # no start of a structured term is known to be written
     bench = shop.bench
     if writing is None:
         writing = Writing(shop.bench.rung)

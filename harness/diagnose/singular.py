@@ -403,12 +403,12 @@ def _df_warning(bench: Bench, record: CaseRecord, chosen: Reduction | None) -> s
             other.append(("as lmerTest prints", row.df))
     if bench.case.model.criterion == "REML":
         try:
-            adjusted = kenward_roger(bench.best.point)
+            unit = np.eye(len(names))[j]
+            (adjusted,) = kenward_roger(bench.best.point).contrast_tests(unit)
         except (KenwardRogerUndefined, np.linalg.LinAlgError):
             pass
         else:
-            unit = np.eye(len(names))[j]
-            other.append(("by Kenward and Roger", adjusted.contrast_tests(unit)[0].df))
+            other.append(("by Kenward and Roger", adjusted.df))
     apart = [(where, df) for where, df in other if not abs(df - own) <= 0.1 * own]
     if not apart:
         return ""

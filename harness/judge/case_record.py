@@ -17,13 +17,14 @@ from harness.judge.certified_score import CertifiedScore, score
 from harness.judge.examination import Examination
 from harness.judge.judge import Judged
 from harness.judge.records import CaseRecord, Column, DataSummary, Printed
+from harness.judge.rule_tests import rule_tests
 from harness.model.case import Case
 from harness.model.design import Design
 from harness.model.formula import names_in
 from harness.model.model import column_of
 from harness.model.table import FactorColumn, NumericColumn, Table
 from harness.spelling.calls import in_words, model_text, python_call, r_call
-from harness.spelling.nlme_call import nlme_call
+from harness.spelling.program_calls import program_calls
 
 EMBED_ROWS = 2000
 """Rows, or levels of a term, up to which data, fits and random effects are embedded."""
@@ -56,6 +57,7 @@ def case_record(judged: Judged, rung: Rung) -> CaseRecord:
         certified=_certified(rung, judged),
         best_loglik=_best_loglik(rung, examination),
         notes=notes,
+        rules=tuple(rule_tests(examination, rung)) if rung.printed and case.design.random else (),
         seconds=judged.seconds + time.perf_counter() - started,
         audit_seconds=judged.audit_seconds,
     )
@@ -63,10 +65,13 @@ def case_record(judged: Judged, rung: Rung) -> CaseRecord:
 
 def _spelling(case: Case) -> dict[str, str]:
     """How programs are asked for the model, by engine: those that have such a model."""
-    if case.model.residual is None:
+    if case.model.residual is None and case.model.structured is None:
         return {"statsmodels": python_call(case.model, case.table), "lme4": r_call(case.model)}
-    call = nlme_call(case.model)
-    return {} if call is None else {"nlme": call}
+    calls = program_calls(case.model)
+    known = {"nlme": calls["nlme"], "glmmtmb": calls["glmmTMB"]}
+    if case.model.residual is None:
+        known |= {"statsmodels": python_call(case.model, case.table), "lme4": calls["lme4"]}
+    return {name: call for name, call in known.items() if not call.startswith("# not")}
 
 
 def _certified(rung: Rung, judged: Judged) -> tuple[CertifiedScore, ...]:

@@ -21,6 +21,7 @@ from harness.judge.causes.predicates import (
     NUMERICAL_DF,
     OTHER_MODEL,
     ROWS,
+    STANDARD_ERRORS,
     STATEMENTS,
     WRONG,
     Predicate,
@@ -216,6 +217,10 @@ def _stated(view: View, statements: tuple[Statement, ...]) -> Judgement:
         why = held(view, STATEMENTS)
         evidence += why
         explained |= {"loglik"} if why else set()
+    if any(s.quantity == "se" for s in false):
+        why = first(view, STANDARD_ERRORS)
+        evidence += why
+        explained |= {"se"} if why else set()
     evidence += tuple(
         e
         for s in statements

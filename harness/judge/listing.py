@@ -1,4 +1,4 @@
-"""What a program printed, read from a TOML file: numbers with their printed digits.
+"""What a program printed, read from a TOML or CSV file: numbers with their printed digits.
 
 A printed number is an interval, half a unit of its last digit to each side.
 """
@@ -8,17 +8,29 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any, Literal
 
 from harness.base.errors import BadInput
 from harness.base.text import listed
+from harness.judge.listing_table import is_table, mapping_of_table
 
 LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
 TESTS = ("estimate", "se", "df", "statistic", "p")
-_TOP = ("program", "criterion", "rows", "log_likelihood", "coefficient", "variance", "correlation")
+RATIOS = ("statistic", "df", "p")
+_TOP = (
+    "program",
+    "criterion",
+    "rows",
+    "log_likelihood",
+    "coefficient",
+    "variance",
+    "correlation",
+    "covariance",
+    "comparison",
+)
 
 
 @dataclass(frozen=True)
@@ -92,8 +104,12 @@ class Listing:
         By label; of ``estimate``, ``se``, ``df``, ``statistic``, ``p``.
     intervals : dict
         By label of a coefficient.
-    spreads, correlations : dict
+    spreads, correlations, covariances : dict
         By label of a random effect; the residual's is ``residual``.
+    spread_intervals, correlation_intervals : dict
+        By the same labels, in the unit in which the spread is printed.
+    comparisons : dict of dict
+        By the formula of the other model; of ``statistic`` (the likelihood ratio), ``df``, ``p``.
     """
 
     program: str
@@ -104,16 +120,22 @@ class Listing:
     intervals: Mapping[str, PrintedInterval]
     spreads: Mapping[str, PrintedSpread]
     correlations: Mapping[str, PrintedValue]
+    spread_intervals: Mapping[str, PrintedInterval] = field(default_factory=dict)
+    correlation_intervals: Mapping[str, PrintedInterval] = field(default_factory=dict)
+    covariances: Mapping[str, PrintedValue] = field(default_factory=dict)
+    comparisons: Mapping[str, Mapping[str, PrintedValue]] = field(default_factory=dict)
 
 
 def read_listing(text: str) -> Listing:
-    """Read a listing in TOML.
+    """Read a listing in TOML, or in CSV where its first line is that of a table.
 
     Raises
     ------
     BadInput
-        In one line, for what is no TOML, a key that is not known, and a number that is none.
+        In one line, for what is neither, a key that is not known, and a number that is none.
     """
+    if is_table(text):
+        return listing_of(mapping_of_table(text))
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -149,10 +171,35 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         }
         if "interval" in given:
             intervals[label] = _interval(given["interval"], where)
-    spreads = {
-        label: _spread(given, f"variance {label!r}")
-        for label, given in _table(found, "variance").items()
+    spreads, spread_intervals = {}, {}
+    for label, given in _table(found, "variance").items():
+        where = f"variance {label!r}"
+        spreads[label] = _spread(given, where)
+        if isinstance(given, dict) and "interval" in given:
+            spread_intervals[label] = _interval(given["interval"], where)
+    correlations, correlation_intervals = {}, {}
+    for label, given in _table(found, "correlation").items():
+        where = f"correlation {label!r}"
+        value = given
+        if isinstance(given, dict):
+            _known(given, ("value", "interval"), where)
+            if "value" not in given:
+                raise BadInput(f"{where} has no value")
+            value = given["value"]
+            if "interval" in given:
+                correlation_intervals[label] = _interval(given["interval"], where)
+        correlations[label] = _number(value, where)
+    covariances = {
+        label: _number(given, f"covariance {label!r}")
+        for label, given in _table(found, "covariance").items()
     }
+    comparisons = {}
+    for formula, given in _table(found, "comparison").items():
+        where = f"comparison with {formula!r}"
+        if not isinstance(given, dict) or not given:
+            raise BadInput(f"{where} is a table of {listed(RATIOS)}")
+        _known(given, RATIOS, where)
+        comparisons[formula] = {k: _number(v, f"{k} of {where}") for k, v in given.items()}
     listing = Listing(
         program=str(found.get("program", "")) or "the listing",
         criterion=criterion,
@@ -161,12 +208,14 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         coefficients=coefficients,
         intervals=intervals,
         spreads=spreads,
-        correlations={
-            label: _number(value, f"correlation {label!r}")
-            for label, value in _table(found, "correlation").items()
-        },
+        correlations=correlations,
+        spread_intervals=spread_intervals,
+        correlation_intervals=correlation_intervals,
+        covariances=covariances,
+        comparisons=comparisons,
     )
-    if not (listing.likelihoods or coefficients or spreads or listing.correlations):
+    pairs = correlations or covariances
+    if not (listing.likelihoods or coefficients or spreads or pairs or comparisons):
         raise BadInput("the listing has no number: give coefficients, variances or log_likelihood")
     return listing
 
@@ -220,10 +269,12 @@ def _known(given: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
 def _spread(given: Any, where: str) -> PrintedSpread:
     if not isinstance(given, dict):
         return PrintedSpread("variance", _positive(given, where))
-    _known(given, ("variance", "sd"), where)
-    if len(given) != 1:
+    _known(given, ("variance", "sd", "interval"), where)
+    kinds = [key for key in given if key != "interval"]
+    if len(kinds) != 1:
         raise BadInput(f"{where} has a variance or an sd, one of them")
-    ((kind, value),) = given.items()
+    (kind,) = kinds
+    value = given[kind]
     return PrintedSpread("sd" if kind == "sd" else "variance", _positive(value, where))
 
 
@@ -242,7 +293,10 @@ def _interval(given: Any, where: str) -> PrintedInterval:
     for key in ("lower", "upper"):
         if key not in given:
             raise BadInput(f"{where} has no {key}")
-    level = float(given.get("level", 0.95))
+    try:
+        level = float(given.get("level", 0.95))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"the level of {where} is no number: {given['level']!r}") from error
     if not 0.0 < level < 1.0:
         raise BadInput(f"the level of {where} lies between 0 and 1, not {level:g}")
     return PrintedInterval(

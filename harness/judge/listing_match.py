@@ -43,7 +43,7 @@ class Matched:
         Column of X by label.
     spreads : dict
         ``(term, effect)`` by label; ``(-1, 0)`` for the residual.
-    correlations : dict
+    correlations, covariances : dict
         ``(term, effect, effect)`` by label.
     references : dict
         Reference level of each factor that is not its first.
@@ -53,6 +53,7 @@ class Matched:
     coefficients: Mapping[str, int]
     spreads: Mapping[str, tuple[int, int]]
     correlations: Mapping[str, tuple[int, int, int]]
+    covariances: Mapping[str, tuple[int, int, int]]
     references: Mapping[str, str]
 
 
@@ -87,9 +88,11 @@ def matched(
         raise BadInput(_unknown(labels, rung))
     terms = rung.case.design.random
     spreads = _of(listing.spreads, _spread_names(terms), "variance")
-    correlations = _of(listing.correlations, _correlation_names(terms), "correlation")
+    pairs = _pair_names(terms)
+    correlations = _of(listing.correlations, pairs, "correlation")
+    covariances = _of(listing.covariances, pairs, "covariance")
     return tuple(
-        Matched(coded, found, spreads, correlations, references)
+        Matched(coded, found, spreads, correlations, covariances, references)
         for coded, found, references in fitting[:_KEPT]
     )
 
@@ -122,7 +125,8 @@ def template(rung: Rung) -> str:
         for a in range(b)
     ]
     if pairs:
-        lines += ["", "[correlation]", *(f'# {json.dumps(pair)} = ""' for pair in pairs)]
+        fields = [f'# {json.dumps(pair)} = ""' for pair in pairs]
+        lines += ["", "[correlation]", *fields, "", "[covariance]", *fields]
     return "\n".join(lines) + "\n"
 
 
@@ -203,7 +207,7 @@ def _spread_names(terms: Sequence[RandomDesign]) -> dict[str, tuple[int, int]]:
     return names
 
 
-def _correlation_names(terms: Sequence[RandomDesign]) -> dict[str, tuple[int, int, int]]:
+def _pair_names(terms: Sequence[RandomDesign]) -> dict[str, tuple[int, int, int]]:
     names: dict[str, tuple[int, int, int]] = {}
     for t, term in enumerate(terms):
         for b in range(len(term.names)):

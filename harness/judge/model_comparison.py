@@ -14,21 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.judge.evaluated_model import Evaluated, gap_of, of_result
-from harness.model.design import Design
+from harness.judge.likelihood_ratio import FittedModel, log_ratio, ratio_of, same_rows
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.information_criteria import CONVENTIONS
-from harness.referee.nested_models import Nesting, fall_between, nesting_of, null_p
-from harness.referee.optimum import Optimum
+from harness.referee.nested_models import Nesting
 from harness.referee.residual_likelihood import likelihood_of
-from harness.referee.standpoint import Standpoint
 
 Array = NDArray[np.float64]
 
@@ -123,20 +120,6 @@ class Comparison:
         return f"<pre>{self!r}</pre>"
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A model at its best point."""
-
-    name: str
-    design: Design
-    best: Optimum
-    criterion: Criterion
-
-    @property
-    def standpoint(self) -> Standpoint:
-        return Standpoint(self.design, self.criterion, self.best.point, self.best.sigma)
-
-
 def compare(
     small: Any,
     large: Any,
@@ -204,33 +187,31 @@ def compare(
         raise BadInput("results have their data, criterion and factors")
     else:
         one, two = _of_results(of_result(small), of_result(large))
-    reml = one.criterion == "REML"
-    nesting = nesting_of(one.design, two.design)
-    _refuse(nesting, reml=reml)
-    ratio = _ratio(one, two)
-    low, high, null = _null(ratio, nesting, one, two)
+    found = ratio_of(one, two)
+    low, high = found.p_bounds
+    nesting = found.nesting
     # Bounds that are smaller than any p that so few draws give say more than these would.
     known = low == high or high < 1.0 / (1 + DRAWS)
     draws = simulations if simulations is not None else 0 if known else DRAWS
     if draws < 0:
         raise BadInput(f"simulations is a number of draws, not {draws}")
-    simulated = _simulated(one, two, ratio, draws, seed) if draws else None
+    simulated = _simulated(one, two, found.statistic, draws, seed) if draws else None
     p = high if known else math.nan if simulated is None else simulated.p
     return Comparison(
         criterion=one.criterion,
-        statistic=ratio,
+        statistic=found.statistic,
         parameters=nesting.parameters,
         p=p,
         p_bounds=(low, high),
-        null=null,
-        p_chi_square=float(stats.chi2.sf(ratio, nesting.parameters)),
+        null=found.null,
+        p_chi_square=found.p_chi_square,
         simulated=simulated,
         table=_table(one, two, nesting),
         criteria=_criteria(one, two),
     )
 
 
-def _of_results(small: Evaluated, large: Evaluated) -> tuple[_Fitted, _Fitted]:
+def _of_results(small: Evaluated, large: Evaluated) -> tuple[FittedModel, FittedModel]:
     if small.criterion != large.criterion:
         raise BadInput("one result is by REML, the other by ML: fit both by one criterion")
     found = []
@@ -238,8 +219,8 @@ def _of_results(small: Evaluated, large: Evaluated) -> tuple[_Fitted, _Fitted]:
         gap_of(fit)
         likelihood = likelihood_of(fit.design, reml=fit.criterion == "REML")
         best = find_optimum(likelihood, [fit.point.theta])
-        found.append(_Fitted(name, fit.design, best, fit.criterion))
-    _same_rows(*found)
+        found.append(FittedModel(name, fit.design, best, fit.criterion))
+    same_rows(*found)
     return found[0], found[1]
 
 
@@ -249,11 +230,11 @@ def _of_formulas(
     criterion: Criterion,
     factors: Sequence[str],
     levels: Mapping[str, Sequence[str]] | None,
-) -> tuple[_Fitted, _Fitted]:
+) -> tuple[FittedModel, FittedModel]:
     if not isinstance(data, pd.DataFrame):
         raise BadInput(f"formulas need their data, a pandas DataFrame, not {type(data).__name__}")
     one, two = (_of_formula(text, data, criterion, factors, levels) for text in formulas)
-    _same_rows(one, two)
+    same_rows(one, two)
     return one, two
 
 
@@ -263,7 +244,7 @@ def _of_formula(
     criterion: Criterion,
     factors: Sequence[str],
     levels: Mapping[str, Sequence[str]] | None,
-) -> _Fitted:
+) -> FittedModel:
     rung = own_rung(
         "data",
         Dataset("data", frame, "a data frame"),
@@ -281,58 +262,12 @@ def _of_formula(
         best = find_optimum(likelihood_of(design, reml=criterion == "REML"))
     except ValueError as error:
         raise BadInput(f"{formula}: {error}") from error
-    return _Fitted(formula, design, best, criterion)
+    return FittedModel(formula, design, best, criterion)
 
 
-def _same_rows(one: _Fitted, two: _Fitted) -> None:
-    n, m = len(one.design.y), len(two.design.y)
-    if n != m:
-        raise BadInput(
-            f"the models are of {n} and {m} rows: leave out the rows that either one has to"
-        )
-    if not np.array_equal(one.design.y, two.design.y):
-        raise BadInput("the models are of other outcomes")
-    if one.design.residual is not None or two.design.residual is not None:
-        raise BadInput("models with a residual covariance are not compared")
-    ones = np.ones(n)
-    one_w, two_w = (ones if w is None else w for w in (one.design.weights, two.design.weights))
-    if not np.array_equal(one_w, two_w):
-        raise BadInput("the models have other weights")
-
-
-def _refuse(nesting: Nesting, *, reml: bool) -> None:
-    if reml and not nesting.same_fixed:
-        raise BadInput(
-            "REML likelihoods of models with other fixed effects are of other data: compare them "
-            "by ML"
-        )
-    if nesting.same:
-        raise BadInput("the two are one model, written otherwise")
-    if nesting.larger:
-        raise BadInput("the first model holds the second: give the smaller one first")
-    if not nesting.smaller:
-        raise BadInput("neither model holds the other: a likelihood ratio does not test them")
-
-
-def _ratio(one: _Fitted, two: _Fitted) -> float:
-    """Return twice the difference of the log-likelihoods, the larger model's less the smaller's."""
-    fall = fall_between(two.best, one.best, two.design, one.design, reml=one.criterion == "REML")
-    return max(2.0 * fall, 0.0)
-
-
-def _null(ratio: float, nesting: Nesting, one: _Fitted, two: _Fitted) -> tuple[float, float, str]:
-    if two.best.free and not ratio:
-        return 0.0, 1.0, "nothing: the data do not determine what is tested"
-    low, high, null = null_p(ratio, nesting.parameters, nesting.effects)
-    covariances = nesting.parameters > nesting.fixed
-    if covariances and one.best.optimality.singular:
-        # A variance that is zero already leaves the other cones unknown: the widest bounds hold.
-        low, high, _ = null_p(ratio, nesting.parameters, nesting.parameters + 1)
-        return low, high, f"bounds, as the smaller model is singular, where {null} does not hold"
-    return low, high, null
-
-
-def _simulated(one: _Fitted, two: _Fitted, ratio: float, draws: int, seed: int) -> Simulated:
+def _simulated(
+    one: FittedModel, two: FittedModel, ratio: float, draws: int, seed: int
+) -> Simulated:
     rng = np.random.default_rng(seed)
     as_large = 0
     done = 0
@@ -343,18 +278,18 @@ def _simulated(one: _Fitted, two: _Fitted, ratio: float, draws: int, seed: int) 
         except (ValueError, np.linalg.LinAlgError):
             continue
         done += 1
-        as_large += _ratio(*new) >= ratio - 1e-9
+        as_large += log_ratio(*new) >= ratio - 1e-9
     p = (1.0 + as_large) / (1.0 + done)
     return Simulated(p, math.sqrt(p * (1.0 - p) / max(done, 1)), done, seed)
 
 
-def _again(model: _Fitted, y: Array) -> _Fitted:
+def _again(model: FittedModel, y: Array) -> FittedModel:
     design = replace(model.design, y=y)
     likelihood = likelihood_of(design, reml=model.criterion == "REML")
     return replace(model, design=design, best=find_optimum(likelihood, [model.best.point.theta]))
 
 
-def _draw(model: _Fitted, rng: np.random.Generator) -> Array:
+def _draw(model: FittedModel, rng: np.random.Generator) -> Array:
     """Return an outcome that the model at its best point makes."""
     design, sigma = model.design, model.best.sigma
     noise = sigma * rng.standard_normal(len(design.y))
@@ -368,7 +303,7 @@ def _draw(model: _Fitted, rng: np.random.Generator) -> Array:
     return np.asarray(y)
 
 
-def _table(one: _Fitted, two: _Fitted, nesting: Nesting) -> pd.DataFrame:
+def _table(one: FittedModel, two: FittedModel, nesting: Nesting) -> pd.DataFrame:
     less = _size(one)
     rows = [
         (less, -0.5 * one.best.deviance, one.best.deviance),
@@ -381,12 +316,12 @@ def _table(one: _Fitted, two: _Fitted, nesting: Nesting) -> pd.DataFrame:
     )
 
 
-def _size(model: _Fitted) -> int:
+def _size(model: FittedModel) -> int:
     count: int = model.design.x.shape[1] + model.standpoint.variance_parameters + 1
     return count
 
 
-def _criteria(one: _Fitted, two: _Fitted) -> pd.DataFrame:
+def _criteria(one: FittedModel, two: FittedModel) -> pd.DataFrame:
     rows, index = [], []
     at = [model.standpoint for model in (one, two)]
     for convention in CONVENTIONS:

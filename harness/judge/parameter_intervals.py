@@ -181,6 +181,8 @@ def _profiled(fit: Evaluated, level: float) -> tuple[list[Row], tuple[str, ...]]
         raise BadInput(
             "there are no profiles of models with a residual covariance; take kind='wald'"
         )
+    if any(term.structure for term in fit.design.random):
+        raise BadInput("there are no profiles of structured random terms; take kind='wald'")
     best = _best(fit)
     rows: list[Row] = []
     notes = []

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
 
@@ -18,12 +19,12 @@ import msgspec
 from harness.base.json import Real
 from harness.data.certified_values import Certified, certified_of, design_sha256
 from harness.data.datasets import load_dataset
-from harness.data.own_table import own_rung
 from harness.data.published_cases import PublishedCase
-from harness.data.rungs import Rung
 from harness.judge.listing import Listing, listing_of
-from harness.judge.listing_match import Make, Matched, matched
-from harness.judge.listing_verdict import Finding, ListingVerdict, judge_listing
+from harness.judge.listing_match import Matched, matched
+from harness.judge.listing_source import ListingSource
+from harness.judge.listing_verdict import ListingVerdict, judge_listing
+from harness.judge.number_verdict import Finding
 from harness.model.model import parse_model
 
 Found = Literal["right", "last digits", "cut, not rounded", "mistake", "wrong"]
@@ -85,7 +86,7 @@ class PublishedVerdict(msgspec.Struct, frozen=True, kw_only=True):
     why : str
         Why not all digits are right, as the case says.
     seconds : float
-        What the judgement took.
+        Of the processor, which the judgement took.
     """
 
     id: str
@@ -128,10 +129,10 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
     BadInput
         In one line, with the case, for data, a formula, a label or a number that cannot be used.
     """
-    begun = time.perf_counter()
-    listing, make = listing_of(case.numbers), _maker(case)
-    verdict = judge_listing(listing, make, {})
-    own = _coded(listing, make, verdict)
+    begun = time.process_time()
+    listing, source = listing_of(case.numbers), _source(case)
+    verdict = judge_listing(listing, source, all_rows=True)
+    own = _coded(listing, source, verdict)
     certified = certified_of(own.rung.case.design, verdict.criterion)
     return PublishedVerdict(
         id=case.id,
@@ -149,26 +150,21 @@ def judge_published(case: PublishedCase) -> PublishedVerdict:
         mistakes=verdict.mistakes,
         why=case.why,
         numbers=tuple(_numbers(verdict, own, certified)),
-        seconds=time.perf_counter() - begun,
+        seconds=time.process_time() - begun,
     )
 
 
-def _maker(case: PublishedCase) -> Make:
-    """Make a case's model with any level orders, R's where none is asked for."""
+def _source(case: PublishedCase) -> ListingSource:
+    """Return a case's table and formula, with R's level orders."""
     dataset = load_dataset(case.data)
     used = {node.name for node in parse_model(case.formula, "REML").names()}
     usual = {name: order for name, order in dataset.levels.items() if name in used}
-
-    def make(orders: Mapping[str, tuple[str, ...]]) -> Rung:
-        levels = {**usual, **orders}
-        return own_rung(case.id, dataset, case.formula, "REML", levels=levels)
-
-    return make
+    return ListingSource(replace(dataset, name=case.id), case.formula, usual=usual)
 
 
-def _coded(listing: Listing, make: Make, verdict: ListingVerdict) -> Matched:
+def _coded(listing: Listing, source: ListingSource, verdict: ListingVerdict) -> Matched:
     """Return the model in the coding that the verdict is of."""
-    codings = matched(listing, make, {})
+    codings = matched(listing, source.rung, {})
     return next(m for m in codings if tuple(m.references.items()) == verdict.references)
 
 
@@ -181,7 +177,7 @@ def _numbers(
         yield PublishedNumber(
             quantity=one.quantity,
             item=one.item,
-            name=_name(one.item, own),
+            name=_name(one, own),
             text=one.text,
             right=right,
             certified=text is not None,
@@ -193,14 +189,19 @@ def _numbers(
         )
 
 
-def _name(item: str, own: Matched) -> str:
-    """Return the model's own name of a label."""
+def _name(one: Finding, own: Matched) -> str:
+    """Return the model's own name of what a number is of."""
     design = own.rung.case.design
-    if item in own.coefficients:
-        return design.x_names[own.coefficients[item]]
-    t, *effects = own.spreads.get(item) or own.correlations.get(item) or (-2,)
+    if one.quantity in ("correlation", "covariance"):
+        t, *effects = getattr(own, f"{one.quantity}s")[one.item]
+    elif one.item in own.coefficients:
+        return design.x_names[own.coefficients[one.item]]
+    elif one.item in own.spreads:
+        t, *effects = own.spreads[one.item]
+    else:
+        return one.item
     if t < 0:
-        return "Residual" if effects else ""
+        return "Residual"
     term = design.random[t]
     return f"{term.group} {' '.join(term.names[k] for k in effects)}"
 
@@ -228,6 +229,9 @@ def _certified(one: Finding, own: Matched, certified: Certified) -> str | None:
         t, a, b = own.correlations[one.item]
         table = certified.random[t].correlation
         return table[a][b] if table else None
+    if one.quantity == "covariance":
+        t, a, b = own.covariances[one.item]
+        return certified.random[t].covariance[a][b]
     if one.quantity == "loglik" and one.definitions[:1] in ((), ("full",)):
         return certified.loglik
     if one.quantity == "minus_two" and one.definitions[:1] in ((), ("full",)):

@@ -91,14 +91,27 @@ class Printed(msgspec.Struct, frozen=True, kw_only=True):
     matches: bool
 
 
+class RuleTest(msgspec.Struct, frozen=True, kw_only=True):
+    """The effect of interest by one rule of degrees of freedom, at the referee's best point.
+
+    ``rule`` is a key of :mod:`harness.referee.definitions`; ``df`` is infinite for a z test.
+    """
+
+    rule: str
+    se: Real
+    df: Real
+    p: Real
+
+
 class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_field="record"):
     """One case: its fits, their judgements, and the comparisons that follow from these.
 
     ``fits`` and ``judgements`` hold every engine in every setting, the default setting first: it is
     the one that counts. ``comparisons`` has every engine but the reference in every setting.
     ``certified`` holds, for a rung with certified values, the digits of every fit that is
-    evaluated, the worst item of each quantity. ``seconds`` is the wall time of the whole case,
-    ``audit_seconds`` the referee's share of it.
+    evaluated, the worst item of each quantity. ``rules`` has the effect of interest by every rule
+    of degrees of freedom, of a mixed model that a publication prints. ``seconds`` is the wall time
+    of the whole case, ``audit_seconds`` the referee's share of it.
     """
 
     id: str
@@ -118,6 +131,7 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_fiel
     certified: tuple[CertifiedScore, ...]
     best_loglik: Real | None
     notes: tuple[str, ...] = ()
+    rules: tuple[RuleTest, ...] = ()
     seconds: float = 0.0
     audit_seconds: float = 0.0
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from harness.judge.published_verdict import PublishedNumber, PublishedVerdict, program_name
 
+_SPREADS = ("variance", "sd", "correlation", "covariance")
+_COMPARED = ("loglik", "minus_two", *_SPREADS, "estimate", "se")
+"""Quantities of the fit. Those that follow from them by a rule of tests are left to each case."""
+
 
 @dataclass(frozen=True)
 class SameNumber:
@@ -39,9 +43,8 @@ class SameModel:
 
     @property
     def programs(self) -> list[str]:
-        """Who printed the numbers."""
-        names = [v.program for n in self.numbers for v, _ in n.printed]
-        return sorted({program_name(name) for name in names})
+        """Which programs fitted the model of which the numbers are."""
+        return sorted({_engine(v) for n in self.numbers for v, _ in n.printed}, key=str.lower)
 
 
 def same_models(verdicts: Sequence[PublishedVerdict]) -> list[SameModel]:
@@ -57,9 +60,17 @@ def _numbers(cases: Sequence[PublishedVerdict]) -> Iterator[SameNumber]:
     by_name: dict[tuple[str, str], list[tuple[PublishedVerdict, PublishedNumber]]] = {}
     for case in cases:
         for number in case.numbers:
-            if number.digits:
+            if number.digits and number.quantity in _COMPARED:
                 by_name.setdefault((number.quantity, number.name), []).append((case, number))
     for (quantity, name), printed in by_name.items():
-        if len({program_name(case.program) for case, _ in printed}) > 1:
-            best = sorted(printed, key=lambda pair: -pair[1].right_digits)
-            yield SameNumber(quantity, name, tuple(best))
+        printed.sort(key=lambda pair: -pair[1].right_digits)
+        meant = set(printed[0][1].definitions)
+        # One that is right by other definitions only is of another quantity.
+        alike = [p for p in printed if meant.intersection(p[1].definitions) or not p[1].definitions]
+        if len({_engine(case) for case, _ in alike}) > 1:
+            yield SameNumber(quantity, name, tuple(alike))
+
+
+def _engine(case: PublishedVerdict) -> str:
+    """Return which program fitted: ``"jtools on lmerTest"`` prints what lmerTest found."""
+    return program_name(case.program).rpartition(" on ")[2]

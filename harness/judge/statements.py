@@ -31,15 +31,8 @@ variances are written, and an engine may write them otherwise."""
 _EXACT = 1e-9
 """Relative: numbers that follow from others that are printed beside them."""
 
-_P_DIGITS = 1e-6
-"""Relative, of a p value beside its own t and df: implementations of the incomplete beta function
-promise no more, and nobody is misled by the seventh digit."""
-
 _RECOGNISED = 1e-7
 """Relative: how near a number has to be to one by another definition than is declared."""
-
-_SMALLEST = 1e-290
-"""p values below this lose their digits."""
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +136,7 @@ class _Judge:
                 if found is not None
                 and all(self._true(other, values, found))
                 # Against a declaration only a number that is the other one to its digits counts.
-                and (own is None or self._farthest(values, found) <= _RECOGNISED)
+                and (own is None or self._farthest(values, found) <= _recognised(quantity))
             ]
             if fitting:
                 under, right = tried[min(fitting)[1]]
@@ -228,13 +221,17 @@ class _Judge:
                 return abs(value - right) <= table["loglik"].default
             case "aic" | "bic":
                 return abs(value - right) <= 1e-6 + _EXACT * abs(right)
-            case "p":
-                return abs(value - right) <= _P_DIGITS * max(abs(right), _SMALLEST)
-            case "statistic":
-                return abs(value - right) <= _EXACT * max(abs(right), _SMALLEST)
+            case "p" | "statistic":
+                return table[quantity].allows(value, right)
         rule = table[quantity if quantity in table else "se"]
         limit = rule.at(self.fit.setting, singular=self.singular)
         return abs(value - right) <= limit * abs(right)
+
+
+def _recognised(quantity: str) -> float:
+    """Return how near a number has to be to one by another definition than is declared."""
+    # df are taken by numerical derivatives.
+    return load_tolerances()["df"].tight if quantity == "df" else _RECOGNISED
 
 
 def _number(value: float | None) -> float:

@@ -13,17 +13,30 @@ from harness.judge.comparison import Unit
 
 
 class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A row of ``tolerances.toml``."""
+    """A row of ``tolerances.toml``.
+
+    Attributes
+    ----------
+    follows, follows_floor : float
+        How far a number may be from what follows from others that are printed beside it, relative;
+        below the floor the absolute size counts.
+    """
 
     unit: Unit
     tight: float
     default: float
     reason: str
     floor: float = 0.0
+    follows: float = 0.0
+    follows_floor: float = 0.0
 
     def at(self, setting: Setting, *, singular: bool) -> float:
         """Return the tolerance for a setting, at a singular or an interior optimum."""
         return self.tight if setting == "tight" and not singular else self.default
+
+    def allows(self, value: float, right: float) -> bool:
+        """Whether a number is what follows from others that are printed beside it."""
+        return abs(value - right) <= self.follows * max(abs(right), self.follows_floor)
 
 
 @cache

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 from harness import __version__
 from harness.base.text import listed, number, significant
-from harness.judge.listing_verdict import Finding, ListingVerdict
+from harness.judge.listing import printed as printed_number
+from harness.judge.listing_verdict import ListingVerdict
+from harness.judge.number_verdict import Finding
 from harness.page.appearance import Look
 from harness.page.numbers import plain
 from harness.page.page import Block, Page, Paragraph, Section
 from harness.page.page_table import Column, Group, Row, Table
+from harness.referee.definitions import of_quantity
 
 RIGHT = Look("right", "agree", "tick", "+")
 NEAR = Look("right but for the last digits", "agree", "about", "~")
@@ -28,14 +31,30 @@ _NAMES = {
     "p": "p",
     "lower": "lower limit",
     "upper": "upper limit",
+    **{
+        f"{kind} {end}": f"{end} limit of the {name}"
+        for kind, name in (
+            ("variance", "variance"),
+            ("sd", "SD"),
+            ("correlation", "correlation"),
+        )
+        for end in ("lower", "upper")
+    },
     "variance": "variance",
     "sd": "standard deviation",
     "correlation": "correlation",
+    "covariance": "covariance",
     "loglik": "log-likelihood",
     "minus_two": "-2 log-likelihood",
     "aic": "AIC",
     "bic": "BIC",
+    "ratio statistic": "likelihood ratio",
+    "ratio df": "df of the likelihood ratio",
+    "ratio p": "p of the likelihood ratio",
 }
+
+ALPHA = 0.05
+"""Level at which a conclusion is drawn from a p value."""
 
 _PLAIN = ("data-units", "full")
 """Definitions that go without saying."""
@@ -46,6 +65,8 @@ _MISTAKES = {
     "other-criterion": "it is that of {other}",
     "one-sided": "it is the one-sided p",
     "sign": "it has the other sign",
+    "correlation": "it is the correlation",
+    "not-doubled": "it is the difference of the log-likelihoods, not twice that",
 }
 
 
@@ -98,15 +119,19 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         )
     elif found.at_optimum:
         yield "The printed variances are those of the optimum, to their digits."
-    if "rows" in found.mistakes:
+    if found.subset:
+        n = f"{found.rows} rows" if found.rows != 1 else "one row"
+        yield f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
+    elif "rows" in found.mistakes:
         yield (
             f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
-            "in these data."
+            "in these data, and no rule that was tried leaves so many with these numbers."
         )
     for factor, level in found.references:
         yield f"The listing has {level} as the reference level of {factor}."
     for one in bad[:4]:
         yield _sentence(one, "ML" if found.criterion == "REML" else "REML")
+    yield from _profiles(found)
     fitting: dict[str, list[str]] = {}
     for label, rule, _, fits in found.rules:
         if fits:
@@ -120,20 +145,45 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         yield f"What is printed fits {which}: {listed(rules)}."
 
 
+def _profiles(found: ListingVerdict) -> Iterator[str]:
+    """Say which intervals are right as profiles of the likelihood, and as nothing else."""
+    by: dict[tuple[str, ...], list[str]] = {}
+    for one in found.findings:
+        made = one.definitions
+        if one.quantity.endswith("lower") and made and all(d.startswith("profile ") for d in made):
+            items = by.setdefault(tuple(d.removeprefix("profile ") for d in made), [])
+            items.append(one.item)
+    for criteria, items in by.items():
+        which = " and by ".join(criteria)
+        whose = ", as lme4's confint gives them" if criteria == ("ML",) else ""
+        named = listed(list(dict.fromkeys(items)))
+        yield f"Profiles of the likelihood by {which}{whose}: the intervals of {named}."
+
+
 def _sentence(one: Finding, other: str) -> str:
     of = f" of {one.item}" if one.item else ""
     instead = _instead(one, other)
     because = f": {instead}" if instead else ""
     right = _to_digits(one)
-    return f"The {_NAMES[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
+    text = f"The {_NAMES[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
+    if one.quantity in ("p", "ratio p") and (one.right < ALPHA) != _below(one.text):
+        text += f" At {ALPHA:g} that is another conclusion."
+    return text
+
+
+def _below(text: str) -> bool:
+    """Whether a p value as printed is below alpha."""
+    return printed_number(text, "p").high <= ALPHA
 
 
 def _to_digits(one: Finding) -> str:
     """Write what is right to the printed decimals, and a digit more where they are few."""
     _, _, decimals = one.text.strip("<> ").partition(".")
     places = len(decimals.lower().partition("e")[0])
-    if "e" in one.text.lower() or not math.isfinite(one.right) or abs(one.right) >= 1e9:
+    if not math.isfinite(one.right) or abs(one.right) >= 1e9:
         return number(one.right)
+    if "e" in one.text.lower():
+        return f"{one.right:.{max(places, 1)}e}"
     text = f"{one.right:.{places}f}"
     return text if sum(c.isdigit() for c in text.lstrip("-0.")) >= 3 else significant(one.right, 4)
 
@@ -145,10 +195,28 @@ def _instead(one: Finding, other: str) -> str:
     return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""
 
 
+def _how(one: Finding) -> str:
+    """Say by which definitions a number is right; those of AIC and BIC by who prints them so."""
+    if one.quantity in ("aic", "bic"):
+        programs = [
+            program
+            for found in of_quantity(one.quantity)
+            if found.key in one.definitions
+            for program in found.programs
+        ]
+        return ", ".join(programs)
+    # By a rule with the usual error is said, not that another error gives the same digits.
+    return ", ".join(
+        d
+        for d in one.definitions
+        if d not in _PLAIN and not (", SE " in d and d.partition(", SE ")[0] in one.definitions)
+    )
+
+
 def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
     groups: dict[str, list[Row]] = {}
     for one in found.findings:
-        how = ", ".join(d for d in one.definitions if d not in _PLAIN)
+        how = _how(one)
         if one.mistake:
             how = _instead(one, other)
         how = "" if one.quantity == "estimate" and not one.mistake else how

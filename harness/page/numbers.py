@@ -194,7 +194,9 @@ def pair_of_p(values: Sequence[float | None]) -> list[Number]:
 
 def _alike(values: Sequence[float | None], digits: int) -> list[str]:
     sizes = [abs(v) for v in values if v is not None and math.isfinite(v) and v != 0]
-    if not sizes or max(sizes) / min(sizes) > SAME_DECIMALS_RATIO:
+    # The smallest keeps a digit of its own at least.
+    most = min(SAME_DECIMALS_RATIO, 10.0 ** (digits - 1))
+    if not sizes or max(sizes) / min(sizes) > most:
         return [number(value, digits) for value in values]
     if not FIXED_SMALLEST <= max(sizes) < FIXED_LARGEST:
         return [number(value, digits) for value in values]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness import __version__
+from harness.base.text import listed
 from harness.base.text import number as in_words
 from harness.judge.published_verdict import PublishedNumber, PublishedVerdict, program_name
 from harness.judge.same_model import SameModel, SameNumber, same_models
@@ -71,7 +72,10 @@ def published_answer(verdicts: Sequence[PublishedVerdict]) -> Iterator[str]:
     )
     if near:
         verb = "is" if near == 1 else "are"
-        yield f"{count(near)} more {verb} right but for the last digits, which optimizers left."
+        yield (
+            f"{count(near)} more {verb} right but for the last digits, which optimizers and "
+            "numerical derivatives left."
+        )
     wrong = total - right - near
     if wrong:
         yield f"{count(wrong)} {'is' if wrong == 1 else 'are'} wrong."
@@ -183,9 +187,7 @@ def agreement(model: SameModel) -> str:
         return ""
     number = len(model.numbers)
     said = "the number" if number == 1 else f"all {number} numbers"
-    return (
-        f"{said} that {' and '.join(model.programs)} print {'is' if number == 1 else 'are'} right."
-    )
+    return f"{said} that {listed(model.programs)} print {'is' if number == 1 else 'are'} right."
 
 
 def _model(model: SameModel, more: str = "") -> tuple[Code | str, ...]:

@@ -31,7 +31,6 @@ QUANTITIES: dict[str, str] = {
 """Rows of the tolerance table, in the order in which they are shown."""
 
 LONG: dict[str, str] = {
-    "df": "df (Satt.)",
     "residual_variance": "residual variance",
     "random_effect": "random effects",
 }

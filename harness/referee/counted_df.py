@@ -62,8 +62,7 @@ def containment_rank_df(design: Design) -> tuple[float, ...] | None:
     SAS/STAT 15.3 User's Guide, The GLIMMIX Procedure, Containment Degrees of Freedom Approximation;
     the same in PROC MIXED, where it is the default with a RANDOM statement.
     """
-    blocks = _effects(design)
-    ranks = [rank(design.x, blocks[:i]) for i in range(len(blocks) + 1)]
+    blocks, ranks = _effects(design), _ranks(design)
     if any(r is None for r in ranks):
         return None
     contributions = np.diff(np.array(ranks, dtype=float))
@@ -76,13 +75,20 @@ def containment_rank_df(design: Design) -> tuple[float, ...] | None:
 
 
 @once_per_design
+def _ranks(design: Design) -> tuple[int | None, ...]:
+    """Return the rank of X, and of X beside more and more of the random effects."""
+    blocks = _effects(design)
+    return tuple(rank(design.x, blocks[:i]) for i in range(len(blocks) + 1))
+
+
+@once_per_design
 def residual_xz_df(design: Design) -> tuple[float, ...] | None:
     """Return n - rank [X Z] for each coefficient: SAS's containment where nothing contains it.
 
     So PROC MIXED tests a treatment of subjects by default where its subjects are not written as
     nested in treatments.
     """
-    whole = rank(design.x, _effects(design))
+    whole = _ranks(design)[-1]
     n, p = design.x.shape
     return None if whole is None else tuple(float(n - whole) for _ in range(p))
 
@@ -196,7 +202,9 @@ def rank(x: Array, blocks: Sequence[Block] = ()) -> int | None:
             sums = np.bincount(codes, weights=z * columns[:, j])
             share = np.divide(sums, squares, out=np.zeros_like(sums), where=held)
             columns[:, j] -= z * share[codes]
-    return found + int((np.linalg.svd(columns, compute_uv=False) > _DEPENDENT).sum())
+    # The triangle has the singular values of the columns, and few rows.
+    triangle = np.linalg.qr(columns, mode="r")
+    return found + int((np.linalg.svd(triangle, compute_uv=False) > _DEPENDENT).sum())
 
 
 def _small(block: Block, x: Array) -> bool:

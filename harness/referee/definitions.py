@@ -27,6 +27,7 @@ from harness.referee.counted_df import (
     residual_xz_df,
 )
 from harness.referee.information_criteria import CONVENTIONS, Convention
+from harness.referee.sandwich import sandwich_errors
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
 from harness.referee.variance_errors import variance_errors
@@ -113,6 +114,12 @@ def _adjusted_se(
     return None if at.kenward_roger is None else tuple(test.se for test in at.kenward_roger)
 
 
+def _sandwich_se(
+    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
+) -> tuple[float, ...] | None:
+    return None if at.criterion == "OLS" else sandwich_errors(at.design, at.point, at.sigma)
+
+
 def _no_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
     return tuple(math.inf for _ in range(at.design.x.shape[1]))
 
@@ -132,6 +139,15 @@ def _residual_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tupl
 
 def _satterthwaite_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
     return tuple(test.df for test in at.tests)
+
+
+def _satterthwaite_n_p_df(
+    at: Standpoint, _rows: tuple[Row, ...], _loglik: float
+) -> tuple[float, ...] | None:
+    if at.criterion != "ML":
+        return None
+    n, p = at.design.x.shape
+    return tuple(1.0 / (1.0 / test.df - 1.0 / n + 1.0 / (n - p)) for test in at.tests)
 
 
 def _kenward_roger_df(
@@ -231,15 +247,14 @@ def _criterion(convention: Convention, quantity: str) -> Callable[..., object]:
 def _criteria() -> Iterator[Definition]:
     for quantity in ("aic", "bic"):
         for one in CONVENTIONS:
-            if quantity in one.quantities:
-                yield Definition(
-                    quantity,
-                    one.key,
-                    one.title,
-                    one.source,
-                    one.programs,
-                    _criterion(one, quantity),  # type: ignore[arg-type]
-                )
+            yield Definition(
+                quantity,
+                one.key,
+                one.title,
+                one.source,
+                one.programs,
+                _criterion(one, quantity),  # type: ignore[arg-type]
+            )
 
 
 def _variances(at: Standpoint) -> tuple[float, ...]:
@@ -307,12 +322,28 @@ DEFINITIONS: tuple[Definition, ...] = (
         _adjusted_se,
     ),
     Definition(
+        "se",
+        "sandwich",
+        "robust: the sandwich, residuals summed by the outermost group",
+        "Liang and Zeger 1986, Biometrika 73, 13-22",
+        ("PROC MIXED with EMPIRICAL",),
+        _sandwich_se,
+    ),
+    Definition(
         "df",
         "satterthwaite",
         "Satterthwaite's",
         "Giesbrecht and Burns 1985, Biometrics 41, 477-486",
         ("lmerTest", "PROC MIXED with DDFM=SATTERTH"),
         _satterthwaite_df,
+    ),
+    Definition(
+        "df",
+        "satterthwaite-n-p",
+        "Satterthwaite's, with n - p for the residual variance of an ML fit",
+        "1/df = 1/(n - p) + what the uncertainty of the variance ratios adds",
+        ("mixedlm under ML",),
+        _satterthwaite_n_p_df,
     ),
     Definition(
         "df",

@@ -248,7 +248,7 @@ class Pieces:
         for part in point.solved:
             placed = part.bucket.scatter_each(terms, matrices).reshape(k, *part.s.shape)
             s_e = part.s @ placed
-            traces += s_e.reshape(k, -1) @ s_e.swapaxes(2, 3).reshape(k, -1).T
+            traces += _rows(s_e) @ _rows(s_e.swapaxes(2, 3)).T
             e_t = placed @ part.t
             first -= np.einsum("bki,rbkj->rij", part.t, e_t, optimize=True)
             second += np.einsum("rbki,sbkj->rsij", e_t, part.s @ e_t, optimize=True)
@@ -267,6 +267,11 @@ class Pieces:
         information[k, k] = point.likelihood.m
         second -= np.einsum("rij,sjk->rsik", first, c_p, optimize=True)
         return cls(first, second, information)
+
+
+def _rows(stack: Array) -> Array:
+    """One row for each direction, of which there may be none."""
+    return stack.reshape(len(stack), math.prod(stack.shape[1:]))
 
 
 def directions(point: Point) -> tuple[list[int], list[Array]]:

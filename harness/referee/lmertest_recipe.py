@@ -1,15 +1,16 @@
-"""lmerTest's way to Satterthwaite's df, applied to any likelihood: numerical derivatives.
+"""Programs' ways to Satterthwaite's df, applied to any likelihood: numerical derivatives.
 
-numDeriv's Richardson extrapolation (Gilbert and Varadhan, ``genD`` and ``jacobian``, r = 4, v = 2):
-steps of a tenth of each parameter for the Hessian and 1e-4 of it for the Jacobian, an absolute 1e-4
-near zero; eigenvalues of the Hessian up to an absolute 1e-8 are left out.
+lmerTest takes numDeriv's Richardson extrapolation (Gilbert and Varadhan, ``genD`` and ``jacobian``,
+r = 4, v = 2): steps of a tenth of each parameter for the Hessian and 1e-4 of it for the Jacobian,
+an absolute 1e-4 near zero; eigenvalues of the Hessian up to an absolute 1e-8 are left out. Others
+take plain central differences.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,24 @@ def _jacobian(f: Callable[[Array], Array], x: Array) -> list[Array]:
     ]
 
 
+def _rounded(
+    likelihood: Likelihood, noise: tuple[float, float], rng: np.random.Generator
+) -> tuple[Callable[[Array], float], Callable[[Array], Array]]:
+    """Return deviance and variances of the coefficients as functions of (theta, sigma), rounded."""
+
+    def deviance(v: Array) -> float:
+        return likelihood.at(v[:-1]).deviance(v[-1]) + noise[0] * rng.normal()
+
+    def variances(v: Array) -> Array:
+        point = likelihood.at(v[:-1])
+        internal = v[-1] / likelihood.products.basis.y_scale
+        covariance = np.asarray(point.c, dtype=np.float64)
+        diagonal = internal**2 * np.diag(point.to_data(covariance))
+        return np.asarray(diagonal * (1.0 + noise[1] * rng.normal(size=len(diagonal))))
+
+    return deviance, variances
+
+
 def recipe_df(
     likelihood: Likelihood,
     theta: Array,
@@ -74,23 +93,45 @@ def recipe_df(
 
     ``noise`` disturbs the deviance absolutely, and each variance relatively.
     """
-    rng = np.random.default_rng(seed)
-
-    def deviance(v: Array) -> float:
-        return likelihood.at(v[:-1]).deviance(v[-1]) + noise[0] * rng.normal()
-
-    def variances(v: Array) -> Array:
-        point = likelihood.at(v[:-1])
-        internal = v[-1] / likelihood.products.basis.y_scale
-        covariance = np.asarray(point.c, dtype=np.float64)
-        diagonal = internal**2 * np.diag(point.to_data(covariance))
-        return np.asarray(diagonal * (1.0 + noise[1] * rng.normal(size=len(diagonal))))
-
+    deviance, variances = _rounded(likelihood, noise, np.random.default_rng(seed))
     x = np.append(theta, sigma)
     values, vectors = np.linalg.eigh(_hessian(deviance, x))
     kept = vectors[:, values > CUT_OFF] / np.sqrt(values[values > CUT_OFF])
     g = np.array(_jacobian(variances, x)).T @ kept
     return np.asarray(variances(x) ** 2 / (g**2).sum(axis=1))
+
+
+def difference_df(
+    likelihood: Likelihood,
+    theta: Array,
+    sigma: float,
+    *,
+    step: float,
+    noise: tuple[float, float],
+    seed: int = 0,
+) -> Array:
+    """Return the df of every coefficient by plain central differences, as other programs take them.
+
+    Parameters
+    ----------
+    step : float
+        Of each element of theta; sigma moves by this share of itself.
+    noise : tuple of float
+        As in :func:`recipe_df`.
+    """
+    deviance, variances = _rounded(likelihood, noise, np.random.default_rng(seed))
+    x = np.append(theta, sigma)
+    moves = np.diag(np.append(np.full(len(theta), step), step * sigma))
+    # In units of the steps, whatever the units of sigma.
+    middle = deviance(x)
+    hessian = np.diag([deviance(x + a) - 2.0 * middle + deviance(x - a) for a in moves])
+    for i, j in combinations(range(len(x)), 2):
+        a, b = moves[i], moves[j]
+        corners = deviance(x + a + b) - deviance(x + a - b) - deviance(x - a + b)
+        hessian[i, j] = hessian[j, i] = 0.25 * (corners + deviance(x - a - b))
+    g = 0.5 * np.array([variances(x + a) - variances(x - a) for a in moves])
+    solved = np.linalg.lstsq(hessian, g, rcond=None)[0]
+    return np.asarray(variances(x) ** 2 / (g * solved).sum(axis=0))
 
 
 def rounding_of_lme4(design: Design, theta: Array, sigma: float) -> tuple[float, float, float]:

@@ -10,5 +10,6 @@ __all__ = [
     "mixedlm_call",
     "nlme_call",
     "patsy_language",
+    "program_calls",
     "translation",
 ]

@@ -97,10 +97,28 @@ def _bar(
 
 
 def r_call(model: Model) -> str:
-    """Return the R call that fits the model."""
+    """Return the R call of lme4, or of ``lm``, that fits the model.
+
+    Structures of random terms are written as its version 2.0 reads them.
+
+    Raises
+    ------
+    NotExpressible
+        For a residual covariance.
+    """
+    if model.residual is not None:
+        raise NotExpressible("lme4 has no residual covariance")
     bars = tuple(part for bar in model.formula.bars for part in _readable(bar))
     readable = replace(model, formula=replace(model.formula, bars=bars, weights=None))
     formula = lme4_formula(readable, language=R_TO_RUN)
+    for name, structure in STRUCTURES.items():
+        own, homogeneous = structure.lme4
+        if homogeneous:
+            formula = re.sub(
+                rf"(?<![\w.]){name}(\((?:[^()|]|\([^()]*\))*\|[^()]*)\)",
+                rf"{own}\1, hom = {homogeneous})",
+                formula,
+            )
     weights = model.formula.weights
     more = "" if weights is None else f", weights = {quote_name(weights.name)}"
     if model.criterion == "OLS":
@@ -263,8 +281,7 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
     NotExpressible
         With the reason.
     """
-    if model.formula.weights is not None:
-        raise NotExpressible("MixedLM has no weights; every residual has the same variance there")
+    model = _as_mixedlm_has_it(model, table)
     alias = table.alias
 
     def name(node: Name) -> str:
@@ -339,6 +356,25 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
         components=tuple(components.get(i) for i in range(len(terms))),
         data_columns=extra,
     )
+
+
+def _as_mixedlm_has_it(model: Model, table: Table) -> Model:
+    """Write ``diag(1 + x | g)`` as ``(1 + x || g)``, and refuse what MixedLM has not."""
+    if model.formula.weights is not None:
+        raise NotExpressible("MixedLM has no weights; every residual has the same variance there")
+    if model.residual is not None:
+        raise NotExpressible("MixedLM has no residual covariance")
+    bars = []
+    for bar in model.formula.bars:
+        if bar.structure and bar.structure != "diag":
+            raise NotExpressible(f"MixedLM has no random terms with {bar.structure}()")
+        split = list(split_bar(replace(bar, double=True, structure="")))
+        if bar.structure and not all(_is_scalar(term.effects, table) for term in split):
+            raise NotExpressible(
+                "diag() of a factor needs a column of each level, as variance components"
+            )
+        bars.append(replace(bar, double=True, structure="") if bar.structure else bar)
+    return replace(model, formula=replace(model.formula, bars=tuple(bars)))
 
 
 def _is_scalar(effects: Terms, table: Table) -> bool:
@@ -419,6 +455,8 @@ def _require_same_columns(model: Model, table: Table) -> None:
 def python_call(model: Model, table: Table) -> str:
     """Return the statsmodels call that fits the model, or why there is none."""
     try:
+        if model.residual is not None:
+            raise NotExpressible("MixedLM has no residual covariance")
         _require_same_columns(model, table)
         if model.criterion == "OLS":
             formula, weights = python_formula(model, _shown_name, table), model.formula.weights

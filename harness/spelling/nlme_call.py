@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial, reduce
 from itertools import pairwise
 
-from harness.model.expression_text import R, render
+from harness.model.expression_text import R_TO_RUN, R, render
+from harness.model.formula import Binary, Call
 from harness.model.model import Model, RandomTerm
 from harness.model.residual import Residual
 from harness.spelling.calls import lme4_formula, quote_name
+from harness.spelling.patsy_language import NotExpressible
 
 _CLASSES = {
     "ar1": "corAR1",
@@ -19,28 +22,46 @@ _CLASSES = {
 }
 
 
-def nlme_call(model: Model) -> str | None:
-    """Return the R call that fits the model; None where nlme has no such model."""
+_BLOCKS = {"": "pdLogChol", "diag": "pdDiag", "homdiag": "pdIdent", "homcs": "pdCompSymm"}
+
+
+def nlme_call(model: Model) -> str:
+    """Return the R call that fits the model.
+
+    Raises
+    ------
+    NotExpressible
+        Where nlme has no such model, or the formula does not tell how its groups are nested.
+    """
     residual = model.residual
-    if residual is None or residual.structure == "toep":
-        return None
-    if residual.structure == "us" and residual.position is None:
-        return None  # variances by the place in the group have no column
+    if model.criterion == "OLS":
+        raise NotExpressible("there are no random effects and no residual covariance")
+    if residual is not None and residual.structure == "toep":
+        raise NotExpressible("it has no Toeplitz correlation")
+    if residual is not None and residual.structure == "us" and residual.position is None:
+        raise NotExpressible("variances by the place in the group have no column")
     groups = tuple(dict.fromkeys(term.group for term in model.random))
     if any(outer != inner[: len(outer)] for outer, inner in pairwise(groups)):
-        return None  # crossed, or in an order of which the formula does not tell
-    fixed = lme4_formula(replace(model, formula=replace(model.formula, bars=())))
+        raise NotExpressible("its groups are nested in the order in which they stand")
+    formula = model.formula
+    outcome = formula.outcome
+    if formula.offsets:  # lme has none; less its offset the outcome has the same model
+        outcome = Call("I", reduce(partial(Binary, "-"), formula.offsets, outcome))
+    bare = replace(formula, outcome=outcome, bars=(), offsets=(), weights=None)
+    fixed = lme4_formula(replace(model, formula=bare), language=R_TO_RUN)
     if fixed.endswith("~ "):
         fixed += "1"
     parts = [fixed, "data"]
     if groups:
         parts.append(f"random = {_random(model, groups)}")
-    if residual.structure:
+    if residual is not None and residual.structure:
         inside = groups[-1] if groups else residual.group
         if inside != residual.group[: len(inside)]:
-            return None
-        parts.append(f"correlation = nlme::{_correlation(residual)}")
-    parts += _weights(residual)
+            raise NotExpressible("residual groups have to lie within those of the random effects")
+        parts.append(f"correlation = nlme::{nlme_correlation(residual)}")
+    parts += [] if residual is None else _weights(residual)
+    if formula.weights is not None:
+        parts.append(f"weights = nlme::varFixed(~ 1 / {quote_name(formula.weights.name)})")
     parts.append(f'method = "{model.criterion}"')
     return f"nlme::{'lme' if groups else 'gls'}({', '.join(parts)})"
 
@@ -48,17 +69,24 @@ def nlme_call(model: Model) -> str | None:
 def _random(model: Model, groups: tuple[tuple[str, ...], ...]) -> str:
     blocks = {group: [t for t in model.random if t.group == group] for group in groups}
     whole = {group[-1]: " + ".join(map(_effects, terms)) for group, terms in blocks.items()}
-    if len(groups) == 1 and len(blocks[groups[0]]) == 1:
+    structured = model.structured is not None
+    if len(groups) == 1 and len(blocks[groups[0]]) == 1 and not structured:
         return f"~ {_effects(blocks[groups[0]][0])} | {':'.join(map(quote_name, groups[0]))}"
-    if all(len(terms) == 1 for terms in blocks.values()):
+    if all(len(terms) == 1 for terms in blocks.values()) and not structured:
         inner = ", ".join(f"{quote_name(g)} = ~ {text}" for g, text in whole.items())
         return f"list({inner})"
     pieces = []
     for group, terms in blocks.items():
-        listed = ", ".join(f"nlme::pdLogChol(~ {_effects(term)})" for term in terms)
+        listed = ", ".join(f"nlme::{_class(term)}(~ {_effects(term)})" for term in terms)
         block = f"nlme::pdBlocked(list({listed}))" if len(terms) > 1 else listed
         pieces.append(f"{quote_name(group[-1])} = {block}")
     return f"list({', '.join(pieces)})"
+
+
+def _class(term: RandomTerm) -> str:
+    if term.structure not in _BLOCKS:
+        raise NotExpressible(f"it has no class of covariance matrices for {term.structure}()")
+    return _BLOCKS[term.structure]
 
 
 def _effects(term: RandomTerm) -> str:
@@ -69,7 +97,8 @@ def _effects(term: RandomTerm) -> str:
     return " + ".join(["1" if term.effects.intercept else "0", *written])
 
 
-def _correlation(residual: Residual) -> str:
+def nlme_correlation(residual: Residual) -> str:
+    """Return the constructor of nlme for a correlation of the residuals."""
     at = "1"
     if residual.position is not None and residual.structure != "cs":
         name = quote_name(residual.position.name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from harness.base.errors import BadInput
 from harness.model.model import Criterion
+from harness.model.structure import STRUCTURES
 from harness.model.tokens import FormulaError
 from harness.spelling.r_models import NLME, gls_formula, lme_formula, mmrm_formula
 from harness.spelling.sas_procedure import is_proc_mixed, read_proc_mixed
@@ -28,12 +29,15 @@ class RCall:
         What the call says beside its model.
     factors : tuple of str
         Columns that the call makes factors.
+    residual : str
+        Covariance of its residuals, see :func:`harness.model.residual.parse_residual`.
     """
 
     formula: str
     criterion: Criterion
     notes: tuple[Trap, ...] = ()
     factors: tuple[str, ...] = ()
+    residual: str = ""
 
 
 _ARGUMENTS = {
@@ -91,8 +95,8 @@ def read_r_call(text: str) -> RCall:
         reason.
     """
     if is_proc_mixed(text):
-        formula, criterion, notes, factors = read_proc_mixed(text)
-        return RCall(formula, criterion, notes, factors)
+        formula, criterion, notes, factors, residual = read_proc_mixed(text)
+        return RCall(formula, criterion, notes, factors, residual)
     found = _CALL.search(text)
     if found is None:
         raise BadInput("call: there is no model call in it")
@@ -319,13 +323,11 @@ def _glmmtmb(given: Mapping[str, str]) -> RCall:
                 "have no such part"
             )
     formula = _formula(given, "formula", "glmmTMB")
-    structure = re.search(
-        r"\b(ar1|ou|toep|cs|diag|us|mat|exp|gau|rr|homdiag|equalto)\s*\(", formula
-    )
+    structure = re.search(r"\b(ou|toep|homtoep|mat|exp|gau|rr|propto|equalto)\s*\(", formula)
     if structure is not None:
         raise BadInput(
-            f"call: glmmTMB's {structure[1]}() is not translated; us() is (x | g), diag() is "
-            "(x || g) where x is a number, the others lmer does not have"
+            f"call: glmmTMB's {structure[1]}() is not translated; known are "
+            f"{', '.join(['us', *STRUCTURES])}"
         )
     reml = _flag(given, "REML", "FALSE")
     known = ("formula", "family", "REML", "ziformula", "dispformula", "priors")
@@ -333,15 +335,22 @@ def _glmmtmb(given: Mapping[str, str]) -> RCall:
 
 
 def _lme(given: Mapping[str, str]) -> RCall:
-    formula, notes = lme_formula(_formula(given, "fixed", "lme"), given)
-    rest = _others("lme", given, ("fixed", "random", "method", "correlation", "weights"))
-    return RCall(formula, _method(given), (*notes, *rest, NLME))
+    formula, residual, notes = lme_formula(_formula(given, "fixed", "lme"), given)
+    rest = _others(
+        "lme", _less_weights(given), ("fixed", "random", "method", "correlation", "weights")
+    )
+    return RCall(formula, _method(given), (*notes, *rest, NLME), residual=residual)
 
 
 def _gls(given: Mapping[str, str]) -> RCall:
-    formula, notes = gls_formula(_formula(given, "model", "gls"), given)
-    rest = _others("gls", given, ("model", "method", "correlation", "weights"))
-    return RCall(formula, _method(given), (*notes, *rest))
+    formula, residual, notes = gls_formula(_formula(given, "model", "gls"), given)
+    rest = _others("gls", _less_weights(given), ("model", "method", "correlation", "weights"))
+    return RCall(formula, _method(given), (*notes, *rest), residual=residual)
+
+
+def _less_weights(given: Mapping[str, str]) -> dict[str, str]:
+    """Variance functions, which are read with the correlation."""
+    return {name: text for name, text in given.items() if name != "weights"}
 
 
 def _method(given: Mapping[str, str]) -> Criterion:
@@ -352,10 +361,10 @@ def _method(given: Mapping[str, str]) -> Criterion:
 
 
 def _mmrm(given: Mapping[str, str]) -> RCall:
-    formula, notes = mmrm_formula(_formula(given, "formula", "mmrm"), given)
+    formula, residual, notes = mmrm_formula(_formula(given, "formula", "mmrm"), given)
     reml = _flag(given, "reml", "TRUE")
     rest = _others("mmrm", given, ("formula", "reml", "covariance"))
-    return RCall(formula, "REML" if reml else "ML", (*notes, *rest))
+    return RCall(formula, "REML" if reml else "ML", (*notes, *rest), residual=residual)
 
 
 _READERS: dict[str, Callable[[Mapping[str, str]], RCall]] = {

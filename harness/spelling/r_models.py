@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from harness.base.errors import BadInput
+from harness.spelling.nlme_residuals import mmrm_residual, nlme_residual
 from harness.spelling.trap import Trap
 
 NLME = Trap(
@@ -21,15 +22,15 @@ _DIAGONAL = Trap(
 )
 
 
-def lme_formula(fixed: str, given: Mapping[str, str]) -> tuple[str, tuple[Trap, ...]]:
-    """Return an ``lme`` model in lme4's syntax.
+def lme_formula(fixed: str, given: Mapping[str, str]) -> tuple[str, str, tuple[Trap, ...]]:
+    """Return an ``lme`` model in lme4's syntax, and its residual covariance.
 
     Raises
     ------
     BadInput
-        For residual correlation, variance functions and covariance classes that lme4 lacks.
+        For classes of covariance matrices and of variance functions that are not known here.
     """
-    _refuse_residuals("lme", given)
+    residual, weights = nlme_residual("lme", given)
     random = given.get("random")
     if random is None:
         raise BadInput(
@@ -37,15 +38,14 @@ def lme_formula(fixed: str, given: Mapping[str, str]) -> tuple[str, tuple[Trap, 
             "random = ~ x | g"
         )
     notes: list[Trap] = []
-    terms = [
-        _bar(effects, group, diagonal=diagonal) for effects, group, diagonal in _levels(random)
-    ]
+    terms = [_bar(*level) for level in _levels(random)]
     if any(" || " in term for term in terms):
         notes.append(_DIAGONAL)
-    return f"{fixed} + {' + '.join(terms)}", tuple(notes)
+    terms += [f"weights({weights})"] if weights else []
+    return f"{fixed} + {' + '.join(terms)}", residual, tuple(notes)
 
 
-def _levels(random: str) -> list[tuple[str, str, bool]]:
+def _levels(random: str) -> list[tuple[str, str, str]]:
     """Read ``~ x | g``, ``list(a = ~1, b = ~x)`` and ``list(g = pdDiag(~x))``."""
     text = random.strip()
     listing = re.fullmatch(r"list\((.*)\)", text, re.DOTALL)
@@ -56,40 +56,48 @@ def _levels(random: str) -> list[tuple[str, str, bool]]:
                 f"call: lme(random = {text}) is not read; write random = ~ x | g or "
                 "random = list(g = ~ x)"
             )
-        return [(side.strip(), group.strip(), False)]
-    found: list[tuple[str, str, bool]] = []
+        return [(side.strip(), group.strip(), "")]
+    found: list[tuple[str, str, str]] = []
     outer: list[str] = []
     for piece in _split(listing[1]):
         named = re.match(r"([\w.]+|`[^`]+`)\s*=\s*(.*)", piece, re.DOTALL)
         if named is None:
             raise BadInput(f"call: lme(random = {text}): {piece} has no group's name")
         outer.append(named[1])
-        effects, diagonal = _class(named[2].strip())
+        effects, structure = _class(named[2].strip())
         # A list nests its groups in the order in which they stand.
-        found.append((effects, ":".join(outer), diagonal))
+        found.append((effects, ":".join(outer), structure))
     return found
 
 
-def _class(text: str) -> tuple[str, bool]:
-    """Read ``~ x`` or ``pdClass(~ x)``: the effects, and whether they are uncorrelated."""
+_BLOCKS = {
+    "pdSymm": "",
+    "pdLogChol": "",
+    "pdNatural": "",
+    "pdDiag": "||",
+    "pdIdent": "homdiag",
+    "pdCompSymm": "homcs",
+}
+
+
+def _class(text: str) -> tuple[str, str]:
+    """Read ``~ x`` or ``pdClass(~ x)``: the effects, and the structure of their covariance."""
     made = re.fullmatch(r"(?:nlme::)?(pd\w+)\(\s*(?:form\s*=\s*)?(~[^()]*)\)", text)
     if made is None:
         if not text.startswith("~") or ("(" in text and text.lstrip("~ ").startswith("pd")):
             raise BadInput(f"call: lme()'s {text} is not read")
-        return text.lstrip("~ "), False
-    if made[1] in ("pdSymm", "pdLogChol", "pdNatural"):
-        return made[2].lstrip("~ "), False
-    if made[1] == "pdDiag":
-        return made[2].lstrip("~ "), True
-    raise BadInput(
-        f"call: lme()'s {made[1]} is not translated: lme4 has unstructured (x | g) and "
-        "uncorrelated (x || g) covariances only"
-    )
+        return text.lstrip("~ "), ""
+    if made[1] in _BLOCKS:
+        effects = re.sub(r"-\s*1\b", "+ 0", made[2].lstrip("~ "))
+        return effects, _BLOCKS[made[1]]
+    raise BadInput(f"call: lme()'s {made[1]} is not translated: known are {', '.join(_BLOCKS)}")
 
 
-def _bar(effects: str, group: str, *, diagonal: bool) -> str:
+def _bar(effects: str, group: str, structure: str) -> str:
     alone = effects.replace(" ", "") in ("1", "")
-    return f"({effects or '1'} {'||' if diagonal and not alone else '|'} {group})"
+    if alone or structure in ("", "||"):
+        return f"({effects or '1'} {'||' if structure and not alone else '|'} {group})"
+    return f"{structure}({effects} | {group})"
 
 
 def _split(text: str) -> list[str]:
@@ -102,39 +110,29 @@ def _split(text: str) -> list[str]:
     return [p for p in (*pieces, text[begin:].strip()) if p]
 
 
-def _refuse_residuals(function: str, given: Mapping[str, str]) -> None:
-    for argument, what in (
-        ("correlation", "correlated residuals"),
-        ("weights", "residual variances that differ"),
-    ):
-        if given.get(argument, "NULL") != "NULL":
-            raise BadInput(
-                f"call: {function}({argument} = {given[argument]}) is not translated: neither lmer "
-                f"nor MixedLM has {what}"
-            )
+def gls_formula(model: str, given: Mapping[str, str]) -> tuple[str, str, tuple[Trap, ...]]:
+    """Return a ``gls`` model in lme4's syntax, and its residual covariance.
 
-
-def gls_formula(model: str, given: Mapping[str, str]) -> tuple[str, tuple[Trap, ...]]:
-    """Return a ``gls`` model in lme4's syntax: without correlation, or with compound symmetry.
+    Compound symmetry alone is a random intercept, where the correlation is not negative.
 
     Raises
     ------
     BadInput
-        For any other correlation, and for variance functions.
+        For correlations and variance functions that are not known here.
     """
-    text = given.get("correlation", "NULL")
-    symmetry = re.fullmatch(
-        r"(?:nlme::)?corCompSymm\((?:.*,)?\s*form\s*=\s*~\s*(?:1\s*)?\|\s*([^,()|]+?)\s*\)", text
+    residual, weights = nlme_residual("gls", given)
+    model += f" + weights({weights})" if weights else ""
+    symmetry = re.fullmatch(r"cs\(.* \| ([^()]+)\)", residual)
+    if symmetry is not None:
+        group = symmetry[1]
+        return f"{model} + (1 | {group})", "", (_symmetric("corCompSymm()", group), NLME)
+    if residual:
+        return model, residual, (NLME,)
+    return (
+        model,
+        "",
+        (Trap("no-random-effects", "gls() without correlation and weights is least squares"),),
     )
-    if symmetry is None:
-        _refuse_residuals("gls", given)
-        return model, (
-            Trap("no-random-effects", "gls() without correlation and weights is least squares"),
-        )
-    _refuse_residuals("gls", {"weights": given.get("weights", "NULL")})
-    # a/b here is one grouping factor, the levels of b within a.
-    group = re.sub(r"\s*/\s*", ":", symmetry[1])
-    return f"{model} + (1 | {group})", (_symmetric("corCompSymm()", group), NLME)
 
 
 def _symmetric(what: str, group: str) -> Trap:
@@ -145,13 +143,15 @@ def _symmetric(what: str, group: str) -> Trap:
     )
 
 
-def mmrm_formula(formula: str, given: Mapping[str, str]) -> tuple[str, tuple[Trap, ...]]:
-    """Return an ``mmrm`` model in lme4's syntax: with compound symmetry only.
+def mmrm_formula(formula: str, given: Mapping[str, str]) -> tuple[str, str, tuple[Trap, ...]]:
+    """Return an ``mmrm`` model in lme4's syntax, and its residual covariance.
+
+    Compound symmetry is a random intercept, where the correlation is not negative.
 
     Raises
     ------
     BadInput
-        For every other covariance structure.
+        For covariance structures that are not known here.
     """
     if "covariance" in given:
         raise BadInput(
@@ -161,16 +161,12 @@ def mmrm_formula(formula: str, given: Mapping[str, str]) -> tuple[str, tuple[Tra
     if found is None:
         raise BadInput("call: mmrm()'s formula has no covariance structure such as us(visit | id)")
     structure, inside = found[1], found[2]
-    visits, _, group = inside.rpartition("|")
-    if structure != "cs" or "/" in group:
-        raise BadInput(
-            f"call: mmrm()'s {structure}({inside.strip()}) is not translated: it is a covariance "
-            "matrix of the residuals, which neither lmer nor MixedLM has (cs() for all subjects "
-            "alike can be written with a random intercept)"
-        )
     rest = (formula[: found.start()] + formula[found.end() :]).strip()
     rest = re.sub(r"\+\s*(?=\+|$)", "", rest).strip().rstrip("+ ")
     rest = re.sub(r"~\s*\+", "~", rest)
     rest = f"{rest} 1" if rest.endswith("~") else rest
-    group = group.strip()
-    return f"{rest} + (1 | {group})", (_symmetric(f"cs({visits.strip()} | {group})", group),)
+    residual = mmrm_residual(structure, inside)
+    visits, _, group = (part.strip() for part in inside.rpartition("|"))
+    if structure != "cs":
+        return rest, residual, ()
+    return f"{rest} + (1 | {group})", "", (_symmetric(f"cs({visits} | {group})", group),)

@@ -23,7 +23,7 @@ _QUESTIONS = (
     "prior",
 )
 
-_Read = tuple[str, Criterion, tuple[Trap, ...], tuple[str, ...]]
+_Read = tuple[str, Criterion, tuple[Trap, ...], tuple[str, ...], str]
 
 
 def is_proc_mixed(text: str) -> bool:
@@ -32,7 +32,7 @@ def is_proc_mixed(text: str) -> bool:
 
 
 def read_proc_mixed(text: str) -> _Read:
-    """Return formula, criterion, what else it says and the columns of CLASS.
+    """Return formula, criterion, what else it says, columns of CLASS and residual covariance.
 
     Raises
     ------
@@ -58,27 +58,28 @@ def read_proc_mixed(text: str) -> _Read:
     if len(models) != 1:
         raise BadInput("call: PROC MIXED has no MODEL statement, or several")
     for kind, body in statements:
-        if kind == "weight":
-            raise BadInput(f"call: WEIGHT {body} is not translated: MixedLM takes no weights")
         if kind == "parms":
             raise BadInput(f"call: PARMS {body} is not translated")
     outcome, fixed, intercept = _model(models[0], classes)
     terms: list[str] = []
     notes: list[Trap] = []
+    residual = ""
     for kind, body in statements:
         if kind == "random":
             terms += _random(body, classes)
         elif kind == "repeated":
-            made, said = _repeated(body)
+            made, said, residual = _repeated(body, classes)
             terms += made
             notes += said
+        elif kind == "weight":
+            terms.append(f"weights({body.strip()})")
     method = options.get("method", "reml")
     if method not in ("reml", "ml"):
         raise BadInput(f"call: METHOD={method.upper()} is not translated; lmer has REML and ML")
     parts = ["1" if intercept else "0", *fixed]
     formula = f"{outcome} ~ {' + '.join([*(parts[1:] if intercept and fixed else parts), *terms])}"
     notes = [*_said(statements, options, models[0], classes), *notes]
-    return formula, "REML" if method == "reml" else "ML", tuple(notes), ()
+    return formula, "REML" if method == "reml" else "ML", tuple(notes), (), residual
 
 
 def _statements(text: str) -> list[tuple[str, str]]:
@@ -94,7 +95,9 @@ def _statements(text: str) -> list[tuple[str, str]]:
 
 def _options(text: str) -> dict[str, str]:
     found = {}
-    for name, value in re.findall(r"([\w]+)(?:\s*=\s*('[^']*'|\([^)]*\)|[^\s()]+))?", text):
+    for name, value in re.findall(
+        r"([\w]+)(?:\s*=\s*('[^']*'|\([^)]*\)|\w+\(\w+\)|[^\s()]+))?", text
+    ):
         found[name.lower()] = value.lower()
     return found
 
@@ -181,37 +184,74 @@ def _random(body: str, classes: tuple[str, ...]) -> Iterator[str]:
             else:
                 yield f"(0 + {_effect(word, classes)} | {group})"
         return
-    if kind not in ("un", "unr", "fa0(2)", "chol"):
+    if kind not in _RANDOM:
         raise BadInput(
-            f"call: RANDOM / TYPE={kind.upper()} is not translated: lmer has unstructured and "
-            "uncorrelated random effects"
+            f"call: RANDOM / TYPE={kind.upper()} is not translated: known are "
+            f"{', '.join(map(str.upper, _RANDOM))}"
         )
     shown = [_effect(w, classes) for w in numbers]
-    yield f"({' + '.join(['1' if intercept else '0', *shown])} | {group})"
+    yield f"{_RANDOM[kind]}({' + '.join(['1' if intercept else '0', *shown])} | {group})"
+
+
+_RANDOM = {
+    "un": "",
+    "unr": "",
+    "fa0(2)": "",
+    "chol": "",
+    "un(1)": "diag",
+    "cs": "homcs",
+    "csh": "cs",
+    "ar(1)": "ar1",
+    "arh(1)": "hetar1",
+}
+
+_REPEATED = {
+    "ar(1)": "ar1",
+    "arh(1)": "ar1",
+    "csh": "cs",
+    "toep": "toep",
+    "toeph": "toep",
+    "un": "us",
+    "unr": "us",
+}
+_BY_VISIT = ("arh(1)", "csh", "toeph")
 
 
 def _plain(text: str) -> str:
     return re.sub(r"factor\((\w+)\)", r"\1", text)
 
 
-def _repeated(body: str) -> tuple[list[str], list[Trap]]:
-    _, text = _divided(body) if "/" in body else ("", body)
+def _repeated(body: str, classes: tuple[str, ...]) -> tuple[list[str], list[Trap], str]:
+    """Return random terms, what is said of them, and the residual covariance."""
+    visit, text = _divided(body) if "/" in body else ("", body)
     options = _options(text)
     kind = options.get("type", "vc")
     subject = re.search(r"sub(?:ject)?\s*=\s*(\w+)\b(?!\s*[(*])", text, re.IGNORECASE)
     if kind == "vc" and "group" not in options:
-        return [], []
+        return [], [], ""
+    group = re.search(r"gr(?:ou)?p\s*=\s*(\w+)", text, re.IGNORECASE)
+    if kind == "vc" and group is not None:
+        return [], [], f"het({group[1]})"
+    time = re.search(r"type\s*=\s*sp\(pow\)\s*\(\s*(\w+)\s*\)", text, re.IGNORECASE)
+    if time is not None and subject is not None and group is None:
+        return [], [], f"car1({time[1]} | {subject[1]})"
+    if kind in _REPEATED and subject is not None and group is None:
+        by_visit = kind in _BY_VISIT
+        if visit or not by_visit:
+            at = _column(visit, classes) if visit else "1"
+            strata = f" + het({visit})" if by_visit else ""
+            return [], [], f"{_REPEATED[kind]}({at} | {subject[1]}){strata}"
     if kind == "cs" and subject is not None and "group" not in options:
         said = Trap(
             "compound-symmetry",
             f"TYPE=CS is (1 | {subject[1]}) where the correlation within {subject[1]} is not "
             "negative; a negative one, which it allows, lmer and MixedLM put at zero",
         )
-        return [f"(1 | {subject[1]})"], [said]
+        return [f"(1 | {subject[1]})"], [said], ""
     what = f"TYPE={kind.upper()}" if "type" in options else "GROUP="
     raise BadInput(
-        f"call: REPEATED / {what} is not translated: a covariance matrix of the residuals, which "
-        "neither lmer nor MixedLM has"
+        f"call: REPEATED / {what} is not translated: known are TYPE=CS, CSH, AR(1), ARH(1), TOEP, "
+        "TOEPH, UN and SP(POW)(time) of one SUBJECT=, and GROUP= without TYPE="
     )
 
 

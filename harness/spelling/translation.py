@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from itertools import product
 
@@ -28,8 +28,16 @@ from harness.model.model import Criterion, Model, RandomTerm, bind, parse_model
 from harness.model.table import Column, FactorColumn, NumericColumn, Table
 from harness.model.terms import Terms, expand
 from harness.model.tokens import FormulaError
-from harness.spelling.calls import imported, in_words, lme4_formula, python_call, r_call
+from harness.spelling.calls import (
+    imported,
+    in_words,
+    lme4_formula,
+    model_text,
+    python_call,
+    r_call,
+)
 from harness.spelling.mixedlm_call import MixedLMCall, looks_like_call, read_call
+from harness.spelling.program_calls import needs_other_programs, program_calls
 from harness.spelling.r_call import is_r_call, read_r_call
 from harness.spelling.trap import Trap
 from harness.spelling.traps import traps_of_call, traps_of_model
@@ -59,6 +67,9 @@ class Translation:
         Why it cannot be written in the other language; empty when it can.
     traps : tuple of Trap
     model : Model or None
+    programs : dict of str to str
+        Calls of other programs, or ``# not expressible: reason``, where the model has weights, an
+        offset, a residual covariance or structured random terms.
     """
 
     origin: str
@@ -69,6 +80,7 @@ class Translation:
     obstacle: str
     traps: tuple[Trap, ...]
     model: Model | None
+    programs: Mapping[str, str] = field(default_factory=dict)
 
 
 def translate(
@@ -77,6 +89,7 @@ def translate(
     criterion: Criterion = "REML",
     frame: pd.DataFrame | None = None,
     factors: Iterable[str] = (),
+    residual: str = "",
 ) -> Translation:
     """Translate a formula or a call.
 
@@ -92,19 +105,23 @@ def translate(
         grouping factors as crossed unless the formula nests them.
     factors : iterable of str
         Columns that are factors.
+    residual : str
+        With a formula: covariance of the residuals.
 
     Raises
     ------
     BadInput
         Where the text cannot be read, with the place.
     """
+    if residual and says_criterion(text):
+        raise BadInput("a residual covariance is for a formula; a call says it itself")
     if looks_like_call(text):
         return _from_python(text, frame, tuple(factors))
     if is_r_call(text):
         call = read_r_call(text)
-        found = _from_lme4(call.formula, call.criterion, frame, tuple(factors))
+        found = _from_lme4(call.formula, call.criterion, frame, tuple(factors), call.residual)
         return replace(found, traps=(*call.notes, *found.traps))
-    return _from_lme4(text, criterion, frame, tuple(factors))
+    return _from_lme4(text, criterion, frame, tuple(factors), residual)
 
 
 def says_criterion(text: str) -> bool:
@@ -113,23 +130,41 @@ def says_criterion(text: str) -> bool:
 
 
 def _from_lme4(
-    text: str, criterion: Criterion, frame: pd.DataFrame | None, factors: tuple[str, ...]
+    text: str,
+    criterion: Criterion,
+    frame: pd.DataFrame | None,
+    factors: tuple[str, ...],
+    residual: str = "",
 ) -> Translation:
-    model = parse_model(text, criterion)
+    model = parse_model(text, criterion, residual)
     table = _table(model, frame, factors)
     python = python_call(model, table)
     obstacle = python.removeprefix("# not expressible: ") if python.startswith("# not") else ""
     python = python if obstacle else imported(python)
     return Translation(
         origin="lme4",
-        formula=lme4_formula(model),
-        r=r_call(model),
+        formula=model_text(model),
+        r=_r(model),
         python=python,
         words=in_words(model),
         obstacle=obstacle,
         traps=traps_of_model(model, table, assumed=frame is None, expressible=not obstacle),
         model=model,
+        programs=_programs(model),
     )
+
+
+def _r(model: Model) -> str:
+    """Return the call of lme4, of nlme where lme4 has none, or nothing."""
+    found = program_calls(model)
+    calls = (found["lme4"], found["nlme"])
+    return next((call for call in calls if not call.startswith("# not")), "")
+
+
+def _programs(model: Model) -> dict[str, str]:
+    if not needs_other_programs(model):
+        return {}
+    return {name: call for name, call in program_calls(model).items() if name != "lme4"}
 
 
 def _table(model: Model, frame: pd.DataFrame | None, factors: tuple[str, ...]) -> Table:

@@ -28,7 +28,7 @@ def traps_of_model(
     assumed : bool
         Whether the table is a stand-in: then what is read off the data is said to be assumed.
     expressible : bool
-        Whether MixedLM can be given the model.
+        Whether MixedLM can be given the model: what it would do with it is no trap otherwise.
     """
     return tuple(_of_model(model, table, assumed, expressible))
 
@@ -38,7 +38,9 @@ def _of_model(model: Model, table: Table, assumed: bool, expressible: bool) -> I
     if expressible and model.random:
         yield from _of_spelling(model, table, assumed)
     if assumed:
-        yield from _assumptions(model)
+        yield from _assumptions(model, expressible)
+    if not expressible:
+        return
     hidden = [name for name in table.names if name in HIDING]
     if hidden:
         yield Trap(
@@ -105,10 +107,10 @@ def _of_spelling(model: Model, table: Table, assumed: bool) -> Iterator[Trap]:
         )
 
 
-def _assumptions(model: Model) -> Iterator[Trap]:
+def _assumptions(model: Model, expressible: bool) -> Iterator[Trap]:
     groups = list(dict.fromkeys(t.group for t in model.random))
     apart = [g for g in groups if not any(set(g) > set(h) or set(g) < set(h) for h in groups)]
-    if len(apart) > 1:
+    if expressible and len(apart) > 1:
         one, other = (":".join(g) for g in apart[:2])
         yield Trap(
             "nesting",

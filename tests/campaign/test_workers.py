@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from harness.base.errors import BadInput, EnvironmentProblem
 from harness.base.json import decode
 from harness.campaign import workers
 from harness.campaign.driver import run_campaign, start_workers
+from harness.campaign.worker_stage import StageLog, read_stage, shared_stage
 from harness.campaign.workers import close_workers
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
@@ -260,3 +262,26 @@ def settled(condition, seconds=60.0):
             return True
         time.sleep(0.05)
     return False
+
+
+def _stages(memory):
+    log = StageLog(memory, None, 30.0)
+    until = time.monotonic() + 3.0
+    while time.monotonic() < until:
+        for _ in range(100):
+            with log.fitting("engine", log.next_fit(), 30.0, elsewhere=True):
+                pass
+
+
+def test_who_looks_while_a_stage_is_written_finds_no_limit_of_zero():
+    """A fit of milliseconds was stopped "after 0.0 s" on a busy machine."""
+    context = get_context("spawn")
+    memory = shared_stage(context)
+    StageLog(memory, None, 30.0).step("build")
+    writer = context.Process(target=_stages, args=(memory,))
+    writer.start()
+    late = 0
+    while writer.is_alive():
+        late += sum(read_stage(memory).late is not None for _ in range(1000))
+    writer.join()
+    assert not late

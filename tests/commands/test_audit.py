@@ -6,8 +6,10 @@ import tomllib
 import pytest
 
 import harness
+from harness.base.json import decode, encode
 from harness.base.resources import fixture
 from harness.data.datasets import load_dataset
+from harness.judge.listing_verdict import ListingVerdict
 
 DATA = str(fixture("data", "sleepstudy.csv"))
 FORMULA = "Reaction ~ Days + (Days | Subject)"
@@ -117,3 +119,52 @@ def test_the_function_says_the_same():
     numbers = {"coefficient": {"Days": {"estimate": "10.47", "se": "1.6"}}}
     wrong = harness.audit(load_dataset("sleepstudy").frame, FORMULA, numbers)
     assert not wrong.right
+
+
+def test_json_is_of_the_schema(lmm_parity, printed):
+    _, schema, _ = lmm_parity("schema", "audit")
+    _, out, _ = lmm_parity("audit", DATA, FORMULA, str(printed), "--json")
+    found, form = json.loads(out), json.loads(schema)["$defs"]
+    assert set(found) == set(form["ListingVerdict"]["properties"])
+    for one in found["findings"]:
+        assert set(one) == set(form["Finding"]["properties"])
+    # Back and forth it is the same audit.
+    assert json.loads(encode(decode(out.encode(), ListingVerdict))) == found
+
+
+def test_a_table_of_numbers_is_read_as_the_file_is(lmm_parity, tmp_path):
+    lines = ["quantity,item,value", "estimate,Days,10.467", "se,Days,1.546", "sd,residual,25.592"]
+    path = tmp_path / "printed.csv"
+    path.write_text("\n".join(lines))
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, str(path))
+    assert code == 0
+    assert "Yes: all 3 printed numbers are right." in out
+    again = harness.audit(load_dataset("sleepstudy").frame, FORMULA, str(path))
+    assert again.right
+
+
+def test_rows_that_were_left_out_are_named(lmm_parity, tmp_path):
+    frame = load_dataset("sleepstudy").frame
+    part = frame[frame.Days != 9]
+    tests = harness.inference(FORMULA, part).table.loc["Days"]
+    path = tmp_path / "printed.toml"
+    path.write_text(
+        f'rows = {len(part)}\n[coefficient.Days]\nestimate = "{tests.estimate:.4f}"\n'
+        f'se = "{tests.se:.4f}"'
+    )
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, str(path))
+    assert code == 1
+    text = " ".join(out.split())
+    # Days is a number here: its values are no levels that could be left out.
+    assert "The listing says 162 rows; the model has 180 complete rows" in text
+    last = frame[frame.Subject != frame.Subject.iloc[-1]]
+    tests = harness.inference(FORMULA, last).table.loc["Days"]
+    path.write_text(
+        f'rows = {len(last)}\n[coefficient.Days]\nestimate = "{tests.estimate:.4f}"\n'
+        f'se = "{tests.se:.4f}"'
+    )
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, str(path), "--factor", "Subject")
+    text = " ".join(out.split())
+    assert code == 1
+    assert f"judged by 170 rows: rows without {frame.Subject.iloc[-1]} of Subject." in text
+    assert "Not quite: the 2 printed numbers are right for this model and these rows." in text

@@ -217,3 +217,23 @@ def test_an_engine_that_fails_at_a_size_is_not_asked_for_a_larger_one():
     assert taken["quick", 60] > 0
     assert small.asked == [20, 20, 20, 40]
     assert [s.why for s in speeds if s.engine == "small"] == ["", "memory: full", "memory: full"]
+
+
+@pytest.mark.slow
+def test_the_text_of_a_fault_gives_both_points_and_a_computation_that_is_not_ours(site, board):
+    fault = board.engine("ml-for-reml").faults["other-criterion"][0]
+    folder = site / "faults" / "ml-for-reml" / "other-criterion"
+    case = board.cases[fault.case]
+    script = (folder / "check.py").read_text(encoding="utf-8")
+    assert "harness" not in script
+    said = subprocess.run(
+        [sys.executable, "-I", folder / "check.py"], capture_output=True, text=True, check=True
+    ).stdout
+    printed, best = (float(line.split()[-1]) for line in said.splitlines())
+    assert best == pytest.approx(case.best_loglik, abs=1e-6)
+    assert printed == pytest.approx(case.audit("ml-for-reml").loglik, abs=1e-6)
+    assert printed < best - 1e-4
+    told = (folder / "README.md").read_text(encoding="utf-8")
+    assert said.strip() in told
+    for fit in (case.fit("ml-for-reml"), case.fit("referee")):
+        assert f"residual {fit.residual_variance:.10g} |" in told

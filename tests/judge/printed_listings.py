@@ -5,8 +5,8 @@ import math
 from scipy import stats
 
 from harness.data.datasets import Dataset, load_dataset
-from harness.data.own_table import own_rung
 from harness.judge.listing import read_listing
+from harness.judge.listing_source import ListingSource
 from harness.judge.listing_verdict import judge_listing
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
@@ -24,21 +24,16 @@ MODELS = {
 def maker(name, formula=None, rows=None):
     frame = load_dataset(name).frame
     frame = frame if rows is None else frame.iloc[rows]
-
-    def make(levels):
-        data = Dataset(name, frame, "of a package")
-        return own_rung(name, data, formula or MODELS[name], "REML", levels=levels)
-
-    return make
+    return ListingSource(Dataset(name, frame, "of a package"), formula or MODELS[name])
 
 
-def judged(text, make):
-    return judge_listing(read_listing(text), make, {})
+def judged(text, source):
+    return judge_listing(read_listing(text), source)
 
 
-def numbers(make, *, criterion="REML", levels=None, rule="satterthwaite", level=0.95):
+def numbers(source, *, criterion="REML", levels=None, rule="satterthwaite", level=0.95):
     """The numbers of a model at its optimum, unrounded."""
-    design = make(levels or {}).case.design
+    design = source.rung(levels).case.design
     best = find_optimum(Likelihood(design, reml=criterion == "REML"))
     likelihood = best.point.likelihood
     sigma = best.point.sigma * likelihood.products.basis.y_scale
@@ -71,6 +66,7 @@ def numbers(make, *, criterion="REML", levels=None, rule="satterthwaite", level=
         if len(term.names) == 2:
             r = psi[0, 1] / math.sqrt(psi[0, 0] * psi[1, 1])
             out.setdefault("correlation", {})[term.group] = r
+            out.setdefault("covariance", {})[term.group] = psi[0, 1]
     return out
 
 
@@ -82,7 +78,7 @@ def shown(value, digits):
     return f"{value:.{decimals}f}" if 0 <= decimals < 9 else f"{value:.{digits - 1}e}"
 
 
-def listing(found, digits, *, only=None, texts=None, level=0.95, said=None):
+def listing(found, digits, *, only=None, texts=None, level=0.95, said=None, pairs="correlation"):
     """A listing in TOML; ``texts`` replaces single numbers by what is printed for them."""
     texts = texts or {}
     criterion = said if said is not None else found["criterion"]
@@ -101,16 +97,17 @@ def listing(found, digits, *, only=None, texts=None, level=0.95, said=None):
     lines.append("[variance]")
     for label, value in {**found["spread"], "residual": found["residual"]}.items():
         lines.append(f'"{label}" = "{texts.get((label, "variance"), shown(value, digits))}"')
-    if found.get("correlation"):
-        lines.append("[correlation]")
-        lines += [f'"{k}" = "{shown(v, digits)}"' for k, v in found["correlation"].items()]
+    if found.get(pairs):
+        lines.append(f"[{pairs}]")
+        for label, value in found[pairs].items():
+            lines.append(f'"{label}" = "{texts.get((label, pairs), shown(value, digits))}"')
     return "\n".join(lines)
 
 
-def another_digit(text, rng):
-    """The text with its first or second digit changed."""
+def another_digit(text, rng, *, first=False):
+    """The text with its first or second digit changed; the first one if so asked."""
     places = [i for i, c in enumerate(text.partition("e")[0]) if c.isdigit()]
-    first = next(i for i, p in enumerate(places) if text[p] != "0")
-    at = places[min(first + int(rng.integers(0, 2)), len(places) - 1)]
+    leading = next(i for i, p in enumerate(places) if text[p] != "0")
+    at = places[min(leading + (0 if first else int(rng.integers(0, 2))), len(places) - 1)]
     other = rng.choice([c for c in "123456789" if c != text[at]])
     return text[:at] + str(other) + text[at + 1 :]

@@ -57,14 +57,15 @@ def test_an_infinite_variance_in_place_of_zero_can_leave_nothing_of_a_fixed_effe
     vanished = replace(slope, covariance=((-0.0,),), factor=None)
     fit = replace(
         right,
-        engine="statsmodels",
+        engine="statsmodels-0.14",  # whatever it is called, by its fitter it is MixedLM
+        fitter="MixedLM",
         random=(inside, vanished),
         residual_variance=-2.0,
         loglik=math.nan,
     )
     judged = judge_pair(rows, fit, right)
     assert judged.comparison.verdict == "WRONG_OPTIMUM"
-    assert judged.comparison.blamed == ("statsmodels",)
+    assert judged.comparison.blamed == ("statsmodels-0.14",)
     (why,) = (e for e in judged.comparison.evidence if e.cause == "sm-zero-fe")
     assert why.lists["lost"] == (rows.design.x_names[1],)
     # The same numbers with a slope variance that has not vanished have no such cause.

@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.judge.listing_verdict import Finding, ListingVerdict
+from harness.judge.listing_verdict import ListingVerdict
+from harness.judge.number_verdict import Finding
 from harness.page.audit_layout import audit_answer, audit_page
 from harness.page.terminal_page import print_page
 
@@ -72,5 +73,5 @@ def test_what_is_wrong_of_the_whole_is_said():
     text = " ".join(audit_answer(found))
     assert "The numbers are those of ML, not of REML as said." in text
     assert "the variances are 1.5 in log-likelihood below the best point" in text
-    assert "The listing says 22 rows; the model has 20 complete rows in these data." in text
+    assert "The listing says 22 rows; the model has 20 complete rows in these data" in text
     assert "The listing has b as the reference level of f." in text

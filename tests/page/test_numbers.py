@@ -79,6 +79,11 @@ def test_numbers_of_very_different_size_keep_their_own_digits():
     assert [n.text for n in fmt.pair([1.0, 1e-9], 3)] == ["1.00", "1.00e-09"]
 
 
+def test_a_small_p_value_beside_a_larger_one_is_not_shown_as_zero():
+    assert [n.text for n in fmt.pair_of_p([0.0312, 3.9e-6])] == ["0.0312", "3.90e-06"]
+    assert [n.text for n in fmt.pair_of_p([0.0312, 0.0041])] == ["0.0312", "0.0041"]
+
+
 def test_a_number_too_small_to_be_written_is_escaped():
     assert fmt.plain("<1e-307").html(2) == "&lt;1e-307"
 

@@ -1,6 +1,7 @@
 """Degrees of freedom by levels are nlme's, and are known where an engine states them."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -14,6 +15,7 @@ from harness.conformance.properties import PROPERTIES
 from harness.data.datasets import Dataset
 from harness.data.ladder import full_ladder
 from harness.data.own_table import own_rung
+from harness.engines.lme4 import r_columns
 from harness.referee.containment import containment_df
 from harness.referee.counted_df import (
     between_within_df,
@@ -91,6 +93,43 @@ def nlme(frame, tmp_path_factory):
 def test_df_by_levels_are_those_of_nlme(formula, frame, nlme):
     case = own_rung("case", Dataset("schools", frame, "drawn"), formula, "REML").case
     assert containment_df(case.design) == tuple(map(float, nlme[formula].values()))
+
+
+FIXED = (
+    "x", "w", "v", "f", "x + w", "x + v + w", "x * w", "x * v", "v * w", "f * w", "x * f", "f * v",
+)  # fmt: skip
+RANDOM = ("1 | school", "x | school", "1 | school/class", "x | school/class")
+
+
+def parts(name, of):
+    """A coefficient's name as the set of its parts, without signs of coding."""
+    bare = re.sub(r"\[(T\.)?([^]]*)\]", r"\2", name)
+    return frozenset(of.get(part, part) for part in bare.split(":"))
+
+
+@pytest.mark.r
+@pytest.mark.parametrize("random", RANDOM)
+@pytest.mark.parametrize("fixed", FIXED)
+def test_df_of_forty_eight_models_are_those_of_nlme(r, frame, fixed, random):
+    """Covariates within and between, factors and interactions, in two and in three levels."""
+    formula = f"y ~ {fixed} + ({random})"
+    case = own_rung("case", Dataset("schools", frame, "drawn"), formula, "REML").case
+    alias = case.table.alias
+
+    def aliased(text):
+        return re.sub(r"[a-z]+", lambda found: alias.get(found[0], found[0]), text)
+
+    request = {"columns": r_columns(case.table)}
+    request |= {"fixed": aliased(f"y ~ {fixed}"), "random": aliased(f"~ {random}")}
+    theirs = r.call("oracle_nlme_df", request)
+    back = {f"{alias[n]}{level}": f"{n}{level}" for n in ("f",) if n in alias for level in "abc"}
+    back |= {short: name for name, short in alias.items()}
+    back["(Intercept)"] = "Intercept"
+    names = [parts(name, back) for name in theirs.texts("names")]
+    ours = dict(
+        zip((parts(n, {}) for n in case.design.x_names), containment_df(case.design), strict=True)
+    )
+    assert ours == dict(zip(names, theirs.numbers("df").tolist(), strict=True))
 
 
 def ladder(name):

@@ -275,6 +275,13 @@ def test_a_formula_is_told_its_own_traps(text, expected):
     assert {"z-for-t", "missing"} <= keys or text == "y ~ x"
 
 
+@pytest.mark.parametrize("text", ["y ~ C + (C | g) + (C | h)", "y ~ x + (x | a/b)"])
+def test_what_statsmodels_would_do_is_no_trap_where_it_cannot_be_given_the_model(text):
+    found = translate(text)
+    assert found.obstacle
+    assert {trap.key for trap in found.traps} <= {"columns", "double-bar-factor"}
+
+
 def test_traps_are_called_as_the_known_differences_where_they_are_one():
     known = set(load_known())
     ours = {"missing", "columns", "nesting", "double-bar-factor", "hidden-function", "one-group"}

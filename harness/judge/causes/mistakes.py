@@ -152,27 +152,38 @@ def covariance_sign(view: View) -> Evidence | None:
     return None
 
 
+_LITTLE = 0.1
+"""Share of the residual variance up to which a variance is near zero."""
+
+
 def kept_off_boundary(view: View) -> Evidence | None:
-    """Hold when a variance is above zero, and the fit is right with it at zero."""
+    """Hold when a variance is little above zero, and the fit is right with it at zero.
+
+    Where the best point has no variance at all, any fit is right with all of its own at zero.
+    """
     for fit, audit in _wrong(view):
         likelihood = view.likelihood
         own = _covariances(fit)
         for t, term in enumerate(fit.random):
             values, vectors = np.linalg.eigh(own[t])
             for rank in np.flatnonzero(values > 0.0):
-                kept = np.where(np.arange(len(values)) <= rank, 0.0, values)
+                gone = np.arange(len(values)) <= rank
+                kept = np.where(gone, 0.0, values)
+                z = view.case.design.random[t].z @ vectors[:, gone]
+                share = float((z**2 @ values[gone]).mean()) / fit.residual_variance
+                if not share <= _LITTLE:
+                    continue
                 changed = list(own)
                 changed[t] = (vectors * kept) @ vectors.T
                 # What the term leaves goes to the residuals, by the likelihood's own profile.
                 sigma2 = _profiled(likelihood, changed, fit.residual_variance)
                 left = _rights(likelihood, audit, changed, sigma2)
                 if left is not None:
-                    smallest = float(values[rank]) / fit.residual_variance
                     return found(
                         "kept-off-boundary",
                         fit.engine,
                         group=term.group,
-                        smallest=smallest,
+                        smallest=share,
                         gap=audit.gap,
                         left=max(left, 0.0),
                     )

@@ -19,6 +19,8 @@ from harness.judge.causes.claims import (
     false_singular,
 )
 from harness.judge.causes.df_causes import (
+    df_rounding,
+    df_steps,
     lmertest_rounding,
     lmertest_steps,
     lmertest_units,
@@ -57,7 +59,8 @@ from harness.judge.causes.same_point import (
     points_near,
     true_to_itself,
 )
-from harness.judge.causes.view import Pair, View
+from harness.judge.causes.standard_errors import pseudo_inverse
+from harness.judge.causes.view import MIXEDLM, Pair, View
 from harness.judge.causes.wrong_optimum import (
     column_trap,
     false_boundary,
@@ -115,7 +118,7 @@ def equations_rounded(pair: Pair) -> Evidence | None:
 
 def effects_rounded(pair: Pair) -> Evidence | None:
     """Hold when two fits at one point differ by what statsmodels' inverse of cov_re rounds."""
-    others = [v for v in pair.views if v.engine != "statsmodels"]
+    others = [v for v in pair.views if v.fit is not None and v.fit.fitter not in MIXEDLM]
     if not all(true_to_itself(v, *one) for v in others for one in v.judged()):
         return None
     near = points_near(pair)
@@ -208,12 +211,19 @@ STATEMENTS: dict[str, Predicate] = {
 }
 """Why a stated log-likelihood is not that of the fit's own estimates."""
 
+STANDARD_ERRORS: dict[str, Predicate] = {
+    "se-pseudo-inverse": pseudo_inverse,
+}
+"""Why an engine's standard errors are not those of its own variances."""
+
 NUMERICAL_DF: dict[str, Predicate] = {
     "lmertest-units": lmertest_units,
     "lmertest-steps": lmertest_steps,
     "df-residual-share": residual_share,
     "singular-df": singular_df,
     "lmertest-rounding": lmertest_rounding,
+    "df-steps": df_steps,
+    "df-rounding": df_rounding,
 }
 """Why an engine's df are not those of its own point; the first that holds is named."""
 

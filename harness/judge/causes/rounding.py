@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.linalg import block_diag
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.same_point import effects_off, modes_at, modes_off
-from harness.judge.causes.view import LMER, View
+from harness.judge.causes.view import LMER, MIXEDLM, View
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
@@ -26,16 +27,16 @@ _COLUMNS = 2000
 """Random effects up to which the condition number of lme4's equations is computed."""
 
 
-_ARITHMETIC = ("Downdated VtV is not positive definite", "LinAlgError")
-"""How lme4 and statsmodels fail when a matrix has no digits left."""
+_ARITHMETIC = re.compile(r"(?i)not positive definite|singular|factori[sz]ation|LinAlgError")
+"""How programs fail when a matrix has no digits left."""
 
 
 def beyond_precision(view: View) -> Evidence | None:
     """Hold when an engine failed, and the equations at the start of the engines have no digits.
 
-    Both start where the relative covariance is the identity, whatever the units of the predictor.
+    They start where the relative covariance is the identity, whatever the units of the predictor.
     """
-    failed = any(said in f.text for f in view.failures() for said in _ARITHMETIC)
+    failed = any(_ARITHMETIC.search(failure.text) for failure in view.failures())
     design = view.case.design
     # Dependent columns have no digits in any units: that is another cause.
     if not failed or _effects(design) > _COLUMNS or aliased_columns(design.x):
@@ -102,7 +103,7 @@ def inverted_covariance(view: View) -> Evidence | None:
     Or by what its equations round, see :func:`_solved_as_mixedlm`.
     """
     for fit, audit in view.judged():
-        if fit.engine != "statsmodels" or not audit.theta:
+        if fit.fitter not in MIXEDLM or not audit.theta:
             continue
         modes = modes_at(view, audit)
         off = modes_off(view, fit, modes)

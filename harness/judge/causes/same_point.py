@@ -93,12 +93,13 @@ def modes_off(view: View, fit: Fit, modes: Sequence[NDArray[np.float64]]) -> flo
 
 
 def _p_follows(row: Coefficient) -> bool:
-    """Whether t is estimate / SE, and p that of t on the row's own df, to nine digits."""
+    """Whether t is estimate / SE, and p that of t on the row's own df."""
     if row.statistic is None or row.df is None or row.p is None or row.se is None:
         return True
     t = row.estimate / row.se
     p = two_sided_p(row.statistic, row.df)
-    return abs(row.statistic - t) <= 1e-9 * abs(t) and abs(row.p - p) <= 1e-9 * p
+    table = load_tolerances()
+    return table["statistic"].allows(row.statistic, t) and table["p"].allows(row.p, p)
 
 
 def as_near_as_their_gaps(pair: Pair) -> Evidence | None:

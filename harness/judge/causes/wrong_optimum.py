@@ -9,7 +9,7 @@ from scipy.linalg import block_diag
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
-from harness.judge.causes.view import LMER, View
+from harness.judge.causes.view import LMER, MIXEDLM, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Array, Design
@@ -101,7 +101,7 @@ def zeroed_fixed_effects(view: View) -> Evidence | None:
     out negative.
     """
     for fit, audit in view.judged():
-        if fit.engine != "statsmodels" or audit.gls_distance <= 1e-3:
+        if fit.fitter not in MIXEDLM or audit.gls_distance <= 1e-3:
             continue
         part = _taken_for_infinite(view.case.design, fit, audit)
         if part is not None:
@@ -194,7 +194,7 @@ def _weighted_as_mixedlm(design: Design, relative: list[Array], columns: Array) 
 def infinite_loglik(view: View) -> Evidence | None:
     """Hold when statsmodels states an infinite log-likelihood at a covariance of exactly zero."""
     for fit, audit in view.judged():
-        if fit.engine != "statsmodels" or fit.loglik is None or not math.isinf(fit.loglik):
+        if fit.fitter not in MIXEDLM or fit.loglik is None or not math.isinf(fit.loglik):
             continue
         if not any(np.any(np.array(term.covariance)) for term in fit.random):
             return found("sm-infinite-llf", fit.engine, stated=fit.loglik, away=audit.gls_distance)

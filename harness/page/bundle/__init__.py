@@ -3,6 +3,7 @@
 __all__ = [
     "bundle_folder",
     "bundle_scripts",
+    "check_script",
     "engine_scripts",
     "failure_bundles",
     "rerun",

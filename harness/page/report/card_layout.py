@@ -27,7 +27,7 @@ from harness.page.report.cause_layout import place, places
 from harness.page.report.certificate_layout import certificate, finding
 from harness.page.report.certified_layout import scored
 from harness.page.report.comparison_tables import comparison_tables
-from harness.page.report.estimate_tables import fixed_effects, reported, variances
+from harness.page.report.estimate_tables import by_rules, fixed_effects, reported, variances
 from harness.page.report.printed_layout import printed_numbers
 from harness.page.report.report_context import Context, reason, sentence_of
 
@@ -56,6 +56,9 @@ def _blocks(case: CaseRecord, ctx: Context, pictures: Sequence[Drawn]) -> Iterat
     if fixed:
         yield from (Heading("Fixed effects"), fixed[0])
         yield from (Details(t.caption, (t,)) for t in fixed[1:])
+    rules = by_rules(case)
+    if rules is not None:
+        yield from (Heading(f"Degrees of freedom of {case.focus} by every rule"), rules)
     parts = [t for s in ctx.settings if (t := variances(case, ctx, s)) is not None]
     if parts:
         yield from (Heading("Variances"), Beside([(t,) for t in parts]))

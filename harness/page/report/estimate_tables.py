@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from harness.base.text import significant
 from harness.engines.engine import RandomTerm, Setting
 from harness.judge.records import CaseRecord
 from harness.page.numbers import (
@@ -16,10 +17,12 @@ from harness.page.numbers import (
     number,
     pair,
     pair_of_p,
+    plain,
     seconds,
 )
 from harness.page.page_table import Column, Group, Row, Table
 from harness.page.report.report_context import Context
+from harness.referee.definitions import of_quantity
 
 PERFECT = 1 - 1e-9
 """Correlations beyond it are 1 but for rounding."""
@@ -71,6 +74,30 @@ def fixed_effects(case: CaseRecord, ctx: Context, setting: Setting) -> Table | N
         over=(("", 1), ("as the engine prints it", 4), ("referee at its point", 4)),
         named=True,
         beside=True,
+    )
+
+
+def by_rules(case: CaseRecord) -> Table | None:
+    """Return the effect of interest by every rule of degrees of freedom; None without any."""
+    if not case.rules:
+        return None
+    programs = {found.key: ", ".join(found.programs) for found in of_quantity("df")}
+    rows = [
+        Row(
+            one.rule,
+            (
+                plain("z" if math.isinf(one.df) else significant(one.df, DF_DIGITS)),
+                number(one.se, SE_DIGITS),
+                number(one.p, P_DIGITS),
+                programs.get(one.rule, ""),
+            ),
+        )
+        for one in case.rules
+    ]
+    return Table(
+        f"{case.focus} by every rule of degrees of freedom, at the referee's best point",
+        (Column("rule"), Column("df"), Column("SE"), Column("p"), Column("printed by", text=True)),
+        [Group(None, rows)],
     )
 
 

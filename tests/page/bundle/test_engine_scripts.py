@@ -19,7 +19,7 @@ from harness.model.model import bind, parse_model
 from harness.page.bundle import bundle_folder
 from harness.page.bundle.bundle_folder import write_bundle
 from harness.page.bundle.bundle_numbers import printed_numbers
-from harness.page.bundle.bundle_scripts import Ran
+from harness.page.bundle.bundle_scripts import Ran, ready_script
 from harness.page.bundle.engine_scripts import run_script
 from harness.page.bundle.rerun import rerun
 
@@ -68,6 +68,16 @@ def write(tmp_path, monkeypatch):
 
 READY = [n for n, p in environments.programs().items() if p.tried and n != "statsmodels-0.13"]
 
+
+def kind(name):
+    """What the scripts of engines have in common that differ in their optimizer only."""
+    program = environments.program(name)
+    return program.file, program.arguments[1:]
+
+
+FIRST = {kind(n): n for n in reversed(READY)}
+"""The first engine of each kind."""
+
 # Where its search stops follows the names of the columns.
 DIGITS = {"pymixef": 6}
 
@@ -76,7 +86,7 @@ DIGITS = {"pymixef": 6}
     "name",
     [
         pytest.param(n, marks=pytest.mark.r if environments.program(n).language == "r" else ())
-        for n in READY
+        for n in FIRST.values()
     ],
 )
 def test_a_ready_engines_script_prints_the_records_numbers(name, rung, write):
@@ -133,3 +143,13 @@ def test_there_is_another_program_to_compare_with(planted):
         "reproduce-planted.sh",
         "reproduce.R",
     ]
+
+
+@pytest.mark.parametrize("name", [n for n in READY if n not in FIRST.values()])
+def test_engines_that_differ_in_their_optimizer_have_scripts_that_do(name, rung):
+    both = FIRST[kind(name)], name
+    texts = [ready_script(n, rung.case, "own data", "script.R") for n in both]
+    was, now = (environments.program(n).arguments[0] for n in both)
+    assert was != now
+    assert now in texts[1]
+    assert texts[0].replace(was, now) == texts[1]

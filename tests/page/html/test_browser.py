@@ -32,8 +32,9 @@ def visit(browser, report_file):
         context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(WIDE, "light"), (NARROW, "dark")], ids=["wide-light", "narrow-dark"]
+)
 def test_no_complaint_no_request_no_overflow(visit, report_file, viewport, scheme):
     page = visit(viewport, color_scheme=scheme)
     page.click("#expand")
@@ -65,16 +66,13 @@ def test_everything_is_there_without_scripts(visit):
     assert page.locator("details.card[open] figure svg").first.is_visible()
 
 
-def test_a_link_opens_its_card_without_scripts(visit):
-    page = visit(java_script_enabled=False, fragment="#case-sleepstudy-reml")
-    assert page.locator("#case-sleepstudy-reml h4").first.is_visible()
-
-
 def test_the_first_screen_holds_the_sentence_the_bar_and_the_start_of_the_ladder(visit):
     page = visit()
     for selector in ("h1", "svg.bar", ".tally", "#summary .note-list", "table.ladder thead"):
         box = page.locator(selector).bounding_box()
         assert box["y"] + box["height"] <= WIDE["height"], selector
+    box = page.locator("table.ladder").bounding_box()
+    assert box["width"] <= page.locator("#ladder").bounding_box()["width"]
 
 
 def test_filter_sort_and_expand(visit):
@@ -94,24 +92,18 @@ def test_filter_sort_and_expand(visit):
     assert page.locator("details.card:not([open])").count() == 0
 
 
-def test_heat_map_hints_show_the_two_numbers(visit):
-    page = visit()
+def test_hints_show_the_two_numbers_and_the_certified_value(visit):
+    page = visit(fragment="#case-sleepstudy-reml")
+    page.locator("#case-sleepstudy-reml table.scored td[data-hint]").first.hover()
+    assert "certified -871.8141" in page.locator("#tip").inner_text()
     page.locator("table.heat td.out").first.hover()
     assert "tolerance" in page.locator("#tip").inner_text()
     assert page.locator("#tip").is_visible()
 
 
-def test_digits_of_a_card_have_hints_with_the_certified_value(visit):
-    page = visit(fragment="#case-sleepstudy-reml")
-    page.locator("#case-sleepstudy-reml table.scored td[data-hint]").first.hover()
-    assert "certified -871.8141" in page.locator("#tip").inner_text()
-
-
-def test_the_ladder_fits_a_laptop_and_the_certificate_opens_without_scripts(visit):
-    page = visit()
-    box = page.locator("table.ladder").bounding_box()
-    assert box["width"] <= page.locator("#ladder").bounding_box()["width"]
+def test_a_link_opens_its_card_and_the_certificate_opens_without_scripts(visit):
     page = visit(NARROW, java_script_enabled=False, fragment="#case-sleepstudy-reml")
+    assert page.locator("#case-sleepstudy-reml h4").first.is_visible()
     details = page.locator("#case-sleepstudy-reml details:has(table.certificate)")
     assert not details.locator("table").is_visible()
     details.locator("summary").click()

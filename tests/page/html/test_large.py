@@ -172,8 +172,11 @@ def test_a_small_file_gives_the_page_that_its_run_gives(tmp_path):
     assert (tmp_path / "parity.html").read_text() == render(run, known=sample.KNOWN)
 
 
-@pytest.mark.parametrize("cases", [5, 420])
-def test_an_unfinished_file_says_so_in_its_first_lines_and_a_torn_line_too(tmp_path, cases):
+@pytest.mark.parametrize("cases", [5, 30], ids=["small", "large"])
+def test_an_unfinished_file_says_so_in_its_first_lines_and_a_torn_line_too(
+    tmp_path, monkeypatch, cases
+):
+    monkeypatch.setattr(excerpt_module, "LARGE_CASES", 20)
     source = many.write(tmp_path / "run.jsonl.partial", cases, finished=False, planned=9000)
     start = text_of(page(source).split("<main")[1])
     assert start.index("This run did not finish:") < start.index("models, ")
@@ -264,7 +267,7 @@ def test_what_only_large_runs_have_is_accessible(browser, violations, small_larg
     opened.goto(small_large.as_uri())
     # The other parts are examined on the page of a small run.
     parts = {"include": [["#summary"], ["#properties"], ["#numbers"], ["#drawn"]]}
-    assert violations(opened, parts) == []
+    assert violations(opened, parts, colours=scheme == "dark") == []
     context.close()
 
 

@@ -1,0 +1,89 @@
+"""One printed number: right to its digits, or but for the last, a known mistake, or wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from harness.base.json import Real
+from harness.judge.listing import PrintedValue
+
+Truth = Literal["true", "stopping", "mistake", "false", "not judged"]
+"""``stopping``: not to the printed digits, and within what optimizers leave; ``mistake``: false,
+and what it is instead is known."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A printed number, judged.
+
+    Attributes
+    ----------
+    quantity, item : str
+        ``"se"`` of the label ``"treatment T"``.
+    text : str
+        As printed.
+    right : float
+        By the first definition that fits, or by the commonest; in the printed units.
+    definitions : tuple of str
+        All that give the printed digits.
+    mistake : str
+        What the number is instead; empty where that is not known.
+    """
+
+    quantity: str
+    item: str
+    text: str
+    right: Real
+    definitions: tuple[str, ...]
+    truth: Truth
+    mistake: str = ""
+
+
+def judged(
+    quantity: str,
+    item: str,
+    printed: PrintedValue,
+    candidates: Sequence[tuple[str, float]],
+    mistakes: Sequence[tuple[str, float]],
+    slack: float,
+) -> Finding:
+    """Judge one number: to its digits, within what optimizers leave, or as a known mistake."""
+
+    def first(pairs: Sequence[tuple[str, float]], room: float) -> list[tuple[str, float]]:
+        return [
+            (k, v)
+            for k, v in pairs
+            if (printed.low == v if math.isinf(v) else printed.holds(v, room))
+        ]
+
+    def finding(pairs: Sequence[tuple[str, float]], truth: Truth, mistake: str = "") -> Finding:
+        right = pairs[0][1] if pairs and not mistake else candidates[0][1]
+        names = tuple(dict.fromkeys(k for k, _ in pairs)) if not mistake else ()
+        return Finding(
+            quantity=quantity,
+            item=item,
+            text=printed.text,
+            right=right,
+            definitions=names,
+            truth=truth,
+            mistake=mistake,
+        )
+
+    exact = first(candidates, near(printed.value))
+    if exact:
+        return finding(exact, "true")
+    wrong = first(mistakes, near(printed.value))
+    close = first(candidates, slack)
+    if close and not (wrong and printed.half < slack):
+        return finding(close, "stopping")
+    if wrong:
+        return finding(wrong, "mistake", wrong[0][0])
+    return finding([], "false")
+
+
+def near(value: float) -> float:
+    """Return what a program's arithmetic leaves of a number."""
+    return 1e-7 * abs(value) if math.isfinite(value) else 0.0
