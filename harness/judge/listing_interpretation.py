@@ -9,13 +9,13 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.base.text import significant
 from harness.judge.examination import gap_tolerance
 from harness.judge.likelihood_ratio import Ratio
 from harness.judge.listing import Listing, PrintedInterval, PrintedValue
 from harness.judge.listing_model import ListingModel
 from harness.judge.number_verdict import Finding, judged, near
 from harness.judge.printed_intervals import fixed_profiles, spread_ends, t_ends
+from harness.judge.printed_ratio import judged_ratio
 from harness.referee.definitions import of_quantity
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
@@ -26,7 +26,8 @@ Ends = tuple[float, float]
 LEVELS = (0.9, 0.95, 0.99, 0.8)
 _SHARE = 1e-3
 """Of a standard error, or relative: what optimizers leave of estimates, SE and t."""
-_P_SHARE = 0.02
+_CURVATURE_SHARE = 5e-3
+"""Of an interval of a variance: programs difference the information numerically, or expect it."""
 _TESTED = ("gls", "joint-hessian", "kenward-roger", "gls-n/(n-p)", "sandwich")
 """Standard errors that p values and intervals are made of."""
 
@@ -88,7 +89,8 @@ class Reading:
                 yield from self._interval(label, j, self.listing.intervals[label])
         for formula, numbers in self.listing.comparisons.items():
             for quantity, printed in numbers.items():
-                yield self._ratio(formula, quantity, printed)
+                order = (self.model.criterion, self.rival.criterion)
+                yield judged_ratio(self.ratios[formula], order, formula, quantity, printed)
 
     def rules(self) -> Iterator[tuple[str, str, float, bool]]:
         """Yield each rule of df for each coefficient of which anything printed depends on it."""
@@ -100,7 +102,8 @@ class Reading:
             if not ({"df", "p"} & set(numbers) or interval is not None):
                 continue
             for key, values in self._df.items():
-                yield label, key, values[j], self._fits_df(j, key, values[j], numbers, interval)
+                fits = self._fits_df(label, key, values[j], numbers, interval)
+                yield label, key, values[j], fits
 
     def _is_profile(self, label: str) -> bool:
         """Whether an interval is right, and by nothing but a profile."""
@@ -111,16 +114,17 @@ class Reading:
 
     def _fits_df(
         self,
-        j: int,
+        label: str,
         key: str,
         df: float,
         numbers: Mapping[str, PrintedValue],
         interval: PrintedInterval | None,
     ) -> bool:
+        j = self.model.matched.coefficients[label]
         return any(
             self._fits(self._errors[kind][j], j, df, numbers, interval)
             for kind in self._kinds(key)
-            if kind in self._errors
+            if kind in self._errors_of(label, j)
         )
 
     def _kinds(self, rule: str) -> Sequence[str]:
@@ -183,7 +187,7 @@ class Reading:
             candidates.sort(key=lambda pair: abs(pair[1] - printed.value))
             slack = 2e-3 * printed.value
         elif quantity == "statistic":
-            candidates = [(k, estimate / v[j]) for k, v in self._errors.items()]
+            candidates = [(k, estimate / v[j]) for k, v in self._errors_of(label, j).items()]
             mistakes = [
                 ("sign", -estimate / se),
                 ("other-criterion", self._rival.tests[j].statistic),
@@ -192,7 +196,7 @@ class Reading:
         else:
             candidates = list(self._p_values(label, j))
             mistakes = [("one-sided", 0.5 * v) for _, v in candidates]
-            slack = _P_SHARE * printed.value
+            slack = self._p_slack(label, j, printed)
         return judged(quantity, label, printed, candidates, mistakes, slack)
 
     @cached_property
@@ -208,11 +212,49 @@ class Reading:
         fitting = {k: v for k, v in rules.items() if printed.holds(v) or printed.low == v}
         return fitting or {**rules, "the printed df": printed.value}
 
+    def _errors_of(self, label: str, j: int) -> dict[str, tuple[float, ...]]:
+        """Return the errors that tests may be made of: where one is printed, those that it is."""
+        printed = self.listing.coefficients[label].get("se")
+        if printed is None:
+            return self._errors
+        slack = _SHARE * self._errors["gls"][j]
+        fitting = {k: v for k, v in self._errors.items() if printed.holds(v[j], slack)}
+        return fitting or self._errors
+
+    def _tested(self, label: str, j: int) -> list[tuple[str, float, str, float]]:
+        """Return the errors and df that tests and intervals may be made of.
+
+        Each as kind, error, rule, df. Errors that are not printed come in only where no other goes
+        with a rule.
+        """
+        rules = {**self._dfs(label, j), "none": math.inf}
+
+        def pairs(found: Mapping[str, tuple[float, ...]]) -> list[tuple[str, float, str, float]]:
+            return [
+                (kind, found[kind][j], key, df)
+                for key, df in rules.items()
+                for kind in _TESTED
+                if kind in found and (kind != "kenward-roger" or key == "kenward-roger")
+            ]
+
+        return pairs(self._errors_of(label, j)) or pairs(self._errors)
+
     def _p_values(self, label: str, j: int) -> Iterator[tuple[str, float]]:
-        for key, df in {**self._dfs(label, j), "none": math.inf}.items():
-            for kind, errors in self._errors.items():
-                if kind in _TESTED and (kind != "kenward-roger" or key == "kenward-roger"):
-                    yield f"{key}", two_sided_p(self._estimates[j] / errors[j], df)
+        for _, se, key, df in self._tested(label, j):
+            yield key, two_sided_p(self._estimates[j] / se, df)
+
+    def _p_slack(self, label: str, j: int, printed: PrintedValue) -> float:
+        """Return what optimizers leave of p: as much as t, which they leave a share of, moves it.
+
+        In the middle that is less than a share of p, far out in the tail many times as much.
+        """
+        t = self._estimates[j] / self._errors["gls"][j]
+        near_by = [
+            abs(two_sided_p(t * (1.0 + _SHARE), df) - two_sided_p(t, df))
+            for df in (*self._dfs(label, j).values(), math.inf)
+            if printed.holds(two_sided_p(t, df), 0.1 * printed.value)
+        ]
+        return max(near_by, default=0.0) + _SHARE * printed.value
 
     @property
     def _models(self) -> dict[str, ListingModel]:
@@ -222,12 +264,9 @@ class Reading:
         estimate = self._estimates[j]
         rules = {**self._dfs(label, j), "none": math.inf}
         chosen: dict[str, Ends] = {}
-        for kind, errors in self._errors.items():
-            for key, df in rules.items():
-                if kind == "kenward-roger" and key != "kenward-roger":
-                    continue
-                name = key if kind == "gls" else f"{key}, SE {kind}"
-                chosen[name] = t_ends(estimate, errors[j], df, printed.level, printed.factor)
+        for kind, se, key, df in self._tested(label, j):
+            name = key if kind == "gls" else f"{key}, SE {kind}"
+            chosen[name] = t_ends(estimate, se, df, printed.level, printed.factor)
         chosen |= fixed_profiles(self._models, j, printed)
         others = [
             (
@@ -238,7 +277,7 @@ class Reading:
             if not math.isclose(level, printed.level)
             for df in rules.values()
         ]
-        yield from _both_ends(label, printed, chosen, others)
+        yield from _both_ends("", label, printed, chosen, others, _SHARE)
 
     def _likelihoods(self) -> Iterator[Finding]:
         values = dict(self._defined("loglik"))
@@ -313,7 +352,7 @@ class Reading:
             if not math.isclose(level, printed.level)
             for _, ends in spread_ends({}, at, parameter, kind, level)
         ]
-        yield from _both_ends(label, printed, chosen, others)
+        yield from _both_ends(f"{kind} ", label, printed, chosen, others, _CURVATURE_SHARE)
 
     def _rival_spread(self, t: int, k: int, kind: str) -> Iterator[tuple[str, float]]:
         at = self._rival
@@ -324,45 +363,24 @@ class Reading:
             variance = at.sigma**2 * float((f @ f.T)[k, k])
         yield "other-criterion", variance if kind == "variance" else math.sqrt(variance)
 
-    def _ratio(self, formula: str, quantity: str, printed: PrintedValue) -> Finding:
-        """Judge a number of a likelihood ratio test, by the criterion of the listing first."""
-        order = (self.model.criterion, self.rival.criterion)
-        found = [(c, self.ratios[formula][c]) for c in order if c in self.ratios[formula]]
-        candidates: list[tuple[str, float]]
-        mistakes: list[tuple[str, float]] = []
-        slack = 2e-4
-        if quantity == "statistic":
-            candidates = [(str(criterion), ratio.statistic) for criterion, ratio in found]
-            mistakes = [("not-doubled", 0.5 * ratio.statistic) for _, ratio in found]
-        elif quantity == "df":
-            candidates = [("parameters", float(found[0][1].nesting.parameters))]
-            slack = 0.0
-        else:
-            candidates = []
-            for criterion, ratio in found:
-                low, high = ratio.p_bounds
-                plain = f"chi-square({ratio.nesting.parameters})"
-                if ratio.null == plain:
-                    candidates.append((f"{plain}, {criterion}", low))
-                    continue
-                if low == high:
-                    candidates.append((f"{ratio.null}, {criterion}", low))
-                    better = significant(low, 3)
-                else:
-                    better = f"between {significant(low, 3)} and {significant(high, 3)}"
-                name = f"{plain}, {criterion}; a variance is tested, and p is {better}"
-                candidates.append((name, ratio.p_chi_square))
-            slack = _P_SHARE * printed.value
-        return judged(f"ratio {quantity}", formula, printed, candidates, mistakes, slack)
-
 
 def _both_ends(
+    of: str,
     label: str,
     printed: PrintedInterval,
     chosen: Mapping[str, Ends],
     others: Sequence[tuple[str, Ends]],
+    share: float,
 ) -> Iterator[Finding]:
-    """Judge the ends of an interval; what gives both of them comes first."""
+    """Judge the ends of an interval; what gives both of them comes first.
+
+    Parameters
+    ----------
+    of : str
+        What goes before the names of the ends; empty for a coefficient's.
+    share : float
+        Of the interval, what is left of its ends.
+    """
 
     def fits(ends: Ends) -> bool:
         values = zip((printed.lower, printed.upper), ends, strict=True)
@@ -376,4 +394,4 @@ def _both_ends(
     for place, (name, value) in enumerate((("lower", printed.lower), ("upper", printed.upper))):
         candidates = [(key, ends[place]) for key, ends in kept.items()]
         mistakes = [(key, ends[place]) for key, ends in others]
-        yield judged(name, label, value, candidates, mistakes, _SHARE * float(span))
+        yield judged(of + name, label, value, candidates, mistakes, share * float(span))

@@ -9,6 +9,7 @@ model's, subsets of the rows are tried too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -28,11 +29,11 @@ from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
 from harness.referee.residual_likelihood import likelihood_of
 
-_SUBSETS = 8
-"""Subsets of rows that a listing is judged by."""
+_SUBSETS = 100
+"""Subsets of rows by which estimates and likelihoods of a listing are judged."""
 
-_GUESSED = 24
-"""The same where the listing does not say how many rows it has."""
+_JUDGED = 3
+"""Subsets, those with the most right numbers, by which all of it is judged."""
 
 
 class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,8 +107,7 @@ def judge_listing(
     if all_rows:
         return found
     if listing.rows is None:
-        wrong = sum(f.truth in ("false", "mistake") for f in found.findings)
-        if 2 * wrong <= len(found.findings):
+        if _share(found) >= 0.5:
             return found
     elif listing.rows == found.rows:
         return found
@@ -117,27 +117,55 @@ def judge_listing(
 def _of_a_subset(listing: Listing, source: ListingSource) -> ListingVerdict | None:
     """Judge a listing by the rows that it may be of; None where no rule makes its numbers right."""
     chosen = (
-        (rule, kept)
+        (rule, source.of_rows(kept))
         for rule, kept in subsets(source, source.rung())
         if listing.rows is None or int(kept.sum()) == listing.rows
     )
-    best: ListingVerdict | None = None
-    for rule, kept in islice(chosen, _GUESSED if listing.rows is None else _SUBSETS):
+    plain = _plain(listing)
+    found = []
+    for rule, part in islice(chosen, _SUBSETS):
         try:
-            found = _judged(listing, source.of_rows(kept))
+            found.append((_share(_judged(plain, part)), rule, part))
         except BadInput:
             continue
-        found = msgspec.structs.replace(found, subset=rule, mistakes=(*found.mistakes, "rows"))
-        right = sum(f.truth in ("true", "stopping") for f in found.findings)
-        if right == len(found.findings):
-            return found
-        if best is None or right > sum(f.truth in ("true", "stopping") for f in best.findings):
-            best = found
     # Rows that are guessed at have to explain everything; rows that are counted, more than half.
-    if best is None or listing.rows is None:
-        return None
-    wrong = sum(f.truth in ("false", "mistake") for f in best.findings)
-    return best if 2 * wrong < len(best.findings) else None
+    least = 1.0 if listing.rows is None else 0.5
+    best: ListingVerdict | None = None
+    for share, rule, part in sorted(found, key=lambda one: -one[0])[:_JUDGED]:
+        if share < least:
+            break
+        verdict = _judged(listing, part)
+        verdict = msgspec.structs.replace(
+            verdict, subset=rule, mistakes=tuple(dict.fromkeys((*verdict.mistakes, "rows")))
+        )
+        if best is None or _share(verdict) > _share(best):
+            best = verdict
+    return best if best is not None and _share(best) > least - 1e-9 else None
+
+
+def _share(verdict: ListingVerdict) -> float:
+    """Return the share of numbers that are right."""
+    right = sum(f.truth in ("true", "stopping") for f in verdict.findings)
+    return right / len(verdict.findings)
+
+
+def _plain(listing: Listing) -> Listing:
+    """Return the estimates, variances and likelihoods of a listing, which are soon judged."""
+    estimates = {
+        label: {"estimate": numbers["estimate"]}
+        for label, numbers in listing.coefficients.items()
+        if "estimate" in numbers
+    }
+    plain = replace(
+        listing,
+        coefficients=estimates,
+        intervals={},
+        spread_intervals={},
+        correlation_intervals={},
+        comparisons={},
+    )
+    some = estimates or listing.spreads or listing.likelihoods or listing.correlations
+    return plain if some else listing
 
 
 def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:

@@ -31,6 +31,15 @@ _NAMES = {
     "p": "p",
     "lower": "lower limit",
     "upper": "upper limit",
+    **{
+        f"{kind} {end}": f"{end} limit of the {name}"
+        for kind, name in (
+            ("variance", "variance"),
+            ("sd", "SD"),
+            ("correlation", "correlation"),
+        )
+        for end in ("lower", "upper")
+    },
     "variance": "variance",
     "sd": "standard deviation",
     "correlation": "correlation",
@@ -141,7 +150,7 @@ def _profiles(found: ListingVerdict) -> Iterator[str]:
     by: dict[tuple[str, ...], list[str]] = {}
     for one in found.findings:
         made = one.definitions
-        if one.quantity == "lower" and made and all(d.startswith("profile ") for d in made):
+        if one.quantity.endswith("lower") and made and all(d.startswith("profile ") for d in made):
             items = by.setdefault(tuple(d.removeprefix("profile ") for d in made), [])
             items.append(one.item)
     for criteria, items in by.items():
@@ -196,7 +205,12 @@ def _how(one: Finding) -> str:
             for program in found.programs
         ]
         return ", ".join(programs)
-    return ", ".join(d for d in one.definitions if d not in _PLAIN)
+    # By a rule with the usual error is said, not that another error gives the same digits.
+    return ", ".join(
+        d
+        for d in one.definitions
+        if d not in _PLAIN and not (", SE " in d and d.partition(", SE ")[0] in one.definitions)
+    )
 
 
 def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:

@@ -247,15 +247,14 @@ def _criterion(convention: Convention, quantity: str) -> Callable[..., object]:
 def _criteria() -> Iterator[Definition]:
     for quantity in ("aic", "bic"):
         for one in CONVENTIONS:
-            if quantity in one.quantities:
-                yield Definition(
-                    quantity,
-                    one.key,
-                    one.title,
-                    one.source,
-                    one.programs,
-                    _criterion(one, quantity),  # type: ignore[arg-type]
-                )
+            yield Definition(
+                quantity,
+                one.key,
+                one.title,
+                one.source,
+                one.programs,
+                _criterion(one, quantity),  # type: ignore[arg-type]
+            )
 
 
 def _variances(at: Standpoint) -> tuple[float, ...]:

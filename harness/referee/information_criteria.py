@@ -35,8 +35,6 @@ class Convention:
         Parameters at a standpoint.
     size : callable
         n of BIC, at a standpoint.
-    quantities : tuple of str
-        Of ``aic`` and ``bic``, those in which it differs from the conventions before it.
     under_reml : bool
         Whether there are any under REML.
     """
@@ -47,7 +45,6 @@ class Convention:
     programs: tuple[str, ...]
     count: Callable[[Standpoint], int]
     size: Callable[[Standpoint], int]
-    quantities: tuple[str, ...] = ("aic", "bic")
     under_reml: bool = True
 
     def aic(self, at: Standpoint, loglik: float) -> float:
@@ -121,7 +118,7 @@ CONVENTIONS: tuple[Convention, ...] = (
         "2k-variances-counted",
         "fixed effects and every variance counted, n of rows",
         "-2 log L + penalty x parameters, as the programs print it",
-        ("lme4", "glmmTMB", "nlme under ML", "MixedLM under ML", "lm"),
+        ("lme4", "glmmTMB", "lm"),
         _all,
         _rows,
     ),
@@ -132,7 +129,6 @@ CONVENTIONS: tuple[Convention, ...] = (
         ("nlme",),
         _all,
         _rows_less_fixed,
-        ("bic",),
     ),
     Convention(
         "subjects",

@@ -104,10 +104,10 @@ def listing(found, digits, *, only=None, texts=None, level=0.95, said=None, pair
     return "\n".join(lines)
 
 
-def another_digit(text, rng):
-    """The text with its first or second digit changed."""
+def another_digit(text, rng, *, first=False):
+    """The text with its first or second digit changed; the first one if so asked."""
     places = [i for i, c in enumerate(text.partition("e")[0]) if c.isdigit()]
-    first = next(i for i, p in enumerate(places) if text[p] != "0")
-    at = places[min(first + int(rng.integers(0, 2)), len(places) - 1)]
+    leading = next(i for i, p in enumerate(places) if text[p] != "0")
+    at = places[min(leading + (0 if first else int(rng.integers(0, 2))), len(places) - 1)]
     other = rng.choice([c for c in "123456789" if c != text[at]])
     return text[:at] + str(other) + text[at + 1 :]

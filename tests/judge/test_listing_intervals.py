@@ -97,8 +97,9 @@ def test_intervals_of_variances_and_correlations_are_named(unit, given, named):
     verdict = judged(spreads(table, unit), maker("sleepstudy"))
     assert verdict.right, wrong(verdict)
     # The residual's profiles by ML and by REML are one here, the groups being balanced.
-    found = {k: d for k, d in found_by(verdict, "lower").items() if k != "residual"}
-    assert {d for definitions in found.values() for d in definitions} == named
+    kinds = (f"{unit} lower", "correlation lower")
+    found = [d for kind in kinds for k, d in found_by(verdict, kind).items() if k != "residual"]
+    assert {d for definitions in found for d in definitions} == named
 
 
 def test_the_chi_square_limits_of_proc_mixed_are_named():
@@ -113,7 +114,7 @@ def test_the_chi_square_limits_of_proc_mixed_are_named():
     text = f'[variance]\nresidual = {{ variance = "{value}", interval = {{ {ends} }} }}'
     verdict = judged(text, maker("ergoStool"))
     assert verdict.right
-    assert found_by(verdict, "lower")["residual"] == ("chi-square",)
+    assert found_by(verdict, "variance lower")["residual"] == ("chi-square",)
 
 
 SMALL = "Reaction ~ Days + (1 | Subject)"
@@ -179,5 +180,5 @@ def test_criteria_are_right_by_each_programs_convention(key, criterion):
     )
     verdict = judged(text, maker(name))
     assert verdict.right, wrong(verdict)
-    if "bic" in one.quantities:
-        assert key in found_by(verdict, "bic")[""]
+    for quantity in ("aic", "bic"):
+        assert key in found_by(verdict, quantity)[""]

@@ -1,6 +1,7 @@
 """Where a listing is of fewer rows than the model, the rule that left them out is found."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.data.datasets import Dataset, load_dataset
@@ -61,6 +62,24 @@ def test_the_rule_is_named_and_the_numbers_are_right_by_it(rule, stated):
     assert wrong == []
     assert "rows" in verdict.mistakes
     assert not verdict.right
+
+
+@pytest.mark.parametrize("which", [0, 11, 26])
+def test_of_many_groups_of_one_size_the_one_that_was_left_out_is_found(which):
+    frame = load_dataset("ergoStool").frame
+    frame = frame.assign(Subject=frame.Subject.astype(str))
+    more = [frame.assign(Subject=frame.Subject + f"-{i}", effort=frame.effort + i % 2)
+            for i in range(3)]  # fmt: skip
+    whole = np.random.default_rng(0).normal(0, 0.7, 108)
+    frame = pd.concat(more, ignore_index=True).assign(extra=whole)
+    frame["effort"] += frame.extra
+    gone = sorted(frame.Subject.unique())[which]
+    formula = "effort ~ Type + (1 | Subject)"
+    part = ListingSource(Dataset("part", frame[frame.Subject != gone], ""), formula)
+    text = f"rows = 104\n{listing(numbers(part), 5)}"
+    verdict = judged(text, ListingSource(Dataset("stools", frame, ""), formula))
+    assert verdict.subset == f"rows without {gone} of Subject"
+    assert not any(f.truth in ("false", "mistake") for f in verdict.findings)
 
 
 def test_an_n_that_no_rule_gives_is_said_and_the_numbers_are_judged_by_all_rows():
