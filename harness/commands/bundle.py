@@ -77,7 +77,7 @@ def make(
     from harness.base.json import encode
     from harness.campaign.serial import Plan, run
     from harness.commands.progress import progress
-    from harness.page.bundle.bundle_folder import require_free, require_scripts, write_bundle
+    from harness.page.bundle.bundle_folder import require_free, write_bundle
 
     if not anonymise and (shuffle or key_file is not None):
         raise click.UsageError(f"{'--shuffle' if shuffle else '--key'} needs --anonymise")
@@ -85,7 +85,6 @@ def make(
         _require_apart(key_file, out)
     require_free(out)
     rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
-    require_scripts(rung.case.model)
     with open_engines((engine_name,), reference_name, timeout) as engines:
         plan = Plan("bundle", [rung], engines)
         with progress("Fitting and running the scripts", 2, hidden=quiet or as_json) as advance:

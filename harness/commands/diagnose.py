@@ -106,7 +106,6 @@ def diagnose(
     from harness.commands.progress import progress
     from harness.diagnose.user_engines import USER_ENGINES, opened, r_begun
     from harness.judge.case_verdict import unexplained
-    from harness.page.bundle.bundle_folder import require_scripts
 
     _require_places(out, bundle, anonymise=anonymise)
     deadline = Deadline(timeout)
@@ -116,8 +115,6 @@ def diagnose(
         with progress("Diagnosing", 0, hidden=quiet) as advance:
             advance("reading the data")
             rung = options.own_rung(data, formula, ml=ml, factors=factors, levels=levels)
-            if bundle is not None:
-                require_scripts(rung.case.model)
             advance("starting the engines")
             ready = stack.enter_context(opened(wanted, timeout=timeout, session=session))
             from harness.diagnose.diagnosis_cost import refuse_or_size

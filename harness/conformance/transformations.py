@@ -22,6 +22,7 @@ from harness.model.case import Case
 from harness.model.design import Design, RandomDesign
 from harness.model.formula import Name, names_in
 from harness.model.model import Model, column_of
+from harness.model.structure import STRUCTURES
 from harness.model.table import Column, FactorColumn, NumericColumn, Table
 
 Array = NDArray[np.float64]
@@ -139,6 +140,9 @@ def _predictor_moved(case: Case, column: NumericColumn, c: float, d: float) -> T
     if fixed is None or any(change is None for change in random):
         return f"another origin of {column.name} is another model"
     changes = [change for change in random if change is not None]
+    pairs = zip(case.model.random, changes, strict=True)
+    if any(not _keeps_structure(term.structure, change) for term, change in pairs):
+        return f"in other units of {column.name} the covariance matrix has another structure"
     basis = fixed
     log_volume = float(np.linalg.slogdet(basis)[1]) if case.model.criterion == "REML" else 0.0
     kept = [j for j in range(len(basis)) if np.count_nonzero(basis[j]) == 1 and basis[j, j] != 0.0]
@@ -169,6 +173,16 @@ def _predictor_moved(case: Case, column: NumericColumn, c: float, d: float) -> T
     scaled = f"{column.name} times {c:g}" if c != 1.0 else column.name
     words = f"{scaled}{' from another origin' if d else ''}"
     return Twin(twin, back, words, "units")
+
+
+def _keeps_structure(structure: str, change: Array) -> bool:
+    """Whether effects in another basis have a covariance matrix of the same structure."""
+    if not structure:
+        return True
+    diagonal = np.diag(change)
+    if np.abs(change - np.diag(diagonal)).max() > 0.0 or not (diagonal > 0.0).all():
+        return False
+    return not STRUCTURES[structure].one_variance or bool(np.ptp(diagonal) == 0.0)
 
 
 def _change_of_basis(before: Array, after: Array, c: float, d: float) -> Array | None:
@@ -218,6 +232,9 @@ def rows_shuffled(case: Case) -> Twin | str:
     order = np.random.default_rng(n).permutation(n)
     if n < 3 or np.array_equal(order, np.arange(n)):
         return "too few rows"
+    residual = case.model.residual
+    if residual is not None and residual.position is None and residual.structure not in ("", "cs"):
+        return "the visits of a group are its rows in their order"
     columns: list[Column] = []
     for column in case.table.columns:
         if isinstance(column, NumericColumn):

@@ -30,6 +30,7 @@ from harness.diagnose.found_causes import find_causes
 from harness.diagnose.group_checks import group_checks
 from harness.diagnose.inquiry import Inquiry
 from harness.diagnose.messages import translate
+from harness.diagnose.ordered_factors import ordered_factors
 from harness.diagnose.picture_data import Pictured, pictured
 from harness.diagnose.result_remarks import path_unknown
 from harness.diagnose.singular import singular_terms
@@ -121,7 +122,7 @@ def examined(
     of_data = data_checks(rung.case, with_engines.engines)
     checks = tuple(
         msgspec.structs.replace(check, numbers=tuple((k, float(v)) for k, v in check.numbers))
-        for check in (*of_data, *group_checks(rung.case), *size.checks)
+        for check in (*of_data, *ordered_factors(rung), *group_checks(rung.case), *size.checks)
     )
     advance("fitting as it comes")
     case, running = rung.case, with_engines.running

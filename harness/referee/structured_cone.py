@@ -55,7 +55,7 @@ def term_conditions(point: StructuredPoint, t: int, g: Array) -> TermConditions:
             duals.append(_at_no_variance(int(i), within, x, own, w.T @ g @ w, w.T @ s @ w))
         if own.correlated:
             low, high = own.bounds[0][-1], own.bounds[1][-1]
-            room = min(x[-1] - low, high - x[-1])
+            room = float(min(x[-1] - low, high - x[-1]))
             if room * float(values[-1]) <= NULL_VARIANCE:
                 change = first[-1] * (1.0 if x[-1] - low < high - x[-1] else -1.0)
                 size = math.sqrt(float(np.einsum("ij,jk,kl,li->", s, change, s, change)))
@@ -64,7 +64,7 @@ def term_conditions(point: StructuredPoint, t: int, g: Array) -> TermConditions:
                 gradient = max(gradient, abs(float(slopes[-1])) * room)
     if not duals and rank < len(values):
         duals.append(0.0)
-    return TermConditions(rank, gradient, min(duals) if duals else None)
+    return TermConditions(rank, gradient, float(min(duals)) if duals else None)
 
 
 def _sizes(own: TermCovariance, w: Array) -> Array:

@@ -8,6 +8,7 @@ __all__ = [
     "calls",
     "formula_options",
     "mixedlm_call",
+    "nlme_call",
     "patsy_language",
     "program_calls",
     "translation",

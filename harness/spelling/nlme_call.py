@@ -58,7 +58,7 @@ def nlme_call(model: Model) -> str:
         inside = groups[-1] if groups else residual.group
         if inside != residual.group[: len(inside)]:
             raise NotExpressible("residual groups have to lie within those of the random effects")
-        parts.append(f"correlation = nlme::{_correlation(residual)}")
+        parts.append(f"correlation = nlme::{nlme_correlation(residual)}")
     parts += [] if residual is None else _weights(residual)
     if formula.weights is not None:
         parts.append(f"weights = nlme::varFixed(~ 1 / {quote_name(formula.weights.name)})")
@@ -97,7 +97,8 @@ def _effects(term: RandomTerm) -> str:
     return " + ".join(["1" if term.effects.intercept else "0", *written])
 
 
-def _correlation(residual: Residual) -> str:
+def nlme_correlation(residual: Residual) -> str:
+    """Return the constructor of nlme for a correlation of the residuals."""
     at = "1"
     if residual.position is not None and residual.structure != "cs":
         name = quote_name(residual.position.name)

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 import harness
@@ -99,3 +100,14 @@ def test_diag_of_numbers_is_written_as_every_program_can():
     assert found.diagnosis.case.formula == "y ~ x + (1 + x || s)"
     of_factor = harness.diagnose("y ~ x + diag(0 + f | s)", frame, engines=["referee"], quick=True)
     assert of_factor.diagnosis.case.formula == "y ~ x + diag(0 + f | s)"
+
+
+def test_the_coding_of_an_ordered_factor_is_said():
+    frame = repeats(1, subjects=6)
+    frame["f"] = pd.Categorical(frame["f"], ordered=True)
+    found = harness.diagnose("y ~ f + (1 | s)", frame, engines=["referee"], quick=True)
+    assert "f is an ordered factor, and has treatment coding in every" in str(found)
+    coded = harness.diagnose(
+        "y ~ f + (1 | s)", frame, contrasts={"f": "poly"}, engines=["referee"], quick=True
+    )
+    assert "ordered factor" not in str(coded)

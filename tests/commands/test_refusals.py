@@ -233,21 +233,3 @@ def test_an_output_folder_that_cannot_be_written_is_refused(refused, tmp_path):
     assert refused("report", "--rung", "dyestuff", "--out", "/proc/out").startswith(
         "/proc/out: cannot be written: "
     )
-
-
-@pytest.mark.parametrize(
-    "arguments", [("bundle", "make", "--out"), ("diagnose", "--quick", "--bundle")]
-)
-def test_no_bundle_is_written_whose_scripts_would_leave_the_weights_out(
-    lmm_parity, tmp_path, arguments
-):
-    table = tmp_path / "t.csv"
-    rows = [f"{i % 5 + 0.1 * i},{i % 7},{1 + i % 3},g{i % 4}" for i in range(24)]
-    table.write_text("\n".join(["y,x,w,g", *rows]) + "\n")
-    *command, option = arguments
-    code, _, err = lmm_parity(
-        *command, str(table), "y ~ x + (1 | g)", "--weights", "w", option, str(tmp_path / "b")
-    )
-    assert code == 2
-    assert "scripts cannot write weights yet" in err
-    assert not (tmp_path / "b").exists()

@@ -27,10 +27,10 @@ from harness.campaign.serial import Plan, header_of, run
 from harness.data.anonymisation import Key, anonymisations
 from harness.data.exact_csv import csv_text
 from harness.data.rungs import Rung
+from harness.engines.diagonal_terms import case_apart
 from harness.engines.engine import Failure, Outcome
 from harness.judge.case_verdict import told
 from harness.judge.records import CaseRecord, Header
-from harness.model.model import Model
 from harness.page.bundle.bundle_numbers import unlike_record
 from harness.page.bundle.engine_scripts import run_script, scripts_of
 from harness.page.bundle.issue_text import Shown, issue_text, issue_title
@@ -172,7 +172,6 @@ def write_case(
     main : str
         The title of the cause that it puts first, for the title of the issue.
     """
-    require_scripts(rung.case.model)
     require_free(directory, replacing=replacing)
     plan = replace(plan, rungs=(rung,))
     if key is not None:
@@ -197,6 +196,8 @@ def _write(
     timeout: float,
 ) -> Manifest:
     case = rung.case.in_columns
+    if case.model.structured is not None:
+        case = case_apart(case) or case  # diag() as every program can write it
     title = issue_title(record, main)
     _put(folder / DATA, csv_text(case.table))
     fitted = [engine for engine in plan.engines if not _unsupported(record.fit(engine.name))]
@@ -338,13 +339,6 @@ def require_free(directory: Path, *, replacing: bool = False) -> None:
     if not empty and not (replacing and bundle):
         hint = "; name another folder" if not bundle else " and holds a bundle; name another folder"
         raise BadInput(f"{directory}: is not empty{hint}")
-
-
-def require_scripts(model: Model) -> None:
-    """Refuse a model that the scripts of a bundle would leave a part out of."""
-    if model.formula.weights is not None or model.residual is not None:
-        part = "weights" if model.formula.weights is not None else "a residual covariance"
-        raise BadInput(f"a bundle's scripts cannot write {part} yet: no bundle of this model")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from harness.spelling.calls import (
     mixedlm_spelling,
     python_formula,
 )
+from harness.spelling.nlme_call import nlme_correlation
 from harness.spelling.patsy_language import NotExpressible
 
 PYTHON_SCRIPT = "reproduce.py"
@@ -77,9 +78,44 @@ def _python_facts(case: Case, title: str, environment: Mapping[str, str] | None)
     return facts
 
 
-def has_template(program: Program) -> bool:
-    """Whether it is known how a user of a ready program writes a model."""
-    return _template(program) in _environment().list_templates()
+def has_template(program: Program, case: Case) -> bool:
+    """Whether it is known how a user of a ready program writes the model of a case."""
+    if _template(program) not in _environment().list_templates():
+        return False
+    model = case.model
+    weighted, structured = model.formula.weights is not None, model.structured is not None
+    match program.file:
+        case "nlme_lme.R":
+            return model.residual is None or _in_nlme(case) is not None
+        case "lme4_lmer.R":
+            return model.residual is None and not structured
+        case "glmmtmb.R":  # what its dispersion is depends on its version
+            return model.residual is None and not weighted
+    return model.residual is None and not structured and not weighted
+
+
+_NLME_BLOCKS = {"": "pdLogChol", "diag": "pdDiag", "homdiag": "pdIdent", "homcs": "pdCompSymm"}
+
+
+def _in_nlme(case: Case) -> str | None:
+    """Write a residual correlation as nlme's argument; None where the groups are told by more.
+
+    Variances by strata have nlme's own reference, the first in the data.
+    """
+    residual = case.model.residual
+    assert residual is not None
+    nesting = _nesting(case)
+    group = _group_columns(case, residual.group)
+    if residual.strata or residual.structure in ("us", "toep"):
+        return None
+    if nesting and set(nesting[-1]["group"]) != set(group):
+        return None
+    shorts, position = _shorts(case), None
+    if residual.position is not None:
+        column = column_of(case.table, residual.position)
+        position = Name(shorts[column.name], as_factor=isinstance(column, FactorColumn))
+    inside = tuple(f"g{i}" for i, _ in enumerate(nesting, 1)) or group
+    return nlme_correlation(replace(residual, position=position, group=inside))
 
 
 def ready_script(
@@ -87,7 +123,7 @@ def ready_script(
 ) -> str:
     """Return a program that fits the case as a user of the ready engine ``name`` does."""
     found = program(name)
-    model, shorts = case.model, _shorts(case)
+    model, shorts = case.model.without_weights, _shorts(case)
     fixed = lme4_formula(replace(model, formula=replace(model.formula, bars=())), shorts)
     if found.language == "r":
         facts = _r_facts(case, title)
@@ -95,7 +131,12 @@ def ready_script(
             "optimizer": next(iter(found.arguments), ""),
             "tested": "lmerTest" in found.arguments,
             "nesting": _nesting(case),
+            "more": "",
         }
+        if model.residual is not None:
+            facts["more"] = f", correlation = nlme::{_in_nlme(case)}"
+        elif facts["weights"]:
+            facts["more"] = f", weights = nlme::varFixed(~ 1 / {facts['weights']})"
     else:
         facts = _python_facts(case, title, environment)
         fixed = fixed.replace("^", "**")
@@ -136,7 +177,8 @@ def _nesting(case: Case) -> list[dict[str, Any]]:
     for term, design in zip(case.model.random, case.design.random, strict=True):
         group = _group_columns(case, term.group)
         _, effects = found.setdefault(group, (len(design.levels), []))
-        effects.append(effects_text(term.effects, _short_name(case)))
+        block = _NLME_BLOCKS.get(term.structure, "")
+        effects.append(f"{block}(~ {effects_text(term.effects, _short_name(case))})")
     inner = sorted(found.items(), key=lambda item: item[1][0])
     return [{"group": group, "effects": effects} for group, (_, effects) in inner]
 
@@ -167,6 +209,12 @@ def _mixedlm(case: Case) -> dict[str, Any]:
 def r_script_text(case: Case, title: str) -> str:
     """Return an R program, in base style, that fits the case as the lme4 engine does."""
     facts = _r_facts(case, title)
+    model = case.model
+    if model.residual is not None or model.structured is not None:
+        facts["unsupported"] = "it has no residual covariance"
+        if model.structured is not None:
+            facts["unsupported"] = f"it has no {model.structured.structure}() before version 2.0"
+        return _environment().get_template("unsupported.R.j2").render(facts)
     facts["tight"] = "" if facts["ols"] else r_script("tight_search.R").read_text(encoding="utf-8")
     return _environment().get_template("reproduce.R.j2").render(facts)
 
@@ -174,21 +222,29 @@ def r_script_text(case: Case, title: str) -> str:
 def _r_facts(case: Case, title: str) -> dict[str, Any]:
     return _facts(case, title) | {
         "ols": case.model.criterion == "OLS",
-        "formula": lme4_formula(case.model, _shorts(case)),
+        "formula": lme4_formula(case.model.without_weights, _shorts(case)),
+        "weighted": ", weights = model_weights" if case.model.formula.weights else "",
         "reml": "TRUE" if case.model.criterion == "REML" else "FALSE",
         "environment_text": " ".join(f"{k}={v}" for k, v in repeatable().items()),
     }
 
 
 def _facts(case: Case, title: str) -> dict[str, Any]:
+    weights = case.model.formula.weights
     criterion = {"OLS": "least squares"}.get(case.model.criterion, case.model.criterion)
     return {
         "title": _one_line(title),
         "program": f"lmm-parity {harness.__version__}",
         "missing": missing_mark(case.table),
         "columns": bundle_columns(case.table),
-        "shown": f"{lme4_formula(case.model, _shorts(case))}, {criterion}",
+        "shown": f"{_shown(case)}, {criterion}",
+        "weights": "" if weights is None else _shorts(case)[column_of(case.table, weights).name],
     }
+
+
+def _shown(case: Case) -> str:
+    formula, residual = lme4_formula(case.model, _shorts(case)), case.model.residual
+    return formula if residual is None else f"{formula}, residual {residual.text(_shorts(case))}"
 
 
 def _one_line(text: str) -> str:

@@ -105,7 +105,8 @@ def script_of(
     ready = environments.is_ready(engine.name, engine.command)
     # A program is started with these, whatever the process has that starts it.
     variables = repeatable() | dict(environment or {})
-    if ready and case.model.criterion != "OLS" and has_template(environments.program(engine.name)):
+    known = ready and has_template(environments.program(engine.name), case)
+    if known and case.model.criterion != "OLS":
         in_r = environments.program(engine.name).language == "r"
         file = f"reproduce-{name}.{'R' if in_r else 'py'}"
         text = ready_script(engine.name, case, title, file, variables)
