@@ -141,7 +141,7 @@ def test_rows_that_a_result_leaves_out_are_named(sleep):
             (3,),
             {"ml": True},
             "a fitted model has its criterion and factors: give no ml, factors, levels, "
-            "contrasts, weights, offset",
+            "contrasts, weights, offset, residual",
         ),
         (
             (3,),

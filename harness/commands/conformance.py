@@ -29,10 +29,11 @@ RECORDS, PAGE = "conformance.jsonl", "conformance.html"
 @options.reference
 @click.option(
     "--profile",
-    type=click.Choice(["pr", "nightly", "debug"]),
+    type=click.Choice(["pr", "nightly", "debug", "visits"]),
     default="pr",
     show_default=True,
-    help="pr: fixed and small; nightly: random and large; debug: a few cases, all told.",
+    help="pr: fixed and small; nightly: random and large; debug: a few cases, all told; visits: "
+    "weights and residual covariances.",
 )
 @click.option(
     "--max-examples",

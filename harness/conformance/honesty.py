@@ -19,7 +19,7 @@ from harness.conformance.judged_pair import JudgedPair, beside_referee
 from harness.conformance.question import Question
 from harness.engines.engine import Failure, Fit
 from harness.judge.audit import Audit
-from harness.judge.causes.claims import OPTIMAL
+from harness.judge.causes.claims import OPTIMAL, said_of_convergence
 from harness.judge.causes.predicates import (
     ACCOMPANYING,
     CONVERGENCE_CLAIMS,
@@ -102,6 +102,8 @@ def converged(question: Question, pair: JudgedPair, fit: Fit, audit: Audit) -> P
     gap = audit.gap / gap_tolerance(fit.setting, singular=pair.singular)
     if audit.converged_true:
         return question.holds(min(max(gap, 0.0), 1.0))
+    if said_of_convergence(fit) is None:
+        return question.not_applicable(f"{fit.engine} warns that it failed to converge")
     claims = held(pair.view, CONVERGENCE_CLAIMS)
     wrong = fit.converged and pair.comparison.verdict == "WRONG_OPTIMUM"
     why = pair.faults if wrong else ()

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
 
 from harness.base.text import significant, whose
-from harness.conformance import model_twins, transformations
+from harness.conformance import model_twins, residual_twins, transformations
 from harness.conformance.honesty import numerical_df, verdict_on_df
 from harness.conformance.judged_pair import JudgedPair, beside_referee, two_fits, worst
 from harness.conformance.parity import RIGHT_REFUSALS
 from harness.conformance.question import NOT_ASKED, Question
+from harness.conformance.residual_twins import Pairing
 from harness.conformance.transformations import Twin
 from harness.engines.engine import Failure, Fit, Outcome
+from harness.engines.guard import no_residuals
 from harness.judge.causes.predicates import MOVED, STANDARD_ERRORS
 from harness.judge.causes.same_point import as_near_as_their_gaps
 from harness.judge.causes.view import Pair
@@ -24,6 +29,7 @@ from harness.judge.comparison import Difference
 from harness.judge.decision import first
 from harness.judge.evidence import Evidence, causes_of
 from harness.judge.property_outcome import PropertyOutcome
+from harness.model.case import Case
 
 _MOVED = {"units": "unit-dependent-stop", "order": "order-dependent-stop"}
 
@@ -76,23 +82,61 @@ def nesting_by_labels(question: Question) -> PropertyOutcome:
     return _relation(question, model_twins.nesting_by_labels)
 
 
+def equal_weights(question: Question) -> PropertyOutcome:
+    """Check that equal weights change nothing but the residual variance."""
+    return _pairing(question, residual_twins.equal_weights)
+
+
+def offset_in_outcome(question: Question) -> PropertyOutcome:
+    """Check that a known part of the outcome, given as an offset, changes nothing."""
+    return _pairing(question, residual_twins.offset_in_outcome)
+
+
+def symmetry_as_intercept(question: Question) -> PropertyOutcome:
+    """Check that compound symmetry is a random intercept where the correlation is positive."""
+    return _pairing(question, residual_twins.symmetry_as_intercept)
+
+
+def two_visits(question: Question) -> PropertyOutcome:
+    """Check that AR(1) of two visits is compound symmetry."""
+    return _pairing(question, residual_twins.two_visits)
+
+
+def one_stratum(question: Question) -> PropertyOutcome:
+    """Check that variances by a factor of one level are one variance."""
+    return _pairing(question, residual_twins.one_stratum)
+
+
+def _pairing(question: Question, make: Callable[..., Pairing | str]) -> PropertyOutcome:
+    pairing = make(question.case)
+    if isinstance(pairing, str):
+        return question.not_applicable(pairing)
+    asked = replace(question, case=pairing.case)
+    found = _relation(asked, lambda _: pairing.twin)
+    return msgspec.structs.replace(found, case=question.case.id)
+
+
 def _relation(question: Question, make: Callable[..., Twin | str]) -> PropertyOutcome:
     case = question.case
     if case.model.criterion == "OLS":
         return question.not_applicable("a linear model has a closed form")
-    reason = question.engine.unsupported(case)
+    reason = _cannot(question, case)
     if reason is not None:
         return question.not_applicable(f"{question.engine.name} cannot express it: {reason}")
     twin = make(case)
     if isinstance(twin, str):
         return question.not_applicable(twin)
-    reason = question.engine.unsupported(twin.case)
+    reason = _cannot(question, twin.case)
     if reason is not None:
         return question.not_applicable(f"{question.engine.name} cannot express the twin: {reason}")
     before, after = question.fit(), question.fit(twin.case)
     if isinstance(before, Failure) or isinstance(after, Failure):
         return _without_fit(question, twin, before, after)
     return _compared(question, twin, before, after)
+
+
+def _cannot(question: Question, case: Case) -> str | None:
+    return question.engine.unsupported(case) or no_residuals(question.engine, case)
 
 
 def _without_fit(

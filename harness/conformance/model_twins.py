@@ -65,7 +65,7 @@ def nesting_by_labels(case: Case) -> Twin | str:
         if len(term.group) == 1:
             continue
         if made.group not in renamed:
-            name = _new_name(table, "cell", taken=renamed.values())
+            name = new_name(table, "cell", taken=renamed.values())
             renamed[made.group] = name
             codes = np.full(table.n_rows, -1, dtype=np.int32)
             codes[design.rows] = made.codes
@@ -109,6 +109,8 @@ def null_factor_added(case: Case) -> Twin | str:
     likelihood falls when the variance grows.
     """
     design = case.design
+    if not design.random:
+        return "it has no random effects"
     if len(design.y) > NULL_ROWS:
         return f"more than {NULL_ROWS} rows"
     best = REFEREE.fit(case, "default")
@@ -125,7 +127,7 @@ def null_factor_added(case: Case) -> Twin | str:
         return "no group has two rows"
     codes = np.full(case.table.n_rows, -1, dtype=np.int32)
     codes[design.rows] = dealt
-    name = _new_name(case.table, "null")
+    name = new_name(case.table, "null")
     labels = tuple(f"n{k}" for k in range(int(dealt.max()) + 1))
     bar = Bar(Number("1"), Name(name, as_factor=True), double=False)
     model = _model(case.model, [*case.model.formula.bars, bar])
@@ -187,8 +189,8 @@ def without_variance(case: Case) -> Flat | str:
     The residuals that are left are orthogonal to X and to every column of Z, so that zero
     variances satisfy the first-order conditions, and mixed model and least squares are one.
     """
-    if not isinstance(case.model.formula.outcome, Name):
-        return "the outcome is a function of columns"
+    if own_residuals(case) or not isinstance(case.model.formula.outcome, Name):
+        return "the outcome is a function of columns, or its residuals are not alike"
     design = case.design
     n, p = design.x.shape
     blocks = [design.x]
@@ -247,20 +249,20 @@ def with_constant_twice(case: Case) -> Case | str:
     formula = case.model.formula
     if not case.model.fixed.intercept:
         return "the model has no intercept"
-    name = _new_name(case.table, "one")
+    name = new_name(case.table, "one")
     fixed: Node = Name(name)
     if formula.fixed is not None:
         fixed = Binary("+", formula.fixed, fixed)
-    model = _written(replace(case.model, formula=replace(formula, fixed=fixed)))
+    model = written(replace(case.model, formula=replace(formula, fixed=fixed)))
     ones = NumericColumn(name, np.ones(case.table.n_rows))
     return replace(case, model=model, table=Table((*case.table.columns, ones)))
 
 
 def _model(model: Model, bars: Sequence[Bar]) -> Model:
-    return _written(replace(model, formula=replace(model.formula, bars=tuple(bars))))
+    return written(replace(model, formula=replace(model.formula, bars=tuple(bars))))
 
 
-def _written(model: Model) -> Model:
+def written(model: Model) -> Model:
     """Return the model with its text as its parts say."""
     formula: Formula = replace(model.formula, text=lme4_formula(model))
     return replace(model, formula=formula)
@@ -271,7 +273,13 @@ def _product(group: tuple[str, ...]) -> Node:
     return reduce(partial(Binary, ":"), names)
 
 
-def _new_name(table: Table, name: str, taken: Iterable[str] = ()) -> str:
+def own_residuals(case: Case) -> bool:
+    """Whether residuals have weights or a covariance, and not independence with one variance."""
+    return case.model.residual is not None or case.model.formula.weights is not None
+
+
+def new_name(table: Table, name: str, taken: Iterable[str] = ()) -> str:
+    """Return a name that no column has."""
     used = {*table.names, *taken}
     while name in used:
         name += "_"

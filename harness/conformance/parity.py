@@ -13,7 +13,7 @@ from harness.judge.property_outcome import PropertyOutcome
 from harness.model.case import Case
 from harness.referee.crossproducts import aliased_columns
 
-RIGHT_REFUSALS = ("one-row-per-group", "too-many-effects", "aliased-columns")
+RIGHT_REFUSALS = ("one-row-per-group", "too-many-effects", "aliased-columns", "no-maximum")
 """Causes for which an engine may give no fit: the data do not identify the model."""
 
 

@@ -22,6 +22,7 @@ from harness.conformance.planted_mistake import (
     Mistake,
     PlantedEngine,
 )
+from harness.conformance.planted_residuals import ignores_residual, ignores_weights
 from harness.engines.engine import Coefficient, Failure, Fit, RandomTerm
 from harness.engines.referee_engine import fit_at
 from harness.model.case import Case
@@ -365,5 +366,11 @@ PLANTED: dict[str, Mistake] = {
         aliased_estimates, "refusal.duplicated-constant", "aliased-columns"
     ),
     "remembers-the-fit-before": Mistake(remembers_the_fit_before, "refit.own-data", ""),
+    "ignores-weights": Mistake(
+        ignores_weights, "referee.agreement", "stopped-short", shapes=("weighted",)
+    ),
+    "ignores-residual": Mistake(
+        ignores_residual, "referee.agreement", "stopped-short", shapes=("ar1", "symmetric")
+    ),
 }
 """Every planted mistake by the name of its engine."""

@@ -60,12 +60,15 @@ class Mistake:
         The cause that names it; empty where there is none.
     rows : int
         Rows of the smallest table that shows it, at most.
+    shapes : tuple of str
+        Forms of model that can show it; empty where those that are drawn by themselves do.
     """
 
     make: Callable[[], PlantedEngine]
     found_by: str
     cause: str
     rows: int = 12
+    shapes: tuple[str, ...] = ()
 
 
 class AliasingEngine(PlantedEngine):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from harness.base.errors import BadInput
+from harness.data.recipes.forms import VISIT_SHAPES
 from harness.data.recipes.recipe_draw import Bounds
 
 ALWAYS = ("parity", "referee.agreement")
@@ -56,10 +57,20 @@ PROFILES: dict[str, SuiteProfile] = {
         SuiteProfile("pr", 30, 10, 4, None, 20.0, Bounds(max_groups=30, max_rows=90)),
         SuiteProfile("nightly", 2000, 200, None, 4, 60.0),
         SuiteProfile("debug", 5, 5, 4, None, 120.0, Bounds(max_groups=10, max_rows=40)),
+        SuiteProfile(
+            "visits",
+            40,
+            10,
+            4,
+            None,
+            20.0,
+            Bounds(shapes=tuple(VISIT_SHAPES), max_groups=12, max_rows=60),
+        ),
     )
 }
 """``pr`` is the same every time, small and fast; ``nightly`` is random and large; ``debug`` is a
-few small cases, of which each is told about."""
+few small cases, of which each is told about; ``visits`` has weights and residual covariances, which
+most engines cannot express."""
 
 
 def new_seed() -> int:

@@ -131,6 +131,31 @@ PROPERTIES: dict[str, Property] = {
             metamorphic.slope_recentred,
         ),
         Property(
+            "metamorphic.equal-weights",
+            "equal weights change nothing but the residual variance",
+            metamorphic.equal_weights,
+        ),
+        Property(
+            "metamorphic.offset",
+            "a known part of the outcome, given as an offset, changes nothing",
+            metamorphic.offset_in_outcome,
+        ),
+        Property(
+            "metamorphic.symmetry-as-intercept",
+            "compound symmetry is a random intercept where the correlation is positive",
+            metamorphic.symmetry_as_intercept,
+        ),
+        Property(
+            "metamorphic.two-visits",
+            "AR(1) of two visits is compound symmetry",
+            metamorphic.two_visits,
+        ),
+        Property(
+            "metamorphic.one-stratum",
+            "variances by a factor of one level are one variance",
+            metamorphic.one_stratum,
+        ),
+        Property(
             "metamorphic.reml-ml-order",
             "each criterion is largest at its own estimates",
             limits.reml_ml_order,

@@ -31,7 +31,7 @@ def add_options(parser: pytest.Parser) -> None:
         add = group.addoption
         add("--engine", default="statsmodels", metavar="NAME", help="Engine under test.")
         add("--reference", default="lme4", metavar="NAME", help="What it is compared with.")
-        add("--profile", default="pr", metavar="NAME", help="pr, nightly or debug.")
+        add("--profile", default="pr", metavar="NAME", help="pr, nightly, debug or visits.")
         add("--max-examples", type=int, metavar="N", help="Examples of each property.")
         add("--seed", type=int, metavar="N", help="What examples are drawn from.")
         add("--property", action="append", default=[], metavar="GLOB", help="Only these.")

@@ -266,7 +266,8 @@ def _clearest(fault: Fault) -> tuple[bool, bool, int, str]:
     outcome = fault.outcome
     of_two = outcome is not None and outcome.property.startswith(("metamorphic.", "limits."))
     singular = outcome is not None and "true-boundary" in outcome.causes
-    return singular and fault.kind.startswith("df-"), of_two, fault.rows, fault.case
+    of_df = fault.kind.startswith(("df-", "lmertest-"))
+    return singular and of_df, of_two, fault.rows, fault.case
 
 
 def _verdicts(record: CaseRecord, names: Sequence[str]) -> dict[str, str]:

@@ -232,6 +232,9 @@ def rows_shuffled(case: Case) -> Twin | str:
     order = np.random.default_rng(n).permutation(n)
     if n < 3 or np.array_equal(order, np.arange(n)):
         return "too few rows"
+    residual = case.model.residual
+    if residual is not None and residual.position is None and residual.structure not in ("", "cs"):
+        return "the visits of a group are its rows in their order"
     columns: list[Column] = []
     for column in case.table.columns:
         if isinstance(column, NumericColumn):

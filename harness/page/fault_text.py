@@ -21,6 +21,10 @@ PRINTED, BETTER = "what was printed", "the best point known"
 """What the points are called at which a likelihood is shown."""
 
 
+_HIGHER = 1e-5
+"""By how much a log-likelihood has to be higher to be worth a word."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """A case of a fault, and what its scripts printed.
@@ -148,11 +152,11 @@ def _row(name: str, fit: Fit) -> str:
 
 
 def _higher(stated: float, best: float | None) -> Iterator[str]:
-    if best is None or not best - stated > 1e-9 * max(1.0, abs(best)):
+    if best is None or not best - stated > _HIGHER:
         return
     yield (
-        f"The log-likelihood is {best - stated:.3g} higher at the best point known. Whoever doubts "
-        "it evaluates the program's own likelihood at these variances, or starts it from there."
+        f"The log-likelihood is {best - stated:.3g} higher at the best point known. To see it, "
+        "evaluate the program's own likelihood at these variances, or start it from there."
     )
     yield ""
 

@@ -8,6 +8,7 @@ ones, are looked for at the phi that they lead to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ maximum it is the number of dimensions that are fitted exactly."""
 _AT_REST = 1e-3
 """Derivatives in relative changes above this are of no minimum; those of one are 1e-8 and less."""
 
-_GRID = (-0.3, 0.3, 0.6, 0.9)
+_GRID = (-0.95, -0.7, -0.3, 0.3, 0.6, 0.9, 0.98)
 
 
 class ResidualUnbounded(ValueError):
@@ -128,7 +129,11 @@ class ResidualSearch(OptimumSearch):
 
     def _followed_down(self, starts: Sequence[ResidualPoint], runs: int) -> Optimum:
         for start in starts:
-            self._keep(settled(start))
+            # A descent to where nothing can be evaluated has no end that is known.
+            with suppress(np.linalg.LinAlgError):
+                self._keep(settled(start))
+        if not self._minima:
+            raise ResidualUnbounded
         best = self._minima[0]
         slope = best.profiled_gradient()[len(self.likelihood.layout) :]
         found = optimality(best)

@@ -270,7 +270,13 @@ def _tangents(
         size = max(parts) or 1.0
         # Either way along it is the same direction: the first variance is the one that grows.
         diagonals = np.concatenate([*(np.diag(d) for d in psi), [s2 * vector[-1]]])
-        size = math.copysign(size, float(diagonals[np.abs(diagonals) > 1e-7 * size][0]))
+        growing = diagonals[np.abs(diagonals) > 1e-7 * size]
+        own = vector[len(terms) : -1]
+        if len(growing):
+            size = math.copysign(size, float(growing[0]))
+        else:
+            # Parameters of the residual covariance alone.
+            size = float(own[np.argmax(np.abs(own))])
         moved = np.einsum("i,ijk->jk", vector, p)
         slopes = np.abs(np.diag(basis.m @ point.c @ moved @ point.c @ basis.m.T))
         errors = np.diag(basis.m @ point.c @ basis.m.T)
@@ -281,7 +287,7 @@ def _tangents(
                 math.nan,
                 math.nan,
                 tuple(map(int, np.flatnonzero(slopes > 1e-6 * errors))),
-                tuple(float(v / size) for v in vector[len(terms) : -1]),
+                tuple(float(v / size) for v in own),
             )
         )
     return tuple(out)

@@ -90,7 +90,8 @@ stated_residual <- function(found, residual) {
   }
   for (i in seq_along(residual$strata)) {
     count <- max(residual$strata[[i]])
-    sizes <- if (is.null(parts[[i]])) 1 else {
+    # varIdent has no coefficients of a single stratum.
+    sizes <- if (is.null(parts[[i]]) || count == 1L) 1 else {
       stats::coef(parts[[i]], unconstrained = FALSE, allCoef = TRUE)[as.character(seq_len(count))]
     }
     values <- c(values, as.double(sizes[-1L] / sizes[[1L]]))

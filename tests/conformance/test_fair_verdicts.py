@@ -13,6 +13,7 @@ from harness.campaign.record_file import read_records
 from harness.conformance import model_twins, transformations
 from harness.conformance import suite as suite_module
 from harness.conformance.fit_memory import Remembered
+from harness.conformance.planted_engines import PLANTED as PLANTED_MISTAKES
 from harness.conformance.planted_engines import PlantedEngine, residual_df, z_for_t
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.suite import all_kept, run_suite, suite_of
@@ -561,6 +562,30 @@ def test_a_twin_whose_variances_the_data_leave_open_may_be_refused():
     name = "metamorphic.null-factor"
     outcome = check(name, StatsmodelsEngine(), kept.rung().case)
     assert (outcome.status, outcome.causes[0]) == ("not applicable", "undetermined-variance")
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("Model failed to converge with 1 negative eigenvalue: -7.8e+00", "not applicable"),
+        ("Maximum Likelihood optimization failed to converge. Check mle_retvals", "fails"),
+    ],
+)
+def test_who_warns_of_a_failure_to_converge_does_not_say_that_it_converged(
+    text, status, sleepstudy
+):
+    """lmerTest's warning moves no flag of lme4's; MixedLM's is of an optimizer before the last."""
+    kept = PLANTED_MISTAKES["false-convergence"].make()
+
+    def change(case, fit):
+        wrong = kept.fit(case, "default")
+        return replace(wrong, messages=(Message("warning", text, "simpleWarning"),))
+
+    outcome = check("honesty.converged", PlantedEngine("warning", change), sleepstudy)
+    assert outcome.status == status
+    agreement = check("referee.agreement", PlantedEngine("warning", change), sleepstudy)
+    said = " ".join(sentences(agreement.evidence))
+    assert ("and says it converged" in said) == (status == "fails")
 
 
 # ---- whose name is said ------------------------------------------------------------------------

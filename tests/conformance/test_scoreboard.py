@@ -237,3 +237,14 @@ def test_the_text_of_a_fault_gives_both_points_and_a_computation_that_is_not_our
     assert said.strip() in told
     for fit in (case.fit("ml-for-reml"), case.fit("referee")):
         assert f"residual {fit.residual_variance:.10g} |" in told
+
+
+@pytest.mark.slow
+def test_a_fault_is_shown_by_one_fit_where_one_fit_shows_it(board):
+    kinds = board.engine("ml-for-reml").faults.values()
+    of_two = [
+        [f.outcome.property.startswith(("metamorphic.", "limits.")) for f in found]
+        for found in kinds
+    ]
+    assert any(len(set(found)) == 2 for found in of_two)
+    assert all(found == sorted(found) for found in of_two)

@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from harness.base.errors import BadInput
 from harness.base.json import decode, encode
+from harness.data.recipes.forms import FORMS, SHAPES
 from harness.data.recipes.recipe_distribution import FEATURES, distribution
 from harness.data.recipes.recipe_draw import Limits, collect
 from harness.data.recipes.recipe_labels import NAMES
 from harness.data.recipes.recipe_noise import heavy, normal
 from harness.data.recipes.shapes import (
-    SHAPES,
     Recipe,
     build,
     least_rows,
@@ -243,9 +243,9 @@ def test_levels_are_called_and_ordered_as_said():
 
 
 @pytest.mark.parametrize("names", NAMES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", FORMS)
 def test_every_shape_can_have_every_kind_of_names(shape, names):
-    form = SHAPES[shape]
+    form = FORMS[shape]
     recipe = Recipe(
         shape=shape,
         sizes=(5, 6, 7, 6, 5),

@@ -5,6 +5,7 @@ made smaller one step at a time.
 """
 
 __all__ = [
+    "forms",
     "recipe_draw",
     "recipe_shrink",
     "shapes",

@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.data.recipes.recipe_labels import NAMES, label
 from harness.data.recipes.recipe_noise import Array, Integers, decimals, heavy, normal, words
+from harness.data.recipes.recipe_residuals import residuals, visits, weights
 from harness.model.table import MISSING_CODE, FactorColumn, NumericColumn
 
 if TYPE_CHECKING:  # recipes.py builds cases with this module
@@ -158,6 +159,10 @@ def _numbers(recipe: Recipe, place: _Layout) -> dict[str, Array]:
         w = _steps(normal(seed, _W, group), recipe.digits, place, flat=True)
         raw["w"] = w / ten
         found["w"] = decimals(w, -recipe.digits)
+    if "t" in form.roles:
+        found["t"] = visits(recipe, group, row)
+    if "k" in form.roles:
+        found["k"] = weights(recipe, group, row)
     outcome = _not_fitted_exactly(np.rint(_outcome(recipe, place, raw) * ten), recipe, place, raw)
     found["y"] = decimals(outcome + recipe.y_offset * ten, recipe.y_power - recipe.digits)
     return found
@@ -166,7 +171,10 @@ def _numbers(recipe: Recipe, place: _Layout) -> dict[str, Array]:
 def _outcome(recipe: Recipe, place: _Layout, columns: dict[str, Array]) -> Array:
     form, group = recipe.form, place.group
     noise = heavy if recipe.tails == "heavy" else normal
-    y = noise(recipe.seed, _RESIDUAL, group, place.row)
+    if form.own:
+        y = residuals(recipe, group, place.row, place.b, noise)
+    else:
+        y = noise(recipe.seed, _RESIDUAL, group, place.row)
     for role in ("x", "v", "w"):
         if role in form.roles:
             y = y + recipe.effect * columns[role]
@@ -308,12 +316,14 @@ def _level_order(recipe: Recipe, role: str, labels: list[str]) -> tuple[str, ...
 
 def _gone(recipe: Recipe, complete: int) -> list[Integers]:
     """Return the empty rows of each column: one field in each row after the complete ones."""
-    count = len(recipe.form.roles)
+    roles = recipe.form.roles
     if not recipe.missing:
-        return [np.empty(0, dtype=np.int64)] * count
+        return [np.empty(0, dtype=np.int64)] * len(roles)
     extra = np.arange(recipe.missing)
+    # A missing weight is refused; the weights are the last column.
+    count = len(roles) - ("k" in roles)
     columns = (words(recipe.seed, _GONE, extra, extra) % np.uint64(count)).astype(np.int64)
-    return [complete + np.flatnonzero(columns == at) for at in range(count)]
+    return [complete + np.flatnonzero(columns == at) for at in range(len(roles))]
 
 
 def _row_order(recipe: Recipe, place: _Layout) -> Integers:

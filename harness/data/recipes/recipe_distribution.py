@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from harness.data.recipes.shapes import SHAPES, Recipe, least_groups
+from harness.data.recipes.forms import SHAPES
+from harness.data.recipes.shapes import Recipe, least_groups
 
 _GROUPS = (2, 5, 10, 30, 100)
 _ROWS = (1, 13, 31, 101, 501)
@@ -102,7 +103,7 @@ def distribution(recipes: Iterable[Recipe]) -> Distribution:
     criteria = Counter(recipe.criterion for recipe in all_of_them)
     return Distribution(
         recipes=len(all_of_them),
-        shapes={name: shapes[name] for name in SHAPES},
+        shapes={name: shapes[name] for name in dict.fromkeys([*SHAPES, *shapes])},
         criteria={name: criteria[name] for name in ("REML", "ML")},
         groups=_binned(map(_groups, all_of_them), _GROUPS),
         rows=_binned(map(_rows, all_of_them), _ROWS),

@@ -17,10 +17,10 @@ import numpy as np
 from msgspec.structs import replace
 
 from harness.base.errors import BadInput
+from harness.data.recipes.forms import FORMS, SHAPES
 from harness.data.recipes.recipe_labels import Labels, Names
 from harness.data.recipes.recipe_noise import words
 from harness.data.recipes.shapes import (
-    SHAPES,
     Criterion,
     Recipe,
     least_groups,
@@ -58,7 +58,8 @@ class Limits:
     Attributes
     ----------
     shapes : sequence of str, optional
-        Keys of ``harness.data.recipes.shapes.SHAPES``; all by default.
+        Keys of ``harness.data.recipes.forms.FORMS``; by default those of ``SHAPES``, which have
+        neither weights nor a residual covariance.
     criteria : sequence of {"REML", "ML"}
     max_groups : int
         Levels of the first grouping factor.
@@ -94,9 +95,9 @@ class Limits:
                 raise BadInput(f"{name} must be a sequence of names, not one string")
         if not self.forms:
             raise BadInput("shapes is empty; leave it out for all shapes")
-        unknown = next((s for s in self.forms if s not in SHAPES), None)
+        unknown = next((s for s in self.forms if s not in FORMS), None)
         if unknown is not None:
-            raise BadInput(f"shapes has {unknown!r}; there are {', '.join(SHAPES)}")
+            raise BadInput(f"shapes has {unknown!r}; there are {', '.join(FORMS)}")
         if not self.criteria or not set(self.criteria) <= {"REML", "ML"}:
             raise BadInput(f"criteria is {tuple(self.criteria)!r}; it must hold REML, ML or both")
         for name in ("max_groups", "max_rows"):
@@ -121,8 +122,8 @@ class Limits:
         """The shapes, simple ones first."""
         if self.shapes is None:
             return tuple(SHAPES)
-        known = [s for s in SHAPES if s in self.shapes]
-        return (*known, *(s for s in self.shapes if s not in SHAPES))
+        known = [s for s in FORMS if s in self.shapes]
+        return (*known, *(s for s in self.shapes if s not in FORMS))
 
     def most_groups(self, recipe: Recipe) -> int:
         """Return how many groups there may be for each to get rows enough."""
@@ -138,7 +139,7 @@ class Limits:
 
 
 def _plainest(shape: str, criterion: Criterion = "REML") -> Recipe:
-    form = SHAPES[shape]
+    form = FORMS[shape]
     return Recipe(
         shape=shape,
         criterion=criterion,
@@ -172,6 +173,8 @@ def draw_recipe(choose: Choose, limits: Limits) -> Recipe:
     recipe = _plainest(_one(choose, limits.forms), _one(choose, tuple(limits.criteria)))
     recipe = _structure(choose, limits, recipe)
     recipe = _noise(choose, limits, recipe)
+    if recipe.form.own:
+        recipe = _residuals(choose, recipe)
     recipe = _presentation(choose, limits, recipe)
     missing = _mostly(choose, 0, (1, 2, 3, 6), 20)
     recipe = _sizes(choose, limits, recipe)
@@ -233,6 +236,25 @@ def _noise(choose: Choose, limits: Limits, recipe: Recipe) -> Recipe:
         changes["other_ratio"] = other_ratio
     if limits.heavy_tails and heavy:
         changes["tails"] = "heavy"
+    return replace(recipe, **changes)
+
+
+def _residuals(choose: Choose, recipe: Recipe) -> Recipe:
+    """Draw what only residuals with weights or a covariance have; others take no numbers for it."""
+    form = recipe.form
+    rho = _one(choose, (0.5, 0.0, -0.4, 0.9, 0.98, -0.8))
+    gaps = choose(0, 1) == 1
+    spread = _one(choose, (1, 0, 3, 6))
+    ratio = _one(choose, (2.0, 1.0, 0.3, 10.0))
+    changes: dict[str, Any] = {}
+    if "t" in form.roles:
+        changes = {"rho": rho, "gaps": gaps}
+    elif form.residual.startswith("cs"):
+        changes = {"rho": rho}
+    if "k" in form.roles:
+        changes["spread"] = spread
+    if "het" in form.residual:
+        changes["strata_ratio"] = ratio
     return replace(recipe, **changes)
 
 

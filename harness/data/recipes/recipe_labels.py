@@ -13,7 +13,7 @@ Names = Literal["plain", "spaces", "dots", "unicode", "functions", "reserved", "
 ``reserved`` are reserved words of R or Python."""
 
 NAMES: dict[Names, dict[str, str]] = {
-    "plain": {r: r for r in "yxvwfbgh"},
+    "plain": {r: r for r in "yxvwfbghtk"},
     "spaces": {
         "y": "the outcome",
         "x": "dose in mg",
@@ -23,6 +23,8 @@ NAMES: dict[Names, dict[str, str]] = {
         "b": "per cent (%)",
         "g": "class room",
         "h": "a / b",
+        "t": "visit no",
+        "k": "1 / variance",
     },
     "dots": {
         "y": "y.1",
@@ -33,6 +35,8 @@ NAMES: dict[Names, dict[str, str]] = {
         "b": "b.b",
         "g": "g.id",
         "h": "h.id",
+        "t": "t.",
+        "k": "..k",
     },
     "unicode": {
         "y": "größe",
@@ -43,6 +47,8 @@ NAMES: dict[Names, dict[str, str]] = {
         "b": "β",
         "g": "病院",
         "h": "ærø",
+        "t": "시간",
+        "k": "вес",
     },
     "functions": {
         "y": "Q",
@@ -53,6 +59,8 @@ NAMES: dict[Names, dict[str, str]] = {
         "b": "np",
         "g": "C",
         "h": "scale",
+        "t": "exp",
+        "k": "offset",
     },
     "reserved": {
         "y": "if",
@@ -63,6 +71,8 @@ NAMES: dict[Names, dict[str, str]] = {
         "b": "repeat",
         "g": "function",
         "h": "NULL",
+        "t": "next",
+        "k": "in",
     },
     "quotes": {
         "y": "y`",
@@ -73,6 +83,8 @@ NAMES: dict[Names, dict[str, str]] = {
         "b": "b:c",
         "g": "g|g",
         "h": "h~1",
+        "t": "t'",
+        "k": "k`2",
     },
 }
 """Column name by kind and role."""

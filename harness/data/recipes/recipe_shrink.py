@@ -13,7 +13,8 @@ from typing import TypeVar
 from msgspec.structs import fields, replace
 
 from harness.base.errors import BadInput
-from harness.data.recipes.shapes import SHAPES, Recipe, build
+from harness.data.recipes.forms import FORMS
+from harness.data.recipes.shapes import Recipe, build
 from harness.data.rungs import Rung
 
 T = TypeVar("T")
@@ -37,6 +38,10 @@ _PLAIN = (
     "correlation",
     "other_ratio",
     "effect",
+    "gaps",
+    "rho",
+    "spread",
+    "strata_ratio",
     "criterion",
 )
 """Fields that are put to their default, in this order."""
@@ -129,9 +134,9 @@ def _without_end(sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _simpler_shapes(recipe: Recipe) -> Iterator[Recipe]:
-    names = list(SHAPES)
+    names = list(FORMS)
     for name in names[: names.index(recipe.shape)]:
-        form = SHAPES[name]
+        form = FORMS[name]
         if set(form.roles) <= set(recipe.form.roles) and form.effects <= recipe.form.effects:
             parts = recipe.parts if "h" in form.roles else 0
             ratios = recipe.ratios[: form.effects]

@@ -7,10 +7,8 @@ other processes, shrunk and kept as a regression; the table is built from it whe
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +19,7 @@ from harness.base.errors import BadInput
 from harness.base.files import write_file
 from harness.base.json import decode, encode
 from harness.data.datasets import Dataset
+from harness.data.recipes.forms import FORMS, Shape
 from harness.data.recipes.recipe_data import draw_columns, frame_of
 from harness.data.recipes.recipe_labels import NAMES, Labels, Names
 from harness.data.rungs import Rung
@@ -31,80 +30,6 @@ from harness.spelling.calls import quote_name
 
 Criterion = Literal["REML", "ML"]
 
-
-@dataclass(frozen=True)
-class Shape:
-    """A form of model.
-
-    Attributes
-    ----------
-    formula : str
-        With roles for columns: outcome ``y``, predictors ``x`` and ``v``, cluster-level predictor
-        ``w``, factors ``f`` and ``b`` (two levels), grouping factors ``g`` and ``h``.
-    numeric, per_level : int
-        Columns of X: ``numeric + per_level * (levels of f - 1)``.
-    effects : int
-        Random effects of each level of ``g``.
-    """
-
-    title: str
-    formula: str
-    numeric: int
-    per_level: int = 0
-    effects: int = 1
-
-    @cached_property
-    def roles(self) -> tuple[str, ...]:
-        """Columns that the formula uses, in its order."""
-        return tuple(dict.fromkeys(re.findall(r"{(\w)}", self.formula)))
-
-    @property
-    def products(self) -> bool:
-        """Whether the model has an interaction with ``x``."""
-        return "{x} *" in self.formula
-
-    @property
-    def nested(self) -> bool:
-        """Whether ``h`` is nested in ``g``."""
-        return "{g}/{h}" in self.formula
-
-    @property
-    def crossed(self) -> bool:
-        """Whether ``h`` is crossed with ``g``."""
-        return "h" in self.roles and not self.nested
-
-
-SHAPES: dict[str, Shape] = {
-    "intercept": Shape("random intercept", "{y} ~ {x} + (1 | {g})", 2),
-    "mean": Shape("random intercept, no predictor", "{y} ~ 1 + (1 | {g})", 1),
-    "slope": Shape("correlated slope", "{y} ~ {x} + ({x} | {g})", 2, effects=2),
-    "independent": Shape("independent slope", "{y} ~ {x} + ({x} || {g})", 2, effects=2),
-    "slope-only": Shape("random slope without intercept", "{y} ~ {x} + (0 + {x} | {g})", 2),
-    "predictors": Shape("two predictors", "{y} ~ {x} + {v} + (1 | {g})", 3),
-    "cluster": Shape("cluster-level predictor", "{y} ~ {x} + {w} + (1 | {g})", 3),
-    "cluster-slope": Shape(
-        "cluster-level predictor of slopes", "{y} ~ {x} * {w} + ({x} | {g})", 4, effects=2
-    ),
-    "factor": Shape("factor predictor", "{y} ~ {f} + (1 | {g})", 1, 1),
-    "factors": Shape("two factors with interaction", "{y} ~ {f} * {b} + (1 | {g})", 2, 2),
-    "interaction": Shape("factor by predictor", "{y} ~ {x} * {f} + (1 | {g})", 2, 2),
-    "interaction-slope": Shape(
-        "factor by predictor, correlated slope", "{y} ~ {x} * {f} + ({x} | {g})", 2, 2, effects=2
-    ),
-    "several": Shape("several predictors", "{y} ~ {x} + {v} + {w} + {f} + (1 | {g})", 4, 1),
-    "two-slopes": Shape(
-        "two correlated slopes", "{y} ~ {x} + {v} + ({x} + {v} | {g})", 3, effects=3
-    ),
-    "nested": Shape("nested", "{y} ~ {x} + (1 | {g}/{h})", 2),
-    "crossed": Shape("crossed", "{y} ~ {x} + (1 | {g}) + (1 | {h})", 2),
-    "slope-crossed": Shape(
-        "correlated slope and crossed intercept",
-        "{y} ~ {x} + ({x} | {g}) + (1 | {h})",
-        2,
-        effects=2,
-    ),
-}
-"""Forms of model by name, simple ones first."""
 
 _RANGES: dict[str, tuple[float, float]] = {
     "parts": (0, 1000),
@@ -119,6 +44,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "x_power": (-12, 12),
     "missing": (0, 1000),
     "unused": (0, 1000),
+    "rho": (-1.0, 1.0),
+    "spread": (0, 12),
+    "strata_ratio": (1e-6, 1e6),
     "seed": (0, 2**63 - 1),
 }
 
@@ -131,7 +59,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes
     ----------
     shape : str
-        A key of ``SHAPES``.
+        A key of ``FORMS``.
     sizes : tuple of int
         Rows without missing values of each group. 0 leaves a group out; the others stay as they
         are.
@@ -172,6 +100,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         How levels and columns are called.
     order : {"sorted", "interleaved", "shuffled"}
         Order of the rows.
+    rho : float
+        Correlation of the residuals at a distance of one visit, or of any two of a group.
+    gaps : bool
+        Whether visits are missed.
+    spread : int
+        Orders of magnitude that weights are spread over.
+    strata_ratio : float
+        Standard deviation of the residuals in the second stratum, relative to the first.
     seed : int
         Of the noise.
     """
@@ -200,16 +136,20 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     labels: Labels = "plain"
     names: Names = "plain"
     order: Literal["sorted", "interleaved", "shuffled"] = "sorted"
+    rho: float = 0.0
+    gaps: bool = False
+    spread: int = 0
+    strata_ratio: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         # Equal recipes are written alike: 1 for 1.0 would be another id.
         msgspec.structs.force_setattr(self, "sizes", tuple(self.sizes))
         msgspec.structs.force_setattr(self, "ratios", tuple(map(float, self.ratios)))
-        for name in ("correlation", "other_ratio", "effect", "near"):
+        for name in ("correlation", "other_ratio", "effect", "near", "rho", "strata_ratio"):
             msgspec.structs.force_setattr(self, name, float(getattr(self, name)))
-        if self.shape not in SHAPES:
-            raise BadInput(f"recipe: no shape {self.shape!r}; there are {', '.join(SHAPES)}")
+        if self.shape not in FORMS:
+            raise BadInput(f"recipe: no shape {self.shape!r}; there are {', '.join(FORMS)}")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -225,7 +165,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def form(self) -> Shape:
         """The form of model that ``shape`` names."""
-        return SHAPES[self.shape]
+        return FORMS[self.shape]
 
     @property
     def id(self) -> str:
@@ -266,7 +206,12 @@ def least_groups(recipe: Recipe) -> int:
 
 
 def least_size(recipe: Recipe) -> int:
-    """Return how many rows each group needs: two where its own slope in ``x`` is told by X."""
+    """Return how many rows each group needs: two where its own slope in ``x`` is told by X.
+
+    Two too where rows of a group are correlated, though one group of two would do.
+    """
+    if "{g}" in recipe.form.residual:
+        return 2
     if not recipe.form.products or recipe.x == "between":
         return 1
     return 2 if "w" in recipe.form.roles or recipe.between_factor else 1
@@ -314,15 +259,20 @@ def build(recipe: Recipe) -> Rung:
     # Most campaigns never look at the frame.
     data = Dataset(title, partial(frame_of, drawn), f"generated ({name.split('/')[2]})", levels)
     case = Case(name, model, table)
+    if recipe.form.residual:
+        # Whether it can be told from these rows shows when it is evaluated.
+        case.design  # noqa: B018
     return Rung(case, title, recipe.shape, _focus(recipe, table), data)
 
 
 @cache
 def _model(shape: str, criterion: Criterion, names: Names, labels: Labels) -> Model:
-    quoted = {role: quote_name(name) for role, name in NAMES[names].items()}
+    plain = {role: quote_name(name) for role, name in NAMES[names].items()}
+    quoted = dict(plain)
     if labels == "integers":  # a factor only because the formula says so
         quoted |= {role: f"factor({quoted[role]})" for role in "fb"}
-    return parse_model(SHAPES[shape].formula.format(**quoted), criterion)
+    form = FORMS[shape]
+    return parse_model(form.formula.format(**quoted), criterion, form.residual.format(**plain))
 
 
 @cache

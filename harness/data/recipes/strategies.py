@@ -44,7 +44,8 @@ def recipes(**bounds: Unpack[Bounds]) -> st.SearchStrategy[Recipe]:
     Parameters
     ----------
     shapes : sequence of str, optional
-        Keys of ``harness.data.recipes.shapes.SHAPES``; all by default.
+        Keys of ``harness.data.recipes.forms.FORMS``; by default those of ``SHAPES``, which have
+        neither weights nor a residual covariance.
     criteria : sequence of {"REML", "ML"}, optional
         Both by default.
     max_groups : int, optional

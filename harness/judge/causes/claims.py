@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.engines.engine import Fit
 from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found
 
 OPTIMAL = ("interior optimum", "boundary optimum", "closed form")
 
 
+_FAILED = "Model failed to converge"
+"""How lme4 and lmerTest begin the warning; lmerTest's, of a negative eigenvalue, moves no flag."""
+
+
+def said_of_convergence(fit: Fit) -> bool | None:
+    """Return what a fit says of its convergence; None where flag and warning say the opposite."""
+    warned = any(m.kind == "warning" and m.text.startswith(_FAILED) for m in fit.messages)
+    return None if fit.converged and warned else fit.converged
+
+
 def false_convergence(view: View) -> Evidence | None:
     """Hold when a fit that is not at the optimum says that it converged."""
     for fit, audit in view.judged():
-        if fit.converged and audit.certificate not in OPTIMAL:
+        if said_of_convergence(fit) and audit.certificate not in OPTIMAL:
             return found("false-convergence", fit.engine, gap=audit.gap)
     return None
 

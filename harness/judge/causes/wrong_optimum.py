@@ -9,6 +9,7 @@ from scipy.linalg import block_diag
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
+from harness.judge.causes.claims import said_of_convergence
 from harness.judge.causes.view import LMER, MIXEDLM, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
@@ -40,7 +41,8 @@ def stopped_short(view: View) -> Evidence | None:
     """Hold when a fit stopped above the best deviance with no false boundary in its way."""
     for fit, audit in view.judged():
         if audit.certificate == "stopped short" and two_optima(view) is None:
-            claim: dict[str, bool] = {} if fit.converged is None else {"converged": fit.converged}
+            said = said_of_convergence(fit)
+            claim: dict[str, bool] = {} if said is None else {"converged": said}
             return with_more(
                 found("stopped-short", fit.engine, gap=audit.gap, gradient=audit.gradient), **claim
             )
