@@ -22,6 +22,7 @@ from harness.model.design import Design
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Likelihood, Point
+from harness.referee.likelihood_profile import FixedProfile
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.standpoint import Standpoint
@@ -84,6 +85,16 @@ class ListingModel:
     def at_best(self) -> Standpoint:
         """The best point as a place to stand."""
         return self.standpoint(self.best.point, self.best.point.sigma * self.scale)
+
+    @cached_property
+    def _profiles(self) -> dict[tuple[int, float], tuple[float | None, float | None]]:
+        return {}
+
+    def profile(self, j: int, level: float) -> tuple[float | None, float | None]:
+        """Return the profile interval of a fixed effect; every reading asks for the same ones."""
+        if (j, level) not in self._profiles:
+            self._profiles[j, level] = FixedProfile(self.best, j).interval(level)
+        return self._profiles[j, level]
 
     def standpoint(self, point: Point, sigma: float) -> Standpoint:
         """Return a point as a place to stand."""

@@ -10,7 +10,6 @@ from scipy import stats
 from harness.judge.listing import PrintedInterval
 from harness.judge.listing_model import ListingModel
 from harness.judge.parameter_intervals import profile_ends, wald_ends
-from harness.referee.likelihood_profile import FixedProfile
 from harness.referee.standpoint import Standpoint
 from harness.referee.variance_errors import scaled_errors
 from harness.referee.variance_parameter import Parameter
@@ -38,7 +37,7 @@ def fixed_profiles(
 ) -> Iterator[tuple[str, Ends]]:
     """Yield the profile interval of a fixed effect by each criterion."""
     for criterion, model in models.items():
-        low, high = FixedProfile(model.best, j).interval(printed.level)
+        low, high = model.profile(j, printed.level)
         if low is not None and high is not None:
             yield f"profile {criterion}", scaled((low, high), printed.factor)
 
