@@ -6,6 +6,7 @@ definitions, or a failure with its reason: :mod:`~harness.engines.engine`.
 
 __all__ = [
     "command_engine",
+    "diagonal_terms",
     "engine",
     "engine_spec",
     "engine_wrapper",

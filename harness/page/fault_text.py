@@ -155,8 +155,8 @@ def _higher(stated: float, best: float | None) -> Iterator[str]:
     if best is None or not best - stated > _HIGHER:
         return
     yield (
-        f"The log-likelihood is {best - stated:.3g} higher at the best point known. Whoever doubts "
-        "it evaluates the program's own likelihood at these variances, or starts it from there."
+        f"The log-likelihood is {best - stated:.3g} higher at the best point known. To see it, "
+        "evaluate the program's own likelihood at these variances, or start it from there."
     )
     yield ""
 

@@ -1,11 +1,13 @@
 """Structured random terms: optimum, certificate, what is not determined, df and adjustment."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness.model.design import build_design
 from harness.model.model import bind, parse_model
-from harness.referee.best_point import find_optimum
+from harness.referee.best_point import find_optimum, nearest_minimum
 from harness.referee.joint_hessian import joint_inverse
 from harness.referee.kenward_roger import kenward_roger
 from harness.referee.optimality import optimality
@@ -215,3 +217,23 @@ def test_the_joint_hessian_is_that_of_the_same_model_in_other_parameters():
     assert joint_inverse(own, sigma).errors == pytest.approx(
         joint_inverse(plain, sigma).errors, rel=1e-5
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_no_descent_from_elsewhere_ends_lower(seed):
+    formula = [
+        "y ~ x + cs(0 + f | s)",
+        "y ~ x + hetar1(0 + f | s)",
+        "y ~ x + homcs(0 + f | s) + diag(1 + x | g)",
+    ][seed % 3]
+    rng = np.random.default_rng(seed)
+    design = made(formula, seed, subjects=4 + seed, levels=3, times=1 + seed % 2)
+    noise = rng.choice([0.0, 2.0, 5.0]) * rng.normal(size=len(design.y))
+    likelihood = likelihood_of(replace(design, y=design.y + noise), reml=bool(seed % 2))
+    best = find_optimum(likelihood)
+    low = np.where(np.isfinite(likelihood.lower), likelihood.lower, -3.0)
+    high = np.where(np.isfinite(likelihood.upper), likelihood.upper, 3.0)
+    for start in rng.uniform(low, high, (5, len(low))):
+        found = nearest_minimum(likelihood.at(start))
+        assert found.deviance() > best.deviance - 1e-7

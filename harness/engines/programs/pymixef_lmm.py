@@ -23,6 +23,10 @@ DEFINITIONS = {
 }
 
 
+SINGULAR = ("COV-SINGULAR-001", "COV-BOUNDARY-001")
+"""Warnings of a covariance without full rank, and of a variance that is as good as zero."""
+
+
 def fit(request):
     """Fit by ``pymixef.fit`` as a user gets it."""
     # It takes levels in the order of their labels: these are codes.
@@ -57,7 +61,7 @@ def fit(request):
         "residuals": found.residuals,
         # "warning" is said of singular fits too, whose optimizer ended as it should.
         "converged": {"converged": True, "failed": False}.get(found.convergence.status),
-        "singular": any(w.code == "COV-SINGULAR-001" for w in found.warnings) if mixed else None,
+        "singular": any(w.code in SINGULAR for w in found.warnings) if mixed else None,
         "settings": [f"{found.convergence.optimizer_message}"],
         "definitions": {} if mixed else {"loglik": "not stated"},
         "messages": said,
