@@ -11,8 +11,11 @@ from markupsafe import Markup, escape
 from harness.page.html.html_environment import asset
 from harness.page.html.svg import Figure
 
-GAP = 16.0
-"""Between panels, in picture units."""
+GAP, TITLE = 16.0, 20.0
+"""Between panels, and over each for its title, in picture units."""
+
+ACROSS = 2
+"""Panels beside each other."""
 
 _SIZE = re.compile(r'<svg viewBox="0 0 ([\d.]+) ([\d.]+)"')
 
@@ -33,12 +36,20 @@ class Picture:
     def svg(self) -> str:
         """All panels in one SVG that needs no style sheet, on a light ground of its own."""
         sizes = [tuple(map(float, found.groups())) for f in self.figures if (found := _found(f))]
-        width = sum(w for w, _ in sizes) + GAP * (len(sizes) - 1)
-        height = max(h for _, h in sizes)
-        x, panels = 0.0, []
-        for figure, (wide, _) in zip(self.figures, sizes, strict=True):
-            panels.append(f'<g transform="translate({x:g} 0)">{figure.svg}</g>')
-            x += wide + GAP
+        panels, y, whole = [], 0.0, 0.0
+        for start in range(0, len(sizes), ACROSS):
+            x, tallest = 0.0, 0.0
+            for figure, (wide, tall) in list(zip(self.figures, sizes, strict=True))[
+                start : start + ACROSS
+            ]:
+                title = f'<text class="figure-title" x="4" y="14">{escape(figure.title)}</text>'
+                panels.append(f'<g transform="translate({x:g} {y:g})">{title}</g>')
+                panels.append(f'<g transform="translate({x:g} {y + TITLE:g})">{figure.svg}</g>')
+                x += wide + GAP
+                tallest = max(tallest, tall)
+            whole = max(whole, x - GAP)
+            y += TITLE + tallest + GAP
+        width, height = whole, y - GAP
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="lmm-picture" '
             f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">'
@@ -88,4 +99,5 @@ def _style() -> Markup:
         lambda m: ", ".join(f".lmm-picture {one.strip()}" for one in m[1].split(",")) + m[2],
         own,
     )
-    return Markup(f".lmm-picture {{ {colours} color: var(--ink); }}{rules}")
+    title = ".lmm-picture .figure-title { font: 600 13px var(--sans); fill: var(--ink); }"
+    return Markup(f".lmm-picture {{ {colours} color: var(--ink); }}{rules}{title}")
