@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.engines.engine import Coefficient, Fit, RandomTerm
+from harness.engines.engine import Coefficient, Failure, Fit, RandomTerm
 from harness.engines.guard import guarded
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
@@ -25,7 +25,7 @@ def test_an_engine_without_residual_covariances_is_not_asked():
     engine = StatsmodelsEngine()
     outcome = guarded(engine, case_of("y ~ x + (1 | s)", "ar1(visit | s)"), "default")()
     assert outcome.reason == "unsupported"
-    assert "ar1(visit | s)" in outcome.text
+    assert "no residual covariance" in outcome.text
     assert isinstance(guarded(engine, case_of("y ~ x + (1 | s)", ""), "default")(), Fit)
 
 
@@ -137,3 +137,11 @@ def test_a_correlation_that_is_as_good_as_zero_is_a_point_of_the_model():
     outside = msgspec.structs.replace(right, engine="other", residual=(("rho", -0.1),))
     audit = judge_outcomes(case, [outside, right]).judgement("other").audit
     assert audit.certificate == "outside the parameter space"
+
+
+@pytest.mark.parametrize("text", ["computed gls fit is singular, rank 1", "false convergence (8)"])
+def test_a_failure_on_a_model_without_random_effects_is_judged(text):
+    case = case_of("y ~ x", "cs(1 | s)")
+    no = Failure(engine="other", setting="default", reason="error", text=text)
+    judged = judge_outcomes(case, [no, RefereeEngine().fit(case, "default")])
+    assert judged.judgement("other").causes == ("engine-error",)

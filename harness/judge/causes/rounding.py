@@ -41,6 +41,8 @@ def beyond_precision(view: View) -> Evidence | None:
     # Dependent columns have no digits in any units: that is another cause.
     if not failed or _effects(design) > _COLUMNS or aliased_columns(design.x):
         return None
+    if not design.random:
+        return None
     start = [np.eye(term.z.shape[1])[np.triu_indices(term.z.shape[1])] for term in design.random]
     _, relative, _ = rounding_of_lme4(design, np.concatenate(start), float(design.y.std()))
     condition = relative / float(np.finfo(float).eps)
