@@ -35,6 +35,12 @@ def traps_of_model(
 
 def _of_model(model: Model, table: Table, assumed: bool, expressible: bool) -> Iterator[Trap]:
     yield from _double_bar(model, table)
+    if model.structured is not None:
+        yield Trap(
+            "lme4-2.0",
+            f"lme4 reads {model.structured.structure}() from version 2.0 on; before, of structures "
+            "it has diag() of numbers only, written (1 + x || g)",
+        )
     if expressible and model.random:
         yield from _of_spelling(model, table, assumed)
     if assumed:

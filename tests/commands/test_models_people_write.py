@@ -30,6 +30,7 @@ def test_translate_has_every_program(lmm_parity):
     shown = lmm_parity("translate", "y ~ x + homcs(0 + f | s)")[1]
     assert "cs(0 + f | s, hom = TRUE)" in shown
     assert "mmrm          not expressible: it has no random effects" in shown
+    assert "(lme4-2.0)" in shown
     call = "gls(y ~ x, d, correlation = corAR1(form = ~ visit | s))"
     assert json.loads(lmm_parity("translate", call, "--json")[1])["lme4"] == said["lme4"]
 
