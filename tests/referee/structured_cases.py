@@ -35,7 +35,7 @@ def repeats(seed=0, subjects=6, levels=3, times=2, lost=0.1):
     ]
     frame = pd.DataFrame(rows, columns=["s", "f", "g"])
     frame["x"] = 3.0 + rng.normal(size=len(frame))
-    own = {key: rng.normal() for key in {(s, f) for s, f, _ in rows}}
+    own = {key: rng.normal() for key in dict.fromkeys((s, f) for s, f, _ in rows)}
     more = {s: rng.normal() for s in frame["s"].unique()}
     frame["y"] = frame["x"] + frame["s"].map(more) + 0.5 * rng.normal(size=len(frame))
     frame["y"] += [own[key] for key in zip(frame["s"], frame["f"], strict=True)]

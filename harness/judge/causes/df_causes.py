@@ -184,14 +184,18 @@ def _roundings(view: View) -> tuple[tuple[float, float], ...]:
 def _spread(view: View, step: float, noise: tuple[float, float]) -> float:
     """Return how far rounding moves df by second differences in steps of theta.
 
-    Infinite where not even the sign of the curvature is left.
+    Infinite where not even the sign of the curvature is left; zero, so that nothing is put down to
+    it, where a step leaves the parameter space.
     """
     likelihood, theta, sigma, _ = _native(view)
 
     def df(noise: tuple[float, float], seed: int = 0) -> Array:
         return difference_df(likelihood, theta, sigma, step=step, noise=noise, seed=seed)
 
-    exact, rounded = df((0.0, 0.0)), [df(noise, seed) for seed in range(_DRAWS)]
+    try:
+        exact, rounded = df((0.0, 0.0)), [df(noise, seed) for seed in range(_DRAWS)]
+    except np.linalg.LinAlgError:
+        return 0.0
     if not all((found > 0.0).all() for found in rounded):
         return math.inf
     return max(_apart(found, exact) for found in rounded)
