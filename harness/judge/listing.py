@@ -6,6 +6,7 @@ A printed number is an interval, half a unit of its last digit to each side.
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -166,8 +167,10 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         if not isinstance(given, dict):
             raise BadInput(f"{where} is a table of {listed(TESTS)} or interval")
         _known(given, (*TESTS, "interval"), where)
+        if _is_reference(given):
+            continue
         coefficients[label] = {
-            k: _number(v, f"{k} of {where}") for k, v in given.items() if k in TESTS
+            k: _test(k, v, f"{k} of {where}") for k, v in given.items() if k in TESTS
         }
         if "interval" in given:
             intervals[label] = _interval(given["interval"], where)
@@ -188,7 +191,7 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
             value = given["value"]
             if "interval" in given:
                 correlation_intervals[label] = _interval(given["interval"], where)
-        correlations[label] = _number(value, where)
+        correlations[label] = _within(_number(value, where), -1.0, 1.0, where)
     covariances = {
         label: _number(given, f"covariance {label!r}")
         for label, given in _table(found, "covariance").items()
@@ -199,7 +202,7 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         if not isinstance(given, dict) or not given:
             raise BadInput(f"{where} is a table of {listed(RATIOS)}")
         _known(given, RATIOS, where)
-        comparisons[formula] = {k: _number(v, f"{k} of {where}") for k, v in given.items()}
+        comparisons[formula] = {k: _test(k, v, f"{k} of {where}") for k, v in given.items()}
     listing = Listing(
         program=str(found.get("program", "")) or "the listing",
         criterion=criterion,
@@ -220,15 +223,27 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
     return listing
 
 
+_MARKS = re.compile(r"\s*\*+$|\s+\.$")
+"""R's marks of significance behind a p."""
+
+_THOUSANDS = re.compile(r"<?\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
+
+_LARGEST = 1e100
+"""Beyond it no likelihood of a printed variance can be evaluated."""
+
+
 def printed(text: str, what: str) -> PrintedValue:
-    """Read a number as it is printed: ``"0.0363"``, ``"1,234.5"``, ``"4.4e-16"``, ``"<.0001"``.
+    """Read a number as it is printed: ``"0.0363"``, ``"1,234.5"``, ``"4.4e-16"``, ``"<.0001 ***"``.
 
     Raises
     ------
     BadInput
         For what is no number.
     """
-    plain = text.strip().replace("−", "-").replace(",", "")
+    plain = _MARKS.sub("", text.strip().replace("−", "-"))
+    if "," in plain and not _THOUSANDS.fullmatch(plain):
+        raise BadInput(f"{what} is no number: {text!r}; write decimals with a point")
+    plain = plain.replace(",", "")
     below = plain.startswith("<")
     try:
         number = Decimal(plain.lstrip("< "))
@@ -239,6 +254,8 @@ def printed(text: str, what: str) -> PrintedValue:
         if number.is_infinite() and "df" in what.split()[:1]:
             return PrintedValue(text, math.inf, math.inf)
         raise BadInput(f"{what} is no number: {text!r}")
+    if abs(number) > _LARGEST:
+        raise BadInput(f"{what} is larger than {_LARGEST:g}: {text!r}")
     if below:
         return PrintedValue(text, 0.0, float(number))
     half = 0.5 * float(Decimal(1).scaleb(exponent))
@@ -249,6 +266,28 @@ def _number(given: Any, what: str) -> PrintedValue:
     if isinstance(given, bool) or not isinstance(given, (str, int, float)):
         raise BadInput(f"{what} is no number: {given!r}")
     return printed(given if isinstance(given, str) else repr(given), what)
+
+
+def _test(key: str, given: Any, what: str) -> PrintedValue:
+    """Read a number of a test: standard errors and df are not negative, p is a probability."""
+    value = _number(given, what)
+    if key == "p":
+        return _within(value, 0.0, 1.0, what)
+    return _within(value, 0.0, math.inf, what) if key in ("se", "df") else value
+
+
+def _within(value: PrintedValue, least: float, most: float, what: str) -> PrintedValue:
+    if value.high < least or value.low > most:
+        bounds = f"lies between {least:g} and {most:g}" if most < math.inf else "is not negative"
+        raise BadInput(f"{what} {bounds}, not {value.text}")
+    return value
+
+
+def _is_reference(given: Mapping[str, Any]) -> bool:
+    """Whether a row is that of a reference level: 0, or SPSS's 0b, and no test."""
+    estimate = re.fullmatch(r"0\s?[a-z]?", str(given.get("estimate", "")).strip())
+    rest = [str(v).strip() for k, v in given.items() if k != "estimate"]
+    return estimate is not None and all(text in ("", ".") for text in rest)
 
 
 def _table(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -279,6 +279,11 @@ def test_labels_are_read_as_programs_write_them(found):
         ('[coefficient.Days]\nestimate = "nan"', "is no number"),
         ('program = "SAS"', "has no number"),
         ('[coefficient.Days]\ninterval = { lower = "1" }', "has no upper"),
+        ('[correlation]\nSubject = "1.5"', "correlation 'Subject' lies between -1 and 1, not 1.5"),
+        ('[variance]\n"Subject Days" = "1e300"', "is larger than 1e+100: '1e300'"),
+        ('[coefficient.Days]\nse = "-1"', "se of coefficient 'Days' is not negative, not -1"),
+        ('[coefficient.Days]\np = "1.4"', "p of coefficient 'Days' lies between 0 and 1, not 1.4"),
+        ('[coefficient.Days]\nestimate = "10,4"', "write decimals with a point"),
         ("rows = true\n[variance]\nresidual = 1", "rows is a whole number"),
     ],
 )
@@ -290,9 +295,23 @@ def test_what_cannot_be_read_is_said_in_one_line(text, said):
 
 
 def test_a_printed_number_is_an_interval():
-    text = '[coefficient.x]\np = "<.0001"\nestimate = "1,234.50"\nse = 0.25\ndf = "−3e2"'
+    text = '[coefficient.x]\np = "<.0001"\nestimate = "1,234.50"\nse = 0.25\nstatistic = "−3e2"'
     numbers_ = read_listing(text).coefficients["x"]
     assert (numbers_["p"].low, numbers_["p"].high) == (0.0, 1e-4)
     assert (numbers_["estimate"].low, numbers_["estimate"].high) == (1234.495, 1234.505)
     assert (numbers_["se"].low, numbers_["se"].high) == pytest.approx((0.245, 0.255), rel=1e-15)
-    assert numbers_["df"].value == -300.0
+    assert numbers_["statistic"].value == -300.0
+
+
+@pytest.mark.parametrize("mark", [" ***", "***", " .", " *"])
+def test_marks_of_significance_are_no_part_of_a_p(mark):
+    text = f'[coefficient.x]\np = "0.031{mark}"\n[coefficient.z]\np = "< 2e-16{mark}"'
+    found = read_listing(text).coefficients
+    assert (found["x"]["p"].low, found["x"]["p"].high) == pytest.approx((0.0305, 0.0315))
+    assert (found["z"]["p"].low, found["z"]["p"].high) == (0.0, 2e-16)
+
+
+@pytest.mark.parametrize("row", ['estimate = "0"', 'estimate = "0b"\nse = "."\ndf = "."\np = ""'])
+def test_the_row_of_a_reference_level_is_no_coefficient(row):
+    text = f'[coefficient."f c"]\n{row}\n[coefficient."f a"]\nestimate = "0"\nse = "1"'
+    assert list(read_listing(text).coefficients) == ["f a"]
