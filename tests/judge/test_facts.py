@@ -17,7 +17,7 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.causes.predicates import effects_rounded
-from harness.judge.causes.rounding import normal_equations
+from harness.judge.causes.rounding import fixed_effects_rounded, normal_equations
 from harness.judge.judge import judge
 from harness.judge.sentence import sentence
 from tests.judge.fact_cases import case_of, fixture_case, judged, seen_of, six_groups_of_five
@@ -318,6 +318,32 @@ def test_random_effects_that_mixedlms_equations_round_far_from_zero_are_named(r,
         assert verdict.causes == ("sm-llf-conditioning",)
         (evidence,) = verdict.evidence
         assert sentence(evidence).startswith("statsmodels: random effects or fitted values are")
+
+
+def test_fixed_effects_that_mixedlms_equations_round_are_named():
+    """Seven rows far from zero: estimates thousandths of a standard error off."""
+    recipe = Recipe(
+        shape="interaction",
+        sizes=(3, 1, 3),
+        ratios=(10.0,),
+        x="between",
+        effect=-3.0,
+        x_offset=100000,
+        seed=3056148274,
+    )
+    case = build(recipe).case
+    left = StatsmodelsEngine().fit(case, "tight")
+    verdict, seen = judged(case, left, RefereeEngine().fit(case, "tight"))
+    assert verdict.verdict != "UNEXPLAINED"
+    if seen.one.audit.gls_distance > 1e-3:
+        assert (verdict.verdict, verdict.causes[0]) == ("WRONG_OPTIMUM", "sm-llf-conditioning")
+        assert "fixed effects are off by" in sentence(verdict.evidence[0])
+    # What is off by more than the formula loses is not laid to it.
+    far = tuple(msgspec.structs.replace(c, estimate=c.estimate + 1e7) for c in left.coefficients)
+    off = msgspec.structs.replace(left, coefficients=far)
+    beyond = seen_of(case, off, RefereeEngine().fit(case, "tight")).one
+    assert beyond.audit.gls_distance > 1.0
+    assert fixed_effects_rounded(beyond) is None
 
 
 def failed(case, r):

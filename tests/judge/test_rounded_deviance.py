@@ -32,7 +32,7 @@ def test_the_order_of_rows_moves_a_deviance_by_no_more_than_is_said_of_rounding(
     cases = list(cases_of(size))
     fit = RefereeEngine().fit(cases[0], "tight")
     audit = judge_pair(cases[0], fit, fit).view.audit
-    said = rounding_of(cases[0].design.y, fit, audit)
+    said = rounding_of(cases[0].design, fit, audit)
     sigma = math.sqrt(fit.residual_variance)
     found = [
         Likelihood(case.design, reml=False).at(np.array(audit.theta)).deviance(sigma)

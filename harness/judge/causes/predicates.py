@@ -53,7 +53,12 @@ from harness.judge.causes.other_model import (
     mutated_model,
 )
 from harness.judge.causes.residual_covariance import residual_bound, zero_start
-from harness.judge.causes.rounding import beyond_precision, inverted_covariance, normal_equations
+from harness.judge.causes.rounding import (
+    beyond_precision,
+    fixed_effects_rounded,
+    inverted_covariance,
+    normal_equations,
+)
 from harness.judge.causes.same_point import (
     as_near_as_their_gaps,
     points_near,
@@ -200,6 +205,7 @@ WRONG: dict[str, Predicate] = {
     "two-optima": two_optima,
     "stopped-short": stopped_short,
     "lme4-normal-equations": normal_equations,
+    "sm-llf-conditioning": fixed_effects_rounded,
 }
 """Why a fit is not at the optimum."""
 

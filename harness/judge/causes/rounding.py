@@ -16,12 +16,16 @@ from harness.judge.causes.same_point import effects_off, modes_at, modes_off
 from harness.judge.causes.view import LMER, MIXEDLM, View
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
-from harness.model.design import Design
+from harness.model.design import Design, RandomDesign
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.lmertest_recipe import rounding_of_lme4
+from harness.referee.satterthwaite import contrast_tests
 
 _FACTOR = 10.0
 """The model gives the order of an error bound, which no single rounding exceeds by more."""
+
+_ENTRIES = 1_000_000
+"""Entries of Z up to which MixedLM's equations of crossed factors are solved."""
 
 _COLUMNS = 2000
 """Random effects up to which the condition number of lme4's equations is computed."""
@@ -132,7 +136,7 @@ def inverted_covariance(view: View) -> Evidence | None:
             continue
         rounded = max(
             float(np.abs((own - right) * width).max())
-            for own, right, width in zip(solved, modes, widths, strict=True)
+            for own, right, width in zip(solved[1], modes, widths, strict=True)
         )
         if share * sigma <= _FACTOR * rounded:
             return found(
@@ -145,20 +149,53 @@ def inverted_covariance(view: View) -> Evidence | None:
     return None
 
 
-def _solved_as_mixedlm(design: Design, fit: Fit) -> list[NDArray[np.float64]] | None:
-    """Return the random effects by MixedLM's formulas in double precision, for one grouping factor.
+def fixed_effects_rounded(view: View) -> Evidence | None:
+    """Hold when statsmodels' fixed effects are off by what its equations round, and no more."""
+    limit = load_tolerances()["estimate"].default
+    for fit, audit in view.judged():
+        if fit.engine != "statsmodels" or not audit.theta or not audit.gls_distance > limit:
+            continue
+        solved = _solved_as_mixedlm(view.case.design, fit)
+        if solved is None or len(audit.coefficients) != len(solved[0]):
+            continue
+        fair = contrast_tests(view.likelihood.at(list(audit.theta)), np.eye(len(solved[0])))
+        rounded = max(
+            abs(own - test.estimate) / row.se
+            for own, test, row in zip(solved[0], fair, audit.coefficients, strict=True)
+            if row.se
+        )
+        if audit.gls_distance <= _FACTOR * rounded:
+            return found(
+                "sm-llf-conditioning",
+                fit.engine,
+                quantity="estimate",
+                off=audit.gls_distance,
+                rounded=rounded,
+            )
+    return None
+
+
+def _solved_as_mixedlm(
+    design: Design, fit: Fit
+) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]] | None:
+    """Return fixed and random effects by MixedLM's formulas in double precision.
 
     The fixed effects solve X'V^-1 X b = X'V^-1 y, the random effects of a group are
     Q Z'V^-1 (y - X b), and V^-1 c = (c - Z (Z'Z / s + Q^-1)^-1 Z'c / s) / s in the columns as they
-    are: with a predictor far from zero Z'Z is nearly singular, and the difference cancels.
+    are: with a predictor far from zero Z'Z is nearly singular, and the difference cancels. Terms of
+    several grouping factors make one group of all rows.
     """
-    first, scale = design.random[0], fit.residual_variance
-    if any(not np.array_equal(term.codes, first.codes) for term in design.random):
+    scale, first = fit.residual_variance, design.random[0]
+    one = all(np.array_equal(term.codes, first.codes) for term in design.random)
+    if not one and _effects(design) * len(design.y) > _ENTRIES:
         return None
-    z = np.column_stack([term.z for term in design.random])
-    psi = block_diag(*(np.array(term.covariance) for term in fit.random))
-    both = np.column_stack([design.x, design.y])
-    groups = [first.codes == level for level in range(len(first.levels))]
+    levels = [1 if one else len(term.levels) for term in design.random]
+    z = np.column_stack([_columns(t, k) for t, k in zip(design.random, levels, strict=True)])
+    blocks = [
+        np.kron(np.eye(k), np.array(t.covariance)) for t, k in zip(fit.random, levels, strict=True)
+    ]
+    groups = [first.codes == k for k in range(len(first.levels))] if one else [slice(None)]
+    psi, both = block_diag(*blocks), np.column_stack([design.x, design.y])
     weighted = np.zeros_like(both)
     try:
         inverse = np.linalg.inv(psi)
@@ -172,8 +209,22 @@ def _solved_as_mixedlm(design: Design, fit: Fit) -> list[NDArray[np.float64]] | 
         return None
     left = weighted[:, -1] - weighted[:, :-1] @ estimates
     found = np.array([psi @ (z[rows].T @ left[rows]) for rows in groups])
-    ends = np.cumsum([term.z.shape[1] for term in design.random])
-    return np.split(found, ends[:-1], axis=1)
+    ends = np.cumsum([k * t.z.shape[1] for t, k in zip(design.random, levels, strict=True)])
+    parts = np.split(found, ends[:-1], axis=1)
+    shaped = [
+        np.asarray(part.reshape(-1, term.z.shape[1]), dtype=np.float64)
+        for part, term in zip(parts, design.random, strict=True)
+    ]
+    return np.asarray(estimates, dtype=np.float64), shaped
+
+
+def _columns(term: RandomDesign, levels: int) -> NDArray[np.float64]:
+    """Return a term's columns of Z, for each level its own or, of one group, those of the rows."""
+    if levels == 1:
+        return term.z
+    placed = np.zeros((len(term.codes), levels, term.z.shape[1]))
+    placed[np.arange(len(term.codes)), term.codes] = term.z
+    return placed.reshape(len(term.codes), -1)
 
 
 @dataclass(frozen=True)

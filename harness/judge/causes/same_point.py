@@ -20,6 +20,7 @@ from harness.judge.audit import Audit
 from harness.judge.causes.view import LMER, Pair, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
+from harness.model.design import Design
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.satterthwaite import two_sided_p
 
@@ -114,15 +115,17 @@ def as_near_as_their_gaps(pair: Pair) -> Evidence | None:
     return None if near is None else with_more(found("flat-optimum"), **near)
 
 
-def rounding_of(y: NDArray[np.float64], fit: Fit, audit: Audit) -> float:
+def rounding_of(design: Design, fit: Fit, audit: Audit) -> float:
     """Return how far rounding moves the deviance at a fit, so that nobody sees a difference.
 
     It has terms of its own size; and the sum of squares of the residuals is what subtraction leaves
-    of that of the outcome, whose rounding costs eps y'y / sigma^2, once in each of two sums.
+    of that of the outcome beside X, whose rounding costs eps e'e / sigma^2, once in each of two
+    sums; e is the outcome less its least-squares fit, so that its origin does not count.
     """
     eps = float(np.finfo(float).eps)
     own = abs(audit.loglik) * 2.0 + fit.n_obs
-    return eps * (16.0 * own + 2.0 * float(y @ y) / fit.residual_variance)
+    e = design.y - design.x @ np.linalg.lstsq(design.x, design.y, rcond=None)[0]
+    return eps * (16.0 * own + 2.0 * float(e @ e) / fit.residual_variance)
 
 
 def points_near(pair: Pair) -> dict[str, float | str] | None:
@@ -136,7 +139,7 @@ def points_near(pair: Pair) -> dict[str, float | str] | None:
     ):
         return None
     (left, one), (right, two) = pairs
-    rounding = rounding_of(pair.case.design.y, right, two)
+    rounding = rounding_of(pair.case.design, right, two)
     reach = SLACK * (
         math.sqrt(max(one.gap, 0.0) + rounding) + math.sqrt(max(two.gap, 0.0) + rounding)
     )
