@@ -184,6 +184,8 @@ class Reading:
             mistakes = [("variance-for-sd", se * se), ("other-criterion", self._rival.tests[j].se)]
         elif quantity == "df":
             candidates = [(k, v[j]) for k, v in self._df.items()]
+            if label in self._contradicted:
+                candidates = list(self._dfs(label, j).items())
             candidates.sort(key=lambda pair: abs(pair[1] - printed.value))
             slack = 2e-3 * printed.value
         elif quantity == "statistic":
@@ -204,13 +206,52 @@ class Reading:
         return self.rival.at_best
 
     def _dfs(self, label: str, j: int) -> dict[str, float]:
-        """Return the df that tests may have: where one is printed that a rule gives, no other."""
+        """Return the df that tests may have: where one is printed that a rule gives, no other.
+
+        Unless that contradicts the tests beside it, and they follow the rule of the listing.
+        """
         rules = {key: values[j] for key, values in self._df.items()}
         printed = self.listing.coefficients[label].get("df")
+        if (rule := self._contradicted.get(label)) is not None:
+            return {rule: rules[rule]}
         if printed is None:
             return rules
         fitting = {k: v for k, v in rules.items() if printed.holds(v) or printed.low == v}
         return fitting or {**rules, "the printed df": printed.value}
+
+    @cached_property
+    def _contradicted(self) -> dict[str, str]:
+        """By label, the rule that p and interval follow where the df printed beside them do not.
+
+        Which of the two is wrong is known where the rule is that of other coefficients as well.
+        """
+        printed = {k: v for k, v in self.listing.coefficients.items() if "df" in v}
+        alone = {k: self._rules_of(k, {"df": v["df"]}, None) for k, v in printed.items()}
+        found = {}
+        for label, numbers in printed.items():
+            interval = self.listing.intervals.get(label)
+            tests = {k: v for k, v in numbers.items() if k != "df"}
+            if not ("p" in tests or interval) or self._rules_of(label, numbers, interval):
+                continue
+            followed = [
+                (sum(rule in rules for other, rules in alone.items() if other != label), rule)
+                for rule in self._rules_of(label, tests, interval)
+            ]
+            own = [sum(rule in rules for rules in alone.values()) for rule in alone[label]]
+            if followed and max(followed)[0] >= max(own, default=1):
+                found[label] = max(followed)[1]
+        return found
+
+    def _rules_of(
+        self, label: str, numbers: Mapping[str, PrintedValue], interval: PrintedInterval | None
+    ) -> list[str]:
+        """Return the rules of df that these numbers of a coefficient fit."""
+        j = self.model.matched.coefficients[label]
+        return [
+            key
+            for key, values in self._df.items()
+            if self._fits_df(label, key, values[j], numbers, interval)
+        ]
 
     def _errors_of(self, label: str, j: int) -> dict[str, tuple[float, ...]]:
         """Return the errors that tests may be made of: where one is printed, those that it is."""

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import harness
 from harness.base.errors import BadInput
@@ -292,6 +293,28 @@ def test_what_cannot_be_read_is_said_in_one_line(text, said):
         judged(text, maker("sleepstudy"))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("planted", "right"), [("53", "10"), ("10", "10")])
+def test_df_that_contradict_their_p_are_the_wrong_ones_where_the_listing_follows_a_rule(
+    planted, right
+):
+    """nlme's Oats: 53 df are a rule's, too, but p and the other variety have their level's 10."""
+    source = maker("Oats", "yield ~ nitro + Variety + (1 | Block/Variety)")
+    tests = numbers(source)["coefficient"]
+    lines = []
+    for label, df, shown_df in (
+        ("nitro", 53, "53"),
+        ("Variety Marvellous", 10, planted),
+        ("Variety Victory", 10, "10"),
+    ):
+        p = 2 * stats.t.sf(abs(tests[label]["statistic"]), df)
+        lines.append(f'[coefficient."{label}"]\ndf = "{shown_df}"\np = "{p:.4g}"')
+    found = judged("\n".join(lines), source).findings
+    wrong = [(f.quantity, f.item) for f in found if f.truth in ("false", "mistake")]
+    assert wrong == ([] if planted == right else [("df", "Variety Marvellous")])
+    (df,) = (f for f in found if f.quantity == "df" and f.item == "Variety Marvellous")
+    assert df.right == pytest.approx(10.0)
 
 
 def test_a_printed_number_is_an_interval():
