@@ -34,7 +34,8 @@ def fit(request):
     # Where lmerTest has no df its table has neither them nor p.
     columns = [table[name] if name in table else [None] * len(table) for name in COLUMNS]
     return {
-        "fitter": "pymer4.models.Lmer",
+        # What Lmer calls: what is known of that function is known of it.
+        "fitter": "lmerTest::lmer",
         "n_obs": len(found.residuals),
         "coefficients": request.coefficients(table.index, *columns),
         "random": request.terms_of(blocks(found)),
@@ -68,7 +69,8 @@ def blocks(found):
         if found.ranef_corr is not None:
             for a, b, r in found.ranef_corr.loc[found.ranef_corr.index == term].to_numpy():
                 i, j = names.index(a), names.index(b)
-                psi[i, j] = psi[j, i] = r * np.sqrt(psi[i, i] * psi[j, j])
+                # Where a variance is zero the correlation is NaN in R, and empty here.
+                psi[i, j] = psi[j, i] = (r or 0.0) * np.sqrt(psi[i, i] * psi[j, j])
         first = seen[group]
         seen[group] += len(names)
         table = modes[group].iloc[:, first : seen[group]]
