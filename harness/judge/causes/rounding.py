@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
@@ -23,6 +24,9 @@ from harness.referee.satterthwaite import contrast_tests
 
 _FACTOR = 10.0
 """The model gives the order of an error bound, which no single rounding exceeds by more."""
+
+_NEIGHBOURS = 6
+"""Covariance matrices beside the fit's that MixedLM's formulas are tried at."""
 
 _ENTRIES = 1_000_000
 """Entries of Z up to which MixedLM's equations of crossed factors are solved."""
@@ -128,15 +132,16 @@ def inverted_covariance(view: View) -> Evidence | None:
             )
         # Fitted values, too, are made of the random effects.
         share = effects_off(view, fit, audit)
-        solved = _solved_as_mixedlm(view.case.design, fit)
+        solutions = _solutions_as_mixedlm(view.case.design, fit)
         singular = audit.certificate == "boundary optimum"
-        if solved is None or not share > load_tolerances()["random_effect"].at(
+        if not solutions or not share > load_tolerances()["random_effect"].at(
             fit.setting, singular=singular
         ):
             continue
         rounded = max(
             float(np.abs((own - right) * width).max())
-            for own, right, width in zip(solved[1], modes, widths, strict=True)
+            for _, effects in solutions
+            for own, right, width in zip(effects, modes, widths, strict=True)
         )
         if share * sigma <= _FACTOR * rounded:
             return found(
@@ -155,13 +160,14 @@ def fixed_effects_rounded(view: View) -> Evidence | None:
     for fit, audit in view.judged():
         if fit.engine != "statsmodels" or not audit.theta or not audit.gls_distance > limit:
             continue
-        solved = _solved_as_mixedlm(view.case.design, fit)
-        if solved is None or len(audit.coefficients) != len(solved[0]):
+        solutions = _solutions_as_mixedlm(view.case.design, fit)
+        if not solutions or len(audit.coefficients) != len(solutions[0][0]):
             continue
-        fair = contrast_tests(view.likelihood.at(list(audit.theta)), np.eye(len(solved[0])))
+        fair = contrast_tests(view.likelihood.at(list(audit.theta)), np.eye(len(solutions[0][0])))
         rounded = max(
             abs(own - test.estimate) / row.se
-            for own, test, row in zip(solved[0], fair, audit.coefficients, strict=True)
+            for estimates, _ in solutions
+            for own, test, row in zip(estimates, fair, audit.coefficients, strict=True)
             if row.se
         )
         if audit.gls_distance <= _FACTOR * rounded:
@@ -173,6 +179,26 @@ def fixed_effects_rounded(view: View) -> Evidence | None:
                 rounded=rounded,
             )
     return None
+
+
+def _solutions_as_mixedlm(
+    design: Design, fit: Fit
+) -> list[tuple[NDArray[np.float64], list[NDArray[np.float64]]]]:
+    """Return what MixedLM's formulas give at its cov_re, and at some that differ in the last bit.
+
+    Each of them is the fit's to double precision: where they differ no digit is determined. Beyond
+    a condition of 1e16 the inverse of cov_re, which the formulas need, has none.
+    """
+    draw, unit = np.random.default_rng(0), float(np.finfo(float).eps)
+    solutions = [_solved_as_mixedlm(design, fit)]
+    for _ in range(_NEIGHBOURS):
+        terms = []
+        for term in fit.random:
+            moved = np.triu(draw.choice([-unit, 0.0, unit], (len(term.covariance),) * 2))
+            covariance = np.array(term.covariance) * (1.0 + moved + np.triu(moved, 1).T)
+            terms.append(replace(term, covariance=tuple(map(tuple, covariance.tolist()))))
+        solutions.append(_solved_as_mixedlm(design, replace(fit, random=tuple(terms))))
+    return [solved for solved in solutions if solved is not None]
 
 
 def _solved_as_mixedlm(
