@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.rungs import Rung
-from harness.engines.engine import Coefficient, Fit, RandomTerm
+from harness.base.errors import BadInput
+from harness.data.rungs import GivenListing, Rung
+from harness.engines.engine import PRINTED, Coefficient, Failure, Fit, Outcome, RandomTerm
 from harness.judge.audit import Audit, Certificate
 from harness.judge.case_record import case_record
 from harness.judge.comparison import Comparison
@@ -22,10 +24,10 @@ from harness.judge.evidence import Evidence, found
 from harness.judge.examination import Examination
 from harness.judge.judge import Judged
 from harness.judge.judgement import Judgement
-from harness.judge.listing import Listing, PrintedValue, printed
+from harness.judge.listing import Listing, PrintedValue, printed, read_listing
 from harness.judge.listing_match import Matched, matched
 from harness.judge.listing_source import ListingSource
-from harness.judge.listing_verdict import ListingVerdict
+from harness.judge.listing_verdict import ListingVerdict, judge_listing
 from harness.judge.number_verdict import Finding as NumberFinding
 from harness.judge.number_verdict import Truth as Printed
 from harness.judge.records import CaseRecord
@@ -59,6 +61,38 @@ def listing_record(listing: Listing, verdict: ListingVerdict, source: ListingSou
     return with_listing(case_record(judged, rung), rung, listing, verdict, source)
 
 
+def listed_beside(record: CaseRecord, rung: Rung, given: GivenListing) -> CaseRecord:
+    """Judge what a program printed for a case, and return its record with that.
+
+    What cannot be judged, as a label that is of nothing in the model, is a failure of the program.
+    """
+    source = ListingSource(
+        rung.data, given.formula, given.factors, given.levels, residual=given.residual
+    )
+    listing = read_listing(given.text)
+    criterion = rung.case.model.criterion
+    listing = replace(
+        listing,
+        program=given.program or listing.program,
+        criterion=listing.criterion or ("ML" if criterion == "ML" else "REML"),
+    )
+    try:
+        verdict = judge_listing(listing, source)
+    except BadInput as error:
+        return _not_judged(record, listing.program, str(error))
+    return with_listing(record, rung, listing, verdict, source)
+
+
+def _not_judged(record: CaseRecord, name: str, why: str) -> CaseRecord:
+    failure = Failure(engine=name, setting="default", reason="refused", text=why)
+    finding = Finding(key="listing-unread", engines=(name,), texts={"message": why})
+    evidence = (found("engine-error", name, message=why),)
+    judgement = Judgement(
+        engine=name, setting="default", verdict="FAILED", finding=finding, evidence=evidence
+    )
+    return _added(record, failure, judgement)
+
+
 def with_listing(
     record: CaseRecord, rung: Rung, listing: Listing, verdict: ListingVerdict, source: ListingSource
 ) -> CaseRecord:
@@ -66,21 +100,27 @@ def with_listing(
     name = verdict.program
     if name in record.engines:
         name = f"{name}, printed"
-    judgement = judgement_of(name, verdict, len(rung.case.design.y))
     fit = _fit(name, listing, verdict, source, rung)
-    reference = record.judgement(record.reference)
+    return msgspec.structs.replace(
+        _added(record, fit, judgement_of(name, verdict, len(rung.case.design.y))),
+        best_loglik=verdict.best_loglik if record.best_loglik is None else record.best_loglik,
+        listing=verdict,
+    )
+
+
+def _added(record: CaseRecord, outcome: Outcome, judgement: Judgement) -> CaseRecord:
+    """Put an outcome among those of the engines, and beside the reference."""
     comparisons = record.comparisons
+    reference = record.judgement(record.reference)
     if reference is not None:
         last = sum(c.setting == "default" for c in comparisons)
         beside = _beside(judgement, reference)
         comparisons = (*comparisons[:last], beside, *comparisons[last:])
     return msgspec.structs.replace(
         record,
-        fits=_before_reference(record.fits, fit, record.reference),
+        fits=_before_reference(record.fits, outcome, record.reference),
         judgements=_before_reference(record.judgements, judgement, record.reference),
         comparisons=comparisons,
-        best_loglik=verdict.best_loglik if record.best_loglik is None else record.best_loglik,
-        listing=verdict,
     )
 
 
@@ -205,7 +245,7 @@ def _fit(
     return Fit(
         engine=name,
         setting="default",
-        fitter="printed",
+        fitter=PRINTED,
         n_obs=verdict.rows if listing.rows is None else listing.rows,
         coefficients=tuple(
             _coefficient(names[own.coefficients[label]], listing.coefficients[label])
