@@ -129,7 +129,7 @@ def reduced_blocks(
     if whitening is not None:
         xy = np.asarray(whitening.matrix @ xy)
     if not terms:
-        return np.linalg.qr(xy, mode="r"), _unexplained(xy), ()
+        return np.asarray(np.linalg.qr(xy, mode="r")), _unexplained(xy), ()
     offsets = np.cumsum(
         [0] + [len(t.levels) * z.shape[1] for t, z in zip(terms, effects, strict=True)]
     )
@@ -149,7 +149,7 @@ def reduced_blocks(
     alike = _alike(component)
     left, r, f = _projected(z_all, component, alike, xy)
     return (
-        np.linalg.qr(left, mode="r"),
+        np.asarray(np.linalg.qr(left, mode="r")),
         _unexplained(left),
         _bucketed(terms, effects, offsets, component, alike, r, f),
     )
