@@ -11,6 +11,7 @@ import click
 from harness import __version__
 from harness.base import numerics
 from harness.base.errors import EXIT_INTERRUPTED, HarnessError
+from harness.base.output_pipe import quiet_when_closed
 
 _COMMANDS = {
     "report": "harness.commands.report:report",
@@ -70,6 +71,11 @@ def main() -> None:
     numerics.pin()
     # To look for cycles after every 700 objects made is a tenth of the time that imports take.
     gc.set_threshold(50_000, 20, 20)
+    with quiet_when_closed():
+        _run()
+
+
+def _run() -> None:
     try:
         cli.main(standalone_mode=False)
     except HarnessError as error:
