@@ -108,7 +108,7 @@ def intervals(
         except (DfUndefined, KenwardRogerUndefined) as error:
             raise BadInput(f"--df {df}: {error}") from error
     page = intervals_page(
-        found, options.whole_formula(formula), len(rung.case.design.y), provenance.now()
+        found, options.asked_formula(formula), len(rung.case.design.y), provenance.now()
     )
     if out is not None:
         write_file(out, render_page(page))

@@ -159,6 +159,17 @@ def whole_formula(formula: str) -> str:
     """Return a formula with what ``--contrasts``, ``--weights`` and ``--offset`` say."""
     from harness.spelling.formula_options import formula_with
 
+    return formula_with(formula, **_said())
+
+
+def asked_formula(formula: str) -> str:
+    """Return a formula as it was given, and after it what the options say of the model."""
+    from harness.spelling.formula_options import as_asked
+
+    return as_asked(formula, **_said(), residual=residual_given())
+
+
+def _said() -> dict[str, Any]:
     context = click.get_current_context(silent=True)
     meta = context.meta if context is not None else {}
     contrasts = {}
@@ -167,12 +178,11 @@ def whole_formula(formula: str) -> str:
         if not equals or not column or not coding:
             raise click.UsageError(f"--contrasts {item!r}: write COLUMN=CODING, as in f=sum")
         contrasts[column] = coding
-    return formula_with(
-        formula,
-        contrasts=contrasts,
-        weights=meta.get(f"{__name__}.weights", ""),
-        offset=meta.get(f"{__name__}.offset", ""),
-    )
+    return {
+        "contrasts": contrasts,
+        "weights": meta.get(f"{__name__}.weights", ""),
+        "offset": meta.get(f"{__name__}.offset", ""),
+    }
 
 
 def residual_given() -> str:
