@@ -19,6 +19,8 @@ _COMMANDS = {
     "merge": "harness.commands.merge:merge",
     "fit": "harness.commands.fit:fit",
     "audit": "harness.commands.audit:audit",
+    "intervals": "harness.commands.intervals:intervals",
+    "compare": "harness.commands.compare:compare",
     "diagnose": "harness.commands.diagnose:diagnose",
     "translate": "harness.commands.translate:translate",
     "bundle": "harness.commands.bundle:bundle",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+from click.core import ParameterSource
 
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")
@@ -72,6 +73,19 @@ cached = click.option(
     default=True,
     show_default=True,
     help="Look up what was fitted before (lmm-parity cache says where).",
+)
+page = click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it as one HTML file, too.",
+)
+level = click.option(
+    "--level",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Confidence level.",
 )
 ml = click.option("--ml", is_flag=True, help="Maximum likelihood instead of REML.")
 factors = click.option(
@@ -201,6 +215,14 @@ def reading_given() -> tuple[tuple[str, ...], str]:
     context = click.get_current_context(silent=True)
     meta = context.meta if context is not None else {}
     return meta.get(f"{__name__}.na", ()), meta.get(f"{__name__}.comment", "")
+
+
+def require_with(holds: bool, option: str, other: str) -> None:
+    """Refuse an option that has no use where ``other`` is not given."""
+    context = click.get_current_context()
+    given = context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+    if given and not holds:
+        raise click.UsageError(f"--{option} is for {other}")
 
 
 def fitting(command: Callable[..., None]) -> Callable[..., None]:
