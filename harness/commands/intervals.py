@@ -9,24 +9,10 @@ import click
 
 from harness.base.files import require_writable, write_file
 from harness.commands import options
+from harness.judge.df_rule import DF_RULES, DfRule
 
 if TYPE_CHECKING:
-    from harness.judge.fixed_effect_tests import DfRule
     from harness.judge.parameter_intervals import Kind
-
-# Names only: the rules themselves need numpy, and --help is to answer at once.
-DF_RULES = (
-    "none",
-    "residual",
-    "containment",
-    "containment-levels",
-    "residual-xz",
-    "between-within",
-    "between-within-classic",
-    "satterthwaite",
-    "kenward-roger",
-    "kenward-roger-linear",
-)
 
 
 @click.command()
