@@ -32,6 +32,7 @@ from harness.diagnose.inquiry import Inquiry
 from harness.diagnose.messages import translate
 from harness.diagnose.ordered_factors import ordered_factors
 from harness.diagnose.picture_data import Pictured, pictured
+from harness.diagnose.profile import residual_profiles
 from harness.diagnose.result_remarks import path_unknown
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.singular_term import Singular
@@ -197,7 +198,8 @@ def completed(
             )
         found = msgspec.structs.replace(found, runs=tuple(rows(bench, runs)))
         inquiry.notes.extend(trials.notes)
-    if pictures and inquiry.mixed:
+    correlated = inquiry.rung.case.design.residual is not None
+    if pictures and (inquiry.mixed or correlated):
         advance("profiles of the deviance")
         engines = inquiry.with_engines.engines
         drawn = inquiry.within(
@@ -213,6 +215,15 @@ def completed(
             contours=drawn.contours,
             effects=drawn.effects,
         )
+    elif correlated:
+        advance("profiles of the residual covariance")
+        curves, note = inquiry.within(
+            lambda: residual_profiles(bench, found.case, inquiry.with_engines.engines),
+            ((), ""),
+            "Profiles were left out",
+        )
+        inquiry.notes.extend([note] if note else [])
+        found = msgspec.structs.replace(found, profiles=curves)
     seconds = early.found.seconds + time.perf_counter() - started
     return msgspec.structs.replace(
         found, notes=tuple(dict.fromkeys(inquiry.notes)), seconds=seconds

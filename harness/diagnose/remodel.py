@@ -14,6 +14,7 @@ from harness.model.expression_text import render_name, term_text
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
 from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import Model, bind, parse_model, split_bar
+from harness.model.structure import STRUCTURES
 from harness.model.table import FactorColumn, Order, label_of, own_order
 from harness.model.terms import Terms
 from harness.spelling.calls import lme4_formula
@@ -97,10 +98,17 @@ def with_formula(rung: Rung, formula: Formula) -> Rung:
     BadInput
         When it cannot be parsed or bound.
     """
-    model = Model(formula, rung.case.model.criterion)
-    text = lme4_formula(model)
-    criterion = rung.case.model.criterion
-    return _bound(rung, parse_model(text, "REML" if criterion == "OLS" else criterion))
+    criterion, residual = rung.case.model.criterion, rung.case.model.residual
+    text = lme4_formula(Model(formula, criterion))
+    own = "" if residual is None else residual.text()
+    return _bound(rung, parse_model(text, "REML" if criterion == "OLS" else criterion, own))
+
+
+def without_residual(rung: Rung) -> Rung:
+    """Return the rung with residuals that are independent and have one variance."""
+    model = rung.case.model
+    criterion = model.criterion if model.random else "OLS"
+    return _bound(rung, replace(model, residual=None, criterion=criterion))
 
 
 def _bound(
@@ -186,14 +194,22 @@ def without_effect(rung: Rung, term: int, effects: set[str]) -> Rung:
         new = bars[:term] + bars[term + 1 :]
     else:
         effects_node = _effects(Terms(intercept, tuple(kept)))
-        new = [*bars[:term], Bar(effects_node, bar.group, double=False), *bars[term + 1 :]]
+        # One effect has no correlation.
+        structure = bar.structure if intercept + len(kept) > 1 else ""
+        own = Bar(effects_node, bar.group, double=False, structure=structure)
+        new = [*bars[:term], own, *bars[term + 1 :]]
     return with_formula(rung, replace(rung.case.model.formula, bars=tuple(new)))
 
 
 def uncorrelated(rung: Rung, term: int) -> Rung:
     """Return the rung with the effects of a random term uncorrelated."""
     bars = _split(rung.case.model)
-    bars[term] = replace(bars[term], double=True)
+    structure = bars[term].structure
+    if structure:
+        same = STRUCTURES[structure].one_variance
+        bars[term] = replace(bars[term], structure="homdiag" if same else "diag")
+    else:
+        bars[term] = replace(bars[term], double=True)
     return with_formula(rung, replace(rung.case.model.formula, bars=tuple(bars)))
 
 
@@ -233,7 +249,8 @@ def _split(model: Model) -> list[Bar]:
     out = []
     for bar in model.formula.bars:
         for term in split_bar(bar):
-            out.append(Bar(_effects(term.effects), _group(term.group), double=False))
+            effects, group = _effects(term.effects), _group(term.group)
+            out.append(Bar(effects, group, double=False, structure=term.structure))
     return out
 
 
