@@ -17,6 +17,7 @@ from harness.model.case import Case
 from harness.referee import optimum, structured_search
 from harness.referee.crossproducts import standardised
 from harness.referee.deviance import Likelihood, Point
+from harness.referee.minima import SAME, Minima, evaluated
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum, OptimumSearch, newton, polished
 from harness.referee.residual_likelihood import (
@@ -35,12 +36,6 @@ _DESCENTS = 6
 
 _BARE = 2
 """And those without random effects."""
-
-_DISTINCT = 1e-4
-"""Minima whose deviances are nearer than this are said to be one."""
-
-_SAME = 1e-9
-"""A lower deviance than this is rounding."""
 
 _ENDLESS = 0.05
 """Derivative in the logarithm of the last pivot of R at its bound: where the likelihood has no
@@ -104,20 +99,21 @@ class ResidualSearch(OptimumSearch):
 
     def __init__(self, likelihood: ResidualLikelihood) -> None:
         super().__init__(likelihood)
-        self._minima: list[ResidualPoint] = []
+        self._minima: Minima[ResidualPoint] = Minima()
 
     def _begun(self, starts: Sequence[Array]) -> Optimum:
         likelihood = self.likelihood
         if not len(likelihood.phi):
             own = likelihood.given(likelihood.phi)
             alone = optimum.find_optimum(own.plain, starts)
-            return _optimum(own.at(alone.point.theta), [], alone.starts)
-        built_in = _evaluated(likelihood, _starts(likelihood))
+            point = own.at(alone.point.theta)
+            return Optimum(point, point.deviance(), optimality(point), alone.starts)
+        built_in = evaluated(likelihood.at, _starts(likelihood))
         built_in.sort(key=ResidualPoint.deviance)
         # Without random effects too: where a structure can do their work, beside them it can lead
         # to a singular residual covariance and no further.
         bare = [point for point in built_in if not point.theta[: len(likelihood.layout)].any()]
-        given = _evaluated(likelihood, starts)
+        given = evaluated(likelihood.at, starts)
         return self._followed_down(
             [*dict.fromkeys([*given, *built_in[:_DESCENTS], *bare[:_BARE]])], 0
         )
@@ -125,16 +121,16 @@ class ResidualSearch(OptimumSearch):
     def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
         if not len(self.likelihood.phi):
             return found
-        return self._followed_down(_evaluated(self.likelihood, starts), found.starts)
+        return self._followed_down(evaluated(self.likelihood.at, starts), found.starts)
 
     def _followed_down(self, starts: Sequence[ResidualPoint], runs: int) -> Optimum:
         for start in starts:
             # A descent to where nothing can be evaluated has no end that is known.
             with suppress(np.linalg.LinAlgError):
-                self._keep(settled(start))
-        if not self._minima:
+                self._minima.keep(settled(start))
+        if not self._minima.points:
             raise ResidualUnbounded
-        best = self._minima[0]
+        best = self._minima.best
         slope = best.profiled_gradient()[len(self.likelihood.layout) :]
         found = optimality(best)
         if found.residual_bound:
@@ -143,37 +139,7 @@ class ResidualSearch(OptimumSearch):
             alone = not self.likelihood.layout and found.gradient > _AT_REST
             if alone or float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
                 raise ResidualUnbounded
-        return _optimum(best, self._minima[1:], runs + len(starts))
-
-    def _keep(self, found: ResidualPoint) -> None:
-        """Keep a minimum that is new, or one that is as good as known and lower."""
-        value = found.deviance()
-        same = [m for m in self._minima if abs(m.deviance() - value) <= _DISTINCT]
-        if any(m.deviance() <= value + _SAME for m in same):
-            return
-        self._minima = [m for m in self._minima if m not in same] + [found]
-        self._minima.sort(key=ResidualPoint.deviance)
-
-
-def _optimum(best: ResidualPoint, others: list[ResidualPoint], runs: int) -> Optimum:
-    minima = tuple(
-        point
-        for point in others
-        if (o := optimality(point)).gradient < 1e-5 and not o.false_boundary
-    )
-    return Optimum(best, best.deviance(), optimality(best), runs, minima)
-
-
-def _evaluated(likelihood: ResidualLikelihood, starts: Iterable[Array]) -> list[ResidualPoint]:
-    points = []
-    for start in starts:
-        try:
-            point = likelihood.at(start)
-        except np.linalg.LinAlgError:
-            continue
-        if np.isfinite(point.deviance()):
-            points.append(point)
-    return points
+        return Optimum(best, best.deviance(), found, runs + len(starts), self._minima.others())
 
 
 def nearest_minimum(point: Point) -> Point:
@@ -194,9 +160,9 @@ def settled(start: ResidualPoint) -> ResidualPoint:
         moved = _bounded(
             _joint(newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
         )
-        better = moved.deviance() < point.deviance() - _SAME
+        better = moved.deviance() < point.deviance() - SAME
         # As good a point on a smaller face is the better one.
-        point = moved if moved.deviance() <= point.deviance() + _SAME else point
+        point = moved if moved.deviance() <= point.deviance() + SAME else point
         if not better:
             break
     return _joint(polished(point))

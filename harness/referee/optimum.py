@@ -7,7 +7,6 @@ zero).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.identifiability import FreeDirection, centred, free_directions
 from harness.referee.landscape import screened
+from harness.referee.minima import Minima, evaluated
 from harness.referee.optimality import Optimality, optimality
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
 from harness.referee.variance_errors import variance_errors
@@ -42,18 +42,12 @@ _SNAP = 1e-9
 _NO_VARIANCE = 1e-15
 """Share of the largest eigenvalue of a covariance matrix below which another is its rounding."""
 
-_DISTINCT = 1e-4
-"""Minima whose deviances are nearer than this are said to be one: the reader could not tell."""
-
 _ENDLESS = 1e8
 """Variances where the residual one may go to zero: the deviance then has a limit out there."""
 
 _FALLING = 0.1
 """Such a derivative at the best point: along a direction that fits the outcome exactly in k of m
 dimensions it is m - k, a whole number."""
-
-_STATIONARY = 1e-5
-"""Derivative, in relative changes of the variances, at which a point is a minimum."""
 
 _SAME = 1e-10
 """A lower deviance than this is rounding: of points that are as good the first is kept."""
@@ -176,23 +170,26 @@ class OptimumSearch:
         if not likelihood.layout:
             point = likelihood.at(np.zeros(0))
             return Optimum(point, point.deviance(), optimality(point), 1)
-        points = [likelihood.at(_scaled_identity(likelihood, 1.0)), *_evaluated(likelihood, starts)]
+        points = [
+            likelihood.at(_scaled_identity(likelihood, 1.0)),
+            *evaluated(likelihood.at, starts),
+        ]
         points.sort(key=Point.deviance)
         if likelihood.products.exact:
-            points += _evaluated(likelihood, [_scaled_identity(likelihood, _ENDLESS)])
+            points += evaluated(likelihood.at, [_scaled_identity(likelihood, _ENDLESS)])
         first = _settled(newton(points[0]))
         _refuse_endless(first)
         self._basins = _Basins(first)
         return self._screened(self._basins, points[1:], len(points))
 
     def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
-        basins, points = self._basins, _evaluated(self.likelihood, starts)
+        basins, points = self._basins, evaluated(self.likelihood.at, starts)
         if basins is None:
             return found
-        known = list(basins.minima)
+        known = list(basins.points)
         for start in points:
             basins.descend(start)
-        if basins.minima == known:
+        if basins.points == known:
             return found
         return self._screened(basins, [], found.starts + len(points))
 
@@ -202,7 +199,7 @@ class OptimumSearch:
             basins.descend(start)
         _refuse_endless(basins.best)
         for _ in range(_SCREENINGS):
-            known = [_variances(minimum) for minimum in basins.minima]
+            known = [_variances(minimum) for minimum in basins.points]
             candidates = screened(self.likelihood, known, _DESCENTS)
             lowest = basins.best
             for psi in candidates:
@@ -220,44 +217,26 @@ def _refuse_endless(lowest: Point) -> None:
         raise NoMaximum
 
 
-class _Basins:
-    """Minima met so far, the lowest first."""
+class _Basins(Minima[Point]):
+    """Minima met so far, and the bowls about them, in which no descent need be followed on."""
 
     def __init__(self, first: Point) -> None:
-        self.minima: list[Point] = []
+        super().__init__(_SAME)
         self._bowls: list[_Bowl] = []
         self._add(first)
-
-    @property
-    def best(self) -> Point:
-        return self.minima[0]
 
     def descend(self, start: Point) -> None:
         """Go down from a point, and keep the minimum when it is another one."""
         try:
             found = newton(start, self._bowls)
-            if not any(found is minimum for minimum in self.minima):
+            if not any(found is minimum for minimum in self.points):
                 self._add(_settled(found))
         except np.linalg.LinAlgError:  # so far out that rounding leaves no information
             return
 
     def _add(self, found: Point) -> None:
-        value = found.deviance()
-        same = [i for i, m in enumerate(self.minima) if abs(m.deviance() - value) <= _DISTINCT]
-        if any(self.minima[i].deviance() <= value + _SAME for i in same):
-            return
-        self.minima = [m for i, m in enumerate(self.minima) if i not in same] + [found]
-        self.minima.sort(key=Point.deviance)
-        bowl = _bowl(found)
-        self._bowls += [] if bowl is None else [bowl]
-
-    def others(self) -> tuple[Point, ...]:
-        """Return the minima beside the best one: those that pass the first-order conditions."""
-        return tuple(
-            point
-            for point in self.minima[1:]
-            if (found := optimality(point)).gradient < _STATIONARY and not found.false_boundary
-        )
+        if self.keep(found) and (bowl := _bowl(found)) is not None:
+            self._bowls.append(bowl)
 
 
 def nearest_minimum(point: Point) -> Point:
@@ -319,18 +298,6 @@ def _variances(point: Point) -> tuple[Array, ...]:
 
 def _scaled_identity(likelihood: Likelihood, variance: float) -> Array:
     return _theta_of_scaled(likelihood, [variance * np.eye(q) for q in likelihood.products.sizes])
-
-
-def _evaluated(likelihood: Likelihood, starts: Iterable[Array]) -> list[Point]:
-    points = []
-    for start in starts:
-        try:
-            point = likelihood.at(start)
-        except np.linalg.LinAlgError:
-            continue
-        if math.isfinite(point.deviance()):
-            points.append(point)
-    return points
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ inwards is held there, and a step that would cross a bound ends on it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, NoMaximum, Point
+from harness.referee.minima import SAME, Minima, evaluated
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum, OptimumSearch, find_optimum
 from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
@@ -33,12 +34,6 @@ _SIZES = (0.03, 0.3, 1.0, 10.0, 300.0)
 _CORRELATIONS = (0.0, 0.5, 0.9, -0.7)
 """Of the starts, as shares of the way from zero to either end."""
 
-_SAME = 1e-9
-"""A lower deviance than this is rounding."""
-
-_DISTINCT = 1e-4
-"""Minima whose deviances are nearer than this are said to be one."""
-
 _ROUNDING = 1e-14
 _DECREMENT = 1e-13
 
@@ -50,59 +45,35 @@ class StructuredSearch(OptimumSearch):
 
     def __init__(self, likelihood: StructuredLikelihood) -> None:
         super().__init__(likelihood)
-        self._minima: list[StructuredPoint] = []
+        self._minima: Minima[StructuredPoint] = Minima()
 
     def _begun(self, starts: Sequence[Array]) -> Optimum:
         likelihood = self.likelihood
-        given = evaluated(likelihood, starts)
-        diagonal = evaluated(likelihood, _uncorrelated(likelihood))
+        given = evaluated(likelihood.at, starts)
+        diagonal = evaluated(likelihood.at, _uncorrelated(likelihood))
         if diagonal and all(own.structure in ("", "diag") for own in likelihood.terms):
             return self._followed_down([*diagonal, *given], 0)
-        built_in = sorted(evaluated(likelihood, _starts(likelihood)), key=Point.deviance)
+        built_in = sorted(evaluated(likelihood.at, _starts(likelihood)), key=Point.deviance)
         return self._followed_down([*given, *diagonal, *built_in[:_DESCENTS]], 0)
 
     def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
-        return self._followed_down(evaluated(self.likelihood, starts), found.starts)
+        return self._followed_down(evaluated(self.likelihood.at, starts), found.starts)
 
     def _followed_down(self, starts: Sequence[StructuredPoint], runs: int) -> Optimum:
         for start in starts:
-            if any(_beside(start, known) for known in self._minima):
+            if any(_beside(start, known) for known in self._minima.points):
                 continue
-            self._keep(settled(start))
-        best = self._minima[0]
-        others = tuple(
-            point
-            for point in self._minima[1:]
-            if (o := optimality(point)).gradient < 1e-5 and not o.false_boundary
+            self._minima.keep(settled(start))
+        best = self._minima.best
+        return Optimum(
+            best, best.deviance(), optimality(best), runs + len(starts), self._minima.others()
         )
-        return Optimum(best, best.deviance(), optimality(best), runs + len(starts), others)
-
-    def _keep(self, found: StructuredPoint) -> None:
-        value = found.deviance()
-        same = [m for m in self._minima if abs(m.deviance() - value) <= _DISTINCT]
-        if any(m.deviance() <= value + _SAME for m in same):
-            return
-        self._minima = [m for m in self._minima if m not in same] + [found]
-        self._minima.sort(key=Point.deviance)
 
 
 def _beside(start: StructuredPoint, known: StructuredPoint) -> bool:
     """Whether a start is a minimum that is known, to the digits in which an engine states it."""
     near = np.abs(start.theta - known.theta).max() <= 1e-6 * (1.0 + np.abs(known.theta).max())
     return bool(near and abs(start.deviance() - known.deviance()) <= 1e-6)
-
-
-def evaluated(likelihood: StructuredLikelihood, starts: Iterable[Array]) -> list[StructuredPoint]:
-    """Return the points of those that lie within the bounds."""
-    points = []
-    for start in starts:
-        try:
-            point = likelihood.at(start)
-        except np.linalg.LinAlgError:
-            continue
-        if np.isfinite(point.deviance()):
-            points.append(point)
-    return points
 
 
 def _uncorrelated(likelihood: StructuredLikelihood) -> list[Array]:
@@ -260,7 +231,7 @@ def _polished(point: StructuredPoint) -> StructuredPoint:
         except np.linalg.LinAlgError:
             break
         smaller = np.linalg.norm(found) < np.linalg.norm(gradient[free])
-        if not smaller or moved.deviance() > point.deviance() + _SAME:
+        if not smaller or moved.deviance() > point.deviance() + SAME:
             break
         point = moved
     return point
@@ -273,9 +244,9 @@ def settled(start: StructuredPoint) -> StructuredPoint:
         point = _polished(_snapped(point))
         if not optimality(point).false_boundary:
             break
-        moved = [bounded_newton(p) for p in evaluated(point.likelihood, _escapes(point))]
+        moved = [bounded_newton(p) for p in evaluated(point.likelihood.at, _escapes(point))]
         lowest = min(moved, key=Point.deviance, default=point)
-        if lowest.deviance() >= point.deviance() - _SAME:
+        if lowest.deviance() >= point.deviance() - SAME:
             break
         point = lowest
     return point
@@ -294,9 +265,9 @@ def _snapped(point: StructuredPoint) -> StructuredPoint:
                 continue
             theta = point.theta.copy()
             theta[i] = end
-            for trial in evaluated(likelihood, [theta]):
+            for trial in evaluated(likelihood.at, [theta]):
                 moved = bounded_newton(trial)
-                if moved.deviance() <= point.deviance() + _SAME:
+                if moved.deviance() <= point.deviance() + SAME:
                     point = moved
     return point
 
