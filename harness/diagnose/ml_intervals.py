@@ -49,7 +49,9 @@ def ml_intervals(
     notes : tuple of str
         What was left out and why.
     """
-    if bench.best is None or bench.likelihood is None or not curves:
+    if bench.best is None or bench.likelihood is None:
+        return tuple(curves), (), ()
+    if not bench.case.design.random and bench.case.design.residual is None:
         return tuple(curves), (), ()
     if bench.case.model.structured is not None:
         return tuple(curves), (), ()
@@ -110,9 +112,7 @@ def _by_ml(design: Design, best: Optimum, curves: Sequence[Profile]) -> Iterator
     residuals = {residual_label(name): i for i, name in enumerate(residual)}
     for curve in curves:
         if curve.parameter in residuals:
-            own = ResidualProfile(best, residuals[curve.parameter]).curve(
-                level=LEVEL, furthest=0.0
-            )
+            own = ResidualProfile(best, residuals[curve.parameter]).curve(level=LEVEL, furthest=0.0)
             yield msgspec.structs.replace(curve, ml_best=own.best, ml_low=own.low, ml_high=own.high)
             continue
         parameter = known[curve.parameter]

@@ -34,10 +34,20 @@ def pictured(
     engines: Sequence[str],
     singular: Sequence[Singular],
     runs: Sequence[OptimizerRun],
+    *,
+    few: bool = False,
 ) -> Pictured:
-    """Compute what the pictures show, as far as it does not take long."""
-    curves, note = profiles(bench, record, engines)
+    """Compute what the pictures show, as far as it does not take long.
+
+    Parameters
+    ----------
+    few : bool
+        Only the profiles of a residual covariance.
+    """
     residuals, longer = residual_profiles(bench, record, engines)
+    if few:
+        return Pictured(profiles=residuals, notes=(longer,) if longer else ())
+    curves, note = profiles(bench, record, engines)
     curves += residuals
     went = statsmodels_path(bench.case) if curves and "statsmodels" in engines else []
     curves, fixed, by_ml = ml_intervals(bench, curves)

@@ -32,7 +32,6 @@ from harness.diagnose.inquiry import Inquiry
 from harness.diagnose.messages import translate
 from harness.diagnose.ordered_factors import ordered_factors
 from harness.diagnose.picture_data import Pictured, pictured
-from harness.diagnose.profile import residual_profiles
 from harness.diagnose.result_remarks import path_unknown
 from harness.diagnose.singular import singular_terms
 from harness.diagnose.singular_term import Singular
@@ -170,7 +169,8 @@ def completed(
     quick : bool
         Leave out the table of all optimizers.
     pictures : bool
-        Compute what the pictures of the HTML page show besides: profiles, a contour, intervals.
+        Compute what the pictures of the HTML page show besides: profiles, a contour, intervals. The
+        profiles of a residual covariance are computed without it.
     advance : callable
         Told what begins, for a progress bar.
     """
@@ -199,11 +199,13 @@ def completed(
         found = msgspec.structs.replace(found, runs=tuple(rows(bench, runs)))
         inquiry.notes.extend(trials.notes)
     correlated = inquiry.rung.case.design.residual is not None
-    if pictures and (inquiry.mixed or correlated):
+    if correlated or (pictures and inquiry.mixed):
         advance("profiles of the deviance")
         engines = inquiry.with_engines.engines
         drawn = inquiry.within(
-            lambda: pictured(bench, found.case, engines, found.singular, found.runs),
+            lambda: pictured(
+                bench, found.case, engines, found.singular, found.runs, few=not pictures
+            ),
             Pictured(),
             "Pictures were left out",
         )
@@ -215,15 +217,6 @@ def completed(
             contours=drawn.contours,
             effects=drawn.effects,
         )
-    elif correlated:
-        advance("profiles of the residual covariance")
-        curves, note = inquiry.within(
-            lambda: residual_profiles(bench, found.case, inquiry.with_engines.engines),
-            ((), ""),
-            "Profiles were left out",
-        )
-        inquiry.notes.extend([note] if note else [])
-        found = msgspec.structs.replace(found, profiles=curves)
     seconds = early.found.seconds + time.perf_counter() - started
     return msgspec.structs.replace(
         found, notes=tuple(dict.fromkeys(inquiry.notes)), seconds=seconds

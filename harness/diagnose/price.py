@@ -47,7 +47,7 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
         ratio = max(2.0 * (fall if nesting.smaller else -fall), 0.0)
         low, high, null = null_p(ratio, abs(nesting.parameters), abs(nesting.effects))
     return Price(
-        formula=other.case.model.formula.text,
+        formula=other.case.model.text,
         criterion="REML" if reml else "ML",
         loglik=-fall,
         parameters=-nesting.parameters,

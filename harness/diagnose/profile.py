@@ -98,7 +98,7 @@ def profiles(
 def residual_profiles(
     bench: Bench, record: CaseRecord, engines: Sequence[str], *, budget: float = 20.0
 ) -> tuple[tuple[Profile, ...], str]:
-    """Profile every correlation and every ratio of the residual covariance; see :func:`profiles`."""
+    """Profile every correlation and ratio of the residual covariance; see :func:`profiles`."""
     if bench.best is None or not isinstance(bench.best.point, ResidualPoint):
         return (), ""
     best = bench.best

@@ -14,6 +14,7 @@ from harness.model.expression_text import render_name, term_text
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
 from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import Model, bind, parse_model, split_bar
+from harness.model.residual import Residual
 from harness.model.structure import STRUCTURES
 from harness.model.table import FactorColumn, Order, label_of, own_order
 from harness.model.terms import Terms
@@ -104,11 +105,17 @@ def with_formula(rung: Rung, formula: Formula) -> Rung:
     return _bound(rung, parse_model(text, "REML" if criterion == "OLS" else criterion, own))
 
 
-def without_residual(rung: Rung) -> Rung:
-    """Return the rung with residuals that are independent and have one variance."""
+def uncorrelated_residuals(rung: Rung) -> Rung:
+    """Return the rung with residuals that are independent; they keep their variances by strata."""
     model = rung.case.model
-    criterion = model.criterion if model.random else "OLS"
-    return _bound(rung, replace(model, residual=None, criterion=criterion))
+    own = model.residual
+    assert own is not None
+    strata = own.strata
+    if own.structure == "us" and own.position is not None:
+        strata = ((own.position.name,), *strata)
+    left = Residual("", None, (), strata) if strata else None
+    criterion = model.criterion if model.random or left is not None else "OLS"
+    return _bound(rung, replace(model, residual=left, criterion=criterion))
 
 
 def _bound(

@@ -93,7 +93,7 @@ def _matrices(design: Design, i: NDArray[np.intp], j: NDArray[np.intp]) -> Array
 
 
 def _of_structure(term: RandomDesign) -> Array:
-    """Derivatives of Psi at equal standard deviations and no correlation: (k, q, q)."""
+    """Differentiate Psi at equal standard deviations and no correlation: (k, q, q)."""
     own = TermCovariance(term.structure, term.z.shape[1])
     at = np.ones(len(own.places))
     if own.correlated:
