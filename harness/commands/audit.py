@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
-from harness.base.files import require_writable, write_file
+from harness.base.files import growing_place, require_writable, write_file
 from harness.commands import options
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def _source(
     help="Write the audit as one HTML file, too.",
 )
 @click.option(
+    "--records",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write its record, too, for report --from, export and diff.",
+)
+@click.option(
     "--template", is_flag=True, help="Print a form with the rows of this model, and do no more."
 )
 @options.as_json
@@ -65,6 +72,7 @@ def audit(
     levels: tuple[str, ...],
     program: str,
     out: Path | None,
+    records: Path | None,
     template: bool,
     as_json: bool,
     quiet: bool,
@@ -84,8 +92,10 @@ def audit(
     """
     from harness.base.json import encode
     from harness.campaign import provenance
+    from harness.campaign.listing_file import write_listing
     from harness.judge.listing import read_listing
     from harness.judge.listing_match import template as form
+    from harness.judge.listing_record import listing_record
     from harness.judge.listing_verdict import judge_listing
     from harness.page.audit_layout import audit_page
     from harness.page.html.html_page import render_page
@@ -93,6 +103,8 @@ def audit(
 
     if out is not None:
         require_writable(out, seeks=True)
+    if records is not None:
+        records = growing_place(records)
     if template:
         rung = options.own_rung(data, formula, ml=False, factors=factors, levels=levels)
         click.echo(form(rung), nl=False)
@@ -106,14 +118,21 @@ def audit(
     listing = read_listing(text)
     if program:
         listing = replace(listing, program=program)
-    found = judge_listing(listing, _source(data, formula, factors, levels))
+    source = _source(data, formula, factors, levels)
+    found = judge_listing(listing, source)
+    record = listing_record(listing, found, source)
     page = audit_page(found, provenance.now())
     if out is not None:
         write_file(out, render_page(page))
+    if records is not None:
+        write_listing(record, records, shlex.join(["lmm-parity", *sys.argv[1:]]))
     if as_json:
-        click.echo(encode(found).decode())
+        click.echo(encode(record).decode())
     elif not quiet:
         print_page(page)
         if out is not None:
             click.echo(f"\nwritten: {out}")
+        if records is not None:
+            click.echo(f"records  {records}")
+            click.echo(f"report   lmm-parity report --from {shlex.quote(str(records))}")
     sys.exit(EXIT_OK if found.right else EXIT_UNEXPLAINED)

@@ -44,7 +44,7 @@ from harness.judge.judge import Judged, judge, judge_outcomes
 from harness.judge.records import CaseRecord
 from harness.judge.time_limit import outcomes_within
 from harness.referee.optimum import Optimum
-from harness.spelling.calls import imported
+from harness.spelling.mixedlm_spelling import imported
 
 Advance = Callable[[str], None]
 

@@ -29,7 +29,8 @@ from harness.referee.mean_squares import mean_squares
 from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
 from harness.referee.term_covariance import NULL_VARIANCE
-from harness.spelling.calls import imported, model_text, python_call
+from harness.spelling.calls import model_text
+from harness.spelling.mixedlm_spelling import imported, python_call
 
 Array = NDArray[np.float64]
 

@@ -37,7 +37,7 @@ from harness.model.column_match import match_columns
 from harness.model.formula import Name
 from harness.model.model import column_of
 from harness.referee.cost import Cost
-from harness.spelling.calls import MixedLMSpelling, mixedlm_spelling, python_formula
+from harness.spelling.mixedlm_spelling import MixedLMSpelling, mixedlm_spelling, python_formula
 from harness.spelling.patsy_language import NotExpressible
 
 Array = NDArray[np.float64]

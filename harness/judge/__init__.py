@@ -22,6 +22,7 @@ __all__ = [
     "judgement",
     "listing",
     "listing_match",
+    "listing_record",
     "listing_source",
     "listing_verdict",
     "lre",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.model.model import parse_model
+from harness.model.model import Criterion, parse_model
 
 Levels = Mapping[str, tuple[str, ...]]
 
@@ -43,7 +43,9 @@ class ListingSource:
     usual: Levels = field(default_factory=dict)
     residual: str = ""
 
-    def rung(self, levels: Levels | None = None, *, formula: str = "") -> Rung:
+    def rung(
+        self, levels: Levels | None = None, *, formula: str = "", criterion: Criterion = "REML"
+    ) -> Rung:
         """Return the case, with level orders beside those stated; or that of another formula.
 
         Raises
@@ -61,7 +63,7 @@ class ListingSource:
             self.dataset.name,
             self.dataset,
             formula or self.formula,
-            "REML",
+            criterion,
             factors=factors,
             levels=orders,
             residual=self.residual,

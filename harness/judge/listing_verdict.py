@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Literal
 
 import msgspec
 
 from harness.base.errors import BadInput
-from harness.base.json import Real, schema_of
+from harness.base.json import Real
 from harness.judge.likelihood_ratio import FittedModel, Ratio, ratio_of, same_rows
 from harness.judge.listing import Listing
 from harness.judge.listing_interpretation import Reading
@@ -41,8 +41,8 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    criterion : str
-        Of the optimum that the numbers are judged by.
+    criterion, stated_criterion : str
+        Of the optimum that the numbers are judged by; what the listing says, or empty.
     rows : int
         Rows that the model uses.
     at_optimum : bool or None
@@ -57,12 +57,14 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         Label, rule of df, its df, and whether what is printed of that coefficient fits it.
     subset : str
         Which rows of the table the numbers are of, where they are not of all complete ones.
+    singular : bool
+        Whether the best point is on the boundary.
     """
 
     program: str
     formula: str
-    criterion: str
-    stated_criterion: str
+    criterion: Criterion
+    stated_criterion: Criterion | Literal[""]
     rows: int
     stated_rows: int | None
     at_optimum: bool | None
@@ -74,17 +76,13 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[tuple[str, str, Real, bool], ...]
     mistakes: tuple[str, ...] = ()
     subset: str = ""
+    singular: bool = False
 
     @property
     def right(self) -> bool:
         """Whether nothing printed is wrong."""
         wrong = any(f.truth in ("false", "mistake") for f in self.findings)
         return not wrong and not self.mistakes
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of an audit."""
-    return schema_of(ListingVerdict)
 
 
 def judge_listing(
@@ -193,7 +191,7 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
         program=listing.program,
         formula=found.rung.case.model.formula.text,
         criterion=best.model.criterion,
-        stated_criterion=listing.criterion,
+        stated_criterion=stated if listing.criterion else "",
         rows=rows,
         stated_rows=listing.rows,
         at_optimum=best.inside,
@@ -204,6 +202,7 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
         findings=best.findings,
         rules=tuple(best.rules()),
         mistakes=tuple(mistakes),
+        singular=best.model.best.optimality.singular,
     )
 
 

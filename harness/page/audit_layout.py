@@ -10,6 +10,7 @@ from harness.base.text import listed, number, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import Finding
+from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
 from harness.page.numbers import plain
 from harness.page.page import Block, Page, Paragraph, Section
@@ -22,36 +23,6 @@ WRONG = Look("wrong", "differ", "no", "x")
 OPEN = Look("not judged", "silent", "bar", "-")
 
 _LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": WRONG, "false": WRONG, "not judged": OPEN}
-
-_NAMES = {
-    "estimate": "estimate",
-    "se": "standard error",
-    "df": "df",
-    "statistic": "t",
-    "p": "p",
-    "lower": "lower limit",
-    "upper": "upper limit",
-    **{
-        f"{kind} {end}": f"{end} limit of the {name}"
-        for kind, name in (
-            ("variance", "variance"),
-            ("sd", "SD"),
-            ("correlation", "correlation"),
-        )
-        for end in ("lower", "upper")
-    },
-    "variance": "variance",
-    "sd": "standard deviation",
-    "correlation": "correlation",
-    "covariance": "covariance",
-    "loglik": "log-likelihood",
-    "minus_two": "-2 log-likelihood",
-    "aic": "AIC",
-    "bic": "BIC",
-    "ratio statistic": "likelihood ratio",
-    "ratio df": "df of the likelihood ratio",
-    "ratio p": "p of the likelihood ratio",
-}
 
 ALPHA = 0.05
 """Level at which a conclusion is drawn from a p value."""
@@ -72,15 +43,14 @@ _MISTAKES = {
 
 def quantity_name(quantity: str) -> str:
     """Return the words for a quantity of a listing."""
-    return _NAMES[quantity]
+    return PRINTED[quantity]
 
 
 def audit_page(found: ListingVerdict, made: str = "") -> Page:
     """Lay out an audit; ``made`` is when it was."""
-    other = "ML" if found.criterion == "REML" else "REML"
     sections = (
-        Section("numbers", "Each printed number", tuple(_numbers(found, other))),
-        Section("rules", "Degrees of freedom by every rule", tuple(_rules(found))),
+        Section("numbers", "Each printed number", tuple(printed_numbers(found))),
+        Section("rules", "Degrees of freedom by every rule", tuple(rules_of_df(found))),
     )
     return Page(
         kind="Audit",
@@ -165,7 +135,7 @@ def _sentence(one: Finding, other: str) -> str:
     instead = _instead(one, other)
     because = f": {instead}" if instead else ""
     right = _to_digits(one)
-    text = f"The {_NAMES[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
+    text = f"The {PRINTED[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
     if one.quantity in ("p", "ratio p") and (one.right < ALPHA) != _below(one.text):
         text += f" At {ALPHA:g} that is another conclusion."
     return text
@@ -213,7 +183,9 @@ def _how(one: Finding) -> str:
     )
 
 
-def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
+def printed_numbers(found: ListingVerdict) -> Iterator[Block]:
+    """Yield each number beside the referee's."""
+    other = "ML" if found.criterion == "REML" else "REML"
     groups: dict[str, list[Row]] = {}
     for one in found.findings:
         how = _how(one)
@@ -221,7 +193,7 @@ def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
             how = _instead(one, other)
         how = "" if one.quantity == "estimate" and not one.mistake else how
         cells = (plain(one.text), plain(_to_digits(one)), _LOOKS[one.truth], how)
-        groups.setdefault(one.item, []).append(Row(_NAMES[one.quantity], cells))
+        groups.setdefault(one.item, []).append(Row(PRINTED[one.quantity], cells))
     yield Table(
         "Printed numbers and the referee's",
         (
@@ -235,7 +207,8 @@ def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
     )
 
 
-def _rules(found: ListingVerdict) -> Iterator[Block]:
+def rules_of_df(found: ListingVerdict) -> Iterator[Block]:
+    """Yield the df of each coefficient by every rule, and which of them what is printed fits."""
     if not found.rules:
         return
     yield Paragraph(

@@ -22,6 +22,7 @@ __all__ = [
     "likelihood_profile",
     "lmertest_recipe",
     "mean_squares",
+    "mixedlm_equations",
     "nested_models",
     "optimality",
     "optimum",

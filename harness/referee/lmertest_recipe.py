@@ -151,9 +151,7 @@ def rounding_of_lme4(design: Design, theta: Array, sigma: float) -> tuple[float,
         for b in range(q):
             lower[b:, b] = theta[at : at + q - b]
             at += q - b
-        block = np.zeros((n, len(term.levels), q))
-        block[np.arange(n), term.codes] = term.z @ lower
-        blocks.append(block.reshape(n, -1))
+        blocks.append(term.columns(term.z @ lower))
     columns = np.column_stack([*blocks, design.x])
     normal = columns.T @ columns
     random = np.arange(columns.shape[1] - design.x.shape[1])

@@ -131,6 +131,7 @@ FILE_OPTIONS = {
     ("conformance", "--pack"): ["conformance", "--pack"],
     ("scoreboard", "--page"): ["scoreboard", "--engine", "statsmodels", "--out", "b", "--page"],
     ("audit", "--out"): ["audit", "t.csv", MODEL, "numbers.toml", "--out"],
+    ("audit", "--records"): ["audit", "t.csv", MODEL, "numbers.toml", "--records"],
 }
 """Options that name a file to write, and a command that would write it."""
 

@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import block_diag
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
@@ -16,16 +14,14 @@ from harness.judge.causes.same_point import effects_off, modes_at, modes_off
 from harness.judge.causes.view import LMER, MIXEDLM, View
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
-from harness.model.design import Design, RandomDesign
+from harness.model.design import Array, Design
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.lmertest_recipe import rounding_of_lme4
+from harness.referee.mixedlm_equations import mixedlm_equations
 from harness.referee.satterthwaite import contrast_tests
 
 _FACTOR = 10.0
 """The model gives the order of an error bound, which no single rounding exceeds by more."""
-
-_ENTRIES = 1_000_000
-"""Entries of Z up to which MixedLM's equations of crossed factors are solved."""
 
 _COLUMNS = 2000
 """Random effects up to which the condition number of lme4's equations is computed."""
@@ -43,7 +39,7 @@ def beyond_precision(view: View) -> Evidence | None:
     failed = any(_ARITHMETIC.search(failure.text) for failure in view.failures())
     design = view.case.design
     # Dependent columns have no digits in any units: that is another cause.
-    if not failed or _effects(design) > _COLUMNS or aliased_columns(design.x):
+    if not failed or design.width > _COLUMNS or aliased_columns(design.x):
         return None
     if not design.random:
         return None
@@ -55,10 +51,6 @@ def beyond_precision(view: View) -> Evidence | None:
     return found("beyond-precision", view.engine, condition=condition)
 
 
-def _effects(design: Design) -> int:
-    return sum(len(term.levels) * term.z.shape[1] for term in design.random)
-
-
 def normal_equations(view: View) -> Evidence | None:
     """Hold when lme4's log-likelihood, fixed effects or SE are off by what its equations round.
 
@@ -67,7 +59,7 @@ def normal_equations(view: View) -> Evidence | None:
     REML criterion, of the coefficients and of their standard errors.
     """
     design = view.case.design
-    if _effects(design) > _COLUMNS:
+    if design.width > _COLUMNS:
         return None
     for fit, audit in view.judged():
         if fit.fitter not in LMER or audit.loglik_error is None or not audit.theta:
@@ -106,7 +98,7 @@ def normal_equations(view: View) -> Evidence | None:
 def inverted_covariance(view: View) -> Evidence | None:
     """Hold when statsmodels' random effects are off by what inverting its cov_re rounds.
 
-    Or by what its equations round, see :func:`_solved_as_mixedlm`.
+    Or by what its equations round.
     """
     for fit, audit in view.judged():
         if fit.fitter not in MIXEDLM or not audit.theta:
@@ -175,56 +167,16 @@ def fixed_effects_rounded(view: View) -> Evidence | None:
     return None
 
 
-def _solved_as_mixedlm(
-    design: Design, fit: Fit
-) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]] | None:
-    """Return fixed and random effects by MixedLM's formulas in double precision.
-
-    The fixed effects solve X'V^-1 X b = X'V^-1 y, the random effects of a group are
-    Q Z'V^-1 (y - X b), and V^-1 c = (c - Z (Z'Z / s + Q^-1)^-1 Z'c / s) / s in the columns as they
-    are: with a predictor far from zero Z'Z is nearly singular, and the difference cancels. Terms of
-    several grouping factors make one group of all rows.
-    """
-    scale, first = fit.residual_variance, design.random[0]
-    one = all(np.array_equal(term.codes, first.codes) for term in design.random)
-    if not one and _effects(design) * len(design.y) > _ENTRIES:
+def _solved_as_mixedlm(design: Design, fit: Fit) -> tuple[Array, list[Array]] | None:
+    """Return fixed and random effects as MixedLM's equations round them; None where it cannot."""
+    equations = mixedlm_equations(design)
+    if equations is None:
         return None
-    levels = [1 if one else len(term.levels) for term in design.random]
-    z = np.column_stack([_columns(t, k) for t, k in zip(design.random, levels, strict=True)])
-    blocks = [
-        np.kron(np.eye(k), np.array(t.covariance)) for t, k in zip(fit.random, levels, strict=True)
-    ]
-    groups = [first.codes == k for k in range(len(first.levels))] if one else [slice(None)]
-    psi, both = block_diag(*blocks), np.column_stack([design.x, design.y])
-    weighted = np.zeros_like(both)
+    covariances = [np.array(term.covariance) for term in fit.random]
     try:
-        inverse = np.linalg.inv(psi)
-        for rows in groups:
-            own, c = z[rows], both[rows]
-            solved = np.linalg.solve(own.T @ own / scale + inverse, own.T)
-            weighted[rows] = c / scale - own @ (solved @ c) / scale**2
-        products = design.x.T @ weighted
-        estimates = np.linalg.solve(products[:, :-1], products[:, -1])
+        return equations.effects(covariances, fit.residual_variance)
     except np.linalg.LinAlgError:
         return None
-    left = weighted[:, -1] - weighted[:, :-1] @ estimates
-    found = np.array([psi @ (z[rows].T @ left[rows]) for rows in groups])
-    ends = np.cumsum([k * t.z.shape[1] for t, k in zip(design.random, levels, strict=True)])
-    parts = np.split(found, ends[:-1], axis=1)
-    shaped = [
-        np.asarray(part.reshape(-1, term.z.shape[1]), dtype=np.float64)
-        for part, term in zip(parts, design.random, strict=True)
-    ]
-    return np.asarray(estimates, dtype=np.float64), shaped
-
-
-def _columns(term: RandomDesign, levels: int) -> NDArray[np.float64]:
-    """Return a term's columns of Z, for each level its own or, of one group, those of the rows."""
-    if levels == 1:
-        return term.z
-    placed = np.zeros((len(term.codes), levels, term.z.shape[1]))
-    placed[np.arange(len(term.codes)), term.codes] = term.z
-    return placed.reshape(len(term.codes), -1)
 
 
 @dataclass(frozen=True)
