@@ -25,12 +25,13 @@ def _source(
     from harness.judge.listing_source import ListingSource
     from harness.model.model import parse_model
 
+    asked = options.asked_formula(formula)
     formula = options.whole_formula(formula)
     residual = options.residual_given()
     model = parse_model(formula, "REML", residual)  # before the file is read
     dataset = options.own_dataset(data)
     order = options.parse_levels(levels)
-    source = ListingSource(dataset, formula, factors, order, residual=residual)
+    source = ListingSource(dataset, formula, factors, order, residual=residual, asked=asked)
     factors_said = {*factors, *source.levels, *(n.name for n in model.names() if n.as_factor)}
     numbers = dict.fromkeys(n.name for n in model.names() if n.name not in factors_said)
     with options.hinted(dataset, numbers):
