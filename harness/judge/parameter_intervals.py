@@ -232,6 +232,7 @@ def profile_ends(parameter: Parameter, design: Design, best: Optimum, level: flo
         sigma,
         best.deviance,
         reml=best.point.likelihood.reml,
+        phi=best.phi,
         level=level,
         furthest=0.0,
     )

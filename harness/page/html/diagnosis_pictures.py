@@ -132,7 +132,9 @@ def _profile_caption(
         "correlation": ("-1, the boundary,", "1, the boundary"),
         "sd": ("0, the boundary,", "no upper bound that the data give"),
         "sigma": ("0", "no upper bound that the data give"),
+        "ratio": ("0", "no upper bound that the data give"),
     }[profile.scale]
+    least = least if profile.least is None else f"{shown(profile.least, 3)}, the boundary,"
     told = correlation if profile.scale == "correlation" else shown
     low = least if profile.low is None else told(profile.low, 3)
     high = most if profile.high is None else told(profile.high, 3)
