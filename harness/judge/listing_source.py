@@ -32,6 +32,8 @@ class ListingSource:
         Level orders that the user has stated.
     residual : str
         Residual covariance; empty for none.
+    asked : str
+        The model as the user wrote it, for a reader; the formula without it.
     usual : dict
         Level orders of factors of which none is stated; a listing may have others.
     """
@@ -42,6 +44,7 @@ class ListingSource:
     levels: Levels = field(default_factory=dict)
     usual: Levels = field(default_factory=dict)
     residual: str = ""
+    asked: str = ""
 
     def rung(
         self, levels: Levels | None = None, *, formula: str = "", criterion: Criterion = "REML"

@@ -189,7 +189,7 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
     box = best.model.box
     return ListingVerdict(
         program=listing.program,
-        formula=found.rung.case.model.formula.text,
+        formula=source.asked or found.rung.case.model.formula.text,
         criterion=best.model.criterion,
         stated_criterion=stated if listing.criterion else "",
         rows=rows,

@@ -13,9 +13,10 @@ from harness.judge.number_verdict import Finding
 from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
 from harness.page.numbers import plain
-from harness.page.page import Block, Page, Paragraph, Section
+from harness.page.page import Block, Facts, Page, Paragraph, Section
+from harness.page.page_line import Line
 from harness.page.page_table import Column, Group, Row, Table
-from harness.referee.definitions import of_quantity
+from harness.referee.definitions import Definition, of_quantity
 
 RIGHT = Look("right", "agree", "tick", "+")
 NEAR = Look("right but for the last digits", "agree", "about", "~")
@@ -51,6 +52,7 @@ def audit_page(found: ListingVerdict, made: str = "") -> Page:
     sections = (
         Section("numbers", "Each printed number", tuple(printed_numbers(found))),
         Section("rules", "Degrees of freedom by every rule", tuple(rules_of_df(found))),
+        Section("words", "What the words mean", tuple(words_used(found))),
     )
     return Page(
         kind="Audit",
@@ -71,11 +73,14 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
     bad = [f for f in found.findings if f.truth in ("false", "mistake")]
     if found.right:
         yield f"Yes: all {total} printed numbers are right." if total > 1 else "Yes: it is right."
+    elif bad and total == 1:
+        yield "No: it is wrong."
     elif bad:
         them = f"{len(bad)} of {total} printed numbers {'is' if len(bad) == 1 else 'are'} wrong"
         yield f"No: {them}."
     else:
-        yield f"Not quite: the {total} printed numbers are right for this model and these rows."
+        them = f"the {total} printed numbers are" if total > 1 else "the printed number is"
+        yield f"Not quite: {them} right for this model and these rows."
     if "other-criterion" in found.mistakes:
         yield (
             f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said."
@@ -165,7 +170,7 @@ def _instead(one: Finding, other: str) -> str:
     return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""
 
 
-def _how(one: Finding) -> str:
+def _how(one: Finding, criterion: str) -> str:
     """Say by which definitions a number is right; those of AIC and BIC by who prints them so."""
     if one.quantity in ("aic", "bic"):
         programs = [
@@ -175,6 +180,10 @@ def _how(one: Finding) -> str:
             for program in found.programs
         ]
         return ", ".join(programs)
+    if one.quantity == "ratio p":
+        # Of both criteria where only the other one fits.
+        own = [d for d in one.definitions if f" by {criterion}" in d]
+        return "; or ".join(own or one.definitions)
     # By a rule with the usual error is said, not that another error gives the same digits.
     return ", ".join(
         d
@@ -188,7 +197,7 @@ def printed_numbers(found: ListingVerdict) -> Iterator[Block]:
     other = "ML" if found.criterion == "REML" else "REML"
     groups: dict[str, list[Row]] = {}
     for one in found.findings:
-        how = _how(one)
+        how = _how(one, found.criterion)
         if one.mistake:
             how = _instead(one, other)
         how = "" if one.quantity == "estimate" and not one.mistake else how
@@ -201,9 +210,10 @@ def printed_numbers(found: ListingVerdict) -> Iterator[Block]:
             Column("printed"),
             Column("right"),
             Column("verdict", text=True),
-            Column("by", text=True),
+            Column("by", text=True, kind="how"),
         ),
         [Group(item or None, rows) for item, rows in groups.items()],
+        kind="numbers audited",
     )
 
 
@@ -228,3 +238,43 @@ def rules_of_df(found: ListingVerdict) -> Iterator[Block]:
         (Column("rule"), Column("df"), Column("", text=True)),
         [Group(label, rows) for label, rows in groups.items()],
     )
+
+
+_INTERVALS = {
+    "profile ML": "where the deviance has risen by the quantile of chi-square(1), by ML: lme4's "
+    "confint",
+    "profile REML": "where the REML deviance has risen by the quantile of chi-square(1)",
+    "symmetric": "the estimate give or take a multiple of its standard error",
+    "symmetric in the logarithm": "the logarithm give or take a multiple of its standard error: "
+    "intervals of nlme, Stata",
+    "Fisher's z": "Fisher's z of the correlation give or take a multiple of its standard error: "
+    "intervals of nlme",
+    "chi-square": "by chi-square with Satterthwaite's df: PROC MIXED with CL",
+}
+"""What intervals are made by, beside rules of df and standard errors."""
+
+
+def words_used(found: ListingVerdict) -> Iterator[Block]:
+    """Yield a line for each definition and rule that the tables name, with who prints it so."""
+    named = [
+        part
+        for one in found.findings
+        for made in one.definitions
+        for part in made.split(", SE ")
+        if one.quantity not in ("estimate", "aic", "bic")
+    ]
+    used = {*named, *(rule for _, rule, *_ in found.rules)}
+    rows: list[tuple[str, Line]] = []
+    for quantity, short in (("se", "SE"), ("df", "df"), ("loglik", "log-likelihood")):
+        rows += [
+            (f"{short} {one.key}", _meaning(one))
+            for one in of_quantity(quantity)
+            if one.key in used and one.key not in _PLAIN
+        ]
+    rows += [(key, meaning) for key, meaning in _INTERVALS.items() if key in used]
+    if rows:
+        yield Facts(rows)
+
+
+def _meaning(one: Definition) -> str:
+    return f"{one.title} ({', '.join(one.programs)})" if one.programs else one.title

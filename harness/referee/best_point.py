@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.case import Case
-from harness.referee import optimum, structured_search
+from harness.referee import descent, optimum, structured_search
 from harness.referee.crossproducts import standardised
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.minima import SAME, Minima, evaluated
 from harness.referee.optimality import optimality
-from harness.referee.optimum import Optimum, OptimumSearch, newton, polished
+from harness.referee.optimum import Optimum, OptimumSearch
 from harness.referee.residual_likelihood import (
     ResidualLikelihood,
     ResidualPoint,
@@ -146,39 +146,39 @@ def nearest_minimum(point: Point) -> Point:
     """Return where Newton's steps from a point end: a minimum, not always the lowest."""
     if isinstance(point, StructuredPoint):
         return structured_search.settled(point)
-    return settled(point) if isinstance(point, ResidualPoint) else optimum.nearest_minimum(point)
+    return settled(point) if isinstance(point, ResidualPoint) else descent.nearest_minimum(point)
 
 
 def settled(start: ResidualPoint) -> ResidualPoint:
     """Where a descent from a point ends: on the smallest face, and on no false boundary."""
-    point = _bounded(_joint(newton(start)))
+    point = _bounded(_joint(descent.newton(start)))
     k = len(point.likelihood.layout)
     for _ in range(5):
         if not k:
             break
-        inner = optimum.nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
+        inner = descent.nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
         moved = _bounded(
-            _joint(newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
+            _joint(descent.newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
         )
         better = moved.deviance() < point.deviance() - SAME
         # As good a point on a smaller face is the better one.
         point = moved if moved.deviance() <= point.deviance() + SAME else point
         if not better:
             break
-    return _joint(polished(point))
+    return _joint(descent.polished(point))
 
 
 def _bounded(point: ResidualPoint) -> ResidualPoint:
     """Go on along a bound of the correlation where Newton's steps ended there."""
     likelihood, k = point.likelihood, len(point.likelihood.layout)
     ends = bounds(likelihood.residual)
-    if ends is None or not point.residual_slope()[1]:
+    if ends is None or likelihood.held is not None or not point.residual_slope()[1]:
         return point
     theta = point.theta.copy()
     theta[k] = min(ends, key=lambda end: abs(end - theta[k]))
     try:
-        on = newton(likelihood.holding(held=True).at(theta))
-        found = likelihood.holding(held=False).at(on.theta)
+        on = descent.newton(likelihood.holding(0).at(theta))
+        found = likelihood.holding(None).at(on.theta)
     except np.linalg.LinAlgError:
         return point
     return found if found.deviance() < point.deviance() else point

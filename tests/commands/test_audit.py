@@ -167,3 +167,15 @@ def test_rows_that_were_left_out_are_named(lmm_parity, tmp_path):
     assert code == 1
     assert f"judged by 170 rows: rows without {frame.Subject.iloc[-1]} of Subject." in text
     assert "Not quite: the 2 printed numbers are right for this model and these rows." in text
+
+
+def test_the_model_is_shown_as_it_was_asked_for(lmm_parity, tmp_path):
+    path = tmp_path / "printed.toml"
+    path.write_text('[coefficient.Intercept]\nestimate = "1"\n')
+    formula = "Reaction ~ Days + (1|Subject)"
+    options = ("--factor", "Days", "--contrasts", "Days=SAS", "--residual", "cs(1 | Subject)")
+    code, out, _ = lmm_parity("audit", DATA, "Reaction ~ Days", str(path), *options)
+    first = out.splitlines()[0]
+    assert first == "Reaction ~ Days, contrasts Days = SAS, residuals cs(1 | Subject)"
+    code, out, _ = lmm_parity("audit", DATA, formula, str(path))
+    assert (code, out.splitlines()[0]) == (1, formula)

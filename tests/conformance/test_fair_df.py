@@ -16,6 +16,8 @@ from harness.referee.lmertest_recipe import difference_df
 from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import two_sided_p
 from tests.conformance.property_checks import check
+from tests.judge.fact_cases import case_of
+from tests.referee.structured_cases import repeats
 
 
 def with_tests(df=None, p_df=None, *, statistic=True, declares=True):
@@ -115,13 +117,14 @@ def test_at_a_singular_point_no_df_are_more_than_those_of_the_residuals(df, caus
     assert (agreement.status == "holds") == bool(causes)
 
 
-def with_df(name, df):
+def with_df(name, df, fitter="find_optimum"):
     """Return an engine that states other df, and p values by them."""
 
     def change(case, fit):
         rows = zip(fit.coefficients, df(case, fit), strict=True)
         return replace(
             fit,
+            fitter=fitter,
             coefficients=tuple(
                 replace(c, df=float(v), p=two_sided_p(c.statistic, v)) for c, v in rows
             ),
@@ -275,6 +278,31 @@ def test_p_is_judged_without_a_printed_t(sleepstudy):
     df = right.coefficients[0].df
     engine = with_tests(df, df, statistic=False, declares=False)
     assert check("referee.agreement", engine, sleepstudy).status == "holds"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fitter", ["find_optimum", "lmerTest::lmer"])
+@pytest.mark.parametrize(
+    ("formula", "at_a_bound"),
+    [
+        ("y ~ x + diag(1 + x | s)", True),
+        ("y ~ x + cs(1 + x | s)", True),
+        ("y ~ x + ar1(0 + f | s) + (x | g)", True),
+        ("y ~ x + ar1(0 + f | s)", False),
+        ("y ~ x + hetar1(0 + f | s)", False),
+    ],
+)
+def test_where_a_step_leaves_the_parameter_space_df_are_put_down_to_no_rounding(
+    formula, at_a_bound, fitter
+):
+    """Of structured terms: theta is no factor there, and a standard deviation not negative."""
+    case = case_of(repeats(subjects=8), formula)
+    engine = with_df("a-fifth-less", lambda _, fit: 0.8 * own_df(fit), fitter)
+    assert engine.fit(case, "default").singular == at_a_bound
+    outcome = check("referee.agreement", engine, case)
+    assert not {"df-rounding", "df-steps", "df-residual-share"} & set(outcome.causes)
+    if not at_a_bound:
+        assert (outcome.status, outcome.causes) == ("unexplained", ())
 
 
 def test_an_engine_is_told_its_faults_under_its_own_name(sleepstudy, singular):

@@ -47,8 +47,8 @@ def beyond_precision(view: View) -> Evidence | None:
         return None
     if not design.random:
         return None
-    start = [np.eye(term.z.shape[1])[np.triu_indices(term.z.shape[1])] for term in design.random]
-    _, relative, _ = rounding_of_lme4(design, np.concatenate(start), float(design.y.std()))
+    start = [np.eye(term.z.shape[1]) for term in design.random]
+    _, relative, _ = rounding_of_lme4(design, start, float(design.y.std()))
     condition = relative / float(np.finfo(float).eps)
     if relative < 0.1:
         return None
@@ -77,7 +77,7 @@ def normal_equations(view: View) -> Evidence | None:
         if not off.matters(fit, audit):
             continue
         deviance, relative, outcome = rounding_of_lme4(
-            design, np.array(audit.theta), math.sqrt(fit.residual_variance)
+            design, view.likelihood.factors(audit.theta), math.sqrt(fit.residual_variance)
         )
         # Fixed and random effects are one solution of one system, so are rounded alike; fitted
         # values are made of both.

@@ -65,8 +65,10 @@ def false_boundary(view: View) -> Evidence | None:
 
 
 def score_sign(view: View) -> Evidence | None:
-    """Hold when a statsmodels fit stopped short where its own gradient has the wrong sign."""
+    """Hold when a MixedLM fit stopped short where its own gradient has the wrong sign."""
     for fit, audit in view.judged():
+        if fit.fitter not in MIXEDLM:
+            continue
         if audit.certificate in ("stopped short", "false boundary") and "score-sign" in fit.probes:
             return found("sm-score-sign", fit.engine, probe=str(fit.probes["score-sign"]))
     return None
