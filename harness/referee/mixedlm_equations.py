@@ -101,7 +101,9 @@ class MixedlmEquations:
             for s in (scale, 1.0)
         )
         weighted = self.weighted(relative, 1.0, both)
-        products = sum(x[rows].T @ weighted[rows] for rows in self.groups)
+        products = np.zeros((x.shape[1], both.shape[1]))
+        for rows in self.groups:
+            products += x[rows].T @ weighted[rows]
         fixed = np.asarray(np.linalg.solve(products[:, :-1], products[:, -1]), dtype=np.float64)
         left = self.weighted(own, scale, (y - x @ fixed)[:, None])[:, 0]
         psi = self._block_diagonal(covariances)
