@@ -34,6 +34,12 @@ PAIRS = [
      "~ age | Subject"),
     ("Pastes", "strength ~ 1 + (1 | batch:cask)", "strength ~ 1 + (1 | batch/cask)",
      "strength ~ 1", "~ 1 | batch/cask"),
+    ("Machines", "score ~ Machine + (1 | Worker)", "score ~ Machine + (1 | Worker/Machine)",
+     "score ~ Machine", "~ 1 | Worker/Machine"),
+    ("Oats", "yield ~ nitro + (1 | Block)", "yield ~ nitro + (1 | Block/Variety)", "yield ~ nitro",
+     "~ 1 | Block/Variety"),
+    ("Orthodont", "distance ~ age + (1 | Subject)", "distance ~ age + (age | Subject)",
+     "distance ~ age", "~ age | Subject"),
 ]  # fmt: skip
 
 
