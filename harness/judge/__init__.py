@@ -13,6 +13,7 @@ __all__ = [
     "comparison",
     "decision",
     "definition_notes",
+    "df_rule",
     "evaluated_model",
     "evidence",
     "examination",

@@ -6,6 +6,7 @@ optimum, standard errors and degrees of freedom under every known definition. It
 
 __all__ = [
     "best_point",
+    "competition",
     "conditional_modes",
     "cost",
     "covariance_space",
@@ -28,6 +29,7 @@ __all__ = [
     "profiler",
     "residual_likelihood",
     "residual_matrix",
+    "residual_profile",
     "row_blocks",
     "satterthwaite",
     "scoring_step",

@@ -172,13 +172,13 @@ def _bounded(point: ResidualPoint) -> ResidualPoint:
     """Go on along a bound of the correlation where Newton's steps ended there."""
     likelihood, k = point.likelihood, len(point.likelihood.layout)
     ends = bounds(likelihood.residual)
-    if ends is None or not point.residual_slope()[1]:
+    if ends is None or likelihood.held is not None or not point.residual_slope()[1]:
         return point
     theta = point.theta.copy()
     theta[k] = min(ends, key=lambda end: abs(end - theta[k]))
     try:
-        on = descent.newton(likelihood.holding(held=True).at(theta))
-        found = likelihood.holding(held=False).at(on.theta)
+        on = descent.newton(likelihood.holding(0).at(theta))
+        found = likelihood.holding(None).at(on.theta)
     except np.linalg.LinAlgError:
         return point
     return found if found.deviance() < point.deviance() else point

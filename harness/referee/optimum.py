@@ -86,6 +86,11 @@ class Optimum:
         """Residual standard deviation, in the units of the data."""
         return self.point.sigma * self.point.likelihood.products.basis.y_scale
 
+    @property
+    def phi(self) -> Array:
+        """Parameters of the residual covariance, as they are searched in; empty without one."""
+        return self.point.theta[len(self.point.likelihood.layout) :]
+
     @cached_property
     def variance_errors(self) -> tuple[float, ...]:
         """Standard errors of the variances, term after term."""
