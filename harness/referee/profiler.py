@@ -108,6 +108,8 @@ class Profiler:
         """Return theta near a start that has the parameters at their values, signs included."""
         factors = self.ordered.likelihood.factors(start.theta)
         for parameter, value in given:
+            if parameter.scale == "sigma":
+                continue
             lower = factors[parameter.term]
             if parameter.scale == "correlation":
                 size = float(np.hypot(*lower[1, :2]))

@@ -272,3 +272,30 @@ def test_it_shows_itself(sleep):
     assert repr(found).startswith("95 % intervals, profile, REML\n")
     assert "residual variance" in repr(found)
     assert "<table" in found._repr_html_()
+
+
+def test_residual_parameters_have_the_wald_intervals_of_nlme():
+    frame = load_dataset("Orthodont").frame
+    found = harness.intervals(
+        "distance ~ age", frame, kind="wald", df="residual", residual="cs(1 | Subject) + het(Sex)"
+    ).table
+    # nlme 3.1-162: intervals(gls(distance ~ age, corCompSymm, varIdent(~1 | Sex)))
+    printed = {
+        "residual rho": (0.61904343, 0.87106053),
+        "residual sd ratio Male": (1.3092037, 2.5113457),
+        "residual SD": (1.4594457, 2.4727391),
+    }
+    for label, ends in printed.items():
+        row = found.loc[label]
+        np.testing.assert_allclose((row.low, row.high), ends, rtol=0, atol=1e-3 * np.ptp(ends))
+
+
+@pytest.mark.parametrize("structure", ["ar1(1 | Subject)", "car1(age | Subject)"])
+def test_a_fixed_effect_beside_correlated_residuals_is_profiled_with_them(structure):
+    frame = load_dataset("Orthodont").frame
+    made = {"ml": True, "residual": structure}
+    low = harness.intervals("distance ~ age", frame, **made).table.loc["age", "low"]
+    # With the effect held there, the deviance is that of what is left of the outcome.
+    held = frame.assign(left=frame.distance - low * frame.age)
+    found = harness.compare("left ~ 1", "left ~ age", held, **made)
+    assert found.statistic == pytest.approx(stats.chi2.isf(0.05, 1), abs=1e-4)
