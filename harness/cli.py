@@ -11,6 +11,7 @@ import click
 from harness import __version__
 from harness.base import numerics
 from harness.base.errors import EXIT_INTERRUPTED, HarnessError
+from harness.base.output_pipe import quiet_when_closed
 
 _COMMANDS = {
     "report": "harness.commands.report:report",
@@ -19,6 +20,8 @@ _COMMANDS = {
     "merge": "harness.commands.merge:merge",
     "fit": "harness.commands.fit:fit",
     "audit": "harness.commands.audit:audit",
+    "intervals": "harness.commands.intervals:intervals",
+    "compare": "harness.commands.compare:compare",
     "diagnose": "harness.commands.diagnose:diagnose",
     "translate": "harness.commands.translate:translate",
     "bundle": "harness.commands.bundle:bundle",
@@ -68,6 +71,11 @@ def main() -> None:
     numerics.pin()
     # To look for cycles after every 700 objects made is a tenth of the time that imports take.
     gc.set_threshold(50_000, 20, 20)
+    with quiet_when_closed():
+        _run()
+
+
+def _run() -> None:
     try:
         cli.main(standalone_mode=False)
     except HarnessError as error:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.diagnose.given import Given
     from harness.diagnose.user_engines import Opened
     from harness.judge.listing_verdict import ListingVerdict
+    from harness.judge.records import CaseRecord
 
 
 @dataclass(frozen=True)
@@ -280,21 +281,14 @@ def _rung(
 ) -> Rung:
     import pandas as pd
 
-    from harness.data.datasets import Dataset
-    from harness.data.own_table import own_rung
+    from harness.data.own_table import frame_rung
 
     if data is None:
         raise BadInput("a formula needs its data: diagnose(formula, data)")
     if not isinstance(data, pd.DataFrame):
         raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")
-    return own_rung(
-        "data",
-        Dataset("data", data, "a data frame"),
-        formula,
-        "ML" if ml else "REML",
-        factors=[factors] if isinstance(factors, str) else factors,
-        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
-        residual=residual,
+    return frame_rung(
+        data, formula, "ML" if ml else "REML", factors=factors, levels=levels, residual=residual
     )
 
 
@@ -324,9 +318,12 @@ class Audited:
     ----------
     verdict : ListingVerdict
         Every printed number judged, and every rule of df.
+    record : CaseRecord
+        The same as a record: the program an engine, its numbers statements.
     """
 
     verdict: ListingVerdict
+    record: CaseRecord
 
     @property
     def right(self) -> bool:
@@ -389,9 +386,10 @@ def audit(
 
     from harness.data.datasets import Dataset
     from harness.judge.listing import listing_of, read_listing
+    from harness.judge.listing_record import listing_record
     from harness.judge.listing_source import ListingSource
     from harness.judge.listing_verdict import judge_listing
-    from harness.spelling.formula_options import formula_with
+    from harness.spelling.formula_options import as_asked, formula_with
 
     if isinstance(numbers, Mapping):
         listing = listing_of(numbers)
@@ -404,11 +402,16 @@ def audit(
         listing = read_listing(numbers)
     if not isinstance(data, pd.DataFrame):
         raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")
+    asked = as_asked(
+        formula, contrasts=contrasts, weights=weights, offset=offset, residual=residual
+    )
     source = ListingSource(
         Dataset("data", data, "a data frame"),
         formula_with(formula, contrasts=contrasts, weights=weights, offset=offset),
         (factors,) if isinstance(factors, str) else tuple(factors),
         {column: tuple(map(str, order)) for column, order in (levels or {}).items()},
         residual=residual,
+        asked=asked,
     )
-    return Audited(judge_listing(listing, source))
+    verdict = judge_listing(listing, source)
+    return Audited(verdict, listing_record(listing, verdict, source))

@@ -15,6 +15,7 @@ __all__ = [
     "library_path",
     "memory",
     "numerics",
+    "output_pipe",
     "parents_death",
     "resources",
     "text",

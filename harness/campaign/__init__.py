@@ -11,6 +11,7 @@ __all__ = [
     "dask_executor",
     "driver",
     "fork_server",
+    "listing_file",
     "open_engines",
     "provenance",
     "record_file",

@@ -9,6 +9,8 @@
     factors = ["Subject"]         # optional: numeric columns that are factors
     levels = { dose = ["low", "high"] }   # optional: level order of factors
     title = "The sleep study"     # optional
+    numbers = "printed.toml"      # optional: what a program printed, judged beside the engines
+    program = "SAS 9.4"           # optional: who printed it, where the file does not say
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import csv
 import hashlib
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -28,7 +30,8 @@ from harness.base.errors import BadInput
 from harness.campaign.sources import Task
 from harness.data.datasets import Dataset, Reading, read_csv
 from harness.data.own_table import own_rung
-from harness.data.rungs import Rung
+from harness.data.rungs import GivenListing, Rung
+from harness.judge.listing import read_listing
 from harness.model.model import parse_model
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     title: str = ""
     na: tuple[str, ...] = ()
     comment: str = ""
+    numbers: str = ""
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,8 @@ class CaseFolder:
                 columns[entry.data] = _columns(where, file, entry.comment)
                 digest.update(entry.data.encode() + hashlib.sha256(file.read_bytes()).digest())
             _require_columns(where, entry, columns[entry.data])
+            if entry.numbers:
+                digest.update(_numbers(where, folder / entry.numbers).encode())
         title = f"The cases of {folder.resolve().name}"
         return cls(folder, entries, digest.hexdigest()[:16], title)
 
@@ -135,6 +142,20 @@ def _entry(where: str, table: object) -> Entry:
         if len(set(order)) < max(len(order), 2):
             raise BadInput(f"{where}: levels of {column!r}: two or more, each once")
     return entry
+
+
+def _numbers(where: str, file: Path) -> str:
+    """Return the text of printed numbers that can be read."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        read_listing(text)
+    except OSError as error:
+        raise BadInput(f"{where}: {file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{where}: {file}: not UTF-8") from None
+    except BadInput as error:
+        raise BadInput(f"{where}: {file}: {error}") from None
+    return text
 
 
 def _columns(where: str, file: Path, comment: str) -> set[str]:
@@ -176,7 +197,7 @@ def entered_rung(given: Entered) -> Rung:
     """Build the rung of an entry."""
     entry = given.entry
     file = Path(given.folder) / entry.data
-    return own_rung(
+    rung = own_rung(
         given.name,
         Dataset(entry.data, _frame(str(file), entry.na, entry.comment), str(file)),
         entry.formula,
@@ -187,6 +208,13 @@ def entered_rung(given: Entered) -> Rung:
         title=entry.title,
         group=Path(given.folder).name,
     )
+    if not entry.numbers:
+        return rung
+    text = _numbers(f"[{given.name}]", Path(given.folder) / entry.numbers)
+    listing = GivenListing(
+        text, entry.program, entry.formula, entry.factors, entry.levels, entry.residual
+    )
+    return replace(rung, listing=listing)
 
 
 @lru_cache(maxsize=4)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 
 from harness.base.deadline import Deadline
-from harness.base.json import encode
+from harness.base.json import decode, encode
 from harness.campaign.open_engines import OpenEngines
 from harness.campaign.record_cache import RecordCache
 from harness.campaign.setup import Setup
 from harness.campaign.sources import Task
+from harness.data.rungs import Rung
 from harness.engines.engine import Failure
 from harness.judge.case_record import case_record
 from harness.judge.comparison import Comparison
 from harness.judge.evidence import found
 from harness.judge.judge import judge_outcomes
 from harness.judge.judgement import Judgement
+from harness.judge.listing_record import listed_beside
 from harness.judge.records import CaseRecord, DataSummary
 from harness.judge.verdict import Finding
 
@@ -29,7 +31,7 @@ def case_task(engines: OpenEngines, task: Task) -> list[bytes]:
     cache = RecordCache.of(engines)
     known = cache.get(rung) if cache is not None else None
     if known is not None:
-        return [known]
+        return [_listed(known, rung)]
     started = time.perf_counter()
     outcomes = [engine.fit(rung.case, s) for s in engines.settings for engine in engines.engines]
     seconds = time.perf_counter() - started
@@ -49,7 +51,14 @@ def case_task(engines: OpenEngines, task: Task) -> list[bytes]:
     line = encode(record)
     if cache is not None and not judged.examination.left_out:
         cache.put(rung, record, line)
-    return [line]
+    return [_listed(line, rung)]
+
+
+def _listed(line: bytes, rung: Rung) -> bytes:
+    """Return a record with what a program printed for its case, judged."""
+    if rung.listing is None:
+        return line
+    return encode(listed_beside(decode(line, CaseRecord), rung, rung.listing))
 
 
 def unfinished_case(setup: Setup, names: tuple[str, ...], task: Task, why: str) -> list[bytes]:

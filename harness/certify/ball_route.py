@@ -110,12 +110,12 @@ def solve_mixed(design: Design, *, reml: bool, theta: NDArray[np.float64]) -> En
         values = _quantities(problem, state)
         certificate = BallCertificate(
             ranks=problem.ranks,
-            gradient=_upper(gradient),
-            radius=_upper(
+            gradient=upper_bound(gradient),
+            radius=upper_bound(
                 max(b.rad() / s for b, s in zip(box, _sizes(problem, centre), strict=True))
             ),
-            curvature=_decimal(curvature),
-            dual=None if dual is None else _decimal(dual),
+            curvature=ball_decimal(curvature),
+            dual=None if dual is None else ball_decimal(dual),
         )
         return _enclosed(values, certificate)
 
@@ -364,13 +364,14 @@ def tested(name: str, estimate: arb, se: arb, df: arb) -> dict[str, arb]:
 _DIGITS = 60
 
 
-def _decimal(ball: arb) -> Decimal:
+def ball_decimal(ball: arb) -> Decimal:
     """Midpoint to 60 digits."""
     return Decimal(ball.mid().str(_DIGITS, radius=False))
 
 
-def _upper(bound: arb) -> Decimal:
-    return Decimal(bound.abs_upper().str(3, radius=False))
+def upper_bound(ball: arb) -> Decimal:
+    """Upper end of its absolute value, to three digits."""
+    return Decimal(ball.abs_upper().str(3, radius=False))
 
 
 def _enclosed(values: dict[str, arb], certificate: BallCertificate) -> Enclosed:
@@ -379,9 +380,9 @@ def _enclosed(values: dict[str, arb], certificate: BallCertificate) -> Enclosed:
     for name, ball in values.items():
         if ball.is_finite() and not ball.contains(0):
             error = error.max(ball.rad() / ball.abs_lower())
-            decimals[name] = _decimal(ball)
+            decimals[name] = ball_decimal(ball)
         elif ball.is_finite() and ball.rad() < arb(10) ** -80:
             decimals[name] = Decimal(0)
         else:
             raise NotCertified(f"{name} is not enclosed: {ball.str(10)}")
-    return Enclosed(decimals, _upper(error), certificate)
+    return Enclosed(decimals, upper_bound(error), certificate)

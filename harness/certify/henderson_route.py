@@ -51,7 +51,7 @@ def solve_mixed(design: Design, *, reml: bool, theta: NDArray[np.float64]) -> di
         largest = max(abs(s[0]) / size for s, size in zip(step, sizes, strict=True))
         at = [v - s[0] for v, s in zip(at, step, strict=True)]
         if largest < mpf(10) ** -_SETTLED:
-            return {name: _decimal(v) for name, v in _quantities(equations, at).items()}
+            return {name: mp_decimal(v) for name, v in _quantities(equations, at).items()}
     raise ArithmeticError(f"Newton's method did not settle in {_NEWTON_STEPS} steps")
 
 
@@ -76,7 +76,7 @@ def solve_ols(design: Design) -> dict[str, Decimal]:
         diagonal = context.fsum(inverse[j, k] ** 2 for k in range(p))
         tested = tested_by_mpmath(beta[j], context.sqrt(diagonal * variance), mpf(n - p))
         values |= {f"fixed.{j}.{name}": value for name, value in tested.items()}
-    return {name: _decimal(v) for name, v in values.items()}
+    return {name: mp_decimal(v) for name, v in values.items()}
 
 
 def _start(equations: Equations, theta: NDArray[np.float64]) -> Vector:
@@ -222,5 +222,6 @@ def tested_by_mpmath(estimate: Real, se: Real, df: Real) -> dict[str, Real]:
     return {"estimate": estimate, "se": se, "df": df, "t": t, "p": p}
 
 
-def _decimal(value: Real) -> Decimal:
+def mp_decimal(value: Real) -> Decimal:
+    """To 60 digits."""
     return Decimal(context.nstr(value, 60, strip_zeros=False))

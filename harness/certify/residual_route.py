@@ -16,78 +16,36 @@ each evaluation gives, and the routes agree to the digits that a file states.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
 from flint import arb, arb_mat, ctx
 
+from harness.certify.ball_differences import (
+    Vector,
+    differences,
+    gradient_and_hessian,
+    settled,
+    values_and_jacobian,
+)
 from harness.certify.ball_likelihood import NotCertified, exact
-from harness.certify.ball_route import smallest_pivot, tested
-from harness.certify.henderson_equations import context, mpf
-from harness.certify.henderson_route import tested_by_mpmath
+from harness.certify.ball_route import ball_decimal, smallest_pivot, tested, upper_bound
+from harness.certify.henderson_equations import mpf
+from harness.certify.henderson_route import mp_decimal, tested_by_mpmath
+from harness.certify.residual_rows import (
+    ResidualModel,
+    Rows,
+    random_covariance,
+    residual_covariance,
+    residual_model,
+)
 from harness.model.design import Design
-from harness.model.residual_design import ResidualDesign
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import residual_parameters
-from harness.referee.row_blocks import row_stacks
 
 PRECISION = 700
 """Bits of the working precision."""
-
-_STEP = 120
-"""Bits: differences are over a relative step of 2^-120 and err by 2^-240, 1e-72; of a second one
-rounding leaves 2^-700 / 2^-240."""
-
-_SETTLED = 210
-"""Bits: Newton's method stops after a relative step below 2^-210, 1e-63."""
-
-_NEWTON_STEPS = 12
-
-_DIGITS = 60
-
-Vector = list[arb]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A block of rows that hang together.
-
-    Attributes
-    ----------
-    xy : (b, p + 1) matrix
-    z : (b, q) matrix for each term
-    levels : for each term whether two rows share its level
-    index, power : which correlation two rows have, -1 for none, and its power
-    times : for each ratio of standard deviations how often it is in a covariance
-    """
-
-    xy: arb_mat
-    z: tuple[arb_mat, ...]
-    levels: tuple[np.ndarray, ...]
-    index: np.ndarray
-    power: list[list[arb | int]]
-    times: np.ndarray
-
-
-@dataclass(frozen=True)
-class Model:
-    """Blocks of rows with what their covariance is made of."""
-
-    n: int
-    p: int
-    reml: bool
-    residual: ResidualDesign
-    sizes: tuple[int, ...]
-    layout: tuple[tuple[int, int, int], ...]
-    """Term, row and column of each element of theta."""
-    blocks: tuple[Rows, ...]
-
-    @property
-    def m(self) -> int:
-        """Rows less, for REML, fixed effects."""
-        return self.n - (self.p if self.reml else 0)
 
 
 @dataclass(frozen=True)
@@ -128,7 +86,7 @@ def solve_residual(design: Design, best: Optimum, *, reml: bool) -> Solved:
     if best.free:
         raise NotCertified("the data do not determine the variances")
     with ctx.workprec(PRECISION):
-        model = _model(design, reml=reml)
+        model = residual_model(design, reml=reml)
         theta = [exact(v) for v in best.point.theta[: len(model.layout)]]
         stated = [exact(v) for _, v in residual_parameters(best.point)]
         first = _first(model, [*theta, *stated, exact(best.sigma).log()])
@@ -143,68 +101,7 @@ class _First:
     curvature: Decimal
 
 
-def _model(design: Design, *, reml: bool) -> Model:
-    assert design.residual is not None
-    n, p = design.x.shape
-    whole = np.column_stack([design.x, design.y])
-    blocks = []
-    for stack in row_stacks(design):
-        for i, rows in enumerate(stack.rows):
-            power: list[list[arb | int]] = [[1] * len(rows) for _ in rows]
-            if stack.power is not None:
-                kind = int if design.residual.structure == "ar1" else exact
-                power = [[kind(v) for v in line] for line in stack.power[i]]
-            blocks.append(
-                Rows(
-                    _exact(whole[rows]),
-                    tuple(_exact(term.z[rows]) for term in design.random),
-                    tuple(level[i] for level in stack.levels),
-                    stack.index[i],
-                    power,
-                    stack.times[:, i],
-                )
-            )
-    sizes = tuple(term.z.shape[1] for term in design.random)
-    layout = tuple((t, a, b) for t, q in enumerate(sizes) for b in range(q) for a in range(b, q))
-    return Model(n, p, reml, design.residual, sizes, layout, tuple(blocks))
-
-
-def _exact(matrix: np.ndarray) -> arb_mat:
-    return arb_mat([[exact(v) for v in row] for row in matrix])
-
-
-def _correlations(block: Rows, rho: Sequence[arb]) -> list[list[arb]]:
-    """Return the correlation matrix of the residuals of a block."""
-    b = len(block.index)
-    out = [[arb(int(i == j)) for j in range(b)] for i in range(b)]
-    for i in range(b):
-        for j in range(i):
-            if block.index[i, j] >= 0:
-                out[i][j] = out[j][i] = rho[block.index[i, j]] ** block.power[i][j]
-    return out
-
-
-def _residual(model: Model, block: Rows, stated: Sequence[arb]) -> arb_mat:
-    """R relative to s2: correlations times products of ratios of standard deviations."""
-    k = model.residual.correlations
-    cells = _correlations(block, stated[:k])
-    for ratio, times in zip(stated[k:], block.times, strict=True):
-        for i, row in enumerate(times):
-            for j, count in enumerate(row):
-                if count:
-                    cells[i][j] *= ratio ** int(count)
-    return arb_mat(cells)
-
-
-def _shared(block: Rows, t: int, psi: arb_mat) -> arb_mat:
-    """Z Psi Z' where two rows share a level of a term, zero elsewhere."""
-    full = block.z[t] * psi * block.z[t].transpose()
-    same = block.levels[t]
-    b = len(same)
-    return arb_mat([[full[i, j] if same[i, j] else arb(0) for j in range(b)] for i in range(b)])
-
-
-def _factors(model: Model, theta: Sequence[arb]) -> list[arb_mat]:
+def _factors(model: ResidualModel, theta: Sequence[arb]) -> list[arb_mat]:
     out = [arb_mat(q, q) for q in model.sizes]
     for value, (t, a, b) in zip(theta, model.layout, strict=True):
         out[t][a, b] = value
@@ -228,7 +125,7 @@ def _parts(cross: arb_mat, p: int) -> tuple[arb_mat, arb_mat, arb]:
     return c, beta, rss
 
 
-def _first(model: Model, start: Vector) -> _First:
+def _first(model: ResidualModel, start: Vector) -> _First:
     """Minimise the deviance by Newton's method with differences."""
 
     def everything(at: Vector) -> Vector:
@@ -241,8 +138,8 @@ def _first(model: Model, start: Vector) -> _First:
             value -= c.det().log()
         return [value, *(s2 * c[j, j] for j in range(model.p))]
 
-    at = _settled(start, lambda v: _slopes(everything, v))
-    first, hessian, slopes = _differences(everything, at)
+    at = settled(start, lambda v: gradient_and_hessian(everything, v))
+    first, hessian, slopes = differences(everything, at)
     scaled = max(abs(g) * (1 + abs(v)) for g, v in zip(first, at, strict=True))
     curvature = smallest_pivot(hessian)
     if not curvature > 0:
@@ -267,27 +164,27 @@ def _first(model: Model, start: Vector) -> _First:
         df = 2 * variance**2 / (g.transpose() * spread * g)[0, 0]
         values |= tested(f"fixed.{j}", beta[j, 0], variance.sqrt(), df)
     return _First(
-        {name: _decimal(v) for name, v in values.items()},
-        Decimal(scaled.abs_upper().str(3, radius=False)),
-        _decimal(curvature),
+        {name: ball_decimal(v) for name, v in values.items()},
+        upper_bound(scaled),
+        ball_decimal(curvature),
     )
 
 
-def _relative(model: Model, at: Vector) -> _Sums:
+def _relative(model: ResidualModel, at: Vector) -> _Sums:
     """Return the sums with H = V / s2, of (theta, stated parameters of R, log sigma)."""
     k = len(model.layout)
     relative = [lower * lower.transpose() for lower in _factors(model, at[:k])]
     logdet, cross = arb(0), arb_mat(model.p + 1, model.p + 1)
     for block in model.blocks:
-        h = _residual(model, block, at[k:-1])
+        h = residual_covariance(model, block, at[k:-1])
         for t, psi in enumerate(relative):
-            h += _shared(block, t, psi)
+            h += random_covariance(block, t, psi)
         logdet += h.det().log()
         cross += block.xy.transpose() * h.solve(block.xy)
     return _Sums(logdet, cross)
 
 
-def _signed(model: Model, at: Vector, i: int) -> arb:
+def _signed(model: ResidualModel, at: Vector, i: int) -> arb:
     """Return an element of theta with the diagonal of its column positive."""
     t, _, b = model.layout[i]
     diagonal = at[model.layout.index((t, b, b))]
@@ -305,7 +202,7 @@ def _random(psi: Sequence[arb_mat]) -> Iterator[tuple[str, arb]]:
             yield f"random.{t}.sd.{b}", matrix[b, b].sqrt()
 
 
-def _second(model: Model, start: Vector) -> dict[str, Decimal]:
+def _second(model: ResidualModel, start: Vector) -> dict[str, Decimal]:
     """Solve the score equations in (Psi, rho, log ratios, s2)."""
     k, correlations = len(model.layout), model.residual.correlations
     s2 = start[-1] ** 2
@@ -317,9 +214,9 @@ def _second(model: Model, start: Vector) -> dict[str, Decimal]:
         *ratios,
         s2,
     ]
-    at = _settled(at, lambda v: _jacobian(lambda u: _score(model, u).score, v))
+    at = settled(at, lambda v: values_and_jacobian(lambda u: _score(model, u).score, v))
     found = _score(model, at)
-    _, hessian = _jacobian(lambda u: _score(model, u).score, at)
+    _, hessian = values_and_jacobian(lambda u: _score(model, u).score, at)
     spread = hessian.inv() * arb(2)
     psi = _covariances(model, at)
     values = {
@@ -337,14 +234,14 @@ def _second(model: Model, start: Vector) -> dict[str, Decimal]:
                 place += 1
     stated = [*at[k : k + correlations], *(v.exp() for v in at[k + correlations : -1])]
     values |= {f"residual.{i}": v for i, v in enumerate(stated)}
-    out = {name: _decimal(v) for name, v in values.items()}
+    out = {name: ball_decimal(v) for name, v in values.items()}
     for j in range(model.p):
         variance = found.c[j, j]
         g = arb_mat([[change[j, j]] for change in found.changes])
         df = 2 * variance**2 / (g.transpose() * spread * g)[0, 0]
         numbers = [mpf(_text(v)) for v in (found.beta[j, 0], variance.sqrt(), df)]
         for name, value in tested_by_mpmath(*numbers).items():
-            out[f"fixed.{j}.{name}"] = _mp_decimal(value)
+            out[f"fixed.{j}.{name}"] = mp_decimal(value)
     return out
 
 
@@ -358,14 +255,14 @@ class _Score:
     """Derivatives of (X'V^-1 X)^-1."""
 
 
-def _covariances(model: Model, at: Vector) -> list[arb_mat]:
+def _covariances(model: ResidualModel, at: Vector) -> list[arb_mat]:
     out = [arb_mat(q, q) for q in model.sizes]
     for value, (t, a, b) in zip(at, model.layout, strict=False):
         out[t][a, b] = out[t][b, a] = value
     return out
 
 
-def _score(model: Model, at: Vector) -> _Score:
+def _score(model: ResidualModel, at: Vector) -> _Score:
     """Return the derivatives of the deviance, V differentiated analytically."""
     k, p = len(model.layout), model.p
     correlations = model.residual.correlations
@@ -374,10 +271,10 @@ def _score(model: Model, at: Vector) -> _Score:
     logdet, cross = arb(0), arb_mat(p + 1, p + 1)
     kept = []
     for block in model.blocks:
-        r = _residual(model, block, [*rho, *(v.exp() for v in logs)])
+        r = residual_covariance(model, block, [*rho, *(v.exp() for v in logs)])
         v = r * s2
         for t, matrix in enumerate(psi):
-            v += _shared(block, t, matrix)
+            v += random_covariance(block, t, matrix)
         inverse = v.inv()
         solved = inverse * block.xy
         logdet += v.det().log()
@@ -410,13 +307,13 @@ def _score(model: Model, at: Vector) -> _Score:
 
 
 def _changes(
-    model: Model, block: Rows, r: arb_mat, rho: Sequence[arb], s2: arb
+    model: ResidualModel, block: Rows, r: arb_mat, rho: Sequence[arb], s2: arb
 ) -> Iterator[arb_mat]:
     """Yield the derivative of V of a block in each variable."""
     for t, a, b in model.layout:
         unit = arb_mat(model.sizes[t], model.sizes[t])
         unit[a, b] = unit[b, a] = arb(1)
-        yield _shared(block, t, unit)
+        yield random_covariance(block, t, unit)
     size = len(block.index)
     for number, value in enumerate(rho):
         # d rho^k = rho^k k / rho; R has rho^k and what it is multiplied by.
@@ -442,71 +339,5 @@ def _cholesky(matrix: arb_mat) -> list[Vector]:
     return lower
 
 
-def _settled(start: Vector, solve: Callable[[Vector], tuple[Vector, arb_mat]]) -> Vector:
-    """Newton steps on midpoints, from a function that gives residuals and their Jacobian."""
-    at = [v.mid() for v in start]
-    for _ in range(_NEWTON_STEPS):
-        values, jacobian = solve(at)
-        step = jacobian.solve(arb_mat([[v] for v in values]))
-        at = [(v - step[i, 0]).mid() for i, v in enumerate(at)]
-        moved = max(abs(step[i, 0]) / (1 + abs(v)) for i, v in enumerate(at))
-        if moved < arb(2) ** -_SETTLED:
-            return at
-    raise NotCertified(f"Newton's method did not settle in {_NEWTON_STEPS} steps")
-
-
-def _steps(at: Vector) -> Vector:
-    return [((1 + abs(v)) * arb(2) ** -_STEP).mid() for v in at]
-
-
-def _moved(at: Vector, *changes: tuple[int, arb]) -> Vector:
-    out = list(at)
-    for i, change in changes:
-        out[i] += change
-    return out
-
-
-def _differences(
-    function: Callable[[Vector], Vector], at: Vector
-) -> tuple[Vector, arb_mat, list[Vector]]:
-    """Gradient and Hessian of the first value, gradients of the others."""
-    steps, every = _steps(at), range(len(at))
-    middle = function(at)[0]
-    up = [function(_moved(at, (i, steps[i]))) for i in every]
-    down = [function(_moved(at, (i, -steps[i]))) for i in every]
-    first = [[(u - d) / (2 * steps[i]) for u, d in zip(up[i], down[i], strict=True)] for i in every]
-    hessian = arb_mat(len(at), len(at))
-    for i in every:
-        hessian[i, i] = (up[i][0] - 2 * middle + down[i][0]) / steps[i] ** 2
-        for j in range(i):
-            both = function(_moved(at, (i, steps[i]), (j, steps[j])))[0]
-            neither = function(_moved(at, (i, -steps[i]), (j, -steps[j])))[0]
-            value = both + neither - up[i][0] - down[i][0] - up[j][0] - down[j][0] + 2 * middle
-            hessian[i, j] = hessian[j, i] = value / (2 * steps[i] * steps[j])
-    return [slope[0] for slope in first], hessian, [slope[1:] for slope in first]
-
-
-def _slopes(function: Callable[[Vector], Vector], at: Vector) -> tuple[Vector, arb_mat]:
-    gradient, hessian, _ = _differences(function, at)
-    return gradient, hessian
-
-
-def _jacobian(function: Callable[[Vector], Vector], at: Vector) -> tuple[Vector, arb_mat]:
-    """Values of a function and its derivatives by central differences."""
-    columns = []
-    for i, step in enumerate(_steps(at)):
-        up, down = function(_moved(at, (i, step))), function(_moved(at, (i, -step)))
-        columns.append([(u - d) / (2 * step) for u, d in zip(up, down, strict=True)])
-    return function(at), arb_mat(columns).transpose()
-
-
 def _text(ball: arb) -> str:
     return str(ball.mid().str(150, radius=False))
-
-
-def _decimal(ball: arb) -> Decimal:
-    return Decimal(ball.mid().str(_DIGITS, radius=False))
-
-
-def _mp_decimal(value: object) -> Decimal:
-    return Decimal(context.nstr(value, _DIGITS, strip_zeros=False))

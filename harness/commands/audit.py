@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
-from harness.base.files import require_writable, write_file
+from harness.base.files import growing_place, require_writable
 from harness.commands import options
+from harness.commands.execution import show_answer
 
 if TYPE_CHECKING:
     from harness.judge.listing_source import ListingSource
@@ -24,12 +26,13 @@ def _source(
     from harness.judge.listing_source import ListingSource
     from harness.model.model import parse_model
 
+    asked = options.asked_formula(formula)
     formula = options.whole_formula(formula)
     residual = options.residual_given()
     model = parse_model(formula, "REML", residual)  # before the file is read
     dataset = options.own_dataset(data)
     order = options.parse_levels(levels)
-    source = ListingSource(dataset, formula, factors, order, residual=residual)
+    source = ListingSource(dataset, formula, factors, order, residual=residual, asked=asked)
     factors_said = {*factors, *source.levels, *(n.name for n in model.names() if n.as_factor)}
     numbers = dict.fromkeys(n.name for n in model.names() if n.name not in factors_said)
     with options.hinted(dataset, numbers):
@@ -53,6 +56,12 @@ def _source(
     help="Write the audit as one HTML file, too.",
 )
 @click.option(
+    "--records",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write its record, too, for report --from, export and diff.",
+)
+@click.option(
     "--template", is_flag=True, help="Print a form with the rows of this model, and do no more."
 )
 @options.as_json
@@ -65,6 +74,7 @@ def audit(
     levels: tuple[str, ...],
     program: str,
     out: Path | None,
+    records: Path | None,
     template: bool,
     as_json: bool,
     quiet: bool,
@@ -82,17 +92,18 @@ def audit(
 
     Exit codes: 0 all right, 1 a number is wrong, 2 usage or bad input.
     """
-    from harness.base.json import encode
     from harness.campaign import provenance
+    from harness.campaign.listing_file import write_listing
     from harness.judge.listing import read_listing
     from harness.judge.listing_match import template as form
+    from harness.judge.listing_record import listing_record
     from harness.judge.listing_verdict import judge_listing
     from harness.page.audit_layout import audit_page
-    from harness.page.html.html_page import render_page
-    from harness.page.terminal_page import print_page
 
     if out is not None:
         require_writable(out, seeks=True)
+    if records is not None:
+        records = growing_place(records)
     if template:
         rung = options.own_rung(data, formula, ml=False, factors=factors, levels=levels)
         click.echo(form(rung), nl=False)
@@ -106,14 +117,14 @@ def audit(
     listing = read_listing(text)
     if program:
         listing = replace(listing, program=program)
-    found = judge_listing(listing, _source(data, formula, factors, levels))
+    source = _source(data, formula, factors, levels)
+    found = judge_listing(listing, source)
+    record = listing_record(listing, found, source)
     page = audit_page(found, provenance.now())
-    if out is not None:
-        write_file(out, render_page(page))
-    if as_json:
-        click.echo(encode(found).decode())
-    elif not quiet:
-        print_page(page)
-        if out is not None:
-            click.echo(f"\nwritten: {out}")
+    if records is not None:
+        write_listing(record, records, shlex.join(["lmm-parity", *sys.argv[1:]]))
+    show_answer(page, record, out, as_json=as_json, quiet=quiet)
+    if records is not None and not (as_json or quiet):
+        click.echo(f"records  {records}")
+        click.echo(f"report   lmm-parity report --from {shlex.quote(str(records))}")
     sys.exit(EXIT_OK if found.right else EXIT_UNEXPLAINED)

@@ -17,6 +17,7 @@ TABLE_NAMES = (
     "fits",
     "coefficients",
     "audits",
+    "listings",
     "properties",
 )
 

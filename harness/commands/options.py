@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+from click.core import ParameterSource
 
 quiet = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")
@@ -72,6 +73,19 @@ cached = click.option(
     default=True,
     show_default=True,
     help="Look up what was fitted before (lmm-parity cache says where).",
+)
+page = click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it as one HTML file, too.",
+)
+level = click.option(
+    "--level",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Confidence level.",
 )
 ml = click.option("--ml", is_flag=True, help="Maximum likelihood instead of REML.")
 factors = click.option(
@@ -145,6 +159,17 @@ def whole_formula(formula: str) -> str:
     """Return a formula with what ``--contrasts``, ``--weights`` and ``--offset`` say."""
     from harness.spelling.formula_options import formula_with
 
+    return formula_with(formula, **_said())
+
+
+def asked_formula(formula: str) -> str:
+    """Return a formula as it was given, and after it what the options say of the model."""
+    from harness.spelling.formula_options import as_asked
+
+    return as_asked(formula, **_said(), residual=residual_given())
+
+
+def _said() -> dict[str, Any]:
     context = click.get_current_context(silent=True)
     meta = context.meta if context is not None else {}
     contrasts = {}
@@ -153,12 +178,11 @@ def whole_formula(formula: str) -> str:
         if not equals or not column or not coding:
             raise click.UsageError(f"--contrasts {item!r}: write COLUMN=CODING, as in f=sum")
         contrasts[column] = coding
-    return formula_with(
-        formula,
-        contrasts=contrasts,
-        weights=meta.get(f"{__name__}.weights", ""),
-        offset=meta.get(f"{__name__}.offset", ""),
-    )
+    return {
+        "contrasts": contrasts,
+        "weights": meta.get(f"{__name__}.weights", ""),
+        "offset": meta.get(f"{__name__}.offset", ""),
+    }
 
 
 def residual_given() -> str:
@@ -201,6 +225,14 @@ def reading_given() -> tuple[tuple[str, ...], str]:
     context = click.get_current_context(silent=True)
     meta = context.meta if context is not None else {}
     return meta.get(f"{__name__}.na", ()), meta.get(f"{__name__}.comment", "")
+
+
+def require_with(holds: bool, option: str, other: str) -> None:
+    """Refuse an option that has no use where ``other`` is not given."""
+    context = click.get_current_context()
+    given = context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+    if given and not holds:
+        raise click.UsageError(f"--{option} is for {other}")
 
 
 def fitting(command: Callable[..., None]) -> Callable[..., None]:

@@ -195,10 +195,9 @@ def without_variance(case: Case) -> Flat | str:
     n, p = design.x.shape
     blocks = [design.x]
     for term in design.random:
-        if len(term.levels) * len(term.names) >= n:
+        if term.width >= n:
             return "there are as many random effects as rows"
-        indicators = np.eye(len(term.levels))[term.codes]
-        blocks += [indicators * column[:, None] for column in term.z.T]
+        blocks.append(term.columns(term.z))
     left, sizes, _ = np.linalg.svd(np.column_stack(blocks), full_matrices=False)
     left = left[:, sizes > 1e-10 * sizes[0]]
     if left.shape[1] >= n:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.printed_numbers import PrintedNumber
 from harness.model.case import Case
+
+
+@dataclass(frozen=True)
+class GivenListing:
+    """What a program printed for a case, as a file of numbers has it, and how the model is written.
+
+    Attributes
+    ----------
+    text : str
+        Of the file.
+    program : str
+        Where that is not the one that the file names.
+    formula, factors, levels, residual
+        As :func:`harness.data.own_table.own_rung` has them.
+    """
+
+    text: str
+    program: str
+    formula: str
+    factors: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    residual: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,6 +50,8 @@ class Rung:
     printed : tuple of PrintedNumber
         What publications print for it, for its criterion.
     notes : tuple of str
+    listing : GivenListing or None
+        What a program printed, to be judged beside the engines.
     """
 
     case: Case
@@ -37,6 +61,7 @@ class Rung:
     data: Dataset
     printed: tuple[PrintedNumber, ...] = ()
     notes: tuple[str, ...] = ()
+    listing: GivenListing | None = None
 
 
 def select(rungs: Iterable[Rung], wanted: Iterable[str]) -> tuple[Rung, ...]:

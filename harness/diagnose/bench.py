@@ -92,7 +92,7 @@ class Bench:
         verdict: VerdictClass | None = None,
     ) -> Snapshot:
         """Describe a fit for a before-and-after, by its audit or as a fit of this case."""
-        formula = self.case.model.formula.text
+        formula = self.case.model.text
         if isinstance(outcome, Failure):
             return Snapshot(
                 engine=outcome.engine, formula=formula, text=outcome.text, verdict=verdict or ""

@@ -68,7 +68,9 @@ def contour(
     if any(grid is None for grid in grids):
         return None, ""
     across, up = (grid for grid in grids if grid is not None)
-    profiler = Profiler(design, bench.relative, sigma, pair, reml=likelihood.reml)
+    profiler = Profiler(
+        design, bench.relative, sigma, pair, reml=likelihood.reml, phi=bench.best.phi
+    )
     values = np.empty((len(up), len(across)))
     started = time.perf_counter()
     for i, y in enumerate(up):

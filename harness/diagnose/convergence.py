@@ -110,7 +110,7 @@ def known_lme4(bench: Bench, default: tuple[str, str]) -> list[Recipe]:
 
 
 def _call(case: Case) -> str:
-    from harness.spelling.calls import python_call
+    from harness.spelling.mixedlm_spelling import python_call
 
     return python_call(case.model, case.table)
 

@@ -157,7 +157,7 @@ def fewer_effects(shop: Workshop, key: str) -> list[Remedy | None]:
     """Take out what there are too many of: a slope, or the term."""
     n, out = len(shop.bench.case.design.y), []
     for t, term in enumerate(shop.bench.case.design.random):
-        if len(term.levels) * len(term.names) < n:
+        if term.width < n:
             continue
         slopes = set(term.names) - {"Intercept"}
         gone = slopes if len(term.levels) < n and "Intercept" in term.names else set(term.names)

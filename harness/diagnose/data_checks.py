@@ -19,7 +19,7 @@ from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import column_of
 from harness.model.table import FactorColumn, NumericColumn, Table, are_codes
 from harness.referee.crossproducts import EXACT, aliased_columns
-from harness.spelling.calls import missing_rows, mixedlm_spelling
+from harness.spelling.mixedlm_spelling import missing_rows, mixedlm_spelling
 from harness.spelling.patsy_language import NotExpressible
 
 Array = NDArray[np.float64]

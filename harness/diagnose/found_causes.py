@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import tomllib
 from collections.abc import Iterator, Sequence
-from functools import cache
-from importlib.resources import files
 
 import msgspec
 
@@ -14,6 +11,7 @@ from harness.base.deadline import TimeUp, stopped_at
 from harness.base.text import moved_p, number, p_value
 from harness.data.rungs import Rung
 from harness.diagnose import remodel
+from harness.diagnose.cause_entries import cause_of
 from harness.diagnose.cures import CURES, own_call, simpler_random
 from harness.diagnose.diagnosis import Cause, Check, Conclusion, Remedy
 from harness.diagnose.headline import SAME
@@ -28,24 +26,17 @@ from harness.diagnose.other_columns import (
 )
 from harness.diagnose.price import price_of
 from harness.diagnose.remedies import remodelled
+from harness.diagnose.rivalry import of_competition
 from harness.diagnose.routes import mended_plainly, other_routes
 from harness.diagnose.workshop import RIGHT, Workshop, expressible, state
 from harness.engines.engine import Fit
 from harness.judge.case_verdict import case_verdict
-from harness.judge.causes.entries import KnownDifference, load_known
 from harness.judge.causes.predicates import ACCOMPANYING, WRONG
 from harness.judge.evidence import Evidence, causes_of
 from harness.judge.pair_decision import LEAVING_OPEN
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import sentence
 from harness.judge.verdict import GRAVITY
-
-
-@cache
-def load_causes() -> dict[str, KnownDifference]:
-    """Return all causes by key: the known differences, and those of the data."""
-    text = (files("harness.diagnose") / "causes.toml").read_text(encoding="utf-8")
-    return load_known() | msgspec.convert(tomllib.loads(text), dict[str, KnownDifference])
 
 
 def find_causes(
@@ -90,6 +81,10 @@ def _look(
             if cause.key not in known:
                 found.append(cause)
                 known.add(cause.key)
+    competing = of_competition(shop)
+    if competing is not None:
+        found.append(competing)
+        known.add(competing.key)
     nested, checks = _of_crossing(shop, checks)
     found += [cause for cause in nested if cause.key not in known]
     known |= {cause.key for cause in nested}
@@ -103,23 +98,15 @@ def _look(
     return tuple(kept)
 
 
-def _cause(
-    key: str, evidence: str, remedies: Sequence[Remedy | None], engines: Sequence[str] = ()
-) -> Cause:
-    about = load_causes()[key]
-    return Cause(
-        key=key,
-        title=about.title,
-        definition=about.definition,
-        engines=tuple(engines),
-        evidence=evidence,
-        upstream=about.upstream,
-        remedies=tuple(r for r in remedies if r is not None),
-    )
-
-
 NO_REASON = frozenset(
-    {*ACCOMPANYING, "coded-factor", "constant-slope", "missing-values", "reused-labels"}
+    {
+        *ACCOMPANYING,
+        "coded-factor",
+        "competing-correlation",
+        "constant-slope",
+        "missing-values",
+        "reused-labels",
+    }
     - {"undetermined-variance"}
 )
 """Causes that are worth knowing and explain no difference between two fits of one model: what the
@@ -147,7 +134,7 @@ def _of_columns(shop: Workshop, checks: Sequence[Check]) -> list[Cause]:
         if found:
             evidence = " ".join(check.sentence for check in found)
             remedies = [] if out else tried
-            out.append(_cause(key, evidence, remedies, mending.mends))
+            out.append(cause_of(key, evidence, remedies, mending.mends))
     return out
 
 
@@ -183,7 +170,7 @@ def _named_by_verdict(shop: Workshop) -> Iterator[tuple[str, str, list[str]]]:
 
 def _unremedied(shop: Workshop) -> list[Cause]:
     """Name the causes of the verdict, for which there was no time to try anything."""
-    return [_cause(key, words, [], engines) for key, words, engines in _named_by_verdict(shop)]
+    return [cause_of(key, words, [], engines) for key, words, engines in _named_by_verdict(shop)]
 
 
 def _of_verdict(shop: Workshop, *, columns_named: bool) -> Iterator[Cause]:
@@ -203,7 +190,7 @@ def _of_verdict(shop: Workshop, *, columns_named: bool) -> Iterator[Cause]:
             remedies += simpler_random(shop) if key == "sm-zero-fe" else []
         elif key in CURES:
             remedies += CURES[key](shop, engines)
-        yield _cause(key, words, remedies, engines)
+        yield cause_of(key, words, remedies, engines)
 
 
 def _of_another_model(shop: Workshop, found: Sequence[Cause]) -> Iterator[Cause]:
@@ -216,7 +203,7 @@ def _of_another_model(shop: Workshop, found: Sequence[Cause]) -> Iterator[Cause]
         asked = shop.bench.case.model.formula.text
         said = f"the result is a fit of {own.formula}" if own.formula else "the result is not"
         evidence = f"{said}; the formula says {asked}" if own.formula else f"{said} of {asked}"
-        yield _cause("other-model", evidence, own_call(shop, "other-model"), [engine])
+        yield cause_of("other-model", evidence, own_call(shop, "other-model"), [engine])
 
 
 def _named(evidence: Evidence) -> tuple[str, ...]:
@@ -270,9 +257,9 @@ def _of_conclusion(shop: Workshop, conclusion: Conclusion) -> Iterator[Cause]:
         f"{conclusion.name}: z test {p_value(own.p)}; t test on {number(fair.df)} df "
         f"{p_value(fair.p)}"
     )
-    yield _cause("z-for-t", evidence, [remedy], ["statsmodels"])
+    yield cause_of("z-for-t", evidence, [remedy], ["statsmodels"])
     if abs(own.se - fair.se) > 0.01 * fair.se:
-        yield _cause(
+        yield cause_of(
             "se-joint-hessian",
             f"{conclusion.name}: SE {number(own.se)} printed, {number(fair.se)} by (X'V^-1 X)^-1",
             [remedy],
@@ -307,7 +294,7 @@ def _of_a_step(shop: Workshop, step: str) -> str:
 def _tried(key: str, check: Check, remedies: Sequence[Remedy | None]) -> tuple[Cause | None, str]:
     done = [r for r in remedies if r is not None]
     if any(r.helped for r in done):
-        return _cause(key, check.sentence, done), ""
+        return cause_of(key, check.sentence, done), ""
     if key == "coded-factor":
         return None, " ".join(
             f"It was tried: {r.title}, another model with other coefficients"

@@ -10,8 +10,9 @@ from harness.base.json import Matrix, Real, Vector
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Deviance profiled over all parameters but one.
 
-    ``grid`` is in ``scale`` (``"sd"``, ``"correlation"``, ``"sigma"``); ``low`` and ``high`` bound
-    the likelihood-ratio interval, None where it has no bound inside the parameter space.
+    ``grid`` is in ``scale`` (``"sd"``, ``"correlation"``, ``"sigma"``, or ``"ratio"`` of standard
+    deviations); ``low`` and ``high`` bound the likelihood-ratio interval, None where it has no
+    bound inside the parameter space.
     """
 
     parameter: str
@@ -29,6 +30,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Best value by ML where the criterion is REML; None where that was not looked for."""
     ml_low: Real | None = None
     ml_high: Real | None = None
+    least: Real | None = None
+    """Lowest correlation that there is, where it is not -1."""
 
 
 class FixedInterval(msgspec.Struct, frozen=True, kw_only=True):

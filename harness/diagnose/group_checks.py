@@ -79,7 +79,7 @@ def sizes(term: RandomDesign) -> Iterator[Check]:
 
 def too_many(term: RandomDesign, n: int) -> Iterator[Check]:
     """As many random effects as rows: lme4's condition, and which numbers break it."""
-    effects = len(term.levels) * len(term.names)
+    effects = term.width
     if len(term.levels) < n <= effects:
         yield Check(
             key="too-many-effects",

@@ -10,7 +10,7 @@ from harness.diagnose.remedy_code import stacked
 from harness.diagnose.remodel import preparation
 from harness.diagnose.workshop import Workshop
 from harness.engines.engine import Fit
-from harness.spelling.calls import mixedlm_spelling, python_call
+from harness.spelling.mixedlm_spelling import mixedlm_spelling, python_call
 from harness.spelling.patsy_language import NotExpressible
 
 

@@ -17,13 +17,14 @@ from scipy import stats
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.graphs import FixedInterval, Profile
-from harness.diagnose.profile import LEVEL
+from harness.diagnose.profile import LEVEL, residual_label
 from harness.model.design import Design
 from harness.referee.best_point import find_optimum
 from harness.referee.identifiability import undetermined_rows
 from harness.referee.likelihood_profile import FixedProfile, of_parameter
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
+from harness.referee.residual_profile import ResidualProfile
 from harness.referee.variance_parameter import parameters
 
 _T = TypeVar("_T")
@@ -48,7 +49,9 @@ def ml_intervals(
     notes : tuple of str
         What was left out and why.
     """
-    if bench.best is None or bench.likelihood is None or not bench.case.design.random:
+    if bench.best is None or bench.likelihood is None:
+        return tuple(curves), (), ()
+    if not bench.case.design.random and bench.case.design.residual is None:
         return tuple(curves), (), ()
     if bench.case.model.structured is not None:
         return tuple(curves), (), ()
@@ -105,12 +108,20 @@ def _by_ml(design: Design, best: Optimum, curves: Sequence[Profile]) -> Iterator
     likelihood = best.point.likelihood
     relative = [f @ f.T for f in likelihood.factors(best.point.theta)]
     covariances = [best.sigma**2 * psi for psi in relative]
+    residual = () if design.residual is None else design.residual.names
+    residuals = {residual_label(name): i for i, name in enumerate(residual)}
     for curve in curves:
+        if curve.parameter in residuals:
+            own = ResidualProfile(best, residuals[curve.parameter]).curve(level=LEVEL, furthest=0.0)
+            yield msgspec.structs.replace(curve, ml_best=own.best, ml_low=own.low, ml_high=own.high)
+            continue
         parameter = known[curve.parameter]
         if math.isnan(parameter.value(covariances, best.sigma)):
             yield curve
             continue
-        found = of_parameter(parameter, design, relative, best.sigma, best.deviance, reml=False)
+        found = of_parameter(
+            parameter, design, relative, best.sigma, best.deviance, reml=False, phi=best.phi
+        )
         yield msgspec.structs.replace(
             curve, ml_best=found.best, ml_low=found.low, ml_high=found.high
         )

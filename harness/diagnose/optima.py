@@ -6,6 +6,7 @@ from harness.data.rungs import Rung
 from harness.referee.best_point import find_optimum
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
+from harness.spelling.calls import model_text
 
 Key = tuple[str, str, bool]
 
@@ -36,4 +37,4 @@ class Optima:
 
 
 def _key(rung: Rung, *, reml: bool) -> Key:
-    return rung.case.model.formula.text, rung.case.table.checksum(), reml
+    return model_text(rung.case.model), rung.case.table.checksum(), reml

@@ -15,7 +15,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.model.column_match import match_columns
-from harness.spelling.calls import mixedlm_spelling
+from harness.spelling.mixedlm_spelling import mixedlm_spelling
 from harness.spelling.patsy_language import NotExpressible
 
 Array = NDArray[np.float64]

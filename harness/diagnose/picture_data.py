@@ -12,7 +12,7 @@ from harness.diagnose.graphs import Contour, EffectIntervals, FixedInterval, Pro
 from harness.diagnose.intervals import effect_intervals
 from harness.diagnose.ml_intervals import ml_intervals
 from harness.diagnose.optimizer_path import statsmodels_path
-from harness.diagnose.profile import profiles
+from harness.diagnose.profile import profiles, residual_profiles
 from harness.diagnose.singular_term import Singular
 from harness.judge.records import CaseRecord
 
@@ -34,9 +34,21 @@ def pictured(
     engines: Sequence[str],
     singular: Sequence[Singular],
     runs: Sequence[OptimizerRun],
+    *,
+    few: bool = False,
 ) -> Pictured:
-    """Compute what the pictures show, as far as it does not take long."""
+    """Compute what the pictures show, as far as it does not take long.
+
+    Parameters
+    ----------
+    few : bool
+        Only the profiles of a residual covariance.
+    """
+    residuals, longer = residual_profiles(bench, record, engines)
+    if few:
+        return Pictured(profiles=residuals, notes=(longer,) if longer else ())
     curves, note = profiles(bench, record, engines)
+    curves += residuals
     went = statsmodels_path(bench.case) if curves and "statsmodels" in engines else []
     curves, fixed, by_ml = ml_intervals(bench, curves)
     plane, more = contour(bench, record, engines, curves, singular, runs, went)
@@ -45,5 +57,5 @@ def pictured(
         fixed=fixed,
         contours=() if plane is None else (plane,),
         effects=effect_intervals(bench, record, engines),
-        notes=tuple(n for n in (note, *by_ml, more) if n),
+        notes=tuple(n for n in (note, longer, *by_ml, more) if n),
     )

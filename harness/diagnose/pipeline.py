@@ -44,7 +44,7 @@ from harness.judge.judge import Judged, judge, judge_outcomes
 from harness.judge.records import CaseRecord
 from harness.judge.time_limit import outcomes_within
 from harness.referee.optimum import Optimum
-from harness.spelling.calls import imported
+from harness.spelling.mixedlm_spelling import imported
 
 Advance = Callable[[str], None]
 
@@ -169,7 +169,8 @@ def completed(
     quick : bool
         Leave out the table of all optimizers.
     pictures : bool
-        Compute what the pictures of the HTML page show besides: profiles, a contour, intervals.
+        Compute what the pictures of the HTML page show besides: profiles, a contour, intervals. The
+        profiles of a residual covariance are computed without it.
     advance : callable
         Told what begins, for a progress bar.
     """
@@ -197,11 +198,14 @@ def completed(
             )
         found = msgspec.structs.replace(found, runs=tuple(rows(bench, runs)))
         inquiry.notes.extend(trials.notes)
-    if pictures and inquiry.mixed:
+    correlated = inquiry.rung.case.design.residual is not None
+    if correlated or (pictures and inquiry.mixed):
         advance("profiles of the deviance")
         engines = inquiry.with_engines.engines
         drawn = inquiry.within(
-            lambda: pictured(bench, found.case, engines, found.singular, found.runs),
+            lambda: pictured(
+                bench, found.case, engines, found.singular, found.runs, few=not pictures
+            ),
             Pictured(),
             "Pictures were left out",
         )

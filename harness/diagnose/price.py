@@ -17,6 +17,9 @@ from harness.model.design import Design
 from harness.referee.nested_models import fall_between, nesting_of, null_p
 from harness.referee.optimum import Optimum
 
+SAME = 1e-6
+"""Log-likelihoods of one model, written in two ways, differ by no more than this."""
+
 
 def price_of(bench: Bench, other: Rung) -> Price | None:
     """Compare the best points of a case's model and of another model for the same rows.
@@ -44,11 +47,12 @@ def price_of(bench: Bench, other: Rung) -> Price | None:
         ratio = max(2.0 * (fall if nesting.smaller else -fall), 0.0)
         low, high, null = null_p(ratio, abs(nesting.parameters), abs(nesting.effects))
     return Price(
-        formula=other.case.model.formula.text,
+        formula=other.case.model.text,
         criterion="REML" if reml else "ML",
         loglik=-fall,
         parameters=-nesting.parameters,
-        same=nesting.same,
+        # Compound symmetry of residuals may be negative where a random intercept may not.
+        same=nesting.same and abs(fall) < SAME,
         smaller=nesting.smaller,
         p_low=low,
         p_high=high,

@@ -1,6 +1,8 @@
-"""Profiles of the deviance of a case: one for each standard deviation, correlation and sigma.
+"""Profiles of the deviance of a case: one for each variance parameter.
 
-They are those of :mod:`harness.referee.likelihood_profile`, by the criterion of the case.
+Those of standard deviations, correlations and sigma are of
+:mod:`harness.referee.likelihood_profile`, those of the residual covariance of
+:mod:`harness.referee.residual_profile`, all by the criterion of the case.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from harness.diagnose.graphs import Profile
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 from harness.referee.likelihood_profile import of_parameter
+from harness.referee.optimum import Optimum
+from harness.referee.residual_likelihood import ResidualPoint
+from harness.referee.residual_profile import ResidualProfile
 from harness.referee.variance_parameter import Parameter, parameters
 
 Array = NDArray[np.float64]
@@ -40,20 +45,17 @@ def profiles(
     note : str
         What was left out and why; empty when nothing was.
     """
-    if bench.best is None or bench.likelihood is None or not bench.case.design.random:
+    if bench.best is None or bench.likelihood is None:
         return (), ""
     if bench.case.model.structured is not None:
         return (), "No profiles of the deviance: they are not made of structured random terms."
     design, best = bench.case.design, bench.best
     wanted = parameters(design)
-    started = time.perf_counter()
-    best.point.likelihood.at(best.point.theta).profiled_hessian()
-    estimate = 150.0 * (time.perf_counter() - started) * len(wanted)
-    if estimate > budget:
-        return (), (
-            f"No profiles of the deviance: those of {len(wanted)} variance parameters would take "
-            f"about {estimate:.0f} s (limit {budget:.0f} s)."
-        )
+    if not design.random and design.residual is None:
+        return (), ""
+    too_long = _too_long(best, len(wanted), "variance", budget)
+    if too_long:
+        return (), too_long
     sigma = best.point.sigma * bench.likelihood.products.basis.y_scale
     covariances = [sigma**2 * psi for psi in bench.relative]
     out, left = [], []
@@ -62,7 +64,13 @@ def profiles(
             left.append(parameter.label(design))
             continue
         found = of_parameter(
-            parameter, design, bench.relative, sigma, best.deviance, reml=bench.likelihood.reml
+            parameter,
+            design,
+            bench.relative,
+            sigma,
+            best.deviance,
+            reml=bench.likelihood.reml,
+            phi=best.phi,
         )
         out.append(
             Profile(
@@ -85,6 +93,73 @@ def profiles(
         else ""
     )
     return tuple(out), note
+
+
+def residual_profiles(
+    bench: Bench, record: CaseRecord, engines: Sequence[str], *, budget: float = 20.0
+) -> tuple[tuple[Profile, ...], str]:
+    """Profile every correlation and ratio of the residual covariance; see :func:`profiles`."""
+    if bench.best is None or not isinstance(bench.best.point, ResidualPoint):
+        return (), ""
+    best = bench.best
+    names = bench.best.point.likelihood.residual.names
+    too_long = _too_long(best, len(names), "residual", budget)
+    if too_long:
+        return (), too_long
+    out = []
+    for i, name in enumerate(names):
+        profile = ResidualProfile(best, i)
+        found = profile.curve(level=LEVEL)
+        least = profile.ends[0]
+        out.append(
+            Profile(
+                parameter=residual_label(name),
+                scale="correlation" if profile.correlation else "ratio",
+                grid=found.values,
+                deviance=found.deviance,
+                best=found.best,
+                minimum=found.minimum,
+                level=LEVEL,
+                low=found.low,
+                high=found.high,
+                engines=_stated(name, record, engines),
+                least=least if profile.correlation and least > -1.0 else None,
+            )
+        )
+    return tuple(out), ""
+
+
+def residual_label(name: str) -> str:
+    """Return the name of a residual parameter beside those of random effects."""
+    return f"residual {name}"
+
+
+def _too_long(best: Optimum, many: int, what: str, budget: float) -> str:
+    """Say that profiles would take too long; empty where they would not."""
+    started = time.perf_counter()
+    best.point.likelihood.at(best.point.theta).profiled_hessian()
+    estimate = 150.0 * (time.perf_counter() - started) * many
+    if estimate <= budget:
+        return ""
+    return (
+        f"No profiles of the deviance: those of {many} {what} parameters would take about "
+        f"{estimate:.0f} s (limit {budget:.0f} s)."
+    )
+
+
+def _stated(
+    name: str, record: CaseRecord, engines: Sequence[str]
+) -> tuple[tuple[str, float, float], ...]:
+    """Return the value of a residual parameter, and the deviance, by each engine that states it."""
+    out = []
+    for engine in engines:
+        fit, audit = record.fit(engine), record.audit(engine)
+        if not isinstance(fit, Fit) or audit is None or not math.isfinite(audit.loglik):
+            continue
+        value = dict(fit.residual).get(name, math.nan)
+        if math.isfinite(value):
+            out.append((engine, value, -2.0 * audit.loglik))
+    return tuple(out)
 
 
 def covariances_of(fit: Fit) -> list[Array]:

@@ -15,7 +15,7 @@ from harness.diagnose.diagnosis import Price, Remedy, Snapshot
 from harness.diagnose.price import in_words, price_of, shift_in_words
 from harness.diagnose.remedy_code import Writing, python_code, r_code, stacked
 from harness.diagnose.remodel import preparation
-from harness.diagnose.user_engines import written_otherwise
+from harness.diagnose.user_engines import USER_ENGINES, written_otherwise
 from harness.diagnose.workshop import (
     RIGHT,
     WRONG,
@@ -31,7 +31,7 @@ from harness.judge.case_verdict import case_verdict, least_digits
 from harness.judge.causes.predicates import NUMERICAL_DF
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY
-from harness.spelling.calls import lme4_formula
+from harness.spelling.calls import model_text
 from harness.spelling.patsy_language import NotExpressible
 
 Judge = Callable[[CaseRecord], tuple[bool, str]]
@@ -142,10 +142,12 @@ def _remedy(
         mends=mends,
         price=price,
         outcome=outcome_text,
-        r_code=r_code(writing, habits=shop.habits) if _to_show("lme4", shop, right) else "",
+        r_code=r_code(writing, habits=shop.habits)
+        if _to_show("lme4", shop, right) and case.model.residual is None
+        else _own_r_call(shop, writing, record),
         python_code=_python(shop, writing)
-        if _to_show("statsmodels", shop, right)
-        else _any_program(shop, writing),
+        if _to_show("statsmodels", shop, right) and case.model.residual is None
+        else _any_program(shop, writing, record),
         helped=helped,
         same_model=unchanged or (price is not None and price.same),
         before=before,
@@ -230,12 +232,24 @@ def _to_show(engine: str, shop: Workshop, right: Sequence[str]) -> bool:
     return engine in right or (engine not in shop.engines and not written_otherwise(shop.record))
 
 
-def _any_program(shop: Workshop, writing: Writing) -> str:
+def _own_r_call(shop: Workshop, writing: Writing, record: CaseRecord) -> str:
+    """Return the calls of other R programs that have such a model: the user's, else the first."""
+    others = {e: call for e, call in record.spelling.items() if e not in USER_ENGINES}
+    calls = [call for e, call in others.items() if e in shop.engines]
+    if not calls and not written_otherwise(shop.record):
+        calls = list(others.values())[:1]
+    if not calls:
+        return ""
+    factors, _ = preparation(writing.rung)
+    return stacked(writing.r_lines, factors, *calls)
+
+
+def _any_program(shop: Workshop, writing: Writing, record: CaseRecord) -> str:
     """Return what any program needs of a remedy: its data, and the formula."""
-    if not written_otherwise(shop.record):
+    if not written_otherwise(shop.record) or _own_r_call(shop, writing, record):
         return ""
     _, factors = preparation(writing.rung)
-    return stacked(writing.python_lines, factors, f"# {lme4_formula(writing.rung.case.model)}")
+    return stacked(writing.python_lines, factors, f"# {model_text(writing.rung.case.model)}")
 
 
 def _wrong_then(shop: Workshop, record: CaseRecord) -> list[str]:

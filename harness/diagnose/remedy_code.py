@@ -17,7 +17,13 @@ from harness.data.rungs import Rung
 from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe
 from harness.model.column_match import match_columns
-from harness.spelling.calls import MixedLMSpelling, imported, mixedlm_spelling, python_call, r_call
+from harness.spelling.calls import r_call
+from harness.spelling.mixedlm_spelling import (
+    MixedLMSpelling,
+    imported,
+    mixedlm_spelling,
+    python_call,
+)
 
 Array = NDArray[np.float64]
 

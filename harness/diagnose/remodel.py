@@ -14,6 +14,8 @@ from harness.model.expression_text import render_name, term_text
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in
 from harness.model.level_order import as_numbers, locale_key
 from harness.model.model import Model, bind, parse_model, split_bar
+from harness.model.residual import Residual
+from harness.model.structure import STRUCTURES
 from harness.model.table import FactorColumn, Order, label_of, own_order
 from harness.model.terms import Terms
 from harness.spelling.calls import lme4_formula
@@ -97,10 +99,23 @@ def with_formula(rung: Rung, formula: Formula) -> Rung:
     BadInput
         When it cannot be parsed or bound.
     """
-    model = Model(formula, rung.case.model.criterion)
-    text = lme4_formula(model)
-    criterion = rung.case.model.criterion
-    return _bound(rung, parse_model(text, "REML" if criterion == "OLS" else criterion))
+    criterion, residual = rung.case.model.criterion, rung.case.model.residual
+    text = lme4_formula(Model(formula, criterion))
+    own = "" if residual is None else residual.text()
+    return _bound(rung, parse_model(text, "REML" if criterion == "OLS" else criterion, own))
+
+
+def uncorrelated_residuals(rung: Rung) -> Rung:
+    """Return the rung with residuals that are independent; they keep their variances by strata."""
+    model = rung.case.model
+    own = model.residual
+    assert own is not None
+    strata = own.strata
+    if own.structure == "us" and own.position is not None:
+        strata = ((own.position.name,), *strata)
+    left = Residual("", None, (), strata) if strata else None
+    criterion = model.criterion if model.random or left is not None else "OLS"
+    return _bound(rung, replace(model, residual=left, criterion=criterion))
 
 
 def _bound(
@@ -186,14 +201,22 @@ def without_effect(rung: Rung, term: int, effects: set[str]) -> Rung:
         new = bars[:term] + bars[term + 1 :]
     else:
         effects_node = _effects(Terms(intercept, tuple(kept)))
-        new = [*bars[:term], Bar(effects_node, bar.group, double=False), *bars[term + 1 :]]
+        # One effect has no correlation.
+        structure = bar.structure if intercept + len(kept) > 1 else ""
+        own = Bar(effects_node, bar.group, double=False, structure=structure)
+        new = [*bars[:term], own, *bars[term + 1 :]]
     return with_formula(rung, replace(rung.case.model.formula, bars=tuple(new)))
 
 
 def uncorrelated(rung: Rung, term: int) -> Rung:
     """Return the rung with the effects of a random term uncorrelated."""
     bars = _split(rung.case.model)
-    bars[term] = replace(bars[term], double=True)
+    structure = bars[term].structure
+    if structure:
+        same = STRUCTURES[structure].one_variance
+        bars[term] = replace(bars[term], structure="homdiag" if same else "diag")
+    else:
+        bars[term] = replace(bars[term], double=True)
     return with_formula(rung, replace(rung.case.model.formula, bars=tuple(bars)))
 
 
@@ -233,7 +256,8 @@ def _split(model: Model) -> list[Bar]:
     out = []
     for bar in model.formula.bars:
         for term in split_bar(bar):
-            out.append(Bar(_effects(term.effects), _group(term.group), double=False))
+            effects, group = _effects(term.effects), _group(term.group)
+            out.append(Bar(effects, group, double=False, structure=term.structure))
     return out
 
 

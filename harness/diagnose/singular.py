@@ -29,7 +29,8 @@ from harness.referee.mean_squares import mean_squares
 from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
 from harness.referee.term_covariance import NULL_VARIANCE
-from harness.spelling.calls import imported, lme4_formula, python_call
+from harness.spelling.calls import model_text
+from harness.spelling.mixedlm_spelling import imported, python_call
 
 Array = NDArray[np.float64]
 
@@ -147,9 +148,9 @@ def _truly(bench: Bench, record: CaseRecord) -> Iterator[Singular]:
             dual=best.optimality.dual,
             loglik=bench.loglik,
             loglik_reduced=None if chosen is None else -0.5 * chosen.best.deviance,
-            reduced_formula="" if chosen is None else lme4_formula(chosen.rung.case.model),
+            reduced_formula="" if chosen is None else model_text(chosen.rung.case.model),
             reduced_python=""
-            if chosen is None
+            if chosen is None or chosen.rung.case.model.residual is not None
             else imported(python_call(chosen.rung.case.model, chosen.rung.case.table)),
             shifts=shifts,
             by_chance=chance,
@@ -165,7 +166,7 @@ def _smaller(chosen: Reduction) -> str:
     lost = f"{number(chosen.lost)} lower" if chosen.lost > SAME_LOGLIK else "that is the same"
     split = chosen.kind == "uncorrelate" and not chosen.singular
     kept = "; that direction has a variance then" if split else ""
-    formula = lme4_formula(chosen.rung.case.model)
+    formula = model_text(chosen.rung.case.model)
     return f" The smaller model {formula} ({chosen.title}) has a log-likelihood {lost}{kept}."
 
 

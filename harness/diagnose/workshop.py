@@ -26,6 +26,7 @@ from harness.judge.case_verdict import CaseVerdict, case_verdict, misled
 from harness.judge.judge import Judged, judge_outcomes
 from harness.judge.records import CaseRecord
 from harness.referee.optimum import Optimum
+from harness.spelling.calls import model_text
 from harness.spelling.patsy_language import NotExpressible
 
 PATIENCE = 60.0
@@ -101,7 +102,7 @@ class Workshop:
             When the standard run has shown that this takes too long.
         """
         rung = writing.rung
-        key = f"{rung.case.model.formula.text} {rung.case.table.checksum()} {writing.r_lines}"
+        key = f"{model_text(rung.case.model)} {rung.case.table.checksum()} {writing.r_lines}"
         if key not in self._cache:
             judged = self.judged(writing, self.opened.running)
             self._cache[key] = Refit(case_record(judged, rung), bench_of(rung, judged.examination))

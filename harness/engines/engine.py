@@ -205,6 +205,9 @@ class Failure(msgspec.Struct, frozen=True, tag="failure", kw_only=True):
 
 Outcome = Fit | Failure
 
+PRINTED = "printed"
+"""The fitter of numbers that were printed, and not fitted here; NaN stands for what is not."""
+
 
 class Engine(Protocol):
     """Anything that fits a case. Engines raise nothing: what goes wrong is a :class:`Failure`.

@@ -44,7 +44,7 @@ _SHARED = {
     "r": ("conversation.R",),
     "julia": (),
 }
-"""Files beside a program that it needs."""
+"""Files beside a program that it needs, as every one does."""
 
 _LOG_LINES = 40
 
@@ -71,6 +71,8 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Which models it takes, in a line.
     tried : str
         Day on which it was compared with lme4 and the referee; empty when it was never run.
+    modules : tuple of str
+        Files beside it that it needs, besides those of the conversation.
     definitions : dict of str to KnownDefinition
         By quantity.
     """
@@ -82,6 +84,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tried: str
     arguments: tuple[str, ...] = ()
     python: str = ""
+    modules: tuple[str, ...] = ()
     definitions: dict[str, KnownDefinition] = {}
 
     @property
@@ -195,8 +198,8 @@ def is_ready(name: str, words: Sequence[str]) -> bool:
 def stand_alone(name: str) -> tuple[list[str], dict[str, str]]:
     """Return a program as it can be handed on: how it is started, and its files by name."""
     found = program(name)
-    folder, shared = found.path.parent, _SHARED[found.language]
-    files = {file: (folder / file).read_text(encoding="utf-8") for file in (found.file, *shared)}
+    folder, names = found.path.parent, (found.file, *found.modules, *_SHARED[found.language])
+    files = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     runs = {"python": ["python"], "r": ["Rscript", "--vanilla"], "julia": ["julia"]}[found.language]
     return [*runs, found.file, *found.arguments], files
 

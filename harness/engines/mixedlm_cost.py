@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.model.case import Case
 from harness.referee.cost import SPEED, Cost
-from harness.spelling.calls import mixedlm_spelling
+from harness.spelling.mixedlm_spelling import mixedlm_spelling
 from harness.spelling.patsy_language import NotExpressible
 
 GROUP_SECONDS = 0.001

@@ -89,6 +89,7 @@ def read_fitted(
         messages=tuple(renamed.message(m) for m in notes),
         term_tests=tuple(replace(test, term=renamed.term(test.term)) for test in answer.term_tests),
         definitions=stated,
+        probes=answer.probes,
         # What was sent is what the program has, unless it computes a checksum that says otherwise.
         data_checksum=case.table.checksum(),
         seconds=answer.seconds,

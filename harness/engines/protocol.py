@@ -217,6 +217,9 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
     term_tests : tuple of TermTest
         F tests of terms of the formula, ``"v2"``, ``"v2:v4"``; judged where ``definitions`` say
         ``term_tests`` ``type3-satterthwaite``.
+    probes : dict of str to str
+        What the program found out about the engine's run beyond its result, evidence for a cause
+        by its name: ``score-sign`` of MixedLM.
     data_checksum : str
         MD5 of the table as it was received, see :meth:`harness.model.table.Table.checksum`; empty
         where the program computes none.
@@ -245,6 +248,7 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
     messages: tuple[Message, ...] = ()
     term_tests: tuple[TermTest, ...] = ()
     definitions: dict[str, str] = {}
+    probes: dict[str, str] = {}
     data_checksum: str = ""
     seconds: float = 0.0
 

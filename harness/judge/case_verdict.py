@@ -106,10 +106,7 @@ def unexplained(case: CaseRecord) -> bool:
     failed = [j for j in case.judgements if j.verdict == "FAILED"]
     if failed and not any(isinstance(fit, Fit) for fit in case.fits):
         return any(set(j.causes) <= {"engine-error"} for j in failed)
-    return any(
-        one.unexplained if isinstance(one, Comparison) else one.verdict == "UNEXPLAINED"
-        for one in told(case)
-    )
+    return any(one.unexplained for one in told(case))
 
 
 def misled(case: CaseRecord, setting: Setting = "default") -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from harness.base.json import Real
 from harness.engines.engine import Setting
 from harness.judge.evidence import Evidence, causes_of
-from harness.judge.verdict import Finding, VerdictClass
+from harness.judge.verdict import WITHOUT_CAUSE, Finding, VerdictClass
 
 Unit = Literal["absolute", "SE", "relative", "log10"]
 
@@ -101,5 +101,5 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
             case "FAILED":
                 return named <= {"engine-error"}
             case "FALSE_STATEMENT":
-                return self.finding.key == "false-statement-unknown"
+                return self.finding.key in WITHOUT_CAUSE
         return False

@@ -9,7 +9,7 @@ import msgspec
 
 from harness.judge.comparison import Comparison
 from harness.judge.evidence import Evidence, causes_of
-from harness.judge.verdict import VerdictClass, graver
+from harness.judge.verdict import WITHOUT_CAUSE, Finding, VerdictClass, graver
 
 _COEFFICIENT = ("estimate", "se", "df", "p")
 
@@ -21,6 +21,7 @@ class GlancedJudgement(msgspec.Struct, frozen=True):
     setting: str
     verdict: VerdictClass
     evidence: tuple[Evidence, ...] = ()
+    finding: Finding = Finding(key="")
 
 
 class _Case(msgspec.Struct, frozen=True, tag="case", tag_field="record"):
@@ -81,7 +82,9 @@ class Glance:
         """Whether an engine disagrees in any setting without a cause."""
         if self.comparisons:
             return any(c.unexplained for c in self.comparisons)
-        return any(j.verdict == "UNEXPLAINED" for j in self.judgements)
+        return any(
+            j.verdict == "UNEXPLAINED" or j.finding.key in WITHOUT_CAUSE for j in self.judgements
+        )
 
     @property
     def worst_digits(self) -> float:

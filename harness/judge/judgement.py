@@ -8,7 +8,7 @@ from harness.engines.engine import Setting
 from harness.judge.audit import Audit
 from harness.judge.evidence import Evidence, causes_of
 from harness.judge.statements import Statement
-from harness.judge.verdict import Finding, VerdictClass
+from harness.judge.verdict import WITHOUT_CAUSE, Finding, VerdictClass
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +47,11 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         from harness.judge.sentence import finding_sentence
 
         return finding_sentence(self.finding)
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether it is wrong without a cause, where nothing stands beside it."""
+        return self.verdict == "UNEXPLAINED" or self.finding.key in WITHOUT_CAUSE
 
     def statement(self, quantity: str, item: str = "") -> Statement | None:
         """Return a number that was judged, or None where the engine does not state it."""

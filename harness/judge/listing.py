@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from harness.base.errors import BadInput
 from harness.base.text import listed
-from harness.judge.listing_table import is_table, mapping_of_table
+from harness.judge.listing_table import is_table, lacks_header, mapping_of_table
 
 LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
 TESTS = ("estimate", "se", "df", "statistic", "p")
@@ -140,7 +140,13 @@ def read_listing(text: str) -> Listing:
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"the numbers are no TOML: {error}") from error
+        if lacks_header(text):
+            why = "the table of numbers has no first line that names its columns: begin it with"
+            raise BadInput(f"{why} quantity,item,value") from None
+        raise BadInput(
+            f"the numbers are neither TOML ({error}) nor a table, whose first line is "
+            "quantity,item,value"
+        ) from error
     return listing_of(found)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.data.datasets import Dataset
 from harness.data.own_table import own_rung
 from harness.data.rungs import Rung
-from harness.model.model import parse_model
+from harness.model.model import Criterion, parse_model
 
 Levels = Mapping[str, tuple[str, ...]]
 
@@ -32,6 +32,8 @@ class ListingSource:
         Level orders that the user has stated.
     residual : str
         Residual covariance; empty for none.
+    asked : str
+        The model as the user wrote it, for a reader; the formula without it.
     usual : dict
         Level orders of factors of which none is stated; a listing may have others.
     """
@@ -42,8 +44,11 @@ class ListingSource:
     levels: Levels = field(default_factory=dict)
     usual: Levels = field(default_factory=dict)
     residual: str = ""
+    asked: str = ""
 
-    def rung(self, levels: Levels | None = None, *, formula: str = "") -> Rung:
+    def rung(
+        self, levels: Levels | None = None, *, formula: str = "", criterion: Criterion = "REML"
+    ) -> Rung:
         """Return the case, with level orders beside those stated; or that of another formula.
 
         Raises
@@ -61,7 +66,7 @@ class ListingSource:
             self.dataset.name,
             self.dataset,
             formula or self.formula,
-            "REML",
+            criterion,
             factors=factors,
             levels=orders,
             residual=self.residual,

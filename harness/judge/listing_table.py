@@ -41,8 +41,19 @@ QUANTITIES = (
 
 def is_table(text: str) -> bool:
     """Whether a listing is a table: its first line, comments left out, is that of one."""
-    first = next(iter(_lines(text)), "")
-    return first.replace('"', "").replace(";", ",").lower().startswith("quantity,")
+    cells = _first_cells(text)
+    return cells[0] == "quantity" or {"quantity", "value"} <= set(cells)
+
+
+def lacks_header(text: str) -> bool:
+    """Whether a listing is a table but for its first line: that is one of numbers already."""
+    cells = _first_cells(text)
+    return len(cells) > 1 and " ".join(cells[0].split()) in QUANTITIES
+
+
+def _first_cells(text: str) -> list[str]:
+    first = next((line for _, line in _lines(text)), "")
+    return [cell.strip(' "').lower() for cell in first.replace(";", ",").split(",")]
 
 
 def mapping_of_table(text: str) -> dict[str, Any]:
@@ -51,9 +62,10 @@ def mapping_of_table(text: str) -> dict[str, Any]:
     Raises
     ------
     BadInput
-        In one line, for a column or quantity that is not known, and a number that is there twice.
+        In one line, for a column or quantity that is not known, and a number that is there twice,
+        with the number of the line in the file.
     """
-    lines = _lines(text)
+    numbers, lines = zip(*_lines(text), strict=True)
     delimiter = ";" if lines[0].count(";") > lines[0].count(",") else ","
     header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)
     columns = [name.strip().lower() for name in header]
@@ -64,26 +76,44 @@ def mapping_of_table(text: str) -> dict[str, Any]:
         if name not in columns:
             raise BadInput(f"the numbers have no column {name!r}; there are {_columns()}")
     found: dict[str, Any] = {}
-    seen = set()
-    for row in rows:
-        cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
-        quantity = " ".join(cells.get("quantity", "").lower().split())
-        item, value = cells.get("item", ""), cells.get("value", "")
-        if quantity not in QUANTITIES:
-            raise BadInput(f"no quantity is called {quantity!r}; there are {listed(QUANTITIES)}")
-        of = f" of {item}" if item else ""
-        if (quantity, item) in seen:
-            raise BadInput(f"{quantity}{of} is there twice; give it once")
-        seen.add((quantity, item))
-        if not value:
-            raise BadInput(f"{quantity}{of} has no value")
-        _put(found, quantity, item, value, cells)
+    seen: set[tuple[str, str]] = set()
+    # A cell that goes over several lines is of none of the quantities there are.
+    for number, row in zip(numbers[1:], rows, strict=False):
+        try:
+            _add(found, seen, columns, [cell.strip() for cell in row])
+        except BadInput as error:
+            raise BadInput(f"line {number}: {error}") from None
     return found
 
 
-def _lines(text: str) -> list[str]:
-    lines = text.removeprefix("\ufeff").splitlines()
-    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+def _add(
+    found: dict[str, Any], seen: set[tuple[str, str]], columns: list[str], row: list[str]
+) -> None:
+    """Read a line; the places of those before are in ``seen``."""
+    surplus = [cell for cell in row[len(columns) :] if cell]
+    if surplus:
+        raise BadInput(
+            f"{surplus[0]!r} has no column; the first line names {len(columns)}: {listed(columns)}"
+            ". Quote a cell that has a comma in it"
+        )
+    cells = dict(zip(columns, row, strict=False))
+    quantity = " ".join(cells.get("quantity", "").lower().split())
+    item, value = cells.get("item", ""), cells.get("value", "")
+    if quantity not in QUANTITIES:
+        raise BadInput(f"no quantity is called {quantity!r}; there are {listed(QUANTITIES)}")
+    of = f" of {item}" if item else ""
+    if (quantity, item) in seen:
+        raise BadInput(f"{quantity}{of} is there twice; give it once")
+    seen.add((quantity, item))
+    if not value:
+        raise BadInput(f"{quantity}{of} has no value")
+    _put(found, quantity, item, value, cells)
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines with something in them, with their numbers; comments left out."""
+    lines = enumerate(text.removeprefix("\ufeff").splitlines(), 1)
+    return [(n, line) for n, line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _columns() -> str:

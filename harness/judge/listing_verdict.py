@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Literal
 
 import msgspec
 
 from harness.base.errors import BadInput
-from harness.base.json import Real, schema_of
+from harness.base.json import Real
 from harness.judge.likelihood_ratio import FittedModel, Ratio, ratio_of, same_rows
 from harness.judge.listing import Listing
 from harness.judge.listing_interpretation import Reading
@@ -42,8 +42,8 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    criterion : str
-        Of the optimum that the numbers are judged by.
+    criterion, stated_criterion : str
+        Of the optimum that the numbers are judged by; what the listing says, or empty.
     rows : int
         Rows that the model uses.
     at_optimum : bool or None
@@ -60,12 +60,14 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         Which rows of the table the numbers are of, where they are not of all complete ones.
     impossible : tuple of Impossible
         Variances, correlations and covariances that no covariance matrix has.
+    singular : bool
+        Whether the best point is on the boundary.
     """
 
     program: str
     formula: str
-    criterion: str
-    stated_criterion: str
+    criterion: Criterion
+    stated_criterion: Criterion | Literal[""]
     rows: int
     stated_rows: int | None
     at_optimum: bool | None
@@ -78,17 +80,13 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     mistakes: tuple[str, ...] = ()
     subset: str = ""
     impossible: tuple[Impossible, ...] = ()
+    singular: bool = False
 
     @property
     def right(self) -> bool:
         """Whether nothing printed is wrong."""
         wrong = any(f.truth in ("false", "mistake") for f in self.findings)
         return not wrong and not self.mistakes and not self.impossible
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of an audit."""
-    return schema_of(ListingVerdict)
 
 
 def judge_listing(
@@ -195,9 +193,9 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
     box = best.model.box
     return ListingVerdict(
         program=listing.program,
-        formula=found.rung.case.model.formula.text,
+        formula=source.asked or found.rung.case.model.formula.text,
         criterion=best.model.criterion,
-        stated_criterion=listing.criterion,
+        stated_criterion=stated if listing.criterion else "",
         rows=rows,
         stated_rows=listing.rows,
         at_optimum=best.inside,
@@ -209,6 +207,7 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
         rules=tuple(best.rules()),
         mistakes=tuple(mistakes),
         impossible=best.model.impossible,
+        singular=best.model.best.optimality.singular,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.base.errors import BadInput
-from harness.data.datasets import Dataset
-from harness.data.own_table import own_rung
-from harness.judge.evaluated_model import Evaluated, gap_of, of_result
+from harness.data.own_table import frame_rung
+from harness.judge.evaluated_model import Evaluated, gap_of, of_result, require_independent
 from harness.judge.likelihood_ratio import FittedModel, log_ratio, ratio_of, same_rows
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
-from harness.referee.crossproducts import aliased_columns
 from harness.referee.information_criteria import CONVENTIONS
 from harness.referee.nested_models import Nesting
 from harness.referee.residual_likelihood import likelihood_of
 
 Array = NDArray[np.float64]
+
+_SIZES = ("small", "large")
 
 DRAWS = 400
 """Outcomes drawn where the null distribution is not known and no number of them is asked for."""
@@ -92,6 +92,29 @@ class Comparison:
     table: pd.DataFrame
     criteria: pd.DataFrame
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, a row of a table as a dict."""
+        criteria = [
+            {
+                "programs": programs,
+                **{name: [float(row[name, size]) for size in _SIZES] for name in ("AIC", "BIC")},
+            }
+            for programs, row in self.criteria.iterrows()
+        ]
+        return {
+            "record": "comparison",
+            "criterion": self.criterion,
+            "statistic": self.statistic,
+            "parameters": self.parameters,
+            "p": self.p,
+            "p_bounds": list(self.p_bounds),
+            "null": self.null,
+            "p_chi_square": self.p_chi_square,
+            "simulated": None if self.simulated is None else asdict(self.simulated),
+            "models": self.table.reset_index().to_dict(orient="records"),
+            "criteria": criteria,
+        }
+
     def __repr__(self) -> str:
         drawn = self.simulated
         lines = [
@@ -128,6 +151,7 @@ def compare(
     ml: bool = False,
     factors: Sequence[str] = (),
     levels: Mapping[str, Sequence[str]] | None = None,
+    residual: str | tuple[str, str] = "",
     simulations: int | None = None,
     seed: int = 0,
 ) -> Comparison:
@@ -146,6 +170,9 @@ def compare(
         have to be compared by. R's ``anova`` fits again by ML whatever is compared.
     factors, levels
         With formulas: numeric columns to be treated as factors; level order of factors.
+    residual : str or pair of str
+        With formulas: the covariance of the residuals of both, ``"ar1(visit | subject)"``, or that
+        of the smaller and that of the larger one, empty for none.
     simulations : int, optional
         Outcomes to draw from the smaller model, both models being fitted to each. Without it 400
         where the null distribution is not known, else none.
@@ -182,9 +209,10 @@ def compare(
     if isinstance(small, str) != isinstance(large, str):
         raise BadInput("compare two formulas, or two results")
     if isinstance(small, str):
-        one, two = _of_formulas((small, large), data, criterion, factors, levels)
-    elif data is not None or factors or levels or ml:
-        raise BadInput("results have their data, criterion and factors")
+        both = (residual, residual) if isinstance(residual, str) else residual
+        one, two = _of_formulas((small, large), data, criterion, factors, levels, both)
+    elif data is not None or factors or levels or ml or residual:
+        raise BadInput("results have their data, criterion, factors and residual covariance")
     else:
         one, two = _of_results(of_result(small), of_result(large))
     found = ratio_of(one, two)
@@ -230,10 +258,14 @@ def _of_formulas(
     criterion: Criterion,
     factors: Sequence[str],
     levels: Mapping[str, Sequence[str]] | None,
+    residuals: tuple[str, str],
 ) -> tuple[FittedModel, FittedModel]:
     if not isinstance(data, pd.DataFrame):
         raise BadInput(f"formulas need their data, a pandas DataFrame, not {type(data).__name__}")
-    one, two = (_of_formula(text, data, criterion, factors, levels) for text in formulas)
+    one, two = (
+        _of_formula(text, data, criterion, factors, levels, residual)
+        for text, residual in zip(formulas, residuals, strict=True)
+    )
     same_rows(one, two)
     return one, two
 
@@ -244,20 +276,11 @@ def _of_formula(
     criterion: Criterion,
     factors: Sequence[str],
     levels: Mapping[str, Sequence[str]] | None,
+    residual: str,
 ) -> FittedModel:
-    rung = own_rung(
-        "data",
-        Dataset("data", frame, "a data frame"),
-        formula,
-        criterion,
-        factors=[factors] if isinstance(factors, str) else factors,
-        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
-    )
+    rung = frame_rung(frame, formula, criterion, factors=factors, levels=levels, residual=residual)
     design = rung.case.design
-    aliased = aliased_columns(design.x)
-    if len(aliased):
-        names = ", ".join(design.x_names[j] for j in aliased)
-        raise BadInput(f"these columns depend on those before them: {names}; leave them out")
+    require_independent(design)
     try:
         best = find_optimum(likelihood_of(design, reml=criterion == "REML"))
     except ValueError as error:
@@ -334,5 +357,5 @@ def _criteria(one: FittedModel, two: FittedModel) -> pd.DataFrame:
         ]
         rows.append(values)
         index.append(", ".join(convention.programs))
-    columns = pd.MultiIndex.from_product([["AIC", "BIC"], ["small", "large"]])
+    columns = pd.MultiIndex.from_product([["AIC", "BIC"], _SIZES])
     return pd.DataFrame(rows, index=pd.Index(index, name="program"), columns=columns)

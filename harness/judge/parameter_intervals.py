@@ -15,8 +15,9 @@ import pandas as pd
 from scipy import stats
 
 from harness.base.errors import BadInput
+from harness.judge.df_rule import DfRule
 from harness.judge.evaluated_model import Evaluated, gap_of, of_formula, of_result
-from harness.judge.fixed_effect_tests import DfRule, tested
+from harness.judge.fixed_effect_tests import tested
 from harness.model.design import Design
 from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Point
@@ -41,8 +42,8 @@ class Intervals:
         (``"fixed effect"``, ``"sd"``, ``"correlation"``, ``"variance"``), ``estimate``, ``low`` and
         ``high``. An end on the boundary of the parameter space is 0 of a standard deviation or
         variance and -1 or 1 of a correlation; NaN stands where there is no interval.
-    kind : str
-        ``"profile"`` or ``"wald"``.
+    kind, df : str
+        ``"profile"`` or ``"wald"``; the rule of df of Wald intervals, empty of profiles.
     criterion : str
         Of the likelihood, ``"REML"`` or ``"ML"``.
     notes : tuple of str
@@ -54,6 +55,13 @@ class Intervals:
     criterion: str
     level: float
     notes: tuple[str, ...]
+    df: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, a row of the table as a dict."""
+        rows = self.table.reset_index().to_dict(orient="records")
+        about = {"kind": self.kind, "df": self.df, "criterion": self.criterion, "level": self.level}
+        return {"record": "intervals", **about, "intervals": rows, "notes": list(self.notes)}
 
     def __repr__(self) -> str:
         title = f"{100 * self.level:g} % intervals, {self.kind}, {self.criterion}"
@@ -74,6 +82,7 @@ def intervals(
     ml: bool = False,
     factors: Sequence[str] = (),
     levels: Mapping[str, Sequence[str]] | None = None,
+    residual: str = "",
     check_optimum: bool = True,
 ) -> Intervals:
     """Return confidence intervals of fixed effects, standard deviations, correlations, variances.
@@ -99,6 +108,8 @@ def intervals(
         as lme4's ``confint`` does.
     factors, levels
         With a formula: numeric columns to be treated as factors; level order of factors.
+    residual : str
+        With a formula: the covariance of the residuals, ``"ar1(visit | subject)"``.
     check_optimum : bool
         Wald intervals of a result: look for the best point of its likelihood, and warn where the
         result is not there. A profile is always about the best point.
@@ -134,15 +145,15 @@ def intervals(
         raise ValueError(f"level must lie between 0 and 1, not {level}")
     given = not isinstance(model, str)
     if given:
-        if data is not None or factors or levels:
-            raise BadInput("a fitted model has its data and factors")
+        if data is not None or factors or levels or residual:
+            raise BadInput("a fitted model has its data, factors and residual covariance")
         fit = of_result(model)
     else:
         if not isinstance(data, pd.DataFrame):
             raise BadInput(
                 f"a formula needs its data, a pandas DataFrame, not {type(data).__name__}"
             )
-        fit = of_formula(model, data, "ML" if ml else "REML", factors, levels, "")
+        fit = of_formula(model, data, "ML" if ml else "REML", factors, levels, residual)
     anew = ml and fit.criterion == "REML"
     if given and not anew and (check_optimum or kind == "profile"):
         _checked(fit)
@@ -154,7 +165,7 @@ def intervals(
         index=pd.Index([label for label, *_ in rows], name="parameter"),
         columns=["quantity", "estimate", "low", "high"],
     )
-    return Intervals(table, kind, fit.criterion, level, notes)
+    return Intervals(table, kind, fit.criterion, level, notes, df if kind == "wald" else "")
 
 
 Row = tuple[str, str, float, Ends]
@@ -221,6 +232,7 @@ def profile_ends(parameter: Parameter, design: Design, best: Optimum, level: flo
         sigma,
         best.deviance,
         reml=best.point.likelihood.reml,
+        phi=best.phi,
         level=level,
         furthest=0.0,
     )

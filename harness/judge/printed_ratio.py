@@ -49,14 +49,14 @@ def judged_ratio(
             low, high = ratio.p_bounds
             plain = f"chi-square({ratio.nesting.parameters})"
             if ratio.null == plain:
-                candidates.append((f"{plain}, {criterion}", low))
+                candidates.append((f"{plain} by {criterion}", low))
                 continue
             if low == high:
-                candidates.append((f"{ratio.null}, {criterion}", low))
-                better = significant(low, 3)
+                candidates.append((f"{ratio.null} by {criterion}", low))
+                better = f"{significant(low, 3)} by the mixture"
             else:
                 better = f"between {significant(low, 3)} and {significant(high, 3)}"
-            name = f"{plain}, {criterion}; a variance is tested, and p is {better}"
+            name = f"{plain} by {criterion}, though a variance is tested: p is {better}"
             candidates.append((name, ratio.p_chi_square))
         slack = _P_SHARE * printed.value
     return judged(f"ratio {quantity}", formula, printed, candidates, mistakes, slack)

@@ -103,7 +103,7 @@ class PrintedSpreads:
     def _interval(
         self, label: str, parameter: Parameter, kind: str, printed: PrintedInterval
     ) -> Iterator[Finding]:
-        models = {model.criterion: model for model in (self.model, self.rival)}
+        models: dict[str, ListingModel] = {m.criterion: m for m in (self.model, self.rival)}
         if kind != "correlation" and printed.lower.value == 0.0:
             # A limit that is printed as 0 is no rounded negative one.
             zero = replace(printed.lower, low=0.0)

@@ -17,6 +17,7 @@ from harness.judge.audit import Audit
 from harness.judge.certified_score import CertifiedScore
 from harness.judge.comparison import Comparison
 from harness.judge.judgement import Judgement
+from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.verdict import VerdictClass, graver
 
@@ -110,8 +111,10 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_fiel
     the one that counts. ``comparisons`` has every engine but the reference in every setting.
     ``certified`` holds, for a rung with certified values, the digits of every fit that is
     evaluated, the worst item of each quantity. ``rules`` has the effect of interest by every rule
-    of degrees of freedom, of a mixed model that a publication prints. ``seconds`` is the wall time
-    of the whole case, ``audit_seconds`` the referee's share of it.
+    of degrees of freedom, of a mixed model that a publication prints. ``listing`` is the audit of
+    numbers that a program printed, where the case has them; its fit and judgement are among those
+    of the engines. ``seconds`` is the wall time of the whole case, ``audit_seconds`` the referee's
+    share of it.
     """
 
     id: str
@@ -132,6 +135,7 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, tag="case", tag_fiel
     best_loglik: Real | None
     notes: tuple[str, ...] = ()
     rules: tuple[RuleTest, ...] = ()
+    listing: ListingVerdict | None = None
     seconds: float = 0.0
     audit_seconds: float = 0.0
 

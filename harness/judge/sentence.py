@@ -100,12 +100,43 @@ QUANTITIES = {
 }
 """Quantities in words."""
 
+PRINTED = {
+    "estimate": "estimate",
+    "se": "standard error",
+    "df": "df",
+    "statistic": "t",
+    "p": "p",
+    "lower": "lower limit",
+    "upper": "upper limit",
+    **{
+        f"{kind} {end}": f"{end} limit of the {name}"
+        for kind, name in (
+            ("variance", "variance"),
+            ("sd", "SD"),
+            ("correlation", "correlation"),
+        )
+        for end in ("lower", "upper")
+    },
+    "variance": "variance",
+    "sd": "standard deviation",
+    "correlation": "correlation",
+    "covariance": "covariance",
+    "loglik": "log-likelihood",
+    "minus_two": "-2 log-likelihood",
+    "aic": "AIC",
+    "bic": "BIC",
+    "ratio statistic": "likelihood ratio",
+    "ratio df": "df of the likelihood ratio",
+    "ratio p": "p of the likelihood ratio",
+}
+"""Quantities of a listing in words."""
+
 
 @cache
 def _findings() -> Environment:
     text = (files("harness.judge") / "findings.toml").read_text(encoding="utf-8")
     templates = _environment(_BEYOND | tomllib.loads(text))
-    templates.globals |= {"name": lambda q: QUANTITIES.get(q, q), "title": _title}
+    templates.globals |= {"name": lambda q: QUANTITIES.get(q) or PRINTED.get(q, q), "title": _title}
     return templates
 
 

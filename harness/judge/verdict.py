@@ -64,6 +64,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     texts: dict[str, str] = {}
 
 
+WITHOUT_CAUSE = ("false-statement-unknown", "listing-false-unknown")
+"""Findings of a number that is false for no known reason."""
+
+
 def graver(*verdicts: VerdictClass) -> VerdictClass:
     """Return the gravest of some classes."""
     return min(verdicts, key=get_args(VerdictClass).index)

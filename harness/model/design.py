@@ -56,6 +56,17 @@ class RandomDesign:
     levels: tuple[str, ...]
     structure: str = ""
 
+    @property
+    def width(self) -> int:
+        """How many random effects it has: for each level q."""
+        return len(self.levels) * len(self.names)
+
+    def columns(self, values: Array) -> Array:
+        """Return (n, k c) columns with the c values of a row in those of its level, else zero."""
+        out = np.zeros((len(self.codes), len(self.levels), values.shape[1]))
+        out[np.arange(len(self.codes)), self.codes] = values
+        return out.reshape(len(self.codes), -1)
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
@@ -87,6 +98,11 @@ class Design:
     residual: ResidualDesign | None = None
     weights: Array | None = None
     offset: Array | None = None
+
+    @property
+    def width(self) -> int:
+        """How many random effects there are."""
+        return sum(term.width for term in self.random)
 
     def whitened(self) -> Design:
         """Return the design with rows times the roots of their weights, whose residuals are alike.

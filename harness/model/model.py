@@ -87,6 +87,12 @@ class Model:
         return next((term for term in self.random if term.structure), None)
 
     @property
+    def text(self) -> str:
+        """The formula as written, with the residual covariance where there is one."""
+        residual = "" if self.residual is None else f", residual {self.residual.text()}"
+        return f"{self.formula.text}{residual}"
+
+    @property
     def without_weights(self) -> Model:
         """The model as R writes it, whose weights are no part of the formula."""
         return replace(self, formula=replace(self.formula, weights=None))

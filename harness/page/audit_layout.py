@@ -10,12 +10,14 @@ from harness.base.text import listed, number, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import ROW, Finding
+from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
 from harness.page.impossible_sentences import impossible_sentences
 from harness.page.numbers import plain
-from harness.page.page import Block, Page, Paragraph, Section
+from harness.page.page import Block, Facts, Page, Paragraph, Section
+from harness.page.page_line import Line
 from harness.page.page_table import Column, Group, Row, Table
-from harness.referee.definitions import of_quantity
+from harness.referee.definitions import Definition, of_quantity
 
 RIGHT = Look("right", "agree", "tick", "+")
 NEAR = Look("right but for the last digits", "agree", "about", "~")
@@ -23,36 +25,6 @@ WRONG = Look("wrong", "differ", "no", "x")
 OPEN = Look("not judged", "silent", "bar", "-")
 
 _LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": WRONG, "false": WRONG, "not judged": OPEN}
-
-_NAMES = {
-    "estimate": "estimate",
-    "se": "standard error",
-    "df": "df",
-    "statistic": "t",
-    "p": "p",
-    "lower": "lower limit",
-    "upper": "upper limit",
-    **{
-        f"{kind} {end}": f"{end} limit of the {name}"
-        for kind, name in (
-            ("variance", "variance"),
-            ("sd", "SD"),
-            ("correlation", "correlation"),
-        )
-        for end in ("lower", "upper")
-    },
-    "variance": "variance",
-    "sd": "standard deviation",
-    "correlation": "correlation",
-    "covariance": "covariance",
-    "loglik": "log-likelihood",
-    "minus_two": "-2 log-likelihood",
-    "aic": "AIC",
-    "bic": "BIC",
-    "ratio statistic": "likelihood ratio",
-    "ratio df": "df of the likelihood ratio",
-    "ratio p": "p of the likelihood ratio",
-}
 
 ALPHA = 0.05
 """Level at which a conclusion is drawn from a p value."""
@@ -79,15 +51,15 @@ _MISTAKES = {
 
 def quantity_name(quantity: str) -> str:
     """Return the words for a quantity of a listing."""
-    return _NAMES[quantity]
+    return PRINTED[quantity]
 
 
 def audit_page(found: ListingVerdict, made: str = "") -> Page:
     """Lay out an audit; ``made`` is when it was."""
-    other = "ML" if found.criterion == "REML" else "REML"
     sections = (
-        Section("numbers", "Each printed number", tuple(_numbers(found, other))),
-        Section("rules", "Degrees of freedom by every rule", tuple(_rules(found))),
+        Section("numbers", "Each printed number", tuple(printed_numbers(found))),
+        Section("rules", "Degrees of freedom by every rule", tuple(rules_of_df(found))),
+        Section("words", "What the words mean", tuple(words_used(found))),
     )
     return Page(
         kind="Audit",
@@ -108,11 +80,14 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
     bad = [f for f in found.findings if f.truth in ("false", "mistake")]
     if found.right:
         yield f"Yes: all {total} printed numbers are right." if total > 1 else "Yes: it is right."
+    elif bad and total == 1:
+        yield "No: it is wrong."
     elif bad:
         them = f"{len(bad)} of {total} printed numbers {'is' if len(bad) == 1 else 'are'} wrong"
         yield f"No: {them}."
     else:
-        yield f"Not quite: the {total} printed numbers are right for this model and these rows."
+        them = f"the {total} printed numbers are" if total > 1 else "the printed number is"
+        yield f"Not quite: {them} right for this model and these rows."
     if "other-criterion" in found.mistakes:
         yield (
             f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said."
@@ -174,7 +149,7 @@ def _wrong(bad: Sequence[Finding], other: str) -> Iterator[str]:
     for one in bad:
         if one.mistake.startswith(ROW):
             pair = frozenset((one.item, one.mistake.removeprefix(ROW)))
-            rows.setdefault(pair, []).append(_NAMES[one.quantity])
+            rows.setdefault(pair, []).append(PRINTED[one.quantity])
         else:
             single.append(one)
     for pair, names in rows.items():
@@ -192,7 +167,7 @@ def _sentence(one: Finding, other: str) -> str:
     instead = _instead(one, other)
     because = f": {instead}" if instead else ""
     right = _to_digits(one)
-    text = f"The {_NAMES[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
+    text = f"The {PRINTED[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
     if one.quantity in ("p", "ratio p") and (one.right < ALPHA) != _below(one.text):
         text += f" At {ALPHA:g} that is another conclusion."
     return text
@@ -224,7 +199,7 @@ def _instead(one: Finding, other: str) -> str:
     return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""
 
 
-def _how(one: Finding) -> str:
+def _how(one: Finding, criterion: str) -> str:
     """Say by which definitions a number is right; those of AIC and BIC by who prints them so."""
     if one.quantity in ("aic", "bic"):
         programs = [
@@ -234,6 +209,10 @@ def _how(one: Finding) -> str:
             for program in found.programs
         ]
         return ", ".join(programs)
+    if one.quantity == "ratio p":
+        # Of both criteria where only the other one fits.
+        own = [d for d in one.definitions if f" by {criterion}" in d]
+        return "; or ".join(own or one.definitions)
     # By a rule with the usual error is said, not that another error gives the same digits.
     return ", ".join(
         d
@@ -242,15 +221,17 @@ def _how(one: Finding) -> str:
     )
 
 
-def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
+def printed_numbers(found: ListingVerdict) -> Iterator[Block]:
+    """Yield each number beside the referee's."""
+    other = "ML" if found.criterion == "REML" else "REML"
     groups: dict[str, list[Row]] = {}
     for one in found.findings:
-        how = _how(one)
+        how = _how(one, found.criterion)
         if one.mistake:
             how = _instead(one, other)
         how = "" if one.quantity == "estimate" and not one.mistake else how
         cells = (plain(one.text), plain(_to_digits(one)), _LOOKS[one.truth], how)
-        groups.setdefault(one.item, []).append(Row(_NAMES[one.quantity], cells))
+        groups.setdefault(one.item, []).append(Row(PRINTED[one.quantity], cells))
     yield Table(
         "Printed numbers and the referee's",
         (
@@ -258,13 +239,15 @@ def _numbers(found: ListingVerdict, other: str) -> Iterator[Block]:
             Column("printed"),
             Column("right"),
             Column("verdict", text=True),
-            Column("by", text=True),
+            Column("by", text=True, kind="how"),
         ),
         [Group(item or None, rows) for item, rows in groups.items()],
+        kind="numbers audited",
     )
 
 
-def _rules(found: ListingVerdict) -> Iterator[Block]:
+def rules_of_df(found: ListingVerdict) -> Iterator[Block]:
+    """Yield the df of each coefficient by every rule, and which of them what is printed fits."""
     if not found.rules:
         return
     yield Paragraph(
@@ -284,3 +267,43 @@ def _rules(found: ListingVerdict) -> Iterator[Block]:
         (Column("rule"), Column("df"), Column("", text=True)),
         [Group(label, rows) for label, rows in groups.items()],
     )
+
+
+_INTERVALS = {
+    "profile ML": "where the deviance has risen by the quantile of chi-square(1), by ML: lme4's "
+    "confint",
+    "profile REML": "where the REML deviance has risen by the quantile of chi-square(1)",
+    "symmetric": "the estimate give or take a multiple of its standard error",
+    "symmetric in the logarithm": "the logarithm give or take a multiple of its standard error: "
+    "intervals of nlme, Stata",
+    "Fisher's z": "Fisher's z of the correlation give or take a multiple of its standard error: "
+    "intervals of nlme",
+    "chi-square": "by chi-square with Satterthwaite's df: PROC MIXED with CL",
+}
+"""What intervals are made by, beside rules of df and standard errors."""
+
+
+def words_used(found: ListingVerdict) -> Iterator[Block]:
+    """Yield a line for each definition and rule that the tables name, with who prints it so."""
+    named = [
+        part
+        for one in found.findings
+        for made in one.definitions
+        for part in made.split(", SE ")
+        if one.quantity not in ("estimate", "aic", "bic")
+    ]
+    used = {*named, *(rule for _, rule, *_ in found.rules)}
+    rows: list[tuple[str, Line]] = []
+    for quantity, short in (("se", "SE"), ("df", "df"), ("loglik", "log-likelihood")):
+        rows += [
+            (f"{short} {one.key}", _meaning(one))
+            for one in of_quantity(quantity)
+            if one.key in used and one.key not in _PLAIN
+        ]
+    rows += [(key, meaning) for key, meaning in _INTERVALS.items() if key in used]
+    if rows:
+        yield Facts(rows)
+
+
+def _meaning(one: Definition) -> str:
+    return f"{one.title} ({', '.join(one.programs)})" if one.programs else one.title

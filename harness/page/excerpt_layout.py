@@ -24,12 +24,12 @@ MOST_LINES = 20
 
 def excerpt_page(excerpt: Excerpt, written_to: Section | None = None) -> Page:
     """Lay out a run for a terminal; ``written_to`` is where its files are."""
-    summary, header = excerpt.summary, excerpt.run.header
+    summary = excerpt.summary
     cases = excerpt.run.cases[:MOST_LINES] if excerpt.large else excerpt.run.cases
     blocks: list[Block] = []
     if cases:
         blocks += [
-            _table(cases, several=len(header.engines) > 2),
+            _table(cases, several=max(len(case.engines) for case in cases) > 2),
             Paragraph(
                 "digits: fewest digits of agreement on any coefficient's estimate, SE, df or p"
             ),

@@ -20,6 +20,7 @@ def variance_intervals(found: Diagnosis, engines: Sequence[str]) -> Iterator[Blo
     rows = []
     for profile in found.profiles:
         least, most = ("-1", "1") if profile.scale == "correlation" else ("0", "unbounded")
+        least = least if profile.least is None else number(profile.least, 4)
         own = {engine: value for engine, value, _ in profile.engines}
         told = correlation if profile.scale == "correlation" else number
         cells = [told(profile.best, 4), *_ends(profile.low, profile.high, least, most, told)]

@@ -212,6 +212,23 @@ def _audits(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
         )
 
 
+def _listings(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
+    if not isinstance(record, CaseRecord) or record.listing is None:
+        return
+    for f in record.listing.findings:
+        yield (
+            *_of_case(record),
+            record.listing.program,
+            f.quantity,
+            f.item,
+            f.text,
+            f.right,
+            f.truth,
+            SEPARATOR.join(f.definitions),
+            f.mistake,
+        )
+
+
 def _properties(_: Header, record: CaseRecord | PropertyOutcome) -> Iterator[Row]:
     if not isinstance(record, PropertyOutcome):
         return
@@ -372,6 +389,26 @@ TABLES: dict[str, FlatTable] = {
             Column("singular_true", "flag", "whether what it says of singularity is true"),
         ),
         _audits,
+    ),
+    "listings": FlatTable(
+        "a number that a program printed and that was audited",
+        (
+            *_CASE,
+            Column("program", "text", "who printed it"),
+            Column("quantity", "text", "estimate, se, df, statistic, p, variance, sd, ..."),
+            Column("item", "text", "of what, under the label of the program"),
+            Column("printed", "text", "as printed"),
+            Column("right", "number", "by the first definition that fits, or the commonest"),
+            Column(
+                "truth",
+                "text",
+                "true to its digits; stopping: within what optimizers leave; mistake: false, and "
+                "known what it is; false",
+            ),
+            Column("definitions", "text", "all that give the printed digits"),
+            Column("mistake", "text", "what it is instead, where that is known"),
+        ),
+        _listings,
     ),
     "properties": FlatTable(
         "a property checked on a case",

@@ -151,13 +151,20 @@ def _reasons(differing: Counter[Blamed]) -> str:
     phrases = []
     stopped: Counter[str] = Counter()
     others: Counter[VerdictClass] = Counter()
+    stating: Counter[str] = Counter()
     for (verdict, engines), number in differing.items():
         if verdict == "WRONG_OPTIMUM":
             stopped[listed(engines) if engines else "an engine"] += number
+        elif verdict == "FALSE_STATEMENT":
+            stating[listed(engines) if engines else "an engine"] += number
         else:
             others[verdict] += number
     for place, (engine, number) in enumerate(stopped.most_common()):
         phrases.append(f"{engine} {'stopped short ' if place == 0 else ''}{times(number)}")
+    phrases += [
+        f"{engine} states a false number {times(number)}"
+        for engine, number in stating.most_common()
+    ]
     if others["DIFFERENT_MODEL"]:
         phrases.append(f"the models were not the same {times(others['DIFFERENT_MODEL'])}")
     if others["DATA_MISMATCH"]:

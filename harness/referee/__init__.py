@@ -6,6 +6,7 @@ optimum, standard errors and degrees of freedom under every known definition. It
 
 __all__ = [
     "best_point",
+    "competition",
     "conditional_modes",
     "cost",
     "covariance_space",
@@ -21,12 +22,14 @@ __all__ = [
     "likelihood_profile",
     "lmertest_recipe",
     "mean_squares",
+    "mixedlm_equations",
     "nested_models",
     "optimality",
     "optimum",
     "profiler",
     "residual_likelihood",
     "residual_matrix",
+    "residual_profile",
     "row_blocks",
     "satterthwaite",
     "scoring_step",

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.case import Case
-from harness.referee import optimum, structured_search
+from harness.referee import descent, optimum, structured_search
 from harness.referee.crossproducts import standardised
 from harness.referee.deviance import Likelihood, Point
+from harness.referee.minima import SAME, Minima, evaluated
 from harness.referee.optimality import optimality
-from harness.referee.optimum import Optimum, OptimumSearch, newton, polished
+from harness.referee.optimum import Optimum, OptimumSearch
 from harness.referee.residual_likelihood import (
     ResidualLikelihood,
     ResidualPoint,
@@ -35,12 +36,6 @@ _DESCENTS = 6
 
 _BARE = 2
 """And those without random effects."""
-
-_DISTINCT = 1e-4
-"""Minima whose deviances are nearer than this are said to be one."""
-
-_SAME = 1e-9
-"""A lower deviance than this is rounding."""
 
 _ENDLESS = 0.05
 """Derivative in the logarithm of the last pivot of R at its bound: where the likelihood has no
@@ -104,20 +99,21 @@ class ResidualSearch(OptimumSearch):
 
     def __init__(self, likelihood: ResidualLikelihood) -> None:
         super().__init__(likelihood)
-        self._minima: list[ResidualPoint] = []
+        self._minima: Minima[ResidualPoint] = Minima()
 
     def _begun(self, starts: Sequence[Array]) -> Optimum:
         likelihood = self.likelihood
         if not len(likelihood.phi):
             own = likelihood.given(likelihood.phi)
             alone = optimum.find_optimum(own.plain, starts)
-            return _optimum(own.at(alone.point.theta), [], alone.starts)
-        built_in = _evaluated(likelihood, _starts(likelihood))
+            point = own.at(alone.point.theta)
+            return Optimum(point, point.deviance(), optimality(point), alone.starts)
+        built_in = evaluated(likelihood.at, _starts(likelihood))
         built_in.sort(key=ResidualPoint.deviance)
         # Without random effects too: where a structure can do their work, beside them it can lead
         # to a singular residual covariance and no further.
         bare = [point for point in built_in if not point.theta[: len(likelihood.layout)].any()]
-        given = _evaluated(likelihood, starts)
+        given = evaluated(likelihood.at, starts)
         return self._followed_down(
             [*dict.fromkeys([*given, *built_in[:_DESCENTS], *bare[:_BARE]])], 0
         )
@@ -125,16 +121,16 @@ class ResidualSearch(OptimumSearch):
     def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
         if not len(self.likelihood.phi):
             return found
-        return self._followed_down(_evaluated(self.likelihood, starts), found.starts)
+        return self._followed_down(evaluated(self.likelihood.at, starts), found.starts)
 
     def _followed_down(self, starts: Sequence[ResidualPoint], runs: int) -> Optimum:
         for start in starts:
             # A descent to where nothing can be evaluated has no end that is known.
             with suppress(np.linalg.LinAlgError):
-                self._keep(settled(start))
-        if not self._minima:
+                self._minima.keep(settled(start))
+        if not self._minima.points:
             raise ResidualUnbounded
-        best = self._minima[0]
+        best = self._minima.best
         slope = best.profiled_gradient()[len(self.likelihood.layout) :]
         found = optimality(best)
         if found.residual_bound:
@@ -143,76 +139,46 @@ class ResidualSearch(OptimumSearch):
             alone = not self.likelihood.layout and found.gradient > _AT_REST
             if alone or float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
                 raise ResidualUnbounded
-        return _optimum(best, self._minima[1:], runs + len(starts))
-
-    def _keep(self, found: ResidualPoint) -> None:
-        """Keep a minimum that is new, or one that is as good as known and lower."""
-        value = found.deviance()
-        same = [m for m in self._minima if abs(m.deviance() - value) <= _DISTINCT]
-        if any(m.deviance() <= value + _SAME for m in same):
-            return
-        self._minima = [m for m in self._minima if m not in same] + [found]
-        self._minima.sort(key=ResidualPoint.deviance)
-
-
-def _optimum(best: ResidualPoint, others: list[ResidualPoint], runs: int) -> Optimum:
-    minima = tuple(
-        point
-        for point in others
-        if (o := optimality(point)).gradient < 1e-5 and not o.false_boundary
-    )
-    return Optimum(best, best.deviance(), optimality(best), runs, minima)
-
-
-def _evaluated(likelihood: ResidualLikelihood, starts: Iterable[Array]) -> list[ResidualPoint]:
-    points = []
-    for start in starts:
-        try:
-            point = likelihood.at(start)
-        except np.linalg.LinAlgError:
-            continue
-        if np.isfinite(point.deviance()):
-            points.append(point)
-    return points
+        return Optimum(best, best.deviance(), found, runs + len(starts), self._minima.others())
 
 
 def nearest_minimum(point: Point) -> Point:
     """Return where Newton's steps from a point end: a minimum, not always the lowest."""
     if isinstance(point, StructuredPoint):
         return structured_search.settled(point)
-    return settled(point) if isinstance(point, ResidualPoint) else optimum.nearest_minimum(point)
+    return settled(point) if isinstance(point, ResidualPoint) else descent.nearest_minimum(point)
 
 
 def settled(start: ResidualPoint) -> ResidualPoint:
     """Where a descent from a point ends: on the smallest face, and on no false boundary."""
-    point = _bounded(_joint(newton(start)))
+    point = _bounded(_joint(descent.newton(start)))
     k = len(point.likelihood.layout)
     for _ in range(5):
         if not k:
             break
-        inner = optimum.nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
+        inner = descent.nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
         moved = _bounded(
-            _joint(newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
+            _joint(descent.newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
         )
-        better = moved.deviance() < point.deviance() - _SAME
+        better = moved.deviance() < point.deviance() - SAME
         # As good a point on a smaller face is the better one.
-        point = moved if moved.deviance() <= point.deviance() + _SAME else point
+        point = moved if moved.deviance() <= point.deviance() + SAME else point
         if not better:
             break
-    return _joint(polished(point))
+    return _joint(descent.polished(point))
 
 
 def _bounded(point: ResidualPoint) -> ResidualPoint:
     """Go on along a bound of the correlation where Newton's steps ended there."""
     likelihood, k = point.likelihood, len(point.likelihood.layout)
     ends = bounds(likelihood.residual)
-    if ends is None or not point.residual_slope()[1]:
+    if ends is None or likelihood.held is not None or not point.residual_slope()[1]:
         return point
     theta = point.theta.copy()
     theta[k] = min(ends, key=lambda end: abs(end - theta[k]))
     try:
-        on = newton(likelihood.holding(held=True).at(theta))
-        found = likelihood.holding(held=False).at(on.theta)
+        on = descent.newton(likelihood.holding(0).at(theta))
+        found = likelihood.holding(None).at(on.theta)
     except np.linalg.LinAlgError:
         return point
     return found if found.deviance() < point.deviance() else point

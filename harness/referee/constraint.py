@@ -18,7 +18,7 @@ from scipy import linalg, optimize
 
 from harness.model.design import Design
 from harness.referee.deviance import Likelihood, Point
-from harness.referee.residual_likelihood import likelihood_of
+from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_of
 
 Array = NDArray[np.float64]
 
@@ -63,6 +63,12 @@ class Ordered:
         return self.likelihood.theta(
             [psi[np.ix_(o, o)] for psi, o in zip(relative, self.orders, strict=True)]
         )
+
+    def at_residual(self, phi: Array) -> Ordered:
+        """Return the same with the parameters of the residual covariance that theta begins at."""
+        if not isinstance(self.likelihood, ResidualLikelihood):
+            return self
+        return replace(self, likelihood=self.likelihood.given(phi))
 
     def place(self, term: int, row: int, column: int) -> int:
         """Index in theta of an element of a factor."""
@@ -127,7 +133,8 @@ def lifted(likelihood: Likelihood, theta: Array) -> Array:
         else:
             psi = lower @ lower.T
         scaled.append(psi)
-    return likelihood.theta(scaled)
+    k = len(likelihood.layout)
+    return np.concatenate([likelihood.theta(scaled)[:k], theta[k:]])
 
 
 class _Problem:
@@ -186,7 +193,10 @@ class _Problem:
         return self._both(x)[1]
 
     def _both(self, x: Array) -> tuple[Array, Array]:
-        point, sigma = self._evaluated(x)
+        try:
+            point, sigma = self._evaluated(x)
+        except np.linalg.LinAlgError:  # a proposal that its infinite value has refused
+            return np.zeros(len(x)), np.eye(len(x))
         if self._derivatives is None:
             g, h = point.gradient(sigma), point.hessian(sigma)
             moves = np.vstack([self.free, np.zeros(self.free.shape[1])])

@@ -4,16 +4,22 @@ V = s2 I + sum_t Z_t (I x Psi_t) Z_t' runs through the span of the matrices that
 of Psi_t makes. Two ways to write a model are the same where the spans are equal: of a factor f,
 ``(f | g)``, ``(0 + f | g)`` and lme4's ``(f || g)`` are one space. A model is smaller only where
 its span is.
+
+A correlation that a structure has, of a random term or of the residuals, makes no linear space. In
+its place stands the tangent at correlations of zero and equal standard deviations, which every
+structure has in it: the structures that hold each other have tangents that do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.design import Design, RandomDesign
+from harness.model.residual_design import ResidualDesign
+from harness.referee.term_covariance import TermCovariance
 
 Array = NDArray[np.float64]
 
@@ -31,23 +37,30 @@ def _pairs(designs: Sequence[Design]) -> tuple[NDArray[np.intp], NDArray[np.intp
     diagonal = np.arange(n) if n <= PAIRS else rng.choice(n, PAIRS, replace=False)
     first, second = [diagonal], [diagonal]
     seen: list[NDArray[np.int32]] = []
-    for term in (t for design in designs for t in design.random):
-        if any(np.array_equal(term.codes, codes) for codes in seen):
+    for codes in (own for design in designs for own in _groupings(design)):
+        if any(np.array_equal(codes, others) for others in seen):
             continue
-        seen.append(term.codes)
-        order = np.argsort(term.codes, kind="stable")
-        starts = np.searchsorted(term.codes[order], np.arange(len(term.levels)))
-        sizes = np.bincount(term.codes, minlength=len(term.levels))
+        seen.append(codes)
+        order = np.argsort(codes, kind="stable")
+        sizes = np.bincount(codes)
+        starts = np.searchsorted(codes[order], np.arange(len(sizes)))
         if float((sizes.astype(float) ** 2).sum()) <= PAIRS:
             groups = [order[s : s + k] for s, k in zip(starts, sizes, strict=True)]
             first += [np.repeat(group, len(group)) for group in groups]
             second += [np.tile(group, len(group)) for group in groups]
         else:
             rows = rng.integers(0, n, PAIRS)
-            codes = term.codes[rows]
+            own = codes[rows]
             first.append(rows)
-            second.append(order[starts[codes] + rng.integers(0, sizes[codes])])
+            second.append(order[starts[own] + rng.integers(0, sizes[own])])
     return np.concatenate(first), np.concatenate(second)
+
+
+def _groupings(design: Design) -> list[NDArray[np.int32]]:
+    """Return the groupings within which rows vary together."""
+    own = design.residual
+    beside = [own.group] if own is not None and own.structure else []
+    return [*(term.codes for term in design.random), *beside]
 
 
 def column_space(z: Array) -> Array:
@@ -60,15 +73,58 @@ def column_space(z: Array) -> Array:
 
 
 def _matrices(design: Design, i: NDArray[np.intp], j: NDArray[np.intp]) -> Array:
-    columns = [(i == j).astype(float)]
+    root = np.ones(len(design.y)) if design.weights is None else np.sqrt(design.weights)
+    same = (i == j) / root[i] ** 2
+    columns = [same]
+    if design.residual is not None:
+        columns += [own / (root[i] * root[j]) for own in _of_residuals(design.residual, i, j)]
     for term in design.random:
-        q = column_space(term.z)
         together = term.codes[i] == term.codes[j]
+        if term.structure:
+            for change in _of_structure(term):
+                columns.append(together * ((term.z[i] @ change) * term.z[j]).sum(axis=1))
+            continue
+        q = column_space(term.z)
         for a in range(q.shape[1]):
             for b in range(a + 1):
                 columns.append(together * (q[i, a] * q[j, b] + q[i, b] * q[j, a]))
     found = np.column_stack(columns)
     return np.asarray(found / np.maximum(np.linalg.norm(found, axis=0), 1e-300))
+
+
+def _of_structure(term: RandomDesign) -> Array:
+    """Differentiate Psi at equal standard deviations and no correlation: (k, q, q)."""
+    own = TermCovariance(term.structure, term.z.shape[1])
+    at = np.ones(len(own.places))
+    if own.correlated:
+        at[-1] = 0.0
+    return own.first(at)
+
+
+def _of_residuals(
+    residual: ResidualDesign, i: NDArray[np.intp], j: NDArray[np.intp]
+) -> Iterator[Array]:
+    """Yield derivatives of R_ij where residuals are alike and independent, one per parameter.
+
+    A correlation that is taken to powers is then seen in the shortest distance alone.
+    """
+    beside = (residual.group[i] == residual.group[j]) & (i != j)
+    low, high = np.sort([residual.position[i], residual.position[j]], axis=0)
+    match residual.structure:
+        case "cs":
+            yield beside.astype(float)
+        case "ar1" | "car1":
+            distance = high - low
+            yield (beside & (distance == distance[beside].min(initial=np.inf))).astype(float)
+        case "toep":
+            for lag, _ in residual.pairs:
+                yield (beside & (high - low == lag)).astype(float)
+        case "corr" | "us":
+            for first, second in residual.pairs:
+                yield (beside & (low == first) & (high == second)).astype(float)
+    for codes in residual.strata:
+        for level in range(1, int(codes.max()) + 1):
+            yield ((i == j) & (codes[i] == level)).astype(float)
 
 
 def _rank(matrix: Array) -> int:

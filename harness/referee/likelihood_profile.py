@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,21 @@ from harness.model.design import Design
 from harness.referee.constraint import Minimum, lifted
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimum import Optimum
-from harness.referee.profiler import Profiler
+from harness.referee.profiler import INDEPENDENT, Profiler
 from harness.referee.variance_parameter import EDGE, Parameter
 
 Array = NDArray[np.float64]
 Near = TypeVar("Near")
+
+
+class _Lowest(Protocol):
+    """The lowest point with something held."""
+
+    @property
+    def deviance(self) -> float: ...
+
+
+Lowest = TypeVar("Lowest", bound=_Lowest)
 
 FURTHEST = 2.8
 """Root of the rise in deviance up to which a profile is followed; 0.995 in probability."""
@@ -89,6 +99,7 @@ def of_parameter(
     minimum: float,
     *,
     reml: bool,
+    phi: Array = INDEPENDENT,
     level: float = 0.95,
     furthest: float = FURTHEST,
 ) -> Curve[Minimum]:
@@ -102,19 +113,25 @@ def of_parameter(
         Residual standard deviation there, in the units of the data.
     minimum : float
         Deviance there.
+    phi : array
+        Parameters of the residual covariance there; empty without one.
     furthest : float
         Root of the rise up to which the curve goes, where the interval does not go further.
     """
     covariances = [sigma**2 * psi for psi in relative]
-    profiler = Profiler(design, relative, sigma, (parameter,), reml=reml)
-    return _curve(
-        parameter,
+    profiler = Profiler(design, relative, sigma, (parameter,), reml=reml, phi=phi)
+    best = parameter.value(covariances, sigma)
+    low, high = parameter.bounds
+    if parameter.scale == "sigma":
+        low = _LEAST * best
+    return curve(
         partial(_at, profiler),
-        parameter.value(covariances, sigma),
+        best,
         minimum,
+        (low, high),
         _first_step(parameter, design, covariances, sigma),
-        rise_of(level),
-        furthest,
+        level=level,
+        furthest=furthest,
     )
 
 
@@ -137,26 +154,37 @@ def _first_step(
     return max(0.1 * parameter.value(covariances, sigma), 0.1 * hidden)
 
 
-def _curve(
-    parameter: Parameter,
-    evaluate: Callable[[float, Minimum | None], Minimum],
+def curve(
+    evaluate: Callable[[float, Lowest | None], Lowest],
     best: float,
     minimum: float,
+    bounds: tuple[float, float],
     step: float,
-    wanted: float,
-    furthest: float,
-) -> Curve[Minimum]:
-    known: dict[float, Minimum] = {}
+    *,
+    level: float,
+    furthest: float = FURTHEST,
+) -> Curve[Lowest]:
+    """Follow a profile from the best value to both sides.
 
-    def root(x: float, near: Minimum | None) -> tuple[float, Minimum]:
+    Parameters
+    ----------
+    evaluate : callable
+        From a value, and what it gave for a neighbour, to the lowest point there.
+    bounds : tuple of float
+        Ends of the parameter space.
+    step : float
+        The first step.
+    """
+    known: dict[float, Lowest] = {}
+
+    def root(x: float, near: Lowest | None) -> tuple[float, Lowest]:
         found = evaluate(x, near)
         known[x] = found
         return math.sqrt(max(found.deviance - minimum, 0.0)), found
 
-    low, high = parameter.bounds
-    if parameter.scale == "sigma":
-        low = _LEAST * best
+    low, high = bounds
     ends = []
+    wanted = rise_of(level)
     limit = max(furthest, wanted)
     for direction in (-1.0, 1.0):
         bound = high if direction > 0 else low
@@ -170,8 +198,8 @@ def _curve(
 
 
 def _walk(
-    root: Root[Minimum], best: float, direction: float, bound: float, step: float, furthest: float
-) -> Iterator[Place[Minimum]]:
+    root: Root[Near], best: float, direction: float, bound: float, step: float, furthest: float
+) -> Iterator[Place[Near]]:
     """Go from the best value to one side, in steps that raise the root by about the same."""
     x, height, near = best, 0.0, None
     if abs(x - bound) <= EDGE:

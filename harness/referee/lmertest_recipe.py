@@ -9,7 +9,7 @@ take plain central differences.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -134,26 +134,21 @@ def difference_df(
     return np.asarray(variances(x) ** 2 / (g * solved).sum(axis=0))
 
 
-def rounding_of_lme4(design: Design, theta: Array, sigma: float) -> tuple[float, float, float]:
+def rounding_of_lme4(
+    design: Design, factors: Sequence[Array], sigma: float
+) -> tuple[float, float, float]:
     """Model the rounding of lme4's deviance and, relatively, of its covariance matrix.
 
-    The third number is |y| / sigma.
+    The third number is |y| / sigma. ``factors`` are those of the relative covariances, lower
+    triangular, a term each.
 
     lme4 solves normal equations in the data as they are, neither centred nor scaled, with condition
     number k after scaling to a unit diagonal: relative errors of k epsilon (Higham 2002, theorem
     10.3). Its residual sum of squares is that of y - mu, rounded at the size of y.
     """
     design = design.whitened()
-    n, blocks, at = len(design.y), [], 0
-    for term in design.random:
-        q = term.z.shape[1]
-        lower = np.zeros((q, q))
-        for b in range(q):
-            lower[b:, b] = theta[at : at + q - b]
-            at += q - b
-        block = np.zeros((n, len(term.levels), q))
-        block[np.arange(n), term.codes] = term.z @ lower
-        blocks.append(block.reshape(n, -1))
+    n, pairs = len(design.y), zip(design.random, factors, strict=True)
+    blocks = [term.columns(term.z @ lower) for term, lower in pairs]
     columns = np.column_stack([*blocks, design.x])
     normal = columns.T @ columns
     random = np.arange(columns.shape[1] - design.x.shape[1])

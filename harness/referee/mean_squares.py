@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.design import Design, RandomDesign
+from harness.model.design import Design
 
 Array = NDArray[np.float64]
 
@@ -64,17 +64,17 @@ def mean_squares(design: Design, t: int, direction: Array, others: Array) -> Mea
     """
     design = design.whitened()
     term = design.random[t]
-    width = design.x.shape[1] + sum(len(r.levels) * len(r.names) for r in design.random)
+    width = design.x.shape[1] + design.width
     if len(design.y) * width > _ENTRIES:
         return None
     rest = np.column_stack(
         [
             design.x,
-            *(_columns(r, np.eye(len(r.names))) for s, r in enumerate(design.random) if s != t),
-            _columns(term, others),
+            *(r.columns(r.z) for s, r in enumerate(design.random) if s != t),
+            term.columns(term.z @ others),
         ]
     )
-    tested = _columns(term, direction[:, None])
+    tested = term.columns(term.z @ direction[:, None])
     q = _range(rest)
     left = tested - q @ (q.T @ tested)
     added = _range(left, np.linalg.norm(tested, axis=0).max())
@@ -94,14 +94,6 @@ def mean_squares(design: Design, t: int, direction: Array, others: Array) -> Mea
         per_variance=float((left**2).sum()) / between_df,
         balanced=float(np.ptp(lengths)) <= 1e-6 * float(lengths.max()),
     )
-
-
-def _columns(term: RandomDesign, directions: Array) -> Array:
-    """Return a column for every level and direction."""
-    values = term.z @ directions
-    out = np.zeros((len(term.codes), len(term.levels), values.shape[1]))
-    out[np.arange(len(term.codes)), term.codes] = values
-    return out.reshape(len(term.codes), -1)
 
 
 def _range(columns: Array, size: float = 0.0) -> Array:

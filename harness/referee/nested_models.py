@@ -37,7 +37,8 @@ class Nesting:
         Of the first model, beside the second; all are false where neither holds the other.
     parameters, fixed, effects : int
         How many more parameters, fixed effects and random effects the second has. Random effects
-        are counted by the space that they span in each grouping factor.
+        are counted by the space that they span in each grouping factor; a correlation in continuous
+        time, which cannot be negative, counts as one.
     """
 
     same_fixed: bool
@@ -96,7 +97,7 @@ def _within(small: Design, large: Design) -> bool:
 
 def _effects(design: Design) -> int:
     """Return how many random effects there are, those of one grouping factor counted as a space."""
-    total = 0
+    total = int(design.residual is not None and design.residual.structure == "car1")
     done: list[NDArray[np.int32]] = []
     for term in design.random:
         if any(np.array_equal(term.codes, codes) for codes in done):

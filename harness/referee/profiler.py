@@ -20,6 +20,9 @@ Array = NDArray[np.float64]
 Given = tuple[tuple[Parameter, float], ...]
 """Parameters and the values at which they are held."""
 
+INDEPENDENT: Array = np.zeros(0)
+"""Parameters of a residual covariance where there is none."""
+
 
 class Profiler:
     """The profiled deviance of one or two parameters of a case.
@@ -35,6 +38,8 @@ class Profiler:
     held : tuple of Parameter
         At most one correlation and one standard deviation, the first of the correlated effects, or
         standard deviations of several terms.
+    phi : array
+        Parameters of the residual covariance at the best point; empty without one.
     """
 
     def __init__(
@@ -45,13 +50,14 @@ class Profiler:
         held: tuple[Parameter, ...],
         *,
         reml: bool,
+        phi: Array = INDEPENDENT,
     ) -> None:
-        self.design, self.reml, self.held = design, reml, held
+        self.design, self.reml, self.held, self._phi = design, reml, held, phi
         first: dict[int, tuple[int, ...]] = {}
         for parameter in held:
             if len(parameter.effects) > len(first.get(parameter.term, ())):
                 first[parameter.term] = parameter.effects
-        self.ordered: Ordered = ordered(design, first, reml=reml)
+        self.ordered: Ordered = ordered(design, first, reml=reml).at_residual(phi)
         self.start = Minimum(self.ordered.theta(relative), sigma, math.nan)
         self._relative = tuple(relative)
         self._without: dict[tuple[object, ...], float] = {}
@@ -109,7 +115,9 @@ class Profiler:
                 lower[1, :2] = size * value, size * math.sqrt(max(1.0 - value * value, 0.0))
             elif parameter.scale == "sd":
                 lower[0, 0] = value / start.sigma
-        return np.array([factors[t][a, b] for t, a, b in self.ordered.likelihood.layout])
+        layout = self.ordered.likelihood.layout
+        own = [factors[t][a, b] for t, a, b in layout]
+        return np.concatenate([own, start.theta[len(layout) :]])
 
     def _other_starts(self) -> Iterator[Minimum]:
         """Yield the best point, and points with larger variances."""
@@ -168,7 +176,9 @@ class Profiler:
                     if not (i == t and vanished)
                 ]
                 held = tuple(parameter for parameter, _ in others)
-                smaller = Profiler(design, relative, self.start.sigma, held, reml=self.reml)
+                smaller = Profiler(
+                    design, relative, self.start.sigma, held, reml=self.reml, phi=self._phi
+                )
                 found = smaller.at([value for _, value in others]).deviance
             else:
                 found = find_optimum(likelihood_of(design, reml=self.reml)).deviance

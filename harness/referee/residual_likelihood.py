@@ -69,7 +69,7 @@ class ResidualLikelihood(Likelihood):
         super().__init__(design, reml=reml, limit=limit)
         self.phi = neutral(self.residual)
         self.logdet_r = 0.0
-        self.held = False
+        self.held: int | None = None
         self.matrices: tuple[ResidualMatrix, ...] = ()
 
     def factors(self, theta: Sequence[float] | Array) -> tuple[Array, ...]:
@@ -84,8 +84,8 @@ class ResidualLikelihood(Likelihood):
         """Return theta of the elements of the factors and of the phi of this likelihood."""
         return np.concatenate([np.asarray(elements, dtype=np.float64), self.phi])
 
-    def holding(self, *, held: bool) -> ResidualLikelihood:
-        """Return this likelihood with the first correlation held where it is, or let go again."""
+    def holding(self, held: int | None) -> ResidualLikelihood:
+        """Return this likelihood with one of phi held where it is; None lets it go again."""
         twin = copy.copy(self)
         twin.held = held
         return twin
@@ -201,6 +201,11 @@ class ResidualPoint(Point):
         return self._derivatives.xhx
 
     @cached_property
+    def gls_slopes(self) -> Array:
+        """Y'H_i e for each variable, (k, p): the derivative of gamma is minus C times this."""
+        return self._derivatives.gls
+
+    @cached_property
     def hessian_parts(self) -> tuple[Array, Array]:
         """Second derivatives of the log-determinants and of rss."""
         return self._derivatives.second_logdet, self._derivatives.second_rss
@@ -208,15 +213,15 @@ class ResidualPoint(Point):
     def profiled_gradient(self) -> Array:
         """Gradient in theta and phi of the deviance profiled over sigma."""
         gradient = super().profiled_gradient()
-        if self.likelihood.held:
-            gradient[len(self.likelihood.layout)] = 0.0
+        if self.likelihood.held is not None:
+            gradient[len(self.likelihood.layout) + self.likelihood.held] = 0.0
         return gradient
 
     def profiled_hessian(self) -> Array:
         """Hessian in theta and phi of the deviance profiled over sigma."""
         hessian = super().profiled_hessian()
-        if self.likelihood.held:
-            at = len(self.likelihood.layout)
+        if self.likelihood.held is not None:
+            at = len(self.likelihood.layout) + self.likelihood.held
             hessian[at], hessian[:, at] = 0.0, 0.0
             hessian[at, at] = 1.0
         return hessian

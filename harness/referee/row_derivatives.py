@@ -35,11 +35,15 @@ class Variable:
 
 @dataclass(frozen=True)
 class RowDerivatives:
-    """First and second derivatives of the log-determinants and of rss; K_i of every variable."""
+    """First and second derivatives of the log-determinants and of rss.
+
+    ``xhx`` and ``gls`` are K_i and Y'H_i e of every variable: the derivative of b is -C Y'H_i e.
+    """
 
     logdet: Array
     rss: Array
     xhx: Array
+    gls: Array
     second_logdet: Array
     second_rss: Array
 
@@ -160,4 +164,4 @@ def row_derivatives(
         c_k = c @ xhx
         logdet -= np.trace(c_k, axis1=1, axis2=2)
         second_logdet -= c_k.reshape(k, -1) @ c_k.swapaxes(1, 2).reshape(k, -1).T
-    return RowDerivatives(logdet, rss, xhx, second_logdet, second_rss)
+    return RowDerivatives(logdet, rss, xhx, along, second_logdet, second_rss)

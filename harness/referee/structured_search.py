@@ -7,20 +7,21 @@ inwards is held there, and a step that would cross a bound ends on it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.referee.descent import STEPS, lower_along, newton_step, polished, rounding
 from harness.referee.deviance import Likelihood, NoMaximum, Point
+from harness.referee.minima import SAME, Minima, evaluated
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum, OptimumSearch, find_optimum
 from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
 
 Array = NDArray[np.float64]
 
-_STEPS = 200
 _DESCENTS = 8
 """Built-in starts that are followed down: those with the lowest deviance."""
 
@@ -33,15 +34,6 @@ _SIZES = (0.03, 0.3, 1.0, 10.0, 300.0)
 _CORRELATIONS = (0.0, 0.5, 0.9, -0.7)
 """Of the starts, as shares of the way from zero to either end."""
 
-_SAME = 1e-9
-"""A lower deviance than this is rounding."""
-
-_DISTINCT = 1e-4
-"""Minima whose deviances are nearer than this are said to be one."""
-
-_ROUNDING = 1e-14
-_DECREMENT = 1e-13
-
 
 class StructuredSearch(OptimumSearch):
     """A search over the parameters of structured terms, from given and built-in starts."""
@@ -50,59 +42,35 @@ class StructuredSearch(OptimumSearch):
 
     def __init__(self, likelihood: StructuredLikelihood) -> None:
         super().__init__(likelihood)
-        self._minima: list[StructuredPoint] = []
+        self._minima: Minima[StructuredPoint] = Minima()
 
     def _begun(self, starts: Sequence[Array]) -> Optimum:
         likelihood = self.likelihood
-        given = evaluated(likelihood, starts)
-        diagonal = evaluated(likelihood, _uncorrelated(likelihood))
+        given = evaluated(likelihood.at, starts)
+        diagonal = evaluated(likelihood.at, _uncorrelated(likelihood))
         if diagonal and all(own.structure in ("", "diag") for own in likelihood.terms):
             return self._followed_down([*diagonal, *given], 0)
-        built_in = sorted(evaluated(likelihood, _starts(likelihood)), key=Point.deviance)
+        built_in = sorted(evaluated(likelihood.at, _starts(likelihood)), key=Point.deviance)
         return self._followed_down([*given, *diagonal, *built_in[:_DESCENTS]], 0)
 
     def _gone_on(self, found: Optimum, starts: Sequence[Array]) -> Optimum:
-        return self._followed_down(evaluated(self.likelihood, starts), found.starts)
+        return self._followed_down(evaluated(self.likelihood.at, starts), found.starts)
 
     def _followed_down(self, starts: Sequence[StructuredPoint], runs: int) -> Optimum:
         for start in starts:
-            if any(_beside(start, known) for known in self._minima):
+            if any(_beside(start, known) for known in self._minima.points):
                 continue
-            self._keep(settled(start))
-        best = self._minima[0]
-        others = tuple(
-            point
-            for point in self._minima[1:]
-            if (o := optimality(point)).gradient < 1e-5 and not o.false_boundary
+            self._minima.keep(settled(start))
+        best = self._minima.best
+        return Optimum(
+            best, best.deviance(), optimality(best), runs + len(starts), self._minima.others()
         )
-        return Optimum(best, best.deviance(), optimality(best), runs + len(starts), others)
-
-    def _keep(self, found: StructuredPoint) -> None:
-        value = found.deviance()
-        same = [m for m in self._minima if abs(m.deviance() - value) <= _DISTINCT]
-        if any(m.deviance() <= value + _SAME for m in same):
-            return
-        self._minima = [m for m in self._minima if m not in same] + [found]
-        self._minima.sort(key=Point.deviance)
 
 
 def _beside(start: StructuredPoint, known: StructuredPoint) -> bool:
     """Whether a start is a minimum that is known, to the digits in which an engine states it."""
     near = np.abs(start.theta - known.theta).max() <= 1e-6 * (1.0 + np.abs(known.theta).max())
     return bool(near and abs(start.deviance() - known.deviance()) <= 1e-6)
-
-
-def evaluated(likelihood: StructuredLikelihood, starts: Iterable[Array]) -> list[StructuredPoint]:
-    """Return the points of those that lie within the bounds."""
-    points = []
-    for start in starts:
-        try:
-            point = likelihood.at(start)
-        except np.linalg.LinAlgError:
-            continue
-        if np.isfinite(point.deviance()):
-            points.append(point)
-    return points
 
 
 def _uncorrelated(likelihood: StructuredLikelihood) -> list[Array]:
@@ -176,31 +144,27 @@ def bounded_newton(point: StructuredPoint) -> StructuredPoint:
     """Go down from a point."""
     likelihood = point.likelihood
     value, radius = point.deviance(), 1.0
-    for _ in range(_STEPS):
+
+    def within(theta: Array) -> StructuredPoint:
+        """Return the point, cut off at the bounds."""
+        return likelihood.at(np.clip(theta, likelihood.lower, likelihood.upper))
+
+    for _ in range(STEPS):
         twin, to_theta = point.conditioned()
         gradient, hessian = twin.profiled_gradient(), twin.profiled_hessian()
-        noise = _ROUNDING * likelihood.m
+        noise = rounding(likelihood)
         free = _free(point, gradient, hessian, noise)
         if not free.any():
             break
-        values, vectors = np.linalg.eigh(hessian[np.ix_(free, free)])
-        along = vectors.T @ gradient[free]
-        largest = max(float(np.abs(values).max()), 1e-300)
-        curvature = np.maximum(np.abs(values), 1e-10 * largest)
-        decrement = 0.5 * float((along**2 / curvature).sum())
-        descending = values[0] < -max(1e-7 * largest, noise)
-        exhausted = max(_DECREMENT, 4.0 * np.finfo(float).eps * abs(value))
-        still = decrement < exhausted or float(np.abs(along).max()) < noise
-        if still and not descending:
-            break
         step = np.zeros(len(free))
-        step[free] = -vectors @ (along / curvature)
-        if still:
-            # A saddle: the gradient is blind, the curvature is not. At d = 0 there is one way.
-            step[free] = 0.1 * vectors[:, 0] * _inwards(point, free, vectors[:, 0])
+        down, saddle = newton_step(gradient[free], hessian[np.ix_(free, free)], value, noise)
+        if down is None:
+            break
+        # At d = 0 there is one way off a saddle.
+        step[free] = down * (_inwards(point, free, down) if saddle else 1.0)
         length = min(float(np.linalg.norm(step)), radius)
         step *= length / float(np.linalg.norm(step))
-        moved, share = _line_search(point, value, to_theta @ step)
+        moved, share = lower_along(point.theta, to_theta @ step, value, within)
         if moved is None:
             break
         radius = 2.0 * radius if share == 1.0 else max(2.0 * share * length, 1e-6)
@@ -224,58 +188,16 @@ def _inwards(point: StructuredPoint, free: NDArray[np.bool_], direction: Array) 
     return -1.0 if way < 0.0 else 1.0
 
 
-def _line_search(
-    point: StructuredPoint, value: float, step: Array
-) -> tuple[StructuredPoint | None, float]:
-    """Return the first lower point along a halved step, cut off at the bounds."""
-    likelihood = point.likelihood
-    for halving in range(30):
-        wanted = point.theta + step * 0.5**halving
-        try:
-            moved = likelihood.at(np.clip(wanted, likelihood.lower, likelihood.upper))
-        except np.linalg.LinAlgError:  # too far out to evaluate
-            continue
-        if moved.deviance() < value:
-            return moved, 0.5**halving
-    return None, 0.0
-
-
-def _polished(point: StructuredPoint) -> StructuredPoint:
-    """Newton's steps judged by the gradient in what is at no bound."""
-    for _ in range(3):
-        twin, to_theta = point.conditioned()
-        gradient, hessian = twin.profiled_gradient(), twin.profiled_hessian()
-        free = ~point.held
-        if not free.any():
-            break
-        values, vectors = np.linalg.eigh(hessian[np.ix_(free, free)])
-        usable = values > 1e-9 * max(float(np.abs(values).max()), 1e-300)
-        step = np.zeros(len(free))
-        step[free] = -vectors[:, usable] @ (
-            (vectors[:, usable].T @ gradient[free]) / values[usable]
-        )
-        try:
-            moved = point.likelihood.at(point.theta + to_theta @ step)
-            found = moved.conditioned()[0].profiled_gradient()[free]
-        except np.linalg.LinAlgError:
-            break
-        smaller = np.linalg.norm(found) < np.linalg.norm(gradient[free])
-        if not smaller or moved.deviance() > point.deviance() + _SAME:
-            break
-        point = moved
-    return point
-
-
 def settled(start: StructuredPoint) -> StructuredPoint:
     """Where a descent from a point ends: on the smallest face, and on no false boundary."""
     point = bounded_newton(start)
     for _ in range(5):
-        point = _polished(_snapped(point))
+        point = polished(_snapped(point))
         if not optimality(point).false_boundary:
             break
-        moved = [bounded_newton(p) for p in evaluated(point.likelihood, _escapes(point))]
+        moved = [bounded_newton(p) for p in evaluated(point.likelihood.at, _escapes(point))]
         lowest = min(moved, key=Point.deviance, default=point)
-        if lowest.deviance() >= point.deviance() - _SAME:
+        if lowest.deviance() >= point.deviance() - SAME:
             break
         point = lowest
     return point
@@ -294,9 +216,9 @@ def _snapped(point: StructuredPoint) -> StructuredPoint:
                 continue
             theta = point.theta.copy()
             theta[i] = end
-            for trial in evaluated(likelihood, [theta]):
+            for trial in evaluated(likelihood.at, [theta]):
                 moved = bounded_newton(trial)
-                if moved.deviance() <= point.deviance() + _SAME:
+                if moved.deviance() <= point.deviance() + SAME:
                     point = moved
     return point
 

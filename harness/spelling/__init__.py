@@ -8,6 +8,8 @@ __all__ = [
     "calls",
     "formula_options",
     "mixedlm_call",
+    "mixedlm_spelling",
+    "model_description",
     "nlme_call",
     "patsy_language",
     "program_calls",

@@ -55,6 +55,21 @@ def formula_with(
     return lme4_formula(_coded(model, codings))
 
 
+def as_asked(
+    formula: str,
+    *,
+    contrasts: Mapping[str, str] | None = None,
+    weights: str = "",
+    offset: str = "",
+    residual: str = "",
+) -> str:
+    """Return a formula as it was given, and after it what the options say of the model."""
+    said = [f"contrasts {name} = {coding}" for name, coding in (contrasts or {}).items()]
+    others = {"weights": weights, "offset": offset, "residuals": residual}
+    said += [f"{name} {text}" for name, text in others.items() if text]
+    return ", ".join([formula, *said])
+
+
 def _calls(node: Node | None) -> list[Call]:
     return [found for found in nodes_in(node) if isinstance(found, Call)]
 

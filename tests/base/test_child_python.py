@@ -40,6 +40,8 @@ COMMANDS = {
     "merge": ["merge", "run.jsonl", "run.jsonl", "--out", "merged.jsonl"],
     "fit": ["fit", "t.csv", MODEL, "--reference", "referee"],
     "audit": ["audit", "t.csv", MODEL, "printed.toml"],
+    "intervals": ["intervals", "t.csv", MODEL],
+    "compare": ["compare", "t.csv", "y ~ x", MODEL],
     "diagnose": ["diagnose", "t.csv", MODEL, "--quick", "--engine", "statsmodels"],
     "translate": ["translate", MODEL],
     "bundle": ["bundle", "make", "t.csv", MODEL, "--out", "bundle"],

@@ -9,7 +9,7 @@ import harness
 from harness.base.json import decode, encode
 from harness.base.resources import fixture
 from harness.data.datasets import load_dataset
-from harness.judge.listing_verdict import ListingVerdict
+from harness.judge.records import CaseRecord
 
 DATA = str(fixture("data", "sleepstudy.csv"))
 FORMULA = "Reaction ~ Days + (Days | Subject)"
@@ -76,7 +76,7 @@ def test_the_page_is_one_file_with_what_the_terminal_says(lmm_parity, printed, t
 
 def test_json_has_every_number(lmm_parity, printed):
     code, out, _ = lmm_parity("audit", DATA, FORMULA, str(printed), "--json")
-    found = json.loads(out)
+    found = json.loads(out)["listing"]
     assert code == 0
     assert len(found["findings"]) == 15
     # lme4 stops where the first variance is 612.10; at the optimum it is 612.09.
@@ -121,15 +121,14 @@ def test_the_function_says_the_same():
     assert not wrong.right
 
 
-def test_json_is_of_the_schema(lmm_parity, printed):
-    _, schema, _ = lmm_parity("schema", "audit")
+def test_json_is_the_record_of_a_case(lmm_parity, printed):
+    _, schema, _ = lmm_parity("schema")
     _, out, _ = lmm_parity("audit", DATA, FORMULA, str(printed), "--json")
     found, form = json.loads(out), json.loads(schema)["$defs"]
-    assert set(found) == set(form["ListingVerdict"]["properties"])
-    for one in found["findings"]:
-        assert set(one) == set(form["Finding"]["properties"])
-    # Back and forth it is the same audit.
-    assert json.loads(encode(decode(out.encode(), ListingVerdict))) == found
+    assert set(found) == set(form["CaseRecord"]["properties"])
+    assert set(found["listing"]) == set(form["ListingVerdict"]["properties"])
+    # Back and forth it is the same record.
+    assert json.loads(encode(decode(out.encode(), CaseRecord))) == found
 
 
 def test_a_table_of_numbers_is_read_as_the_file_is(lmm_parity, tmp_path):
@@ -168,3 +167,15 @@ def test_rows_that_were_left_out_are_named(lmm_parity, tmp_path):
     assert code == 1
     assert f"judged by 170 rows: rows without {frame.Subject.iloc[-1]} of Subject." in text
     assert "Not quite: the 2 printed numbers are right for this model and these rows." in text
+
+
+def test_the_model_is_shown_as_it_was_asked_for(lmm_parity, tmp_path):
+    path = tmp_path / "printed.toml"
+    path.write_text('[coefficient.Intercept]\nestimate = "1"\n')
+    formula = "Reaction ~ Days + (1|Subject)"
+    options = ("--factor", "Days", "--contrasts", "Days=SAS", "--residual", "cs(1 | Subject)")
+    code, out, _ = lmm_parity("audit", DATA, "Reaction ~ Days", str(path), *options)
+    first = out.splitlines()[0]
+    assert first == "Reaction ~ Days, contrasts Days = SAS, residuals cs(1 | Subject)"
+    code, out, _ = lmm_parity("audit", DATA, formula, str(path))
+    assert (code, out.splitlines()[0]) == (1, formula)

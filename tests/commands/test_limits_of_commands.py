@@ -13,6 +13,7 @@ import pytest
 from harness.base import heartbeat
 from harness.commands.progress import progress
 from tests.commands.forever import BEGUN
+from tests.interruptible import interruptible
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +73,7 @@ def test_ctrl_c_stops_a_fit_in_this_process(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,  # noqa: PLW1509
     )
     while not begun.exists():
         assert process.poll() is None

@@ -131,6 +131,9 @@ FILE_OPTIONS = {
     ("conformance", "--pack"): ["conformance", "--pack"],
     ("scoreboard", "--page"): ["scoreboard", "--engine", "statsmodels", "--out", "b", "--page"],
     ("audit", "--out"): ["audit", "t.csv", MODEL, "numbers.toml", "--out"],
+    ("intervals", "--out"): ["intervals", "t.csv", MODEL, "--out"],
+    ("compare", "--out"): ["compare", "t.csv", "y ~ x", MODEL, "--out"],
+    ("audit", "--records"): ["audit", "t.csv", MODEL, "numbers.toml", "--records"],
 }
 """Options that name a file to write, and a command that would write it."""
 

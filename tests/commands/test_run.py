@@ -11,6 +11,7 @@ import pytest
 
 from harness.campaign.record_file import read_records
 from harness.page.record_equality import first_difference
+from tests.interruptible import interruptible
 
 ROWS = "".join(f"{(7 * i) % 5 + 0.1 * i:.1f},{i % 4},{'abc'[i % 3]}\n" for i in range(24))
 GOOD = "y,x,g\n" + ROWS
@@ -203,8 +204,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, number, code):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Programs in the background of a script ignore SIGINT, and so does what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        preexec_fn=interruptible,  # noqa: PLW1509
     )
     for line in process.stdout:
         if json.loads(line).get("done") == 3:

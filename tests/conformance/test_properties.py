@@ -13,7 +13,6 @@ from harness.conformance.planted_engines import PLANTED
 from harness.conformance.planted_mistake import PlantedEngine
 from harness.conformance.properties import PROPERTIES
 from harness.conformance.question import Question
-from harness.data.ladder import full_ladder
 from harness.data.recipes.shapes import build
 from harness.data.recipes.strategies import collect
 from harness.engines.engine import Failure
@@ -31,11 +30,6 @@ from harness.referee.optimum import OptimumSearch
 @pytest.fixture(scope="module")
 def rungs():
     return [build(recipe) for recipe in collect(4, 11, max_groups=8, max_rows=40)]
-
-
-@pytest.fixture(scope="module")
-def ladder():
-    return {rung.case.id: rung.case for rung in full_ladder()}
 
 
 @pytest.fixture(scope="module")

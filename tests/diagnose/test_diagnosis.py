@@ -26,6 +26,7 @@ from harness.page.diagnosis_layout import diagnosis_page
 from harness.page.terminal_page import print_page
 from harness.rbridge.failures import REnvironment
 from tests.commands.forever import BEGUN
+from tests.interruptible import interruptible
 
 TABLE = str(fixture("diagnoses", "six-groups-44.csv"))
 
@@ -177,6 +178,7 @@ def test_interrupting_leaves_no_r_behind_and_writes_nothing(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,  # noqa: PLW1509
     )
     deadline = time.monotonic() + 300.0
     below = []

@@ -7,8 +7,8 @@ import pytest
 from harness.base.resources import fixture
 from harness.conformance.planted_engines import PLANTED
 from harness.conformance.properties import PROPERTIES
+from harness.diagnose.cause_entries import load_causes
 from harness.diagnose.examples import example_rung, load_elsewhere, load_examples
-from harness.diagnose.found_causes import load_causes
 from harness.judge.causes.entries import load_known
 from harness.judge.definition_notes import definition_notes
 

@@ -10,7 +10,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 import harness
 from harness.diagnose.answer import _lower
-from harness.diagnose.found_causes import load_causes
+from harness.diagnose.cause_entries import load_causes
 from harness.diagnose.intended_model import as_meant
 from harness.judge.causes.basis import CODINGS as NAMED
 from harness.judge.causes.predicates import WRONG

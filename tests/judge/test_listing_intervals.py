@@ -132,13 +132,15 @@ def test_a_likelihood_ratio_is_named_by_its_criterion_and_its_distribution():
     verdict = judged(compared("42.837", "4.990e-10"), maker("sleepstudy"))
     assert verdict.right, wrong(verdict)
     (made,) = found_by(verdict, "ratio p")[SMALL]
-    assert made == "chi-square(2), REML; a variance is tested, and p is 2.79e-10"
+    assert (
+        made == "chi-square(2) by REML, though a variance is tested: p is 2.79e-10 by the mixture"
+    )
     verdict = judged(compared("42.139", "7.072e-10"), maker("sleepstudy"))
     assert verdict.right, wrong(verdict)
     assert found_by(verdict, "ratio statistic")[SMALL] == ("ML",)
     exact = harness.compare(SMALL, MODELS["sleepstudy"], FRAMES["sleepstudy"])
     verdict = judged(compared("42.837", f"{exact.p:.3e}"), maker("sleepstudy"))
-    assert found_by(verdict, "ratio p")[SMALL] == (f"{exact.null}, REML",)
+    assert found_by(verdict, "ratio p")[SMALL] == (f"{exact.null} by REML",)
 
 
 def test_a_ratio_that_is_not_doubled_and_a_wrong_df_are_found():

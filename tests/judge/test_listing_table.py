@@ -101,6 +101,29 @@ def test_a_line_that_cannot_be_read_is_said(line, said):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("quantity,item,value\nse,Days,1\nestimate,Days,10,467", "line 3: '467' has no column"),
+        ("# so\n\nquantity;item;value\nse;Days;1;0.95", "line 4: '0.95' has no column"),
+        ("# so\nquantity,item,value\n\nestimat,Days,1", "line 4: no quantity is called 'estimat'"),
+        ("estimate,Days,10.467", "no first line that names its columns: begin it with quantity,"),
+        ("sd; Days; 1\n", "no first line that names its columns"),
+        ("estimate of Days 10.467", "the numbers are neither TOML (Expected '='"),
+    ],
+)
+def test_where_a_table_is_wrong_is_said(text, said):
+    with pytest.raises(BadInput) as error:
+        read_listing(text)
+    assert said in str(error.value)
+
+
+def test_empty_cells_more_are_nothing_and_columns_have_any_order():
+    assert read_listing("quantity,item,value\nse,Days,1,,\n") == read_listing(
+        "item,value,quantity\nDays,1,se"
+    )
+
+
+@pytest.mark.parametrize(
     ("header", "said"),
     [
         ("quantity,label,value", "a column 'label'; there are quantity, item, value"),

@@ -273,7 +273,7 @@ def test_labels_are_read_as_programs_write_them(found):
         ('[coefficient.Days]\nestimate = "abc"', "estimate of coefficient 'Days' is no number"),
         ('[coefficient.Days]\nestimat = "1"', "has no 'estimat'; is estimate meant?"),
         ('[coefficient.Days]\nse = "1"\n[coefficient.days]\nse = "1"', "are one coefficient"),
-        ('[coefficient.Days]\nse = "1"\nse = "2"', "no TOML"),
+        ('[coefficient.Days]\nse = "1"\nse = "2"', "neither TOML (Cannot overwrite a value"),
         ('[variance]\nSubjct = "1"', "no variance is called 'Subjct'"),
         ('criterion = "REMLL"\n[variance]\nresidual = "1"', "criterion is REML or ML"),
         ('[coefficient.Days]\nestimate = "nan"', "is no number"),

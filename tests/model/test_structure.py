@@ -5,7 +5,8 @@ import pytest
 from harness.base.errors import BadInput
 from harness.model.model import parse_model
 from harness.model.structure import STRUCTURES, parameter_count
-from harness.spelling.calls import in_words, lme4_formula
+from harness.spelling.calls import lme4_formula
+from harness.spelling.model_description import in_words
 
 
 @pytest.mark.parametrize("name", STRUCTURES)

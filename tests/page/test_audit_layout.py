@@ -1,11 +1,13 @@
 """An audit's page says of every number what it is, and of a wrong one what it is instead."""
 
+import msgspec
 import pytest
 
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import Finding
-from harness.page.audit_layout import audit_answer, audit_page
+from harness.page.audit_layout import audit_answer, audit_page, words_used
 from harness.page.terminal_page import print_page
+from harness.referee.definitions import of_quantity
 
 MISTAKES = {
     "sd-for-variance": "it is the standard deviation",
@@ -75,3 +77,38 @@ def test_what_is_wrong_of_the_whole_is_said():
     assert "the variances are 1.5 in log-likelihood below the best point" in text
     assert "The listing says 22 rows; the model has 20 complete rows in these data" in text
     assert "The listing has b as the reference level of f." in text
+
+
+def said(found):
+    return next(iter(audit_answer(found)))
+
+
+def test_one_number_is_no_plural():
+    assert said(verdict(finding(""))) == "No: it is wrong."
+    right = msgspec.structs.replace(finding(""), truth="true")
+    assert said(verdict(right)) == "Yes: it is right."
+    rows = verdict(right, mistakes=("rows",), stated_rows=19)
+    assert said(rows) == "Not quite: the printed number is right for this model and these rows."
+    assert said(verdict(right, finding(""))) == "No: 1 of 2 printed numbers is wrong."
+
+
+def every_word():
+    """Return each definition of a standard error, of df and of intervals, as findings have it."""
+    for quantity in ("se", "df"):
+        for one in of_quantity(quantity):
+            yield quantity, one.key
+    yield from (("lower", made) for made in ("profile ML", "symmetric", "chi-square"))
+    yield from (("lower", f"containment, SE {made}") for made in ("sandwich", "joint-hessian"))
+
+
+@pytest.mark.parametrize(("quantity", "made"), every_word())
+def test_each_word_that_is_named_is_explained(quantity, made):
+    one = msgspec.structs.replace(finding(""), quantity=quantity, definitions=(made,), truth="true")
+    (facts,) = words_used(verdict(one))
+    explained = {name.removeprefix("SE ").removeprefix("df "): line for name, line in facts.rows}
+    for word in made.split(", SE "):
+        assert explained[word]
+
+
+def test_what_goes_without_saying_is_not_explained():
+    assert list(words_used(verdict(finding("")))) == []

@@ -54,12 +54,12 @@ def structures(seed=0):
 
 
 def dense(made, theta, *, reml, sigma=None):
-    """Deviance, beta and C = (X'V^-1 X)^-1 from the full V: (Z P Z' + I) s2, by definition.
+    """Deviance, beta and C = (X'V^-1 X)^-1 from the full V: (Z P Z' + 1 / w) s2, by definition.
 
     ``theta`` is lme4's; sigma is profiled without one.
     """
     n, p = made.x.shape
-    h = np.eye(n)
+    h = np.eye(n) if made.weights is None else np.diag(1.0 / made.weights)
     at = 0
     for term in made.random:
         q = term.z.shape[1]

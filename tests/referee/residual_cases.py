@@ -1,6 +1,5 @@
-"""Cases with residual covariances, and their likelihood written down directly with mpmath."""
+"""Cases with residual covariances."""
 
-import mpmath
 import numpy as np
 import pandas as pd
 
@@ -58,71 +57,6 @@ def some_theta(design, seed=0):
     if own.structure == "car1":
         phi[0] = -phi[0]  # a logarithm
     return np.concatenate([rng.uniform(0.3, 0.9, elements), phi])
-
-
-def exact_deviance(design, theta, sigma, *, reml):
-    """-2 log L by definition, in mpmath numbers: theta, then phi; see residual_matrix.py."""
-    n, p = design.x.shape
-    v = _exact_residual(design, theta)
-    at = 0
-    for term in design.random:
-        q = term.z.shape[1]
-        lower = mpmath.zeros(q)
-        for b in range(q):
-            for a in range(b, q):
-                lower[a, b] = theta[at]
-                at += 1
-        z = mpmath.matrix(term.z.tolist()) * lower
-        for i in range(n):
-            for j in range(n):
-                if term.codes[i] == term.codes[j]:
-                    v[i, j] += sum(z[i, k] * z[j, k] for k in range(q))
-    v *= sigma**2
-    x, y = mpmath.matrix(design.x.tolist()), mpmath.matrix(design.y.tolist())
-    inverse = v**-1
-    xvx = x.T * inverse * x
-    left = y - x * (xvx**-1 * (x.T * inverse * y))
-    value = mpmath.log(mpmath.det(v)) + (left.T * inverse * left)[0]
-    value += (n - p if reml else n) * mpmath.log(2 * mpmath.pi)
-    return value + mpmath.log(mpmath.det(xvx)) if reml else value
-
-
-def _exact_residual(design, theta):
-    """R by the definition of each structure."""
-    own, n = design.residual, len(design.y)
-    phi = list(theta[len(theta) - len(own.names) :])
-    pairs = [tuple(pair) for pair in own.pairs.tolist()]
-
-    def deviation(i):
-        at, out = own.correlations, mpmath.mpf(1)
-        for codes in own.strata:
-            if codes[i]:
-                out *= mpmath.exp(phi[at + int(codes[i]) - 1])
-            at += int(codes.max())
-        return out
-
-    def correlation(i, j):
-        if i == j:
-            return mpmath.mpf(1)
-        if own.group[i] != own.group[j]:
-            return mpmath.mpf(0)
-        low, high = sorted((float(own.position[i]), float(own.position[j])))
-        match own.structure:
-            case "ar1":
-                return phi[0] ** int(high - low)
-            case "car1":
-                return mpmath.exp(phi[0] * (mpmath.mpf(high) - mpmath.mpf(low)))
-            case "cs":
-                return phi[0]
-            case "toep":
-                return phi[pairs.index((int(high - low),) * 2)]
-            case "corr" | "us":
-                return phi[pairs.index((int(low), int(high)))]
-        raise AssertionError(own.structure)
-
-    return mpmath.matrix(
-        [[deviation(i) * deviation(j) * correlation(i, j) for j in range(n)] for i in range(n)]
-    )
 
 
 def point(design, theta, *, reml):

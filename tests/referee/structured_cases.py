@@ -1,6 +1,5 @@
-"""Cases with structured random terms, and their likelihood written down directly with mpmath."""
+"""Cases with structured random terms."""
 
-import mpmath
 import numpy as np
 import pandas as pd
 
@@ -59,51 +58,3 @@ def some_theta(design, seed=0):
             own[-1] = rng.choice([-0.3, 0.45])
         out.append(own)
     return np.concatenate(out)
-
-
-def exact_psi(term, theta):
-    """Psi by the definition of each structure, in mpmath numbers."""
-    q = term.z.shape[1]
-    psi = mpmath.zeros(q)
-    if not term.structure:
-        lower, at = mpmath.zeros(q), 0
-        for b in range(q):
-            for a in range(b, q):
-                lower[a, b] = theta[at]
-                at += 1
-        return lower * lower.T
-    sd = {"homdiag": 1, "homcs": 1, "ar1": 1}.get(term.structure, q)
-    for i in range(q):
-        for j in range(q):
-            value = theta[i % sd] * theta[j % sd]
-            if i != j:
-                rho = 0 if term.structure in ("diag", "homdiag") else theta[sd]
-                value *= rho ** (abs(i - j) if "ar1" in term.structure else 1)
-            psi[i, j] = value
-    return psi
-
-
-def exact_deviance(design, theta, sigma, *, reml):
-    """-2 log L by definition, in mpmath numbers."""
-    n, p = design.x.shape
-    v = mpmath.eye(n)
-    if design.weights is not None:
-        v = mpmath.diag([1 / mpmath.mpf(float(w)) for w in design.weights])
-    at = 0
-    for term in design.random:
-        k = parameter_count(term.structure, term.z.shape[1])
-        z = mpmath.matrix(term.z.tolist())
-        full = z * exact_psi(term, theta[at : at + k]) * z.T
-        at += k
-        for i in range(n):
-            for j in range(n):
-                if term.codes[i] == term.codes[j]:
-                    v[i, j] += full[i, j]
-    v *= sigma**2
-    x, y = mpmath.matrix(design.x.tolist()), mpmath.matrix(design.y.tolist())
-    inverse = v**-1
-    xvx = x.T * inverse * x
-    left = y - x * (xvx**-1 * (x.T * inverse * y))
-    value = mpmath.log(mpmath.det(v)) + (left.T * inverse * left)[0]
-    value += (n - p if reml else n) * mpmath.log(2 * mpmath.pi)
-    return value + mpmath.log(mpmath.det(xvx)) if reml else value

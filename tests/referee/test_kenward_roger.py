@@ -12,6 +12,7 @@ from harness.referee.deviance import Likelihood
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.optimum import find_optimum
 from harness.spelling.calls import lme4_formula
+from tests.referee.dense_adjustment import dense_kenward_roger
 from tests.referee.designs import (
     design,
     frame_columns,
@@ -138,7 +139,7 @@ def test_cakes_joint_tests_are_pbkrtests(r, rows):
 
 def dense(made, theta, sigma):
     """Phi_A and df by the definition, with n x n matrices and G = I for sigma^2."""
-    n, p = made.x.shape
+    n = len(made.y)
     gs, v = [], sigma**2 * np.eye(n)
     at = 0
     for term in made.random:
@@ -154,30 +155,7 @@ def dense(made, theta, sigma):
                 gs.append(same * (term.z @ e @ term.z.T))
         v += sigma**2 * same * (term.z @ lower @ lower.T @ term.z.T)
     gs.append(np.eye(n))
-    vi = np.linalg.inv(v)
-    x = made.x
-    phi = np.linalg.inv(x.T @ vi @ x)
-    ps = [-x.T @ vi @ g @ vi @ x for g in gs]
-    k = len(gs)
-    q_rs = [[x.T @ vi @ a @ vi @ b @ vi @ x for b in gs] for a in gs]
-    info = np.array(
-        [
-            [
-                np.trace(vi @ gs[r] @ vi @ gs[s])
-                - 2 * np.trace(phi @ q_rs[r][s])
-                + np.trace(phi @ ps[r] @ phi @ ps[s])
-                for s in range(k)
-            ]
-            for r in range(k)
-        ]
-    )
-    w = 2 * np.linalg.inv(info)
-    u = sum(w[r, s] * (q_rs[r][s] - ps[r] @ phi @ ps[s]) for r in range(k) for s in range(k))
-    df = []
-    for j in range(p):
-        ratio = np.array([(phi @ m @ phi)[j, j] / phi[j, j] for m in ps])
-        df.append(2.0 / (ratio @ w @ ratio))
-    return phi + 2 * phi @ u @ phi, np.array(df)
+    return dense_kenward_roger(made.x, v, gs)
 
 
 @pytest.mark.parametrize("name", list(STRUCTURES))

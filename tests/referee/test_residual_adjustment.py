@@ -8,6 +8,7 @@ from harness.model.model import bind, parse_model
 from harness.referee.best_point import find_optimum
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.residual_likelihood import likelihood_of
+from tests.referee.dense_adjustment import dense_kenward_roger
 from tests.referee.residual_cases import visits
 
 
@@ -30,56 +31,27 @@ def test_compound_symmetry_has_the_adjustment_of_a_random_intercept():
         assert a.df == pytest.approx(b.df, rel=1e-6)
 
 
-def by_definition(point, changes, bends):
-    """SE and df from the full matrices: equations 3 and 6 to 9 of Kenward and Roger (1997)."""
-    design, sigma = point.likelihood.design, point.sigma * point.likelihood.products.basis.y_scale
-    residual = design.residual
-    same = residual.group[:, None] == residual.group
-    lag = np.abs(residual.position[:, None] - residual.position)
-    v = sigma**2 * np.where(same, 1.0, 0.0) * changes["value"](lag)
-    inverse = np.linalg.inv(v)
-    x = design.x
-    phi = np.linalg.inv(x.T @ inverse @ x)
-    first = [np.where(same, g(lag, sigma), 0.0) for g in changes["first"]]
-    k = len(first)
-    p = [-x.T @ inverse @ g @ inverse @ x for g in first]
-    information, inner = np.zeros((k, k)), np.zeros((k, k, *phi.shape))
-    for i in range(k):
-        for j in range(k):
-            q = x.T @ inverse @ first[i] @ inverse @ first[j] @ inverse @ x
-            information[i, j] = np.trace(inverse @ first[i] @ inverse @ first[j])
-            information[i, j] += -2.0 * np.trace(phi @ q) + np.trace(phi @ p[i] @ phi @ p[j])
-            bend = np.where(same, bends[i][j](lag, sigma), 0.0)
-            inner[i, j] = q - p[i] @ phi @ p[j] - 0.25 * x.T @ inverse @ bend @ inverse @ x
-    w = 2.0 * np.linalg.inv(information)
-    covariance = phi + 2.0 * phi @ np.einsum("ij,ijkl->kl", w, inner) @ phi
-    df = []
-    for row in np.eye(len(phi)):
-        u = np.array([row @ phi @ one @ phi @ row for one in p]) / (row @ phi @ row)
-        df.append(2.0 / (u @ w @ u))
-    return np.sqrt(np.diag(covariance)), np.array(df)
+def autoregression(point):
+    """V, its first and its second derivatives in rho and s2, all n by n."""
+    own = point.likelihood.design.residual
+    sigma = point.sigma * point.likelihood.products.basis.y_scale
+    same = own.group[:, None] == own.group
+    lag = np.abs(own.position[:, None] - own.position)
+    rho, s2 = float(point.phi[0]), sigma**2
+    r = np.where(same, rho**lag, 0.0)
+    slope = np.where(same, lag * rho ** np.maximum(lag - 1, 0.0), 0.0)
+    bend = np.where(same, lag * (lag - 1) * rho ** np.maximum(lag - 2, 0.0), 0.0)
+    return s2 * r, [s2 * slope, r], [[s2 * bend, slope], [slope, np.zeros_like(r)]]
 
 
 @pytest.mark.parametrize("linear", [False, True])
 def test_of_an_autoregression_it_is_that_of_the_definition(linear):
     point = best("y ~ x", "ar1(visit | s)")
-    rho = float(point.phi[0])
-    lower = {1: lambda d: d * rho ** np.maximum(d - 1, 0.0)}
-    second = lambda d: d * (d - 1) * rho ** np.maximum(d - 2, 0.0)  # noqa: E731
-    none = lambda d, s: 0.0 * d  # noqa: E731
-    changes = {
-        "value": lambda d: rho**d,
-        "first": [lambda d, s: s**2 * lower[1](d), lambda d, s: rho**d],
-    }
-    bends = [
-        [lambda d, s: s**2 * second(d), lambda d, s: lower[1](d)],
-        [lambda d, s: lower[1](d), none],
-    ]
-    if linear:
-        bends = [[none, none], [none, none]]
-    se, df = by_definition(point, changes, bends)
+    v, first, second = autoregression(point)
+    x = point.likelihood.design.x
+    covariance, df = dense_kenward_roger(x, v, first, None if linear else second)
     ours = adjusted(point, linear=linear)
-    assert [t.se for t in ours] == pytest.approx(se, rel=1e-9)
+    assert [t.se for t in ours] == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-9)
     assert [t.df for t in ours] == pytest.approx(df, rel=1e-9)
 
 

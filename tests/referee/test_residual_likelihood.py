@@ -1,6 +1,5 @@
 """The likelihood with a residual covariance: its value, its derivatives, its optimum."""
 
-import mpmath
 import numpy as np
 import pytest
 
@@ -11,7 +10,8 @@ from harness.referee.cost import Cost, TooLarge
 from harness.referee.deviance import Likelihood
 from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.residual_matrix import internal, stated
-from tests.referee.residual_cases import MODELS, exact_deviance, made, point, some_theta, visits
+from tests.referee.exact_likelihood import exact_derivatives, exact_deviance
+from tests.referee.residual_cases import MODELS, made, point, some_theta, visits
 
 SIGMA = 1.3
 
@@ -26,9 +26,7 @@ def search(formula, residual, frame, *, reml=True):
 def test_the_deviance_is_that_of_40_digits(name, reml):
     design = made(name)
     theta = some_theta(design)
-    with mpmath.workdps(40):
-        numbers = [mpmath.mpf(float(v)) for v in theta]
-        right = exact_deviance(design, numbers, mpmath.mpf(SIGMA), reml=reml)
+    right = exact_deviance(design, theta, SIGMA, reml=reml)
     # Rounding of some hundred operations on numbers of the size of the deviance.
     assert point(design, theta, reml=reml).deviance(SIGMA) == pytest.approx(
         float(right), rel=1e-13, abs=1e-12
@@ -44,29 +42,9 @@ def test_every_derivative_is_that_of_differences_at_40_digits(name, reml):
     design = made(name, subjects=4)
     theta = some_theta(design)
     own = point(design, theta, reml=reml)
-    k = len(theta) + 1
-    with mpmath.workdps(40):
-        h = mpmath.mpf("1e-10")  # errors of h^2 and of 1e-40 / h^2, both 1e-20
-        start = [*(mpmath.mpf(float(v)) for v in theta), mpmath.mpf(SIGMA)]
-
-        def at(*moves):
-            moved = list(start)
-            for i, sign in moves:
-                moved[i] += sign * h
-            return exact_deviance(design, moved[:-1], moved[-1], reml=reml)
-
-        middle = at()
-        ahead = [at((i, 1)) for i in range(k)]
-        behind = [at((i, -1)) for i in range(k)]
-        gradient = [float((a - b) / (2 * h)) for a, b in zip(ahead, behind, strict=True)]
-        hessian = np.empty((k, k))
-        for i in range(k):
-            for j in range(i + 1):
-                both = at((i, 1), (j, 1)) + at((i, -1), (j, -1)) + 2 * middle
-                both -= ahead[i] + behind[i] + ahead[j] + behind[j]
-                hessian[i, j] = hessian[j, i] = float(both / (2 * h**2))
+    gradient, hessian = exact_derivatives(design, theta, SIGMA, reml=reml)
     size = np.abs(hessian).max()
-    assert own.gradient(SIGMA) == pytest.approx(np.array(gradient), abs=1e-11 * size)
+    assert own.gradient(SIGMA) == pytest.approx(gradient, abs=1e-11 * size)
     assert own.hessian(SIGMA) == pytest.approx(hessian, abs=1e-11 * size)
 
 

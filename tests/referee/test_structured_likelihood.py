@@ -1,12 +1,12 @@
 """The likelihood of structured random terms: its value and its derivatives."""
 
-import mpmath
 import numpy as np
 import pytest
 
 from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.term_covariance import TermCovariance
-from tests.referee.structured_cases import MODELS, exact_deviance, made, some_theta
+from tests.referee.exact_likelihood import exact_derivatives, exact_deviance
+from tests.referee.structured_cases import MODELS, made, some_theta
 
 SIGMA = 1.3
 
@@ -16,9 +16,7 @@ SIGMA = 1.3
 def test_the_deviance_is_that_of_40_digits(name, reml):
     design = made(name, subjects=4)
     theta = some_theta(design)
-    with mpmath.workdps(40):
-        numbers = [mpmath.mpf(float(v)) for v in theta]
-        right = exact_deviance(design, numbers, mpmath.mpf(SIGMA), reml=reml)
+    right = exact_deviance(design, theta, SIGMA, reml=reml)
     # Rounding of some hundred operations on numbers of the size of the deviance.
     own = likelihood_of(design, reml=reml).at(theta)
     assert own.deviance(SIGMA) == pytest.approx(float(right), rel=1e-13, abs=1e-12)
@@ -32,29 +30,9 @@ def test_every_derivative_is_that_of_differences_at_40_digits(name, reml):
     design = made(name, subjects=4, times=1 + (name == "cs"))
     theta = some_theta(design)
     own = likelihood_of(design, reml=reml).at(theta)
-    k = len(theta) + 1
-    with mpmath.workdps(40):
-        h = mpmath.mpf("1e-10")  # errors of h^2 and of 1e-40 / h^2, both 1e-20
-        start = [*(mpmath.mpf(float(v)) for v in theta), mpmath.mpf(SIGMA)]
-
-        def at(*moves):
-            moved = list(start)
-            for i, sign in moves:
-                moved[i] += sign * h
-            return exact_deviance(design, moved[:-1], moved[-1], reml=reml)
-
-        middle = at()
-        ahead = [at((i, 1)) for i in range(k)]
-        behind = [at((i, -1)) for i in range(k)]
-        gradient = [float((a - b) / (2 * h)) for a, b in zip(ahead, behind, strict=True)]
-        hessian = np.empty((k, k))
-        for i in range(k):
-            for j in range(i + 1):
-                both = at((i, 1), (j, 1)) + at((i, -1), (j, -1)) + 2 * middle
-                both -= ahead[i] + behind[i] + ahead[j] + behind[j]
-                hessian[i, j] = hessian[j, i] = float(both / (2 * h**2))
+    gradient, hessian = exact_derivatives(design, theta, SIGMA, reml=reml)
     size = np.abs(hessian).max()
-    assert own.gradient(SIGMA) == pytest.approx(np.array(gradient), abs=1e-11 * size)
+    assert own.gradient(SIGMA) == pytest.approx(gradient, abs=1e-11 * size)
     assert own.hessian(SIGMA) == pytest.approx(hessian, abs=1e-11 * size)
     twin, to_theta = own.conditioned()
     assert twin.profiled_gradient() == pytest.approx(to_theta.T @ own.profiled_gradient(), rel=1e-9)

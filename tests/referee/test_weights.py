@@ -1,6 +1,5 @@
 """Weights and offsets: the referee's likelihood is lme4's, a dense one's, and mpmath's."""
 
-import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +14,8 @@ from harness.model.model import bind, parse_model
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import OptimumSearch
 from harness.store.stored_engine import fit_key
+from tests.referee.designs import dense
+from tests.referee.exact_likelihood import exact_deviance
 
 SIX_ORDERS = (1e-3, 1e3)
 
@@ -53,56 +54,6 @@ MODELS = [
 ]
 
 
-def dense_deviance(case, theta, sigma, context=np):
-    """-2 log-likelihood by V itself, in doubles or in mpmath's numbers."""
-    design = case.design
-    n, p = design.x.shape
-    weights = np.ones(n) if design.weights is None else design.weights
-    reml = case.model.criterion == "REML"
-    factors = Likelihood(design, reml=reml).factors(theta)
-    if context is np:
-        v = np.diag(1.0 / weights)
-        for term, lower in zip(design.random, factors, strict=True):
-            half = term.z @ lower
-            v += (half @ half.T) * (term.codes[:, None] == term.codes)
-        v *= sigma**2
-        vx = np.linalg.solve(v, design.x)
-        xvx = design.x.T @ vx
-        r = design.y - design.x @ np.linalg.solve(xvx, vx.T @ design.y)
-        value = np.linalg.slogdet(v)[1] + r @ np.linalg.solve(v, r)
-        value += np.linalg.slogdet(xvx)[1] if reml else 0.0
-        return value + (n - p if reml else n) * np.log(2 * np.pi)
-    mp = mpmath.mp
-    v = mp.matrix(n, n)
-    for i in range(n):
-        v[i, i] = 1 / mp.mpf(weights[i])
-    for term, lower in zip(design.random, factors, strict=True):
-        z, own = mp.matrix(term.z.tolist()), mp.matrix(lower.tolist())
-        half = z * own
-        for i in range(n):
-            for j in range(n):
-                if term.codes[i] == term.codes[j]:
-                    v[i, j] += mp.fsum(half[i, k] * half[j, k] for k in range(half.cols))
-    v *= mp.mpf(sigma) ** 2
-    x, y = mp.matrix(design.x.tolist()), mp.matrix(design.y.tolist())
-    root = mp.cholesky(v)
-    both = mp.matrix(n, p + 1)
-    for i in range(n):
-        for j in range(p):
-            both[i, j] = x[i, j]
-        both[i, p] = y[i]
-    for j in range(p + 1):
-        column = mp.lu_solve(root, both[:, j])
-        for i in range(n):
-            both[i, j] = column[i]
-    cross = both.T * both
-    lower = mp.cholesky(cross)
-    value = 2 * mp.fsum(mp.log(root[i, i]) for i in range(n)) + lower[p, p] ** 2
-    if reml:
-        value += 2 * mp.fsum(mp.log(lower[i, i]) for i in range(p))
-    return value + (n - p if reml else n) * mp.log(2 * mp.pi)
-
-
 @pytest.mark.parametrize("criterion", ["REML", "ML"])
 @pytest.mark.parametrize("text", MODELS)
 def test_the_deviance_is_that_of_v_itself(text, criterion):
@@ -111,7 +62,7 @@ def test_the_deviance_is_that_of_v_itself(text, criterion):
     rng = np.random.default_rng(3)
     for _ in range(3):
         theta, sigma = rng.normal(size=len(likelihood.layout)), float(rng.uniform(0.3, 2.0))
-        wanted = dense_deviance(case, theta, sigma)
+        wanted, _, _ = dense(case.design, theta, reml=likelihood.reml, sigma=sigma)
         # Doubles in V: its condition is a million, of which the deviance keeps ten digits.
         assert likelihood.at(theta).deviance(sigma) == pytest.approx(wanted, rel=1e-10)
 
@@ -119,8 +70,7 @@ def test_the_deviance_is_that_of_v_itself(text, criterion):
 def test_over_six_orders_the_deviance_keeps_its_digits():
     case = case_of(MODELS[1], frame(n=30))
     theta, sigma = np.array([0.7, -0.2, 0.4]), 1.3
-    with mpmath.workdps(40):
-        wanted = float(dense_deviance(case, theta, sigma, mpmath))
+    wanted = float(exact_deviance(case.design, theta, sigma, reml=True))
     found = Likelihood(case.design, reml=True).at(theta).deviance(sigma)
     assert found == pytest.approx(wanted, rel=1e-13)
 

@@ -16,8 +16,8 @@ from harness.judge.causes.entries import load_known
 from harness.model.case import Case
 from harness.model.design import build_design
 from harness.model.model import bind, parse_model
-from harness.spelling.calls import python_call
 from harness.spelling.formula_options import formula_with
+from harness.spelling.mixedlm_spelling import python_call
 from harness.spelling.translation import assumed_table, translate
 
 RUNGS = full_ladder()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
+import warnings
 
 import numpy as np
 import statsmodels.formula.api as smf
 from conversation import Unsupported, converse, rows_of
+from score_sign import recorded_points, score_probe
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 DEFINITIONS = {
@@ -62,6 +65,7 @@ def all_within(terms, outer):
 
 def fit(request):
     """Fit by the formula interface as a user gets it."""
+    began = time.perf_counter()
     formula, _ = request.formula_parts("np.")
     frame = request.frame()
     if not request.random:
@@ -92,8 +96,15 @@ def fit(request):
     if layout.diagonal:
         free = np.ones(model.k_fe), np.eye(model.k_re), np.ones(model.k_vc)
         arguments["free"] = MixedLMParams.from_components(*free[:2], vcomp=free[2])
+    last = recorded_points(model)
     found = model.fit(**arguments)
-    return mixed(request, layout, found)
+    stated = mixed(request, layout, found)
+    stated["seconds"] = time.perf_counter() - began
+    # What is probed is no part of the fit: neither its time nor its warnings are MixedLM's.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stated["probes"] = score_probe(model, last)
+    return stated
 
 
 def mixed(request, layout, found):

@@ -58,12 +58,19 @@ def _of_others(
 def _of_lmertest(
     predicate: Callable[[View], Evidence | None],
 ) -> Callable[[View], Evidence | None]:
-    """Ask a predicate of lmerTest's fits only."""
+    """Ask a predicate of lmerTest's fits only, and where its steps stay among the parameters.
+
+    At a bound of a structured term they do not: the sign of a column of lme4's factor is free, a
+    standard deviation's is not.
+    """
 
     @wraps(predicate)
     def ask(view: View) -> Evidence | None:
         fit = view.fit
-        return None if fit is None or fit.fitter != "lmerTest::lmer" else predicate(view)
+        try:
+            return None if fit is None or fit.fitter != "lmerTest::lmer" else predicate(view)
+        except np.linalg.LinAlgError:
+            return None
 
     return ask
 
@@ -175,8 +182,9 @@ def df_rounding(view: View) -> Evidence | None:
 
 def _roundings(view: View) -> tuple[tuple[float, float], ...]:
     """Return how far deviance and, relatively, variances are rounded: little, and more."""
-    _, theta, sigma, _ = _native(view)
-    deviance, variance, outcome = rounding_of_lme4(view.case.design, theta, sigma)
+    likelihood, theta, sigma, _ = _native(view)
+    factors = likelihood.factors(theta)
+    deviance, variance, outcome = rounding_of_lme4(view.case.design, factors, sigma)
     more = deviance + EPSILON * outcome**2 * math.sqrt(len(view.case.design.y))
     return (deviance, variance), (more, variance)
 
@@ -261,7 +269,7 @@ def lmertest_rounding(view: View) -> Evidence | None:
         return None
     _, left, recipe = _against_recipe(view)
     likelihood, theta, sigma, _ = _native(view)
-    deviance, variance, _ = rounding_of_lme4(view.case.design, theta, sigma)
+    deviance, variance, _ = rounding_of_lme4(view.case.design, likelihood.factors(theta), sigma)
     spread = max(
         _apart(recipe_df(likelihood, theta, sigma, noise=(deviance, variance), seed=seed), recipe)
         for seed in range(_DRAWS)

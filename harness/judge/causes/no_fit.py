@@ -29,7 +29,7 @@ def too_many_effects(view: View) -> Evidence | None:
     """Hold when a term has no fewer random effects than there are rows."""
     n = len(view.case.design.y)
     for term in view.case.design.random:
-        count = len(term.levels) * len(term.names)
+        count = term.width
         if len(term.levels) < n <= count:
             return found(
                 "too-many-effects",

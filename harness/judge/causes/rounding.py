@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import block_diag
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
@@ -16,16 +15,17 @@ from harness.judge.causes.same_point import effects_off, modes_at, modes_off
 from harness.judge.causes.view import LMER, MIXEDLM, View
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
-from harness.model.design import Design, RandomDesign
+from harness.model.design import Array, Design
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.lmertest_recipe import rounding_of_lme4
+from harness.referee.mixedlm_equations import mixedlm_equations
 from harness.referee.satterthwaite import contrast_tests
 
 _FACTOR = 10.0
 """The model gives the order of an error bound, which no single rounding exceeds by more."""
 
-_ENTRIES = 1_000_000
-"""Entries of Z up to which MixedLM's equations of crossed factors are solved."""
+_NEIGHBOURS = 6
+"""Covariance matrices beside the fit's that MixedLM's equations are solved at."""
 
 _COLUMNS = 2000
 """Random effects up to which the condition number of lme4's equations is computed."""
@@ -43,20 +43,16 @@ def beyond_precision(view: View) -> Evidence | None:
     failed = any(_ARITHMETIC.search(failure.text) for failure in view.failures())
     design = view.case.design
     # Dependent columns have no digits in any units: that is another cause.
-    if not failed or _effects(design) > _COLUMNS or aliased_columns(design.x):
+    if not failed or design.width > _COLUMNS or aliased_columns(design.x):
         return None
     if not design.random:
         return None
-    start = [np.eye(term.z.shape[1])[np.triu_indices(term.z.shape[1])] for term in design.random]
-    _, relative, _ = rounding_of_lme4(design, np.concatenate(start), float(design.y.std()))
+    start = [np.eye(term.z.shape[1]) for term in design.random]
+    _, relative, _ = rounding_of_lme4(design, start, float(design.y.std()))
     condition = relative / float(np.finfo(float).eps)
     if relative < 0.1:
         return None
     return found("beyond-precision", view.engine, condition=condition)
-
-
-def _effects(design: Design) -> int:
-    return sum(len(term.levels) * term.z.shape[1] for term in design.random)
 
 
 def normal_equations(view: View) -> Evidence | None:
@@ -67,7 +63,7 @@ def normal_equations(view: View) -> Evidence | None:
     REML criterion, of the coefficients and of their standard errors.
     """
     design = view.case.design
-    if _effects(design) > _COLUMNS:
+    if design.width > _COLUMNS:
         return None
     for fit, audit in view.judged():
         if fit.fitter not in LMER or audit.loglik_error is None or not audit.theta:
@@ -81,7 +77,7 @@ def normal_equations(view: View) -> Evidence | None:
         if not off.matters(fit, audit):
             continue
         deviance, relative, outcome = rounding_of_lme4(
-            design, np.array(audit.theta), math.sqrt(fit.residual_variance)
+            design, view.likelihood.factors(audit.theta), math.sqrt(fit.residual_variance)
         )
         # Fixed and random effects are one solution of one system, so are rounded alike; fitted
         # values are made of both.
@@ -106,7 +102,7 @@ def normal_equations(view: View) -> Evidence | None:
 def inverted_covariance(view: View) -> Evidence | None:
     """Hold when statsmodels' random effects are off by what inverting its cov_re rounds.
 
-    Or by what its equations round, see :func:`_solved_as_mixedlm`.
+    Or by what its equations round.
     """
     for fit, audit in view.judged():
         if fit.fitter not in MIXEDLM or not audit.theta:
@@ -128,15 +124,16 @@ def inverted_covariance(view: View) -> Evidence | None:
             )
         # Fitted values, too, are made of the random effects.
         share = effects_off(view, fit, audit)
-        solved = _solved_as_mixedlm(view.case.design, fit)
+        solutions = _solutions_as_mixedlm(view.case.design, fit)
         singular = audit.certificate == "boundary optimum"
-        if solved is None or not share > load_tolerances()["random_effect"].at(
+        if not solutions or not share > load_tolerances()["random_effect"].at(
             fit.setting, singular=singular
         ):
             continue
         rounded = max(
             float(np.abs((own - right) * width).max())
-            for own, right, width in zip(solved[1], modes, widths, strict=True)
+            for _, effects in solutions
+            for own, right, width in zip(effects, modes, widths, strict=True)
         )
         if share * sigma <= _FACTOR * rounded:
             return found(
@@ -155,13 +152,14 @@ def fixed_effects_rounded(view: View) -> Evidence | None:
     for fit, audit in view.judged():
         if fit.engine != "statsmodels" or not audit.theta or not audit.gls_distance > limit:
             continue
-        solved = _solved_as_mixedlm(view.case.design, fit)
-        if solved is None or len(audit.coefficients) != len(solved[0]):
+        solutions = _solutions_as_mixedlm(view.case.design, fit)
+        if not solutions or len(audit.coefficients) != len(solutions[0][0]):
             continue
-        fair = contrast_tests(view.likelihood.at(list(audit.theta)), np.eye(len(solved[0])))
+        fair = contrast_tests(view.likelihood.at(list(audit.theta)), np.eye(len(solutions[0][0])))
         rounded = max(
             abs(own - test.estimate) / row.se
-            for own, test, row in zip(solved[0], fair, audit.coefficients, strict=True)
+            for estimates, _ in solutions
+            for own, test, row in zip(estimates, fair, audit.coefficients, strict=True)
             if row.se
         )
         if audit.gls_distance <= _FACTOR * rounded:
@@ -175,56 +173,25 @@ def fixed_effects_rounded(view: View) -> Evidence | None:
     return None
 
 
-def _solved_as_mixedlm(
-    design: Design, fit: Fit
-) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]] | None:
-    """Return fixed and random effects by MixedLM's formulas in double precision.
+def _solutions_as_mixedlm(design: Design, fit: Fit) -> list[tuple[Array, list[Array]]]:
+    """Return fixed and random effects as MixedLM's equations round them; empty where it cannot.
 
-    The fixed effects solve X'V^-1 X b = X'V^-1 y, the random effects of a group are
-    Q Z'V^-1 (y - X b), and V^-1 c = (c - Z (Z'Z / s + Q^-1)^-1 Z'c / s) / s in the columns as they
-    are: with a predictor far from zero Z'Z is nearly singular, and the difference cancels. Terms of
-    several grouping factors make one group of all rows.
+    First at its cov_re, then at some that differ from it in the last bit. Each of them is the fit's
+    to double precision: where they differ no digit is determined. Beyond a condition of 1e16 the
+    inverse of cov_re, which the equations need, has none.
     """
-    scale, first = fit.residual_variance, design.random[0]
-    one = all(np.array_equal(term.codes, first.codes) for term in design.random)
-    if not one and _effects(design) * len(design.y) > _ENTRIES:
-        return None
-    levels = [1 if one else len(term.levels) for term in design.random]
-    z = np.column_stack([_columns(t, k) for t, k in zip(design.random, levels, strict=True)])
-    blocks = [
-        np.kron(np.eye(k), np.array(t.covariance)) for t, k in zip(fit.random, levels, strict=True)
-    ]
-    groups = [first.codes == k for k in range(len(first.levels))] if one else [slice(None)]
-    psi, both = block_diag(*blocks), np.column_stack([design.x, design.y])
-    weighted = np.zeros_like(both)
-    try:
-        inverse = np.linalg.inv(psi)
-        for rows in groups:
-            own, c = z[rows], both[rows]
-            solved = np.linalg.solve(own.T @ own / scale + inverse, own.T)
-            weighted[rows] = c / scale - own @ (solved @ c) / scale**2
-        products = design.x.T @ weighted
-        estimates = np.linalg.solve(products[:, :-1], products[:, -1])
-    except np.linalg.LinAlgError:
-        return None
-    left = weighted[:, -1] - weighted[:, :-1] @ estimates
-    found = np.array([psi @ (z[rows].T @ left[rows]) for rows in groups])
-    ends = np.cumsum([k * t.z.shape[1] for t, k in zip(design.random, levels, strict=True)])
-    parts = np.split(found, ends[:-1], axis=1)
-    shaped = [
-        np.asarray(part.reshape(-1, term.z.shape[1]), dtype=np.float64)
-        for part, term in zip(parts, design.random, strict=True)
-    ]
-    return np.asarray(estimates, dtype=np.float64), shaped
-
-
-def _columns(term: RandomDesign, levels: int) -> NDArray[np.float64]:
-    """Return a term's columns of Z, for each level its own or, of one group, those of the rows."""
-    if levels == 1:
-        return term.z
-    placed = np.zeros((len(term.codes), levels, term.z.shape[1]))
-    placed[np.arange(len(term.codes)), term.codes] = term.z
-    return placed.reshape(len(term.codes), -1)
+    equations = mixedlm_equations(design)
+    if equations is None:
+        return []
+    stated = [np.array(term.covariance) for term in fit.random]
+    draw, unit = np.random.default_rng(0), float(np.finfo(float).eps)
+    solutions = []
+    for number in range(1 + _NEIGHBOURS):
+        moved = [np.triu(draw.choice([-unit, 0.0, unit], q.shape)) for q in stated if number]
+        near = [q * (1.0 + m + np.triu(m, 1).T) for q, m in zip(stated, moved, strict=False)]
+        with suppress(np.linalg.LinAlgError):
+            solutions.append(equations.effects(near or stated, fit.residual_variance))
+    return solutions
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
@@ -15,6 +14,7 @@ from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Array, Design
 from harness.referee.best_point import nearest_minimum
+from harness.referee.mixedlm_equations import VANISHING, inverse_as_taken, mixedlm_equations
 from harness.referee.term_covariance import NULL_VARIANCE
 
 
@@ -65,8 +65,10 @@ def false_boundary(view: View) -> Evidence | None:
 
 
 def score_sign(view: View) -> Evidence | None:
-    """Hold when a statsmodels fit stopped short where its own gradient has the wrong sign."""
+    """Hold when a MixedLM fit stopped short where its own gradient has the wrong sign."""
     for fit, audit in view.judged():
+        if fit.fitter not in MIXEDLM:
+            continue
         if audit.certificate in ("stopped short", "false boundary") and "score-sign" in fit.probes:
             return found("sm-score-sign", fit.engine, probe=str(fit.probes["score-sign"]))
     return None
@@ -124,24 +126,19 @@ def zeroed_fixed_effects(view: View) -> Evidence | None:
     return None
 
 
-_PSEUDO = 1e-10
-"""``tol`` of ``get_fe_params``: eigenvalues below it have zero for their inverse."""
-
-_DENSE = 10_000_000
-"""Entries of a design of random effects up to which MixedLM's equations are written out."""
-
-
 def _taken_for_infinite(design: Design, fit: Fit, audit: Audit) -> Evidence | None:
     """Hold when the fixed effects solve MixedLM's equations with its own inverse of cov_re.
 
     Only where the covariance vanishes in some directions, and not in all.
     """
     relative = _vanishing_in_part(design, fit)
-    if relative is None:
+    equations = mixedlm_equations(design) if relative else None
+    if relative is None or equations is None:
         return None
     residual = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
     both = np.column_stack([design.x, residual])
-    weighted = _weighted_as_mixedlm(design, relative, both)
+    inverses = [inverse_as_taken(p) for p in relative]
+    weighted = equations.weighted(inverses, 1.0, both, singular=True)
     sizes = np.sqrt(np.maximum((both * weighted).sum(axis=0), 0.0))
     told = sizes[:-1] > 1e-6 * np.linalg.norm(design.x, axis=0)
     infinite = max(min(float(np.linalg.eigvalsh(p)[0]) for p in relative), 0.0)
@@ -169,28 +166,8 @@ def _vanishing_in_part(design: Design, fit: Fit) -> list[Array] | None:
     if [len(p) for p in relative] != [t.z.shape[1] for t in design.random]:
         return None
     values = np.concatenate([np.linalg.eigvalsh(p) for p in relative])
-    width = sum(len(t.levels) * t.z.shape[1] for t in design.random)
-    vanishes = -_PSEUDO <= values.min() < _PSEUDO <= values.max()
-    return relative if vanishes and len(design.y) * width <= _DENSE else None
-
-
-def _weighted_as_mixedlm(design: Design, relative: list[Array], columns: Array) -> Array:
-    """Return M c for each column c: M = I - Z (Z'Z + Q)^-1 Z', which is V^-1 up to its Q.
-
-    Q is the inverse of the covariance as MixedLM takes it: zero where an eigenvalue vanishes.
-    """
-    blocks, penalties = [], []
-    for term, psi in zip(design.random, relative, strict=True):
-        n, k, q = len(term.codes), len(term.levels), term.z.shape[1]
-        block = np.zeros((n, k, q))
-        block[np.arange(n), term.codes] = term.z
-        blocks.append(block.reshape(n, -1))
-        own, vectors = np.linalg.eigh(psi)
-        inverse = np.where(own < _PSEUDO, 0.0, 1.0 / np.where(own < _PSEUDO, 1.0, own))
-        penalties += [(vectors * inverse) @ vectors.T] * k
-    z = np.column_stack(blocks)
-    solved = np.linalg.lstsq(z.T @ z + block_diag(*penalties), z.T @ columns, rcond=None)[0]
-    return np.asarray(columns - z @ solved, dtype=np.float64)
+    vanishes = -VANISHING <= values.min() < VANISHING <= values.max()
+    return relative if vanishes else None
 
 
 def infinite_loglik(view: View) -> Evidence | None:

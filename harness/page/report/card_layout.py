@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import Told, definitions, main_verdict, told
+from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.records import CaseRecord
 from harness.judge.sentence import sentences
 from harness.page.appearance import NO_FIT, QUIET, VERDICTS
+from harness.page.audit_layout import audit_answer, rules_of_df
+from harness.page.audit_layout import printed_numbers as audited_numbers
 from harness.page.page import (
     Beside,
     Block,
@@ -52,6 +55,38 @@ def _blocks(case: CaseRecord, ctx: Context, pictures: Sequence[Drawn]) -> Iterat
     yield Beside((tuple(_why(case, ctx)), tuple(_model(case, ctx))))
     if pictures:
         yield from (Heading("Pictures"), Pictures(pictures))
+    if case.listing is not None:
+        yield from _audit(case.listing)
+    if case.listing is None or len(case.engines) > 1:
+        yield from _estimates(case, ctx)
+    yield from printed_numbers(case, ctx)
+    noted = [(ctx.cause(note.cause), place(note, ctx)) for note in definitions(case)]
+    if noted:
+        yield Heading("The same name, another quantity")
+        yield places(
+            "What is printed under one name, and the referee's value at the engine's point under "
+            f"{ctx.reference}'s definition",
+            "definition",
+            [Row(link, cells) for link, cells in noted],
+            ctx,
+            named=True,
+        )
+    yield Heading("Data")
+    yield Facts((*case_data(case), ("case", Code(case.id))))
+
+
+def _audit(found: ListingVerdict) -> Iterator[Block]:
+    """Yield the audit of printed numbers."""
+    yield Heading(f"What {found.program} prints")
+    yield Items(list(audit_answer(found)))
+    yield from audited_numbers(found)
+    rules = tuple(rules_of_df(found))
+    if rules:
+        yield Details("Degrees of freedom by every rule", rules)
+
+
+def _estimates(case: CaseRecord, ctx: Context) -> Iterator[Block]:
+    """Yield what the engines give, side by side, and what the referee finds of it."""
     fixed = [t for s in ctx.settings if (t := fixed_effects(case, ctx, s)) is not None]
     if fixed:
         yield from (Heading("Fixed effects"), fixed[0])
@@ -75,20 +110,6 @@ def _blocks(case: CaseRecord, ctx: Context, pictures: Sequence[Drawn]) -> Iterat
     if own:
         yield Details(own.caption, (own,))
     yield from _messages(case, ctx)
-    yield from printed_numbers(case, ctx)
-    noted = [(ctx.cause(note.cause), place(note, ctx)) for note in definitions(case)]
-    if noted:
-        yield Heading("The same name, another quantity")
-        yield places(
-            "What is printed under one name, and the referee's value at the engine's point under "
-            f"{ctx.reference}'s definition",
-            "definition",
-            [Row(link, cells) for link, cells in noted],
-            ctx,
-            named=True,
-        )
-    yield Heading("Data")
-    yield Facts((*case_data(case), ("case", Code(case.id))))
 
 
 def _why(case: CaseRecord, ctx: Context) -> Iterator[Block]:

@@ -62,7 +62,8 @@ def _heat_map(run: Run, ctx: Context, settings: Sequence[Setting]) -> Table:
     rows = []
     for case in run.cases:
         # A case of which nothing is compared has a row too: an empty one.
-        for engine in dict.fromkeys(c.engine for c in case.comparisons) or ("",):
+        compared = (c.engine for c in case.comparisons if c.engine in ctx.asked)
+        for engine in dict.fromkeys(compared) or ("",):
             one = case.comparison(engine, ctx.settings[0]) or main_verdict(case)
             name: list[Piece] = [Sign(VERDICTS[one.verdict]), *ctx.title(case)]
             found = [case.comparison(engine, s) for s in settings]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from harness.base.text import listed
+from harness.engines.engine import PRINTED as NOT_FITTED
 from harness.engines.engine import Coefficient, Failure, Fit
 from harness.judge.case_verdict import blamed, main_verdict
 from harness.judge.comparison import Comparison, Difference
@@ -22,6 +23,7 @@ from harness.page.numbers import (
     least_digits,
     pair,
     pair_of_p,
+    plain,
 )
 from harness.page.page_line import Code, Dim, Marked, Piece, Under
 from harness.page.page_table import Cell, Column, Group, Row, Spanning, Table
@@ -33,6 +35,8 @@ INFERENCE = ("loglik", "estimate", "se", "df", "statistic", "p")
 
 PRINTED, REFEREE = ("estimate", "se", "df", "p"), ("se", "df", "p")
 """Numbers of the coefficient of interest: as printed, and those that have several definitions."""
+
+_NO_REFEREE = ("",) * len(REFEREE)
 
 _Numbers = tuple[Number | None, ...]
 
@@ -159,7 +163,7 @@ def _ladder_numbers(case: CaseRecord, ctx: Context) -> list[tuple[str, _Numbers,
     """Return for each engine its numbers, or none and a note that says why."""
     found: dict[str, Coefficient] = {}
     notes: dict[str, str] = {}
-    for engine in ctx.engines:
+    for engine in ctx.beside(case):
         outcome = case.fit(engine)
         if isinstance(outcome, Failure):
             notes[engine] = reason(outcome)
@@ -171,6 +175,9 @@ def _ladder_numbers(case: CaseRecord, ctx: Context) -> list[tuple[str, _Numbers,
                 found[engine] = row
         else:
             notes[engine] = "not run"
+    texts = {engine: _as_printed(case, engine) for engine in found}
+    texts = {engine: text for engine, text in texts.items() if text}
+    found = {engine: row for engine, row in found.items() if engine not in texts}
     fair = {engine: _at_its_point(case, engine) for engine in found}
     columns: list[dict[tuple[str, bool], Number]] = []
     for quantity in PRINTED:
@@ -186,14 +193,28 @@ def _ladder_numbers(case: CaseRecord, ctx: Context) -> list[tuple[str, _Numbers,
                 shown[engine, False] = _pair(quantity, [getattr(found[engine], quantity)])[0]
         columns.append(shown)
     by_quantity = dict(zip(PRINTED, columns, strict=True))
-    numbers = {
+    numbers: dict[str, _Numbers] = {
+        engine: tuple(plain(text[q]) if q in text else None for q in (*PRINTED, *_NO_REFEREE))
+        for engine, text in texts.items()
+    }
+    numbers |= {
         engine: (
             *(by_quantity[quantity][engine, False] for quantity in PRINTED),
             *(by_quantity[quantity].get((engine, True)) for quantity in REFEREE),
         )
         for engine in found
     }
-    return [(e, numbers.get(e, ()), notes.get(e, "")) for e in ctx.engines]
+    return [(e, numbers.get(e, ()), notes.get(e, "")) for e in ctx.beside(case)]
+
+
+def _as_printed(case: CaseRecord, engine: str) -> dict[str, str]:
+    """Return the numbers of the coefficient of interest that were printed, and not fitted here."""
+    fit = case.fit(engine)
+    if case.listing is None or not isinstance(fit, Fit) or fit.fitter != NOT_FITTED:
+        return {}
+    labels = [c.name for c in fit.coefficients]
+    label = fit.native_names[labels.index(_focus(case))]
+    return {f.quantity: f.text for f in case.listing.findings if f.item == label}
 
 
 def _pair(quantity: str, values: list[float | None]) -> list[Number]:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from harness.base.text import listed
-from harness.engines.engine import Failure, Fit, Setting
+from harness.engines.engine import PRINTED, Failure, Fit, Setting
 from harness.judge.case_verdict import Told, blamed
 from harness.judge.records import CaseRecord, Run
 from harness.page import words
@@ -16,7 +16,10 @@ from harness.page.page_line import Code, Dim, EngineName, Link, Piece
 
 @dataclass(frozen=True)
 class Context:
-    """What every part needs to know about the run; ``causes`` are the keys of those explained."""
+    """What every part needs to know about the run; ``causes`` are the keys of those explained.
+
+    ``asked`` are the engines that every case was to be fitted by; others printed something of one.
+    """
 
     engines: tuple[str, ...]
     reference: str
@@ -24,6 +27,11 @@ class Context:
     keys: dict[str, str]
     titles: dict[str, str]
     causes: dict[str, str] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
+
+    def beside(self, case: CaseRecord) -> tuple[str, ...]:
+        """Return the engines that a reader looks for in a case, in their order."""
+        return tuple(e for e in self.engines if e in self.asked or e in case.engines)
 
     def engine(self, name: str) -> EngineName:
         """Return an engine with its place; the reference is last, as it is drawn at the back."""
@@ -34,9 +42,11 @@ class Context:
         return self.engines.index(engine) if engine in self.engines else len(self.engines)
 
     def fits(self, case: CaseRecord, setting: Setting) -> list[tuple[str, Fit]]:
-        """Return the fits of a case in one setting, in engine order."""
+        """Return the fits of a case in one setting, in engine order; no printed numbers."""
         found = ((engine, case.fit(engine, setting)) for engine in self.engines)
-        return [(engine, fit) for engine, fit in found if isinstance(fit, Fit)]
+        return [
+            (engine, fit) for engine, fit in found if isinstance(fit, Fit) and fit.fitter != PRINTED
+        ]
 
     def cause(self, key: str) -> Link:
         """Return the link to a cause's explanation."""
@@ -78,6 +88,7 @@ def context(run: Run) -> Context:
     settings: tuple[Setting, ...] = ("default", "tight")
     return Context(
         engines=tuple(order),
+        asked=run.header.engines,
         reference=reference,
         settings=tuple(s for s in settings if s in used),
         keys=keys,

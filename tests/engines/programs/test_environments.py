@@ -47,6 +47,18 @@ def test_packages_are_pinned_and_definitions_those_of_the_file(name):
     assert declared == {q: stated.key for q, stated in program.definitions.items()}
 
 
+@pytest.mark.parametrize("name", PYTHON)
+def test_what_is_handed_on_has_every_module_that_it_imports(name):
+    _, files = environments.stand_alone(name)
+    folder = environments.program(name).path.parent
+    for text in files.values():
+        for node in ast.walk(ast.parse(text)):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            beside = {f"{n}.py" for n in names if (folder / f"{n}.py").is_file()}
+            assert beside <= set(files), name
+
+
 def test_programs_stand_alone():
     folder = environments.program("glmm").path.parent
     for path in folder.glob("*.py"):
