@@ -134,8 +134,6 @@ def parse_model(text: str, criterion: Criterion = "REML", residual: str = "") ->
     model = Model(formula, criterion if formula.bars or own is not None else "OLS", own)
     if not model.fixed.intercept and not model.fixed.terms:
         raise BadInput("formula: no fixed effects are left; keep at least an intercept")
-    if formula.weights is not None and own is not None:
-        raise BadInput("formula: weights beside a residual covariance are not supported")
     if model.structured is not None and own is not None:
         raise BadInput(
             f"formula: {model.structured.structure}() beside a residual covariance is not "
