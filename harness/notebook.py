@@ -281,21 +281,14 @@ def _rung(
 ) -> Rung:
     import pandas as pd
 
-    from harness.data.datasets import Dataset
-    from harness.data.own_table import own_rung
+    from harness.data.own_table import frame_rung
 
     if data is None:
         raise BadInput("a formula needs its data: diagnose(formula, data)")
     if not isinstance(data, pd.DataFrame):
         raise BadInput(f"the data are a pandas DataFrame, not {type(data).__name__}")
-    return own_rung(
-        "data",
-        Dataset("data", data, "a data frame"),
-        formula,
-        "ML" if ml else "REML",
-        factors=[factors] if isinstance(factors, str) else factors,
-        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
-        residual=residual,
+    return frame_rung(
+        data, formula, "ML" if ml else "REML", factors=factors, levels=levels, residual=residual
     )
 
 

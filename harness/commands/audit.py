@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
-from harness.base.files import growing_place, require_writable, write_file
+from harness.base.files import growing_place, require_writable
 from harness.commands import options
+from harness.commands.execution import show_answer
 
 if TYPE_CHECKING:
     from harness.judge.listing_source import ListingSource
@@ -91,7 +92,6 @@ def audit(
 
     Exit codes: 0 all right, 1 a number is wrong, 2 usage or bad input.
     """
-    from harness.base.json import encode
     from harness.campaign import provenance
     from harness.campaign.listing_file import write_listing
     from harness.judge.listing import read_listing
@@ -99,8 +99,6 @@ def audit(
     from harness.judge.listing_record import listing_record
     from harness.judge.listing_verdict import judge_listing
     from harness.page.audit_layout import audit_page
-    from harness.page.html.html_page import render_page
-    from harness.page.terminal_page import print_page
 
     if out is not None:
         require_writable(out, seeks=True)
@@ -123,17 +121,10 @@ def audit(
     found = judge_listing(listing, source)
     record = listing_record(listing, found, source)
     page = audit_page(found, provenance.now())
-    if out is not None:
-        write_file(out, render_page(page))
     if records is not None:
         write_listing(record, records, shlex.join(["lmm-parity", *sys.argv[1:]]))
-    if as_json:
-        click.echo(encode(record).decode())
-    elif not quiet:
-        print_page(page)
-        if out is not None:
-            click.echo(f"\nwritten: {out}")
-        if records is not None:
-            click.echo(f"records  {records}")
-            click.echo(f"report   lmm-parity report --from {shlex.quote(str(records))}")
+    show_answer(page, record, out, as_json=as_json, quiet=quiet)
+    if records is not None and not (as_json or quiet):
+        click.echo(f"records  {records}")
+        click.echo(f"report   lmm-parity report --from {shlex.quote(str(records))}")
     sys.exit(EXIT_OK if found.right else EXIT_UNEXPLAINED)

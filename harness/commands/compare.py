@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from harness.base.files import require_writable, write_file
+from harness.base.files import require_writable
 from harness.commands import options
+from harness.commands.execution import show_answer
 
 
 @click.command()
@@ -52,13 +53,10 @@ def compare(
     lmm-parity compare sleep.csv "y ~ x + (1 | g)" "y ~ x + (x | g)"
     lmm-parity compare sleep.csv "y ~ 1 + (1 | g)" "y ~ x + (1 | g)" --ml
     """
-    from harness.base.json import encode
     from harness.campaign import provenance
     from harness.commands.progress import progress
     from harness.judge.model_comparison import compare as of_models
     from harness.page.comparison_layout import comparison_page
-    from harness.page.html.html_page import render_page
-    from harness.page.terminal_page import print_page
 
     if out is not None:
         require_writable(out, seeks=True)
@@ -76,11 +74,4 @@ def compare(
             seed=seed,
         )
     page = comparison_page(found, len(rung.case.design.y), provenance.now())
-    if out is not None:
-        write_file(out, render_page(page))
-    if as_json:
-        click.echo(encode(found.as_dict()).decode())
-    elif not quiet:
-        print_page(page)
-        if out is not None:
-            click.echo(f"\nwritten: {out}")
+    show_answer(page, found.as_dict(), out, as_json=as_json, quiet=quiet)

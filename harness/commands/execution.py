@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import BadInput, exit_code_of
-from harness.base.files import growing_place, require_folder, require_writable
+from harness.base.files import growing_place, require_folder, require_writable, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.campaign.setup import Setup
     from harness.campaign.sources import Source
     from harness.engines.engine import Engine
+    from harness.page.page import Page
     from harness.page.run_summary import Summary
 
 
@@ -151,3 +152,21 @@ def render(
     elif not quiet:
         print_page(excerpt_page(excerpt, written(source, page)), answer_last=True)
     sys.exit(exit_code(excerpt.summary))
+
+
+def show_answer(
+    page: Page, answer: object, out: Path | None, *, as_json: bool, quiet: bool
+) -> None:
+    """Write a page as HTML, and print it or, as one line of JSON, what it shows."""
+    from harness.base.json import encode
+    from harness.page.html.html_page import render_page
+    from harness.page.terminal_page import print_page
+
+    if out is not None:
+        write_file(out, render_page(page))
+    if as_json:
+        click.echo(encode(answer).decode())
+    elif not quiet:
+        print_page(page)
+        if out is not None:
+            click.echo(f"\nwritten: {out}")

@@ -7,26 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.base.files import require_writable, write_file
+from harness.base.files import require_writable
 from harness.commands import options
+from harness.commands.execution import show_answer
+from harness.judge.df_rule import DF_RULES, DfRule
 
 if TYPE_CHECKING:
-    from harness.judge.fixed_effect_tests import DfRule
     from harness.judge.parameter_intervals import Kind
-
-# Names only: the rules themselves need numpy, and --help is to answer at once.
-DF_RULES = (
-    "none",
-    "residual",
-    "containment",
-    "containment-levels",
-    "residual-xz",
-    "between-within",
-    "between-within-classic",
-    "satterthwaite",
-    "kenward-roger",
-    "kenward-roger-linear",
-)
 
 
 @click.command()
@@ -77,14 +64,11 @@ def intervals(
     lmm-parity intervals sleep.csv "Reaction ~ Days + (1 | Subject)" --kind wald --df kenward-roger
     """
     from harness.base.errors import BadInput
-    from harness.base.json import encode
     from harness.campaign import provenance
     from harness.commands.progress import progress
     from harness.judge.evaluated_model import DfUndefined
     from harness.judge.parameter_intervals import intervals as of_model
-    from harness.page.html.html_page import render_page
     from harness.page.intervals_layout import intervals_page
-    from harness.page.terminal_page import print_page
     from harness.referee.kenward_roger import KenwardRogerUndefined
 
     options.require_with(kind == "wald", "df", "--kind wald")
@@ -110,11 +94,4 @@ def intervals(
     page = intervals_page(
         found, options.asked_formula(formula), len(rung.case.design.y), provenance.now()
     )
-    if out is not None:
-        write_file(out, render_page(page))
-    if as_json:
-        click.echo(encode(found.as_dict()).decode())
-    elif not quiet:
-        print_page(page)
-        if out is not None:
-            click.echo(f"\nwritten: {out}")
+    show_answer(page, found.as_dict(), out, as_json=as_json, quiet=quiet)

@@ -40,14 +40,22 @@ class Pairing:
     twin: Twin
 
 
-@once_per_case
-def equal_weights(case: Case) -> Pairing | str:
-    """Give every row the weight 4: the residual variance is four times as large, no more."""
+def _random_alone(case: Case) -> Case | str:
+    """Return the case with its random effects and independent residuals, or why there is none."""
     if not own_residuals(case):
         return "its residuals are independent with one variance"
     plain = with_plain_residuals(case)
     if not plain.model.random:
         return "it has no random effects beside its residual covariance"
+    return plain
+
+
+@once_per_case
+def equal_weights(case: Case) -> Pairing | str:
+    """Give every row the weight 4: the residual variance is four times as large, no more."""
+    plain = _random_alone(case)
+    if isinstance(plain, str):
+        return plain
     name = new_name(plain.table, "weight")
     formula = replace(plain.model.formula, weights=Name(name))
     twin = _with(plain, formula, NumericColumn(name, np.full(plain.table.n_rows, _WEIGHT)))
@@ -160,11 +168,9 @@ def two_visits(case: Case) -> Pairing | str:
 @once_per_case
 def one_stratum(case: Case) -> Pairing | str:
     """Give all rows one stratum: variances by stratum are then one variance."""
-    if not own_residuals(case):
-        return "its residuals are independent with one variance"
-    plain = with_plain_residuals(case)
-    if not plain.model.random:
-        return "it has no random effects beside its residual covariance"
+    plain = _random_alone(case)
+    if isinstance(plain, str):
+        return plain
     name = new_name(plain.table, "stratum")
     codes = np.zeros(plain.table.n_rows, dtype=np.int32)
     one = FactorColumn(name, codes, ("one",))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from harness.base.errors import BadInput
 from harness.data.datasets import Dataset
 from harness.data.rungs import Rung
@@ -62,6 +64,27 @@ def own_rung(
     focus = names[1] if len(names) > 1 and names[0] == "Intercept" else names[0]
     notes = (no_bar(model),) if model.criterion == "OLS" else ()
     return Rung(case, title or name, group, focus, dataset, notes=notes)
+
+
+def frame_rung(
+    frame: pd.DataFrame,
+    formula: str,
+    criterion: Criterion,
+    *,
+    factors: str | Sequence[str] = (),
+    levels: Mapping[str, Sequence[object]] | None = None,
+    residual: str = "",
+) -> Rung:
+    """Bind a formula to a data frame of somebody's session, see :func:`own_rung`."""
+    return own_rung(
+        "data",
+        Dataset("data", frame, "a data frame"),
+        formula,
+        criterion,
+        factors=[factors] if isinstance(factors, str) else factors,
+        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
+        residual=residual,
+    )
 
 
 def _plain(case: Case) -> Case:

@@ -18,8 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.base.errors import BadInput
-from harness.data.datasets import Dataset
-from harness.data.own_table import own_rung
+from harness.data.own_table import frame_rung
 from harness.engines.mixedlm_fit import MixedFit, unwrapped
 from harness.engines.mixedlm_terms import formula_terms
 from harness.judge.tolerances import load_tolerances
@@ -141,22 +140,11 @@ def of_formula(
     BadInput
         For a formula, column or option that cannot be used.
     """
-    rung = own_rung(
-        "data",
-        Dataset("data", frame, "a data frame"),
-        formula,
-        criterion,
-        factors=[factors] if isinstance(factors, str) else factors,
-        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
-        residual=residual,
-    )
+    rung = frame_rung(frame, formula, criterion, factors=factors, levels=levels, residual=residual)
     case = rung.case
     if not case.design.random and case.design.residual is None:
         raise BadInput("the formula has no random term; the t and F tests of lm and OLS are exact")
-    aliased = aliased_columns(case.design.x)
-    if len(aliased):
-        names = ", ".join(case.design.x_names[j] for j in aliased)
-        raise BadInput(f"these columns depend on those before them: {names}; leave them out")
+    require_independent(case.design)
     best = find_optimum(likelihood_of(case.design, reml=criterion == "REML"))
     return Evaluated(
         design=case.design,
@@ -214,3 +202,17 @@ def gap_of(fit: Evaluated) -> float:
             stacklevel=4,
         )
     return gap
+
+
+def require_independent(design: Design) -> None:
+    """Check that no column of the fixed effects depends on others.
+
+    Raises
+    ------
+    BadInput
+        When one does.
+    """
+    aliased = aliased_columns(design.x)
+    if len(aliased):
+        names = ", ".join(design.x_names[j] for j in aliased)
+        raise BadInput(f"these columns depend on those before them: {names}; leave them out")

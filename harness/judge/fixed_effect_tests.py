@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.base.errors import BadInput
+from harness.judge.df_rule import DF_RULES, DfRule
 from harness.judge.evaluated_model import Evaluated, gap_of, of_formula, of_result
 from harness.judge.named_contrasts import Contrasts, rows_and_labels
 from harness.referee.f_tests import (
@@ -36,20 +37,6 @@ from harness.referee.optimality import optimality
 from harness.referee.satterthwaite import ContrastTest, contrast_tests, two_sided_p
 
 Array = NDArray[np.float64]
-DfRule = Literal[
-    "none",
-    "residual",
-    "containment",
-    "containment-levels",
-    "residual-xz",
-    "between-within",
-    "between-within-classic",
-    "satterthwaite",
-    "kenward-roger",
-    "kenward-roger-linear",
-]
-"""Rules of degrees of freedom; their sources are in :mod:`harness.referee.definitions`."""
-
 _ADJUSTED = ("kenward-roger", "kenward-roger-linear")
 
 
@@ -322,8 +309,8 @@ def inference(
     ...                   df="containment").table.loc["Days", "df"]         # doctest: +SKIP
     17.0
     """
-    if df not in get_args(DfRule):
-        raise ValueError(f"df is one of {', '.join(get_args(DfRule))}, not {df!r}")
+    if df not in DF_RULES:
+        raise ValueError(f"df is one of {', '.join(DF_RULES)}, not {df!r}")
     if not isinstance(model, str):
         if data is not None or ml or factors or levels or residual:
             raise BadInput("a fitted model has its data, criterion, factors and residuals")

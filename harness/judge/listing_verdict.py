@@ -24,6 +24,7 @@ from harness.judge.listing_match import matched
 from harness.judge.listing_model import ListingModel
 from harness.judge.listing_source import ListingSource
 from harness.judge.number_verdict import Finding
+from harness.judge.printed_matrix import Impossible
 from harness.judge.row_subsets import subsets
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
@@ -57,6 +58,8 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         Label, rule of df, its df, and whether what is printed of that coefficient fits it.
     subset : str
         Which rows of the table the numbers are of, where they are not of all complete ones.
+    impossible : tuple of Impossible
+        Variances, correlations and covariances that no covariance matrix has.
     singular : bool
         Whether the best point is on the boundary.
     """
@@ -76,13 +79,14 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[tuple[str, str, Real, bool], ...]
     mistakes: tuple[str, ...] = ()
     subset: str = ""
+    impossible: tuple[Impossible, ...] = ()
     singular: bool = False
 
     @property
     def right(self) -> bool:
         """Whether nothing printed is wrong."""
         wrong = any(f.truth in ("false", "mistake") for f in self.findings)
-        return not wrong and not self.mistakes
+        return not wrong and not self.mistakes and not self.impossible
 
 
 def judge_listing(
@@ -202,6 +206,7 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
         findings=best.findings,
         rules=tuple(best.rules()),
         mistakes=tuple(mistakes),
+        impossible=best.model.impossible,
         singular=best.model.best.optimality.singular,
     )
 

@@ -16,13 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.base.errors import BadInput
-from harness.data.datasets import Dataset
-from harness.data.own_table import own_rung
-from harness.judge.evaluated_model import Evaluated, gap_of, of_result
+from harness.data.own_table import frame_rung
+from harness.judge.evaluated_model import Evaluated, gap_of, of_result, require_independent
 from harness.judge.likelihood_ratio import FittedModel, log_ratio, ratio_of, same_rows
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
-from harness.referee.crossproducts import aliased_columns
 from harness.referee.information_criteria import CONVENTIONS
 from harness.referee.nested_models import Nesting
 from harness.referee.residual_likelihood import likelihood_of
@@ -280,20 +278,9 @@ def _of_formula(
     levels: Mapping[str, Sequence[str]] | None,
     residual: str,
 ) -> FittedModel:
-    rung = own_rung(
-        "data",
-        Dataset("data", frame, "a data frame"),
-        formula,
-        criterion,
-        factors=[factors] if isinstance(factors, str) else factors,
-        levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
-        residual=residual,
-    )
+    rung = frame_rung(frame, formula, criterion, factors=factors, levels=levels, residual=residual)
     design = rung.case.design
-    aliased = aliased_columns(design.x)
-    if len(aliased):
-        names = ", ".join(design.x_names[j] for j in aliased)
-        raise BadInput(f"these columns depend on those before them: {names}; leave them out")
+    require_independent(design)
     try:
         best = find_optimum(likelihood_of(design, reml=criterion == "REML"))
     except ValueError as error:

@@ -15,8 +15,9 @@ import pandas as pd
 from scipy import stats
 
 from harness.base.errors import BadInput
+from harness.judge.df_rule import DfRule
 from harness.judge.evaluated_model import Evaluated, gap_of, of_formula, of_result
-from harness.judge.fixed_effect_tests import DfRule, tested
+from harness.judge.fixed_effect_tests import tested
 from harness.model.design import Design
 from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Point

@@ -117,8 +117,9 @@ def reduced_blocks(
 
     Returns
     -------
-    rest : array, shape (p + 1, p + 1)
-        E'E, of what is left of [X y] after projection on Z.
+    rest : array, shape (min(n, p + 1), p + 1)
+        Triangular factor of E, which is what is left of [X y] after projection on Z: E'E has the
+        square of its condition.
     unexplained : float
         Length of what X and Z leave of the outcome.
     buckets : tuple of Bucket
@@ -128,7 +129,7 @@ def reduced_blocks(
     if whitening is not None:
         xy = np.asarray(whitening.matrix @ xy)
     if not terms:
-        return xy.T @ xy, _unexplained(xy), ()
+        return np.asarray(np.linalg.qr(xy, mode="r")), _unexplained(xy), ()
     offsets = np.cumsum(
         [0] + [len(t.levels) * z.shape[1] for t, z in zip(terms, effects, strict=True)]
     )
@@ -148,7 +149,7 @@ def reduced_blocks(
     alike = _alike(component)
     left, r, f = _projected(z_all, component, alike, xy)
     return (
-        left.T @ left,
+        np.asarray(np.linalg.qr(left, mode="r")),
         _unexplained(left),
         _bucketed(terms, effects, offsets, component, alike, r, f),
     )

@@ -60,7 +60,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class CrossProducts:
-    """Everything the likelihood needs; ``rest`` is E'E, (p + 1) x (p + 1).
+    """Everything the likelihood needs; ``rest`` is the triangular factor of E, with p + 1 columns.
 
     ``exact`` says that X and Z together fit the outcome to its rounding.
     """
@@ -86,8 +86,8 @@ class CrossProducts:
         rank = sum(int((np.abs(bucket.r).max(axis=2) > 0.0).sum()) for bucket in self.buckets)
         if not reml:
             return rank
-        values = np.linalg.eigvalsh(self.rest[:-1, :-1])
-        return rank + int((values > RANGE_TOLERANCE).sum())
+        values = np.linalg.svd(self.rest[:, :-1], compute_uv=False)
+        return rank + int((values**2 > RANGE_TOLERANCE).sum())
 
 
 def aliased_columns(x: Array) -> list[int]:

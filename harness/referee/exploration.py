@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag, cho_solve, cholesky
 
 from harness.base.errors import BadInput
-from harness.data.datasets import Dataset
-from harness.data.own_table import own_rung
+from harness.data.own_table import frame_rung
 from harness.model.case import Case
 from harness.referee.best_point import search_for
 from harness.referee.conditional_modes import conditional_modes
@@ -398,14 +397,8 @@ def explore(
             what = "" if data is None else f", a DataFrame, not {type(data).__name__}"
             raise BadInput(f"a formula needs its data: explore(formula, data){what}")
         written = formula_with(model, contrasts=contrasts, weights=weights, offset=offset)
-        rung = own_rung(
-            "data",
-            Dataset("data", data, "a data frame"),
-            written,
-            "ML" if ml else "REML",
-            factors=[factors] if isinstance(factors, str) else factors,
-            levels={column: tuple(map(str, order)) for column, order in (levels or {}).items()},
-            residual=residual,
+        rung = frame_rung(
+            data, written, "ML" if ml else "REML", factors=factors, levels=levels, residual=residual
         )
         model, rows = rung.case, data.index
     elif data is not None or ml or residual or factors or levels or contrasts or weights or offset:

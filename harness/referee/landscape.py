@@ -192,7 +192,7 @@ def _heights(likelihood: Likelihood, stacks: Sequence[Array]) -> Array:
 def _heights_of_all(likelihood: Likelihood, stacks: Sequence[Array]) -> Array:
     products = likelihood.products
     count, p = len(stacks[0]), products.p
-    cross = np.broadcast_to(products.rest, (count, p + 1, p + 1)).copy()
+    cross = np.broadcast_to(products.rest.T @ products.rest, (count, p + 1, p + 1)).copy()
     logdet = np.zeros(count)
     for bucket in products.buckets:
         if bucket.r.shape[1] <= SMALL_BLOCK:

@@ -1,22 +1,15 @@
 """``lmm-parity intervals``: what ``harness.intervals`` gives, on a terminal, a page and as JSON."""
 
 import json
-from typing import get_args
 
 import pytest
 
 import harness
 from harness.base.resources import fixture
-from harness.commands.intervals import DF_RULES
 from harness.data.datasets import load_dataset
-from harness.judge.fixed_effect_tests import DfRule
 
 DATA = str(fixture("data", "sleepstudy.csv"))
 FORMULA = "Reaction ~ Days + (Days | Subject)"
-
-
-def test_the_rules_of_df_are_those_of_the_function():
-    assert get_args(DfRule) == DF_RULES
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,7 @@ from harness.data.ladder import every_rung, full_ladder
 from harness.data.printed_numbers import half_unit, notebook_numbers, rounds_to, tutorial_numbers
 from harness.engines.referee_engine import RefereeEngine
 from harness.judge.case_record import printed_value
-
-TUTORIAL = [
-    "LM-Global",
-    "ANCOVA-Inter",
-    "Aggregation",
-    "Hierarchical",
-    "LMM-Inter",
-    "ANCOVA-Full",
-    "LMM-Full",
-]
+from tests.tutorial_models import MODELS
 
 
 @pytest.mark.parametrize(
@@ -50,7 +41,7 @@ def test_a_value_matches_when_it_is_printed_so(value, text, yes):
     assert rounds_to(value, text) is yes
 
 
-@pytest.mark.parametrize("title", TUTORIAL)
+@pytest.mark.parametrize("title", MODELS)
 def test_every_rung_of_the_tutorial_has_its_row_of_the_final_table(title):
     numbers = tutorial_numbers(title)
     own = {n.quantity for n in numbers if n.engine == "statsmodels"}
@@ -60,7 +51,7 @@ def test_every_rung_of_the_tutorial_has_its_row_of_the_final_table(title):
 
 
 def test_lmertests_numbers_are_of_the_two_mixed_models():
-    have = [t for t in TUTORIAL if any(n.source == "lmerTest 3.1-3" for n in tutorial_numbers(t))]
+    have = [t for t in MODELS if any(n.source == "lmerTest 3.1-3" for n in tutorial_numbers(t))]
     assert have == ["LMM-Inter", "LMM-Full"]
 
 

@@ -7,16 +7,7 @@ from harness.base.errors import BadInput
 from harness.data.datasets import load_dataset
 from harness.data.printed_numbers import rounds_to, tutorial_numbers
 from harness.diagnose.ladder_fits import COLUMNS, ladder
-
-MODELS = [
-    "LM-Global",
-    "ANCOVA-Inter",
-    "Aggregation",
-    "Hierarchical",
-    "LMM-Inter",
-    "ANCOVA-Full",
-    "LMM-Full",
-]
+from tests.tutorial_models import MODELS
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,18 @@
 """The tutorial: run as it stands; and its runner shows no page whose cells do not hold."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.script_module import load_script
 
 HERE = Path(__file__).parents[2] / "docs" / "tutorial"
 
 
 @pytest.fixture(scope="module")
 def runner():
-    spec = importlib.util.spec_from_file_location("tutorial_render", HERE / "render.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(HERE / "render.py")
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,9 @@ BLAS kernel: the numbers are those of the kernel that the command line sets for 
 import pytest
 
 from harness.campaign.record_file import read_records
+from tests.tutorial_models import MODELS
 
 pytestmark = pytest.mark.r
-
-TABLE = [
-    "LM-Global",
-    "ANCOVA-Inter",
-    "Aggregation",
-    "Hierarchical",
-    "LMM-Inter",
-    "ANCOVA-Full",
-    "LMM-Full",
-]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +26,7 @@ def printed(cases, title, **fields):
     return [p for p in rows if all(getattr(p, name) == value for name, value in fields.items())]
 
 
-@pytest.mark.parametrize("title", TABLE)
+@pytest.mark.parametrize("title", MODELS)
 def test_the_final_table_comes_out_to_its_last_digit(cases, title):
     row = [
         p
@@ -46,7 +37,7 @@ def test_the_final_table_comes_out_to_its_last_digit(cases, title):
     assert [(p.quantity, p.printed, p.value) for p in row if not p.matches] == []
 
 
-@pytest.mark.parametrize("title", TABLE)
+@pytest.mark.parametrize("title", MODELS)
 def test_every_number_that_the_tutorial_prints_comes_out(cases, title):
     rows = printed(cases, title, source="tutorial", engine="statsmodels")
     assert rows

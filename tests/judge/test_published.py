@@ -1,7 +1,5 @@
 """Published numbers: every case is judged as is expected of it, and a wrong digit is told."""
 
-import importlib.util
-import sys
 import tomllib
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from harness.judge.published_verdict import (
 )
 from harness.judge.same_model import same_models
 from harness.page.published_layout import agreement
+from tests.script_module import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = published_cases()
@@ -32,15 +31,7 @@ def verdicts():
 
 @pytest.fixture(scope="module")
 def page():
-    path = ROOT / "fixtures/published/page.py"
-    spec = importlib.util.spec_from_file_location("published_page", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        del sys.modules[spec.name]
-    return module
+    return load_script(ROOT / "fixtures/published/page.py")
 
 
 def test_there_are_thirty_cases_of_eight_sources_and_eight_programs(page):

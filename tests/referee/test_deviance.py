@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.data.recipes.shapes import Recipe, build
 from harness.model.design import Design, RandomDesign
 from harness.referee.crossproducts import RankDeficient, aliased_columns
 from harness.referee.deviance import Likelihood
@@ -385,3 +386,34 @@ def test_many_crossed_levels_are_reduced_whether_refined_or_not():
     # With both variances at zero the model is that of the mean.
     plain = Likelihood(design(y, np.ones((n, 1)), []), reml=True)
     assert likelihood.at([0.0, 0.0]).deviance() == pytest.approx(plain.at([]).deviance(), rel=1e-12)
+
+
+@pytest.mark.parametrize("third", [7.8e-7, 0.0], ids=["nearly singular", "singular"])
+def test_a_singular_covariance_of_large_slopes_costs_no_digits(third):
+    """Slopes vary 10,000 times as much as residuals, x up to 56: the outcome is a thousand sigma.
+
+    X'H^-1 X has a condition of 1e8, so that normal equations leave 8 digits of the estimates in
+    the direction that is known best: 3e-5 of the log-likelihood.
+    """
+    made = build(
+        Recipe(
+            shape="interaction-slope",
+            criterion="ML",
+            sizes=(57, 4, 17, 6),
+            ratios=(1.0, 10000.0),
+            correlation=0.9,
+            levels=2,
+            between_factor=True,
+            effect=-3.0,
+            y_offset=10,
+            seed=323177284,
+        )
+    ).case.design
+    for reml in (True, False):
+        point = Likelihood(made, reml=reml).at([1.1265, 74.027, third])
+        exact = exact_point(made, [1.1265, 74.027, third])
+        # Rounding of the data as they are, 1e-16 of |y| / sigma squared, 1e9 here.
+        assert point.deviance() == pytest.approx(float(exact.deviance(reml=reml)), abs=1e-9)
+        errors = point.sigma * np.sqrt(np.diag(point.to_data(point.c)))
+        off = (point.beta - np.array([float(b) for b in exact.beta])) / errors
+        assert np.abs(off).max() < 1e-8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,9 @@ from harness.referee.satterthwaite import contrast_tests
 
 _FACTOR = 10.0
 """The model gives the order of an error bound, which no single rounding exceeds by more."""
+
+_NEIGHBOURS = 6
+"""Covariance matrices beside the fit's that MixedLM's equations are solved at."""
 
 _COLUMNS = 2000
 """Random effects up to which the condition number of lme4's equations is computed."""
@@ -120,15 +124,16 @@ def inverted_covariance(view: View) -> Evidence | None:
             )
         # Fitted values, too, are made of the random effects.
         share = effects_off(view, fit, audit)
-        solved = _solved_as_mixedlm(view.case.design, fit)
+        solutions = _solutions_as_mixedlm(view.case.design, fit)
         singular = audit.certificate == "boundary optimum"
-        if solved is None or not share > load_tolerances()["random_effect"].at(
+        if not solutions or not share > load_tolerances()["random_effect"].at(
             fit.setting, singular=singular
         ):
             continue
         rounded = max(
             float(np.abs((own - right) * width).max())
-            for own, right, width in zip(solved[1], modes, widths, strict=True)
+            for _, effects in solutions
+            for own, right, width in zip(effects, modes, widths, strict=True)
         )
         if share * sigma <= _FACTOR * rounded:
             return found(
@@ -147,13 +152,14 @@ def fixed_effects_rounded(view: View) -> Evidence | None:
     for fit, audit in view.judged():
         if fit.engine != "statsmodels" or not audit.theta or not audit.gls_distance > limit:
             continue
-        solved = _solved_as_mixedlm(view.case.design, fit)
-        if solved is None or len(audit.coefficients) != len(solved[0]):
+        solutions = _solutions_as_mixedlm(view.case.design, fit)
+        if not solutions or len(audit.coefficients) != len(solutions[0][0]):
             continue
-        fair = contrast_tests(view.likelihood.at(list(audit.theta)), np.eye(len(solved[0])))
+        fair = contrast_tests(view.likelihood.at(list(audit.theta)), np.eye(len(solutions[0][0])))
         rounded = max(
             abs(own - test.estimate) / row.se
-            for own, test, row in zip(solved[0], fair, audit.coefficients, strict=True)
+            for estimates, _ in solutions
+            for own, test, row in zip(estimates, fair, audit.coefficients, strict=True)
             if row.se
         )
         if audit.gls_distance <= _FACTOR * rounded:
@@ -167,16 +173,25 @@ def fixed_effects_rounded(view: View) -> Evidence | None:
     return None
 
 
-def _solved_as_mixedlm(design: Design, fit: Fit) -> tuple[Array, list[Array]] | None:
-    """Return fixed and random effects as MixedLM's equations round them; None where it cannot."""
+def _solutions_as_mixedlm(design: Design, fit: Fit) -> list[tuple[Array, list[Array]]]:
+    """Return fixed and random effects as MixedLM's equations round them; empty where it cannot.
+
+    First at its cov_re, then at some that differ from it in the last bit. Each of them is the fit's
+    to double precision: where they differ no digit is determined. Beyond a condition of 1e16 the
+    inverse of cov_re, which the equations need, has none.
+    """
     equations = mixedlm_equations(design)
     if equations is None:
-        return None
-    covariances = [np.array(term.covariance) for term in fit.random]
-    try:
-        return equations.effects(covariances, fit.residual_variance)
-    except np.linalg.LinAlgError:
-        return None
+        return []
+    stated = [np.array(term.covariance) for term in fit.random]
+    draw, unit = np.random.default_rng(0), float(np.finfo(float).eps)
+    solutions = []
+    for number in range(1 + _NEIGHBOURS):
+        moved = [np.triu(draw.choice([-unit, 0.0, unit], q.shape)) for q in stated if number]
+        near = [q * (1.0 + m + np.triu(m, 1).T) for q, m in zip(stated, moved, strict=False)]
+        with suppress(np.linalg.LinAlgError):
+            solutions.append(equations.effects(near or stated, fit.residual_variance))
+    return solutions
 
 
 @dataclass(frozen=True)

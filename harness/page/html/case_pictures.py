@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from harness.judge.records import CaseRecord
 from harness.page.html import axes
+from harness.page.html.case_rows import case_rows, traces_of
 from harness.page.html.density import density_figure
 from harness.page.html.effects import random_effects_figure
 from harness.page.html.fitted_picture import data_figure
 from harness.page.html.residuals import residual_figure
-from harness.page.html.svg import Figure, Rows, Trace
+from harness.page.html.svg import Figure
 from harness.page.report.report_context import Context
 
 
 def case_pictures(case: CaseRecord, ctx: Context) -> tuple[Figure, ...]:
     """Return the pictures of a case: data, residuals, densities, random effects."""
     key = ctx.keys[case.id]
-    traces = [
-        Trace(
-            engine,
-            ctx.rank(engine),
-            np.asarray(fit.fitted, dtype=np.float64),
-            np.asarray(fit.residuals, dtype=np.float64),
-        )
-        for engine, fit in ctx.fits(case, "default")
-        if fit.fitted and len(fit.fitted) == len(fit.residuals)
-    ]
-    rows = case_rows(case, traces)
+    fits = ctx.fits(case, "default")
+    traces = traces_of((engine, ctx.rank(engine), fit) for engine, fit in fits)
+    rows = case_rows(case)
     drawn: list[Figure | None] = []
     if rows.y.size and (rows.x.size or len(rows.present) > 1):
         drawn.append(data_figure(f"{key}-data", rows, traces))
@@ -37,27 +28,6 @@ def case_pictures(case: CaseRecord, ctx: Context) -> tuple[Figure, ...]:
     drawn.append(density_figure(f"{key}-density", rows, traces))
     drawn += _random_effects(case, ctx, key)
     return tuple(figure for figure in drawn if figure is not None)
-
-
-def case_rows(case: CaseRecord, traces: Sequence[Trace]) -> Rows:
-    """Return what is drawn of the data of a case."""
-    data = case.data
-    y = np.asarray(data.y, dtype=np.float64)
-    x = np.asarray(data.x, dtype=np.float64)
-    group = np.asarray(data.group, dtype=np.intp)
-    if len(group) != len(y):
-        group = np.zeros(len(y), dtype=np.intp)
-    if not len(y) and traces:
-        group = np.zeros(0, dtype=np.intp)
-    return Rows(
-        x_name=data.x_name,
-        y_name=data.y_name or "outcome",
-        group_name=data.group_name or "group",
-        x=x if len(x) == len(y) else np.empty(0),
-        y=y,
-        group=group,
-        levels=data.group_levels if len(data.group) == len(y) else (),
-    )
 
 
 def _random_effects(case: CaseRecord, ctx: Context, key: str) -> list[Figure]:

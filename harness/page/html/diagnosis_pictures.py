@@ -17,6 +17,7 @@ from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
 from harness.page.html import axes
 from harness.page.html.axes import Array, Scale
+from harness.page.html.case_rows import case_rows, traces_of
 from harness.page.html.diagnosis_contour import contour_figure
 from harness.page.html.fitted_picture import data_figure
 from harness.page.html.residuals import residual_figure
@@ -224,14 +225,9 @@ def _effects_caption(
 
 
 def _of_rows(case: CaseRecord, engines: Sequence[str]) -> list[Figure | None]:
-    traces = [
-        Trace(engine, rank, np.asarray(fit.fitted, float), np.asarray(fit.residuals, float))
-        for rank, engine in enumerate(engines)
-        if isinstance(fit := case.fit(engine), Fit)
-        and fit.fitted
-        and len(fit.fitted) == len(fit.residuals)
-    ]
-    rows = _rows(case)
+    fits = ((engine, rank, case.fit(engine)) for rank, engine in enumerate(engines))
+    traces = traces_of((engine, rank, fit) for engine, rank, fit in fits if isinstance(fit, Fit))
+    rows = case_rows(case)
     out: list[Figure | None] = []
     said = _fitted_caption(rows, traces)
     if rows.y.size and (rows.x.size or len(rows.present) > 1):
@@ -239,22 +235,6 @@ def _of_rows(case: CaseRecord, engines: Sequence[str]) -> list[Figure | None]:
     out.append(_with(residual_figure("residuals", rows, traces), _spread_caption(traces)))
     out.append(quantile_figure("quantiles", traces))
     return out
-
-
-def _rows(case: CaseRecord) -> Rows:
-    data = case.data
-    y, x = np.asarray(data.y, dtype=np.float64), np.asarray(data.x, dtype=np.float64)
-    grouped = len(data.group) == len(y)
-    group = np.asarray(data.group if grouped else np.zeros(len(y)), dtype=np.intp)
-    return Rows(
-        x_name=data.x_name,
-        y_name=data.y_name or "outcome",
-        group_name=data.group_name or "group",
-        x=x if len(x) == len(y) else np.empty(0),
-        y=y,
-        group=group,
-        levels=data.group_levels if grouped else (),
-    )
 
 
 def _with(figure: Figure | None, sentence: str) -> Figure | None:

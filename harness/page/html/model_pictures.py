@@ -18,7 +18,8 @@ from harness.engines.engine import Fit
 from harness.engines.referee_engine import fit_at
 from harness.judge.case_record import case_record
 from harness.judge.judge import Judged, judge_outcomes
-from harness.page.html.case_pictures import case_pictures, case_rows
+from harness.page.html.case_pictures import case_pictures
+from harness.page.html.case_rows import case_rows, traces_of
 from harness.page.html.fitted_picture import data_figure
 from harness.page.html.picture import Picture
 from harness.page.html.svg import Figure, Rows, Trace
@@ -126,17 +127,15 @@ def _of_ladder(found: FittedLadder) -> tuple[Figure, ...]:
 
 
 def _rows(one: FittedRung) -> Rows:
-    return case_rows(case_record(one.judged, one.rung), _traces(one))
+    return case_rows(case_record(one.judged, one.rung))
 
 
 def _traces(one: FittedRung) -> list[Trace]:
     judged = one.judged
     engines = _context(judged, "").engines
     fits = [o for o in judged.outcomes if isinstance(o, Fit)]
-    return [
-        Trace(f.engine, engines.index(f.engine), np.array(f.fitted), np.array(f.residuals))
-        for f in sorted(fits, key=lambda f: engines.index(f.engine))
-    ]
+    placed = ((f.engine, engines.index(f.engine), f) for f in fits)
+    return traces_of(sorted(placed, key=lambda own: own[1]))
 
 
 def _within(found: FittedLadder, rows: Rows) -> Sequence[Trace]:
