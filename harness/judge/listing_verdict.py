@@ -108,20 +108,36 @@ def judge_listing(
     found = _judged(listing, source)
     if all_rows:
         return found
-    if listing.rows is None:
-        if _share(found) >= 0.5:
-            return found
-    elif listing.rows == found.rows:
-        return found
-    return _of_a_subset(listing, source) or found
+    counted = None
+    if listing.rows not in (None, found.rows):
+        counted = _of_a_subset(listing, source, rows=listing.rows)
+    if counted is not None or _fits_all_rows(found):
+        return counted or found
+    # An n that is not printed, or is itself misprinted, leaves any subset.
+    return _of_a_subset(listing, source, rows=None) or found
 
 
-def _of_a_subset(listing: Listing, source: ListingSource) -> ListingVerdict | None:
-    """Judge a listing by the rows that it may be of; None where no rule makes its numbers right."""
+def _fits_all_rows(verdict: ListingVerdict) -> bool:
+    """Whether most numbers are right for all rows, and most estimates, where there are any."""
+    estimates = [f for f in verdict.findings if f.quantity == "estimate"]
+    right = sum(f.truth in ("true", "stopping") for f in estimates)
+    return _share(verdict) >= 0.5 and 2 * right >= len(estimates)
+
+
+def _of_a_subset(
+    listing: Listing, source: ListingSource, *, rows: int | None
+) -> ListingVerdict | None:
+    """Judge a listing by the rows that it may be of; None where no rule makes its numbers right.
+
+    Parameters
+    ----------
+    rows : int or None
+        How many they are; None for any number.
+    """
     chosen = (
         (rule, source.of_rows(kept))
         for rule, kept in subsets(source, source.rung())
-        if listing.rows is None or int(kept.sum()) == listing.rows
+        if rows is None or int(kept.sum()) == rows
     )
     plain = _plain(listing)
     found = []
@@ -131,7 +147,7 @@ def _of_a_subset(listing: Listing, source: ListingSource) -> ListingVerdict | No
         except BadInput:
             continue
     # Rows that are guessed at have to explain everything; rows that are counted, more than half.
-    least = 1.0 if listing.rows is None else 0.5
+    least = 1.0 if rows is None else 0.5
     best: ListingVerdict | None = None
     for share, rule, part in sorted(found, key=lambda one: -one[0])[:_JUDGED]:
         if share < least:

@@ -104,6 +104,8 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
     if found.subset:
         n = f"{found.rows} rows" if found.rows != 1 else "one row"
         yield f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
+        if found.stated_rows not in (None, found.rows):
+            yield f"By them all but its n is right, which is printed as {found.stated_rows}."
     elif "rows" in found.mistakes:
         yield (
             f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
