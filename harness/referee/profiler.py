@@ -115,7 +115,7 @@ class Profiler:
                 size = float(np.hypot(*lower[1, :2]))
                 lower[0, 0] = abs(lower[0, 0])
                 lower[1, :2] = size * value, size * math.sqrt(max(1.0 - value * value, 0.0))
-            elif parameter.scale == "sd":
+            else:
                 lower[0, 0] = value / start.sigma
         layout = self.ordered.likelihood.layout
         own = [factors[t][a, b] for t, a, b in layout]

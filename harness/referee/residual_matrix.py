@@ -112,6 +112,11 @@ def is_one_sided(residual: ResidualDesign) -> bool:
     return residual.structure == "car1"
 
 
+def sign_open(residual: ResidualDesign) -> bool:
+    """Whether rho and -rho of an autoregression are one: no two visits are an odd number apart."""
+    return bool((_gaps(residual) % 2.0 == 0.0).all())
+
+
 def typical_gap(residual: ResidualDesign) -> float:
     """Return the median time between rows of a group that follow each other."""
     return float(np.median(_gaps(residual)))
