@@ -51,9 +51,13 @@ class Inquiry:
 
     @cached_property
     def r_runs(self) -> RRuns | None:
-        """lme4's optimizers, where R is there and there is something to optimise."""
-        session = self.with_engines.session
-        return RRuns(session, self.rung.case) if session is not None and self.mixed else None
+        """lme4's optimizers, where R is there and lme4 has the model and something to optimise."""
+        session, model = self.with_engines.session, self.rung.case.model
+        # lme4 fits neither: what its optimizers found would be fits of another model.
+        lacking = model.residual is not None or model.structured is not None
+        if session is None or lacking or not self.mixed:
+            return None
+        return RRuns(session, self.rung.case)
 
     def within(self, what: Callable[[], T], otherwise: T, left: str) -> T:
         """Return what something gives before the deadline, else note what was ``left``."""

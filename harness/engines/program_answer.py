@@ -115,6 +115,7 @@ def read_failed(answer: Failed, case: Case, sent: Case, setting: Setting, engine
         reason=answer.reason,
         text=renamed(answer.text),
         messages=tuple(map(renamed.message, answer.messages)),
+        probes=answer.probes,
     )
 
 

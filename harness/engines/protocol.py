@@ -219,7 +219,7 @@ class Fitted(msgspec.Struct, frozen=True, tag="fitted", kw_only=True):
         ``term_tests`` ``type3-satterthwaite``.
     probes : dict of str to str
         What the program found out about the engine's run beyond its result, evidence for a cause
-        by its name: ``score-sign`` of MixedLM.
+        by its name: ``score-sign`` of MixedLM. Of a failure, too.
     data_checksum : str
         MD5 of the table as it was received, see :meth:`harness.model.table.Table.checksum`; empty
         where the program computes none.
@@ -260,6 +260,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", kw_only=True):
     reason: Literal["unsupported", "refused", "error"]
     text: str
     messages: tuple[Message, ...] = ()
+    probes: dict[str, str] = {}
 
 
 class StopRequest(msgspec.Struct, frozen=True, tag="stop"):

@@ -24,10 +24,13 @@ from harness.engines.guard import failure_of
 from harness.engines.mixedlm_cost import mixedlm_cost
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.mixedlm_fit import MixedFit, unwrapped
-from harness.engines.mixedlm_probes import singular_covariance_probe
 from harness.engines.mixedlm_result import read_mixed
 from harness.engines.mixedlm_tight import fit_tight
-from harness.engines.programs.score_sign import recorded_points, score_probe
+from harness.engines.programs.mixedlm_probes import (
+    recorded_points,
+    score_probe,
+    singular_covariance_probe,
+)
 from harness.engines.warning_capture import captured
 from harness.model.case import Case
 from harness.model.column_match import match_columns

@@ -84,9 +84,9 @@ class PrintedSpread:
 
     @property
     def variances(self) -> tuple[float, float]:
-        """Least and largest variance that is printed so."""
-        low, high = self.printed.low, self.printed.high
-        return (max(low, 0.0) ** 2, high**2) if self.kind == "sd" else (max(low, 0.0), high)
+        """Least and largest variance that is printed so; 0 where it is a negative one."""
+        low, high = max(self.printed.low, 0.0), max(self.printed.high, 0.0)
+        return (low**2, high**2) if self.kind == "sd" else (low, high)
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
             value = given["value"]
             if "interval" in given:
                 correlation_intervals[label] = _interval(given["interval"], where)
-        correlations[label] = _within(_number(value, where), -1.0, 1.0, where)
+        correlations[label] = _number(value, where)
     covariances = {
         label: _number(given, f"covariance {label!r}")
         for label, given in _table(found, "covariance").items()
@@ -313,21 +313,14 @@ def _known(given: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
 
 def _spread(given: Any, where: str) -> PrintedSpread:
     if not isinstance(given, dict):
-        return PrintedSpread("variance", _positive(given, where))
+        return PrintedSpread("variance", _number(given, where))
     _known(given, ("variance", "sd", "interval"), where)
     kinds = [key for key in given if key != "interval"]
     if len(kinds) != 1:
         raise BadInput(f"{where} has a variance or an sd, one of them")
     (kind,) = kinds
     value = given[kind]
-    return PrintedSpread("sd" if kind == "sd" else "variance", _positive(value, where))
-
-
-def _positive(given: Any, where: str) -> PrintedValue:
-    value = _number(given, where)
-    if value.high < 0.0:
-        raise BadInput(f"{where} is negative: {value.text}")
-    return value
+    return PrintedSpread("sd" if kind == "sd" else "variance", _number(value, where))
 
 
 def _interval(given: Any, where: str) -> PrintedInterval:

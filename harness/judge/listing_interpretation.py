@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import numpy as np
-
 from harness.judge.examination import gap_tolerance
+from harness.judge.interchanged_numbers import interchanged
 from harness.judge.likelihood_ratio import Ratio
 from harness.judge.listing import Listing, PrintedInterval, PrintedValue
 from harness.judge.listing_model import ListingModel
 from harness.judge.number_verdict import Finding, judged, near
-from harness.judge.printed_intervals import fixed_profiles, spread_ends, t_ends
+from harness.judge.printed_intervals import LEVELS, both_ends, fixed_profiles, t_ends
 from harness.judge.printed_ratio import judged_ratio
+from harness.judge.printed_spreads import PrintedSpreads
 from harness.referee.definitions import of_quantity
 from harness.referee.satterthwaite import two_sided_p
 from harness.referee.standpoint import Row, Standpoint
-from harness.referee.variance_parameter import Parameter
 
 Ends = tuple[float, float]
 
-LEVELS = (0.9, 0.95, 0.99, 0.8)
-_SHARE = 1e-3
+SHARE = 1e-3
 """Of a standard error, or relative: what optimizers leave of estimates, SE and t."""
-_CURVATURE_SHARE = 5e-3
-"""Of an interval of a variance: programs difference the information numerically, or expect it."""
 _TESTED = ("gls", "joint-hessian", "kenward-roger", "gls-n/(n-p)", "sandwich")
 """Standard errors that p values and intervals are made of."""
 
@@ -71,7 +67,7 @@ class Reading:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Every number judged; variances always beside the optimum's."""
-        return tuple(self._each())
+        return interchanged(tuple(self._each()), self._tried)
 
     @property
     def score(self) -> int:
@@ -80,7 +76,7 @@ class Reading:
 
     def _each(self) -> Iterator[Finding]:
         yield from self._likelihoods()
-        yield from self._spreads()
+        yield from PrintedSpreads(self.model, self.rival, self.at, self.inside).findings()
         for label, numbers in self.listing.coefficients.items():
             j = self.model.matched.coefficients[label]
             for quantity, printed in numbers.items():
@@ -91,6 +87,18 @@ class Reading:
             for quantity, printed in numbers.items():
                 order = (self.model.criterion, self.rival.criterion)
                 yield judged_ratio(self.ratios[formula], order, formula, quantity, printed)
+
+    def _tried(self, one: Finding, item: str) -> bool:
+        """Whether a number that is printed for one coefficient is right for another."""
+        j = self.model.matched.coefficients.get(item)
+        if j is None:
+            return False
+        if one.quantity in ("lower", "upper"):
+            found = list(self._interval(one.item, j, self.listing.intervals[one.item]))
+        else:
+            printed = self.listing.coefficients[one.item][one.quantity]
+            found = [self._test(one.item, j, one.quantity, printed)]
+        return all(f.truth in ("true", "stopping") for f in found if f.quantity == one.quantity)
 
     def rules(self) -> Iterator[tuple[str, str, float, bool]]:
         """Yield each rule of df for each coefficient of which anything printed depends on it."""
@@ -175,7 +183,7 @@ class Reading:
         estimate, se = self._estimates[j], self._errors["gls"][j]
         candidates: list[tuple[str, float]]
         mistakes: list[tuple[str, float]] = []
-        slack = _SHARE * se
+        slack = SHARE * se
         if quantity == "estimate":
             candidates = [("gls", estimate)]
             mistakes = [("sign", -estimate), ("other-criterion", self._rival.tests[j].estimate)]
@@ -194,7 +202,7 @@ class Reading:
                 ("sign", -estimate / se),
                 ("other-criterion", self._rival.tests[j].statistic),
             ]
-            slack = _SHARE * max(abs(estimate / se), 1.0)
+            slack = SHARE * max(abs(estimate / se), 1.0)
         else:
             candidates = list(self._p_values(label, j))
             mistakes = [("one-sided", 0.5 * v) for _, v in candidates]
@@ -258,7 +266,7 @@ class Reading:
         printed = self.listing.coefficients[label].get("se")
         if printed is None:
             return self._errors
-        slack = _SHARE * self._errors["gls"][j]
+        slack = SHARE * self._errors["gls"][j]
         fitting = {k: v for k, v in self._errors.items() if printed.holds(v[j], slack)}
         return fitting or self._errors
 
@@ -291,11 +299,11 @@ class Reading:
         """
         t = self._estimates[j] / self._errors["gls"][j]
         near_by = [
-            abs(two_sided_p(t * (1.0 + _SHARE), df) - two_sided_p(t, df))
+            abs(two_sided_p(t * (1.0 + SHARE), df) - two_sided_p(t, df))
             for df in (*self._dfs(label, j).values(), math.inf)
             if printed.holds(two_sided_p(t, df), 0.1 * printed.value)
         ]
-        return max(near_by, default=0.0) + _SHARE * printed.value
+        return max(near_by, default=0.0) + SHARE * printed.value
 
     @property
     def _models(self) -> dict[str, ListingModel]:
@@ -309,16 +317,23 @@ class Reading:
             name = key if kind == "gls" else f"{key}, SE {kind}"
             chosen[name] = t_ends(estimate, se, df, printed.level, printed.factor)
         chosen |= fixed_profiles(self._models, j, printed)
-        others = [
-            (
-                f"level {level:g}",
-                t_ends(estimate, self._errors["gls"][j], df, level, printed.factor),
-            )
+        others = (
+            (f"level {level:g}", ends)
             for level in LEVELS
             if not math.isclose(level, printed.level)
-            for df in rules.values()
-        ]
-        yield from _both_ends("", label, printed, chosen, others, _SHARE)
+            for ends in self._ends_at(j, replace(printed, level=level), rules.values())
+        )
+        yield from both_ends("", label, printed, chosen, others, SHARE)
+
+    def _ends_at(
+        self, j: int, printed: PrintedInterval, dfs: Iterable[float]
+    ) -> Iterator[tuple[float, float]]:
+        """Yield the ends of an interval as it might be of another level."""
+        estimate, se = self._estimates[j], self._errors["gls"][j]
+        for df in dfs:
+            yield t_ends(estimate, se, df, printed.level, printed.factor)
+        for _, ends in fixed_profiles(self._models, j, printed):
+            yield ends
 
     def _likelihoods(self) -> Iterator[Finding]:
         values = dict(self._defined("loglik"))
@@ -334,105 +349,3 @@ class Reading:
                 ("sign", -candidates[0][1]),
             ]
             yield judged(quantity, "", printed, candidates, mistakes, 1e-4 * abs(times))
-
-    def _spreads(self) -> Iterator[Finding]:
-        at = self.model.at_best
-        factors = at.point.likelihood.factors(at.point.theta)
-        psi = [at.sigma**2 * f @ f.T for f in factors]
-        for label, (t, k) in self.model.matched.spreads.items():
-            spread = self.listing.spreads[label]
-            variance = at.sigma**2 if t < 0 else float(psi[t][k, k])
-            sd = math.sqrt(variance)
-            right, instead = (variance, sd) if spread.kind == "variance" else (sd, variance)
-            name = "sd-for-variance" if spread.kind == "variance" else "variance-for-sd"
-            mistakes = [(name, instead), *self._rival_spread(t, k, spread.kind)]
-            # Where the box holds the optimum, what is beyond the digits is what optimizers leave.
-            slack = math.inf if self.inside else 5e-3 * right
-            data_units = [("data-units", right)]
-            yield judged(spread.kind, label, spread.printed, data_units, mistakes, slack)
-            if label in self.listing.spread_intervals:
-                parameter = Parameter("sigma") if t < 0 else Parameter("sd", t, (k,))
-                interval = self.listing.spread_intervals[label]
-                yield from self._spread_interval(label, parameter, spread.kind, interval)
-        for label, (t, a, b) in self.model.matched.correlations.items():
-            both = float(psi[t][a, a] * psi[t][b, b])
-            r = float(psi[t][a, b]) / math.sqrt(both) if both > 0.0 else math.nan
-            yield judged(
-                "correlation",
-                label,
-                self.listing.correlations[label],
-                [("data-units", r)],
-                [("sign", -r)],
-                math.inf if self.inside else 5e-3,
-            )
-            if label in self.listing.correlation_intervals:
-                parameter = Parameter("correlation", t, (a, b))
-                interval = self.listing.correlation_intervals[label]
-                yield from self._spread_interval(label, parameter, "correlation", interval)
-
-        for label, (t, a, b) in self.model.matched.covariances.items():
-            both = math.sqrt(float(psi[t][a, a] * psi[t][b, b]))
-            c = float(psi[t][a, b])
-            yield judged(
-                "covariance",
-                label,
-                self.listing.covariances[label],
-                [("data-units", c)],
-                [("sign", -c), ("correlation", c / both if both > 0.0 else math.nan)],
-                math.inf if self.inside else 5e-3 * both,
-            )
-
-    def _spread_interval(
-        self, label: str, parameter: Parameter, kind: str, printed: PrintedInterval
-    ) -> Iterator[Finding]:
-        at, models = self.at, self._models
-        chosen = dict(spread_ends(models, at, parameter, kind, printed.level))
-        others = [
-            (f"level {level:g}", ends)
-            for level in LEVELS
-            if not math.isclose(level, printed.level)
-            for _, ends in spread_ends({}, at, parameter, kind, level)
-        ]
-        yield from _both_ends(f"{kind} ", label, printed, chosen, others, _CURVATURE_SHARE)
-
-    def _rival_spread(self, t: int, k: int, kind: str) -> Iterator[tuple[str, float]]:
-        at = self._rival
-        if t < 0:
-            variance = at.sigma**2
-        else:
-            f = at.point.likelihood.factors(at.point.theta)[t]
-            variance = at.sigma**2 * float((f @ f.T)[k, k])
-        yield "other-criterion", variance if kind == "variance" else math.sqrt(variance)
-
-
-def _both_ends(
-    of: str,
-    label: str,
-    printed: PrintedInterval,
-    chosen: Mapping[str, Ends],
-    others: Sequence[tuple[str, Ends]],
-    share: float,
-) -> Iterator[Finding]:
-    """Judge the ends of an interval; what gives both of them comes first.
-
-    Parameters
-    ----------
-    of : str
-        What goes before the names of the ends; empty for a coefficient's.
-    share : float
-        Of the interval, what is left of its ends.
-    """
-
-    def fits(ends: Ends) -> bool:
-        values = zip((printed.lower, printed.upper), ends, strict=True)
-        return all(value.holds(end, near(value.value)) for value, end in values)
-
-    whole = {name: ends for name, ends in chosen.items() if fits(ends)}
-    kept = whole or dict(chosen)
-    if not kept:
-        kept = {"none": (math.nan, math.nan)}
-    span = abs(np.subtract(*next(iter(kept.values()))))
-    for place, (name, value) in enumerate((("lower", printed.lower), ("upper", printed.upper))):
-        candidates = [(key, ends[place]) for key, ends in kept.items()]
-        mistakes = [(key, ends[place]) for key, ends in others]
-        yield judged(of + name, label, value, candidates, mistakes, share * float(span))

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice, product
-from typing import TypeVar
 
 from harness.base.errors import BadInput
 from harness.base.text import listed
 from harness.data.rungs import Rung
 from harness.judge.listing import TESTS, Listing
-from harness.model.design import RandomDesign
+from harness.judge.random_labels import pair_places, placed, spread_places
 from harness.model.table import FactorColumn
 
 RESIDUAL = "residual"
@@ -29,7 +28,6 @@ _CODINGS = 200
 _KEPT = 6
 """Codings that a listing is judged by."""
 
-T = TypeVar("T")
 Make = Callable[[Mapping[str, tuple[str, ...]]], Rung]
 
 
@@ -87,10 +85,13 @@ def matched(
     if not fitting:
         raise BadInput(_unknown(labels, rung))
     terms = rung.case.design.random
-    spreads = _of(listing.spreads, _spread_names(terms), "variance")
-    pairs = _pair_names(terms)
-    correlations = _of(listing.correlations, pairs, "correlation")
-    covariances = _of(listing.covariances, pairs, "covariance")
+    pairs = pair_places(terms)
+    spreads = placed(listing.spreads, spread_places(terms), "variance")
+    correlations = placed(listing.correlations, pairs, "correlation")
+    covariances = placed(listing.covariances, pairs, "covariance")
+    _distinct(spreads, "variance")
+    _distinct(correlations, "correlation")
+    _distinct(covariances, "covariance")
     return tuple(
         Matched(coded, found, spreads, correlations, covariances, references)
         for coded, found, references in fitting[:_KEPT]
@@ -154,10 +155,15 @@ def _distinct(found: Mapping[str, object], what: str) -> None:
 
 def _exact(name: str) -> str:
     """Return a name without signs of coding, its letters as they are."""
-    bare = re.sub(r"\[T\.([^]]*)\]", r"\1", name)
+    bare = re.sub(r"\[T\.([^]]*)\]", r"\1", _plain(name))
     parts = (re.sub(r"[^0-9A-Za-z.]+", "", part) for part in re.split(r"[:*]", bare))
     joined = ":".join(sorted(parts))
     return "intercept" if joined.lower() in ("intercept", "const", "constant", "cons") else joined
+
+
+def _plain(name: str) -> str:
+    """Return a name without the coding of its factor: R prints ``f1`` and ``f.L``."""
+    return re.sub(r"\bC\(([^(),]+), *[^()]*\)", r"\1", name)
 
 
 def _squashed(name: str) -> str:
@@ -187,7 +193,7 @@ def _orders(
 
 
 def _unknown(labels: Sequence[str], rung: Rung) -> str:
-    names = rung.case.design.x_names
+    names = [_plain(name) for name in rung.case.design.x_names]
     known = {_squashed(name): name for name in names}
     for label in labels:
         if _squashed(label) not in known:
@@ -195,42 +201,3 @@ def _unknown(labels: Sequence[str], rung: Rung) -> str:
             hint = f"; is {known[near[0]]!r} meant?" if near else ""
             return f"no coefficient is called {label!r}{hint} The model has {listed(names)}"
     return f"the labels {listed(labels)} are not those of one coding of {listed(names)}"
-
-
-def _spread_names(terms: Sequence[RandomDesign]) -> dict[str, tuple[int, int]]:
-    names: dict[str, tuple[int, int]] = {"residual": (-1, 0)}
-    for t, term in enumerate(terms):
-        for k, effect in enumerate(term.names):
-            names[_tokens(f"{term.group} {effect}")] = (t, k)
-            if effect == "Intercept" or len(term.names) == 1:
-                names.setdefault(_tokens(term.group), (t, k))
-    return names
-
-
-def _pair_names(terms: Sequence[RandomDesign]) -> dict[str, tuple[int, int, int]]:
-    names: dict[str, tuple[int, int, int]] = {}
-    for t, term in enumerate(terms):
-        for b in range(len(term.names)):
-            for a in range(b):
-                names[_tokens(f"{term.group} {term.names[a]} {term.names[b]}")] = (t, a, b)
-                if len(term.names) == 2:
-                    names.setdefault(_tokens(term.group), (t, a, b))
-    return names
-
-
-def _tokens(label: str) -> str:
-    """Return the words of a label in one order: ``Subject(Intercept)`` is ``Intercept Subject``."""
-    return " ".join(sorted(re.findall(r"[0-9a-z_.]+", label.lower())))
-
-
-def _of(given: Mapping[str, object], names: Mapping[str, T], what: str) -> dict[str, T]:
-    out: dict[str, T] = {}
-    for label in given:
-        key = _tokens(label)
-        if key not in names:
-            near = get_close_matches(key, names, 1)
-            hint = f"; is {near[0]!r} meant?" if near else f"; there are {listed(list(names))}"
-            raise BadInput(f"no {what} is called {label!r}{hint}")
-        out[label] = names[key]
-    _distinct(out, what)
-    return out

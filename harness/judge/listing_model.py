@@ -18,6 +18,7 @@ from scipy import optimize
 from harness.judge.examination import gap_tolerance
 from harness.judge.listing import Listing
 from harness.judge.listing_match import Matched
+from harness.judge.printed_matrix import Impossible, impossible
 from harness.model.design import Design
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
@@ -76,10 +77,18 @@ class ListingModel:
     def box(self) -> Box | None:
         """The best point of the printed variances.
 
-        None where none is printed, and where they are not all the parameters.
+        None where none is printed, where they are not all the parameters, and where no covariance
+        matrix is printed so.
         """
         of = self.matched.rung.case.model
-        return box_of(self) if of.residual is None and of.structured is None else None
+        if of.residual is not None or of.structured is not None or self.impossible:
+            return None
+        return box_of(self)
+
+    @cached_property
+    def impossible(self) -> tuple[Impossible, ...]:
+        """What is printed of the random terms and cannot be."""
+        return impossible(self.listing, self.matched)
 
     @cached_property
     def at_best(self) -> Standpoint:

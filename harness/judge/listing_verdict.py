@@ -24,6 +24,8 @@ from harness.judge.listing_match import matched
 from harness.judge.listing_model import ListingModel
 from harness.judge.listing_source import ListingSource
 from harness.judge.number_verdict import Finding
+from harness.judge.printed_conclusions import Conclusion, conclusions
+from harness.judge.printed_matrix import Impossible
 from harness.judge.row_subsets import subsets
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
@@ -57,6 +59,10 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         Label, rule of df, its df, and whether what is printed of that coefficient fits it.
     subset : str
         Which rows of the table the numbers are of, where they are not of all complete ones.
+    impossible : tuple of Impossible
+        Variances, correlations and covariances that no covariance matrix has.
+    conclusions : tuple of Conclusion
+        Tests that come out otherwise by what is printed.
     singular : bool
         Whether the best point is on the boundary.
     """
@@ -76,13 +82,15 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[tuple[str, str, Real, bool], ...]
     mistakes: tuple[str, ...] = ()
     subset: str = ""
+    impossible: tuple[Impossible, ...] = ()
+    conclusions: tuple[Conclusion, ...] = ()
     singular: bool = False
 
     @property
     def right(self) -> bool:
         """Whether nothing printed is wrong."""
         wrong = any(f.truth in ("false", "mistake") for f in self.findings)
-        return not wrong and not self.mistakes
+        return not wrong and not self.mistakes and not self.impossible
 
 
 def judge_listing(
@@ -104,20 +112,36 @@ def judge_listing(
     found = _judged(listing, source)
     if all_rows:
         return found
-    if listing.rows is None:
-        if _share(found) >= 0.5:
-            return found
-    elif listing.rows == found.rows:
-        return found
-    return _of_a_subset(listing, source) or found
+    counted = None
+    if listing.rows not in (None, found.rows):
+        counted = _of_a_subset(listing, source, rows=listing.rows)
+    if counted is not None or _fits_all_rows(found):
+        return counted or found
+    # An n that is not printed, or is itself misprinted, leaves any subset.
+    return _of_a_subset(listing, source, rows=None) or found
 
 
-def _of_a_subset(listing: Listing, source: ListingSource) -> ListingVerdict | None:
-    """Judge a listing by the rows that it may be of; None where no rule makes its numbers right."""
+def _fits_all_rows(verdict: ListingVerdict) -> bool:
+    """Whether most numbers are right for all rows, and most estimates, where there are any."""
+    estimates = [f for f in verdict.findings if f.quantity == "estimate"]
+    right = sum(f.truth in ("true", "stopping") for f in estimates)
+    return _share(verdict) >= 0.5 and 2 * right >= len(estimates)
+
+
+def _of_a_subset(
+    listing: Listing, source: ListingSource, *, rows: int | None
+) -> ListingVerdict | None:
+    """Judge a listing by the rows that it may be of; None where no rule makes its numbers right.
+
+    Parameters
+    ----------
+    rows : int or None
+        How many they are; None for any number.
+    """
     chosen = (
         (rule, source.of_rows(kept))
         for rule, kept in subsets(source, source.rung())
-        if listing.rows is None or int(kept.sum()) == listing.rows
+        if rows is None or int(kept.sum()) == rows
     )
     plain = _plain(listing)
     found = []
@@ -127,7 +151,7 @@ def _of_a_subset(listing: Listing, source: ListingSource) -> ListingVerdict | No
         except BadInput:
             continue
     # Rows that are guessed at have to explain everything; rows that are counted, more than half.
-    least = 1.0 if listing.rows is None else 0.5
+    least = 1.0 if rows is None else 0.5
     best: ListingVerdict | None = None
     for share, rule, part in sorted(found, key=lambda one: -one[0])[:_JUDGED]:
         if share < least:
@@ -202,6 +226,8 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
         findings=best.findings,
         rules=tuple(best.rules()),
         mistakes=tuple(mistakes),
+        impossible=best.model.impossible,
+        conclusions=tuple(conclusions(best)),
         singular=best.model.best.optimality.singular,
     )
 

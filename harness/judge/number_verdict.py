@@ -10,10 +10,14 @@ import msgspec
 
 from harness.base.json import Real
 from harness.judge.listing import PrintedValue
+from harness.judge.slips import slip
 
 Truth = Literal["true", "stopping", "mistake", "false", "not judged"]
 """``stopping``: not to the printed digits, and within what optimizers leave; ``mistake``: false,
 and what it is instead is known."""
+
+ROW = "row "
+"""How a mistake begins that is another row's number; the label of that row follows."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +53,22 @@ def judged(
     candidates: Sequence[tuple[str, float]],
     mistakes: Sequence[tuple[str, float]],
     slack: float,
+    *,
+    sign: bool = False,
 ) -> Finding:
-    """Judge one number: to its digits, within what optimizers leave, or as a known mistake."""
+    """Judge one number: to its digits, within what optimizers leave, or as a known mistake.
+
+    Parameters
+    ----------
+    candidates : sequence of (str, float)
+        The number by each of its definitions, the commonest first.
+    mistakes : sequence of (str, float)
+        What it may be instead.
+    slack : float
+        What optimizers leave of it.
+    sign : bool
+        Whether a slip of its sign is none of ``mistakes`` and is to be tried, too.
+    """
 
     def first(pairs: Sequence[tuple[str, float]], room: float) -> list[tuple[str, float]]:
         return [
@@ -59,8 +77,13 @@ def judged(
             if (printed.low == v if math.isinf(v) else printed.holds(v, room))
         ]
 
-    def finding(pairs: Sequence[tuple[str, float]], truth: Truth, mistake: str = "") -> Finding:
-        right = pairs[0][1] if pairs and not mistake else candidates[0][1]
+    def finding(
+        pairs: Sequence[tuple[str, float]],
+        truth: Truth,
+        mistake: str = "",
+        right: float = candidates[0][1],
+    ) -> Finding:
+        right = pairs[0][1] if pairs and not mistake else right
         names = tuple(dict.fromkeys(k for k, _ in pairs)) if not mistake else ()
         return Finding(
             quantity=quantity,
@@ -81,6 +104,8 @@ def judged(
         return finding(close, "stopping")
     if wrong:
         return finding(wrong, "mistake", wrong[0][0])
+    if (slipped := slip(printed, candidates, sign=sign)) is not None:
+        return finding([], "mistake", *slipped)
     return finding([], "false")
 
 

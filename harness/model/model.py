@@ -134,8 +134,6 @@ def parse_model(text: str, criterion: Criterion = "REML", residual: str = "") ->
     model = Model(formula, criterion if formula.bars or own is not None else "OLS", own)
     if not model.fixed.intercept and not model.fixed.terms:
         raise BadInput("formula: no fixed effects are left; keep at least an intercept")
-    if formula.weights is not None and own is not None:
-        raise BadInput("formula: weights beside a residual covariance are not supported")
     if model.structured is not None and own is not None:
         raise BadInput(
             f"formula: {model.structured.structure}() beside a residual covariance is not "
@@ -227,6 +225,10 @@ def _require_weights(model: Model, table: Table) -> None:
             )
 
 
+_LEAST_SIZE = 1e-70
+"""An outcome below this, or above its inverse, has a fourth power that is no double."""
+
+
 def _require_variation(model: Model, used: Table) -> None:
     """Refuse what leaves nothing to estimate: a constant outcome, a factor with one level."""
     match model.formula.outcome:
@@ -234,6 +236,13 @@ def _require_variation(model: Model, used: Table) -> None:
             outcome = used[name]
             if isinstance(outcome, NumericColumn) and np.ptp(outcome.values) == 0.0:
                 raise BadInput(f"the outcome {name!r} is {outcome.values[0]:g} in every row used")
+            if isinstance(outcome, NumericColumn):
+                size = float(np.abs(outcome.values).max())
+                if not _LEAST_SIZE < size < 1.0 / _LEAST_SIZE:
+                    raise BadInput(
+                        f"the outcome {name!r} has values of {size:.1g}; degrees of freedom take "
+                        f"fourth powers, which are beyond double precision: use other units"
+                    )
     for term in model.random:
         columns = [column_of(used, Name(name, as_factor=True)) for name in term.group]
         codes = np.array([c.codes for c in columns if isinstance(c, FactorColumn)])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness import __version__
-from harness.base.text import listed, number, significant
+from harness.base.text import listed, number, p_value, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
-from harness.judge.number_verdict import Finding
+from harness.judge.number_verdict import ROW, Finding
 from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
+from harness.page.impossible_sentences import impossible_sentences
 from harness.page.numbers import plain
 from harness.page.page import Block, Facts, Page, Paragraph, Section
 from harness.page.page_line import Line
@@ -28,6 +29,9 @@ _LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": WRONG, "false": WRONG, "no
 ALPHA = 0.05
 """Level at which a conclusion is drawn from a p value."""
 
+_SENTENCES = 4
+"""Wrong numbers, at least, of which each has its sentence."""
+
 _PLAIN = ("data-units", "full")
 """Definitions that go without saying."""
 
@@ -38,6 +42,9 @@ _MISTAKES = {
     "one-sided": "it is the one-sided p",
     "sign": "it has the other sign",
     "correlation": "it is the correlation",
+    "ends": "the limits are interchanged",
+    "decimal-point": "its decimal point is misplaced",
+    "transposed": "two of its digits are interchanged",
     "not-doubled": "it is the difference of the log-likelihoods, not twice that",
 }
 
@@ -97,6 +104,8 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
     if found.subset:
         n = f"{found.rows} rows" if found.rows != 1 else "one row"
         yield f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
+        if found.stated_rows not in (None, found.rows):
+            yield f"By them all but its n is right, which is printed as {found.stated_rows}."
     elif "rows" in found.mistakes:
         yield (
             f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
@@ -104,8 +113,9 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         )
     for factor, level in found.references:
         yield f"The listing has {level} as the reference level of {factor}."
-    for one in bad[:4]:
-        yield _sentence(one, "ML" if found.criterion == "REML" else "REML")
+    yield from impossible_sentences(found)
+    yield from _wrong(bad, "ML" if found.criterion == "REML" else "REML")
+    yield from _changed(found)
     yield from _profiles(found)
     fitting: dict[str, list[str]] = {}
     for label, rule, _, fits in found.rules:
@@ -118,6 +128,15 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         rules = list(dict.fromkeys(rules))
         which = "one rule of df" if len(rules) == 1 else "several rules of df, which agree here"
         yield f"What is printed fits {which}: {listed(rules)}."
+
+
+def _changed(found: ListingVerdict) -> Iterator[str]:
+    """Say which tests come out otherwise by what is printed."""
+    for change in found.conclusions:
+        yield (
+            f"By what is printed {p_value(change.implied)} for {change.item}, by what is right "
+            f"{p_value(change.right)}: at {change.alpha:g} that is another conclusion."
+        )
 
 
 def _profiles(found: ListingVerdict) -> Iterator[str]:
@@ -133,6 +152,26 @@ def _profiles(found: ListingVerdict) -> Iterator[str]:
         whose = ", as lme4's confint gives them" if criteria == ("ML",) else ""
         named = listed(list(dict.fromkeys(items)))
         yield f"Profiles of the likelihood by {which}{whose}: the intervals of {named}."
+
+
+def _wrong(bad: Sequence[Finding], other: str) -> Iterator[str]:
+    """Say what is wrong: rows that are interchanged together, the first others one by one."""
+    rows: dict[frozenset[str], list[str]] = {}
+    single = []
+    for one in bad:
+        if one.mistake.startswith(ROW):
+            pair = frozenset((one.item, one.mistake.removeprefix(ROW)))
+            rows.setdefault(pair, []).append(PRINTED[one.quantity])
+        else:
+            single.append(one)
+    for pair, names in rows.items():
+        what = listed(list(dict.fromkeys(names)))
+        yield f"Of {listed(sorted(pair))} these numbers are interchanged: {what}."
+    shown = single if len(single) <= _SENTENCES + 1 else single[:_SENTENCES]
+    for one in shown:
+        yield _sentence(one, other)
+    if more := len(single) - len(shown):
+        yield f"And {more} more numbers are wrong, which the table has."
 
 
 def _sentence(one: Finding, other: str) -> str:
@@ -165,6 +204,8 @@ def _to_digits(one: Finding) -> str:
 
 def _instead(one: Finding, other: str) -> str:
     """Say what a number is in place of what it is said to be; empty where that is not known."""
+    if one.mistake.startswith(ROW):
+        return f"it is that of {one.mistake.removeprefix(ROW)}"
     if one.mistake.startswith("level "):
         return f"it is that of the {100 * float(one.mistake.split()[1]):g} % interval"
     return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""

@@ -25,7 +25,7 @@ from harness.referee.residual_likelihood import (
     ResidualPoint,
     likelihood_of,
 )
-from harness.referee.residual_matrix import bounds, neutral, typical_gap
+from harness.referee.residual_matrix import bounds, neutral, sign_open, typical_gap
 from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
 from harness.referee.structured_search import StructuredSearch
 
@@ -224,6 +224,11 @@ def _covariances(likelihood: ResidualLikelihood) -> list[Array]:
                 if rho < 0.0:
                     continue
                 start[0] = np.log(rho) / typical_gap(residual)
+            elif residual.structure == "ar1":
+                if rho < 0.0 and sign_open(residual):
+                    continue
+                # Beside visits that are numbered by days or minutes rho itself is close to one.
+                start[0] = np.sign(rho) * abs(rho) ** (1.0 / typical_gap(residual))
             else:
                 start[0] = rho
             out.append(start)

@@ -156,7 +156,11 @@ class Exploration:
         point = self.best.point
         for matrix in point.likelihood.matrices if isinstance(point, ResidualPoint) else ():
             at = matrix.stack.rows
-            whole[at[:, :, None], at[:, None, :]] = matrix.value
+            block = matrix.value
+            if weights is not None:
+                root = np.sqrt(weights[at])
+                block = block / (root[:, :, None] * root[:, None, :])
+            whole[at[:, :, None], at[:, None, :]] = block
         return pd.DataFrame(self.residual_variance * whole, self.rows, self.rows)
 
     @cached_property

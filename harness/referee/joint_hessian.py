@@ -83,7 +83,7 @@ def joint_inverse(point: Point, sigma: float) -> JointInverse:
     """
     if isinstance(point, ResidualPoint):
         raise ValueError("no program states it of a model with a residual covariance")
-    if isinstance(point, StructuredPoint):
+    if isinstance(point, StructuredPoint) and not _linear(point):
         return _structured(point, sigma)
     likelihood = point.likelihood
     basis, reml, m = likelihood.products.basis, likelihood.reml, likelihood.m
@@ -128,6 +128,11 @@ def joint_inverse(point: Point, sigma: float) -> JointInverse:
     return JointInverse(fixed, variances, _determined(hessian, sizes))
 
 
+def _linear(point: StructuredPoint) -> bool:
+    """Whether variances alone are the parameters of every structure: the model of ``(x || g)``."""
+    return all(own.structure in ("", "diag") for own in point.likelihood.terms)
+
+
 def _structured(point: StructuredPoint, sigma: float) -> JointInverse:
     """Invert it in the parameters of the structures, those at a bound held there."""
     likelihood = point.likelihood
@@ -168,6 +173,9 @@ def _directions(point: Point) -> list[tuple[int, float, Array]]:
     factor takes the variance of a diagonal element back to the data, and is 0 for the others.
     """
     out = []
+    diagonals = [False] * len(point.likelihood.products.sizes)
+    if isinstance(point, StructuredPoint):
+        diagonals = [bool(own.structure) for own in point.likelihood.terms]
     for t, effects in enumerate(point.likelihood.products.basis.effects):
         width = np.linalg.norm(effects, axis=0)
         unit = effects / width
@@ -175,6 +183,8 @@ def _directions(point: Point) -> list[tuple[int, float, Array]]:
             for j in range(i + 1):
                 half = np.outer(unit[:, i], unit[:, j])
                 diagonal = i == j
+                if diagonals[t] and not diagonal:
+                    continue
                 size = float(1.0 / width[i] ** 4) if diagonal else 0.0
                 out.append((t, size, half if diagonal else half + half.T))
     return out

@@ -108,12 +108,14 @@ class Profiler:
         """Return theta near a start that has the parameters at their values, signs included."""
         factors = self.ordered.likelihood.factors(start.theta)
         for parameter, value in given:
+            if parameter.scale == "sigma":
+                continue
             lower = factors[parameter.term]
             if parameter.scale == "correlation":
                 size = float(np.hypot(*lower[1, :2]))
                 lower[0, 0] = abs(lower[0, 0])
                 lower[1, :2] = size * value, size * math.sqrt(max(1.0 - value * value, 0.0))
-            elif parameter.scale == "sd":
+            else:
                 lower[0, 0] = value / start.sigma
         layout = self.ordered.likelihood.layout
         own = [factors[t][a, b] for t, a, b in layout]

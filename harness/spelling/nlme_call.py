@@ -59,9 +59,13 @@ def nlme_call(model: Model) -> str:
         if inside != residual.group[: len(inside)]:
             raise NotExpressible("residual groups have to lie within those of the random effects")
         parts.append(f"correlation = nlme::{nlme_correlation(residual)}")
-    parts += [] if residual is None else _weights(residual)
+    variances = [] if residual is None else _variances(residual)
     if formula.weights is not None:
-        parts.append(f"weights = nlme::varFixed(~ 1 / {quote_name(formula.weights.name)})")
+        variances.insert(0, f"nlme::varFixed(~ 1 / {quote_name(formula.weights.name)})")
+    if variances:
+        joined = ", ".join(variances)
+        joined = joined if len(variances) == 1 else f"nlme::varComb({joined})"
+        parts.append(f"weights = {joined}")
     parts.append(f'method = "{model.criterion}"')
     return f"nlme::{'lme' if groups else 'gls'}({', '.join(parts)})"
 
@@ -109,13 +113,9 @@ def nlme_correlation(residual: Residual) -> str:
     return f"{_CLASSES[residual.structure]}(form = ~ {at} | {group})"
 
 
-def _weights(residual: Residual) -> list[str]:
+def _variances(residual: Residual) -> list[str]:
     strata = [" * ".join(map(quote_name, columns)) for columns in residual.strata]
     if residual.structure == "us":
         assert residual.position is not None
         strata.insert(0, quote_name(residual.position.name))
-    made = [f"nlme::varIdent(form = ~ 1 | {text})" for text in strata]
-    if not made:
-        return []
-    joined = ", ".join(made)
-    return [f"weights = {joined if len(made) == 1 else f'nlme::varComb({joined})'}"]
+    return [f"nlme::varIdent(form = ~ 1 | {text})" for text in strata]

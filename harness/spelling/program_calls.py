@@ -65,6 +65,8 @@ def glmmtmb_call(model: Model) -> str:
     if residual is not None and residual.structure:
         if residual.strata and residual.structure != "us":
             raise NotExpressible("it has no residual correlation beside variances by strata")
+        if weights is not None:
+            raise NotExpressible("it has no residual correlation beside weights")
         if residual.structure == "corr":
             raise NotExpressible("it has no unstructured correlation with one variance")
         group = ":".join(map(quote_name, residual.group))
@@ -77,7 +79,8 @@ def glmmtmb_call(model: Model) -> str:
         dispersion = "dispformula = ~ 0"
     elif residual is not None:
         strata = " + ".join("*".join(map(quote_name, columns)) for columns in residual.strata)
-        dispersion = f"dispformula = ~ {strata}"
+        known = "" if weights is None else f" + offset(-log({quote_name(weights.name)}))"
+        dispersion = f"dispformula = ~ {strata}{known}"
     more = f", {dispersion}" if dispersion else ""
     return f"glmmTMB::glmmTMB({formula}, data, REML = {reml}{more})"
 
@@ -113,7 +116,9 @@ def mmrm_call(model: Model) -> str:
     fixed = lme4_formula(_without_bars(_plain(model)), language=R_TO_RUN)
     reml = "TRUE" if model.criterion == "REML" else "FALSE"
     term = f"{name}({position} | {quote_name(residual.group[0])})"
-    return f"mmrm::mmrm({fixed} + {term}, data, reml = {reml})"
+    weights = model.formula.weights
+    more = "" if weights is None else f", weights = data${quote_name(weights.name)}"
+    return f"mmrm::mmrm({fixed} + {term}, data, reml = {reml}{more})"
 
 
 _SAS_RANDOM = {

@@ -363,7 +363,7 @@ def _method(given: Mapping[str, str]) -> Criterion:
 def _mmrm(given: Mapping[str, str]) -> RCall:
     formula, residual, notes = mmrm_formula(_formula(given, "formula", "mmrm"), given)
     reml = _flag(given, "reml", "TRUE")
-    rest = _others("mmrm", given, ("formula", "reml", "covariance"))
+    rest = _others("mmrm", _less_weights(given), ("formula", "reml", "covariance"))
     return RCall(formula, "REML" if reml else "ML", (*notes, *rest), residual=residual)
 
 

@@ -167,6 +167,11 @@ def mmrm_formula(formula: str, given: Mapping[str, str]) -> tuple[str, str, tupl
     rest = f"{rest} 1" if rest.endswith("~") else rest
     residual = mmrm_residual(structure, inside)
     visits, _, group = (part.strip() for part in inside.rpartition("|"))
+    if "weights" in given:
+        column = re.fullmatch(r"(?:[\w.]+\$)?([\w.]+|`[^`]+`)", given["weights"].strip())
+        if column is None:
+            raise BadInput(f"call: mmrm(weights = {given['weights']}) names no column")
+        rest += f" + weights({column[1]})"
     if structure != "cs":
         return rest, residual, ()
     return f"{rest} + (1 | {group})", "", (_symmetric(f"cs({visits} | {group})", group),)

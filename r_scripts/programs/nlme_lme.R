@@ -88,6 +88,7 @@ stated_residual <- function(found, residual) {
   if (!inherits(parts, "varComb")) {
     parts <- list(parts)
   }
+  parts <- Filter(function(part) !inherits(part, "varFixed"), unclass(parts))
   for (i in seq_along(residual$strata)) {
     count <- max(residual$strata[[i]])
     # varIdent has no coefficients of a single stratum.
@@ -100,9 +101,18 @@ stated_residual <- function(found, residual) {
   list(residual = as.list(unname(values)), residual_variance = unname(variance))
 }
 
-# The variance function of a fit: that of weights, a column `inverse_weight` of the data, or another.
+# The variance function of a fit: that of weights, a column `inverse_weight` of the data, beside
+# another where there is one.
 known_weights <- function(request, other) {
-  if (is.null(request$weights)) other else nlme::varFixed(~inverse_weight)
+  if (is.null(request$weights)) {
+    return(other)
+  }
+  fixed <- nlme::varFixed(~inverse_weight)
+  if (is.null(other)) {
+    return(fixed)
+  }
+  others <- if (inherits(other, "varComb")) unclass(other) else list(other)
+  do.call(nlme::varComb, c(list(fixed), others))
 }
 
 # The covariance matrix of a term.
@@ -201,9 +211,10 @@ marginal_tests <- function(found) {
 fit_gls <- function(request) {
   part <- residual_part(request$residual, NULL, request$data)
   data <- part$data
+  data$inverse_weight <- if (!is.null(request$weights)) 1 / request$weights
   found <- nlme::gls(
     request$formula, data = data, method = request$criterion, correlation = part$correlation,
-    weights = part$weights
+    weights = known_weights(request, part$weights)
   )
   table <- summary(found)$tTable
   stated <- stated_residual(found, request$residual)

@@ -66,3 +66,18 @@ def test_what_mixedlm_has_evaluated_changes_no_number_of_a_later_fit(sleepstudy)
         assert getattr(again, name) == getattr(alone, name)
     # Its time is that of a fit that evaluates everything.
     assert again.seconds > 0.3 * alone.seconds
+
+
+@pytest.mark.r
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("formula", "residual"),
+    [
+        (SLEEP, "ar1(Days | Subject)"),
+        ("Reaction ~ 1 + ar1(0 + factor(Days) | Subject)", ""),
+    ],
+    ids=["residual covariance", "structured term"],
+)
+def test_no_optimizer_is_run_on_a_model_that_its_program_has_not(ready, formula, residual):
+    rung = own_rung("sleepstudy", load_dataset("sleepstudy"), formula, "REML", residual=residual)
+    assert not [run for run in diagnose(rung, ready()).runs if run.loglik is not None]

@@ -5,13 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.base.errors import BadInput
 from harness.engines.engine import Coefficient, Failure, Fit, RandomTerm
 from harness.engines.guard import guarded
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.judge import judge, judge_outcomes
 from harness.model.case import Case
-from harness.model.model import bind, parse_model
+from harness.model.model import bind, parse_model, require_fittable
 from tests.referee.residual_cases import visits
 
 
@@ -145,3 +146,24 @@ def test_a_failure_on_a_model_without_random_effects_is_judged(text):
     no = Failure(engine="other", setting="default", reason="error", text=text)
     judged = judge_outcomes(case, [no, RefereeEngine().fit(case, "default")])
     assert judged.judgement("other").causes == ("engine-error",)
+
+
+def test_a_continuous_autoregression_that_stayed_where_it_is_nothing_has_that_cause():
+    frame = visits(3, subjects=20, times=6, lost=0.0)
+    frame["time"] *= 30.0
+    model = parse_model("y ~ x", "REML", "car1(time | s)")
+    case = Case("case", model, bind(model, frame))
+    right = RefereeEngine().fit(case, "default")
+    stuck = msgspec.structs.replace(right, engine="stuck", residual=(("rho", 0.2),))
+    judgement = judge_outcomes(case, [stuck, right]).judgement("stuck")
+    assert judgement.verdict == "WRONG_OPTIMUM"
+    assert "zero-correlation-start" in judgement.causes
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e150])
+def test_an_outcome_whose_powers_overflow_is_refused_in_one_line(size):
+    frame = visits()
+    frame["y"] *= size
+    model = parse_model("y ~ x", "REML", "")
+    with pytest.raises(BadInput, match="other units"):
+        require_fittable(model, bind(model, frame))

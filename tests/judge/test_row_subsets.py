@@ -6,6 +6,7 @@ import pytest
 
 from harness.data.datasets import Dataset, load_dataset
 from harness.judge.listing_source import ListingSource
+from harness.page.audit_layout import audit_answer
 from tests.judge.printed_listings import judged, listing, numbers
 
 pytestmark = pytest.mark.slow
@@ -98,3 +99,19 @@ def test_wrong_numbers_are_not_explained_by_rows_that_do_not_make_them_right():
     verdict = judged(text, source)
     assert verdict.subset == ""
     assert not verdict.right
+
+
+@pytest.mark.parametrize("rule", [RULES[0], RULES[1], RULES[4]])
+@pytest.mark.parametrize("stated", ["all", "misprinted"])
+def test_where_n_itself_is_wrong_the_rows_that_fit_all_else_are_named(rule, stated):
+    frame = rats()
+    kept = kept_by(rule, frame)
+    levels = {"Treatment": ("Control", "High", "Low")}
+    part = ListingSource(Dataset("part", frame[kept].reset_index(drop=True), ""), FORMULA)
+    n = len(frame) if stated == "all" else int(kept.sum()) + 10
+    source = ListingSource(Dataset("rats", frame, ""), FORMULA, (), levels)
+    verdict = judged(f"rows = {n}\n{listing(numbers(part), 5)}", source)
+    assert (verdict.subset, verdict.rows, verdict.stated_rows) == (rule, int(kept.sum()), n)
+    assert not any(f.truth in ("false", "mistake") for f in verdict.findings)
+    said = " ".join(audit_answer(verdict))
+    assert f"By them all but its n is right, which is printed as {n}." in said

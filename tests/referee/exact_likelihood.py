@@ -111,14 +111,15 @@ def _psi(term, theta):
 def _residual(design, theta):
     """R / sigma^2 by the definition of each structure, or of weights."""
     own, n = design.residual, len(design.y)
+    weights = np.ones(n) if design.weights is None else design.weights
+    weights = [mpmath.mpf(float(w)) for w in weights]
     if own is None:
-        weights = np.ones(n) if design.weights is None else design.weights
-        return mpmath.diag([1 / mpmath.mpf(float(w)) for w in weights])
+        return mpmath.diag([1 / w for w in weights])
     phi = theta[len(theta) - len(own.names) :]
     pairs = [tuple(pair) for pair in own.pairs.tolist()]
 
     def deviation(i):
-        at, out = own.correlations, mpmath.mpf(1)
+        at, out = own.correlations, 1 / mpmath.sqrt(weights[i])
         for codes in own.strata:
             if codes[i]:
                 out *= mpmath.exp(phi[at + int(codes[i]) - 1])

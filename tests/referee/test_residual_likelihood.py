@@ -201,3 +201,14 @@ class TestWhatIsNotDetermined:
         frame = visits(10, subjects=3, times=6, lost=0.0)
         with pytest.raises(ResidualUnbounded):
             search("y ~ x", "us(visit | s)", frame)
+
+
+@pytest.mark.parametrize("apart", [1, 2, 30, 10_000, 1_000_000])
+def test_the_best_autoregression_does_not_depend_on_the_unit_that_visits_are_counted_in(apart):
+    frame = visits(3, subjects=20, times=6, lost=0.0)
+    model = parse_model("y ~ x", "REML", "ar1(visit | s)")
+    at_one = find_optimum(likelihood_of(build_design(model, bind(model, frame)), reml=True))
+    frame["visit"] *= apart
+    found = find_optimum(likelihood_of(build_design(model, bind(model, frame)), reml=True))
+    assert found.deviance == pytest.approx(at_one.deviance, abs=1e-6)
+    assert abs(found.point.phi[0]) ** apart == pytest.approx(abs(at_one.point.phi[0]), rel=1e-4)

@@ -239,8 +239,3 @@ def test_offset_and_weights_stand_by_themselves(text, message):
     with pytest.raises(BadInput) as caught:
         parse_model(text)
     assert message in str(caught.value)
-
-
-def test_weights_beside_a_residual_covariance_are_refused():
-    with pytest.raises(BadInput, match="weights beside a residual covariance"):
-        parse_model("y ~ x + (1 | g) + weights(w)", "REML", "ar1(x | g)")

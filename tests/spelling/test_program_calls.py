@@ -24,14 +24,17 @@ MODELS = [
     ("y ~ x", "ar1(visit | s) + het(sex)"),
     ("y ~ x", "ar1(visit | s) + het(visit)"),
     ("y ~ x + (1 | s)", "ar1(visit | s)"),
+    ("y ~ x + weights(w)", "ar1(visit | s)"),
+    ("y ~ x + (1 | s) + weights(w)", "het(sex)"),
 ]
 
 LACKING = {
     "lme4": {m for m in MODELS if m[1]},
     "nlme": {m for m in MODELS if m[0].startswith(("y ~ x + cs", "y ~ x + ar1", "y ~ x + hetar1"))}
     | {("y ~ x", "toep(visit | s)")},
-    "glmmTMB": {m for m in MODELS if m[1].startswith(("corr", "ar1(visit | s) + "))},
-    "mmrm": {m for m in MODELS if "(" in m[0] or m[1] == "" or m[1].startswith("corr")}
+    "glmmTMB": {m for m in MODELS if m[1].startswith(("corr", "ar1(visit | s) + "))}
+    | {("y ~ x + weights(w)", "ar1(visit | s)")},
+    "mmrm": {m for m in MODELS if "|" in m[0] or m[1] == "" or m[1].startswith("corr")}
     | {("y ~ x", "ar1(visit | s) + het(sex)")},
     "PROC MIXED": {m for m in MODELS if "offset" in m[0] or m[1].startswith("corr")}
     | {("y ~ x", "ar1(visit | s) + het(sex)")},

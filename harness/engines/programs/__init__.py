@@ -1,3 +1,3 @@
 """Ready programs, each to run in the environment of its engine, and what they share."""
 
-__all__ = ["score_sign"]
+__all__ = ["mixedlm_probes"]

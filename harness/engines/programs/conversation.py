@@ -65,7 +65,8 @@ def converse(fit, *, name, packages, definitions, rows="complete", wants=(), tig
 
     What is printed while fitting, by whatever language, goes to standard error. Exceptions become
     failures: :class:`Unsupported`, also NotImplementedError, and :class:`Refused`, also a
-    ValueError that is raised on purpose, by those reasons, all others as errors.
+    ValueError that is raised on purpose, by those reasons, all others as errors, with what an
+    attribute ``probes`` of theirs says.
 
     Parameters
     ----------
@@ -159,6 +160,7 @@ def _fitted(message, fit):
         except BaseException as error:  # a panic of Rust code is no Exception
             text = f"{type(error).__name__}: {error}".strip().rstrip(":")
             answer = _failed(message, "refused" if _deliberate(error) else "error", text)
+            answer["probes"] = getattr(error, "probes", {})
     answer["messages"] = [*_warned(caught), *said]
     return answer
 

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import statsmodels.formula.api as smf
 from conversation import Unsupported, converse, rows_of
-from score_sign import recorded_points, score_probe
+from mixedlm_probes import recorded_points, score_probe, singular_covariance_probe
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 DEFINITIONS = {
@@ -97,7 +97,11 @@ def fit(request):
         free = np.ones(model.k_fe), np.eye(model.k_re), np.ones(model.k_vc)
         arguments["free"] = MixedLMParams.from_components(*free[:2], vcomp=free[2])
     last = recorded_points(model)
-    found = model.fit(**arguments)
+    try:
+        found = model.fit(**arguments)
+    except Exception as error:
+        error.probes = singular_covariance_probe(error)
+        raise
     stated = mixed(request, layout, found)
     stated["seconds"] = time.perf_counter() - began
     # What is probed is no part of the fit: neither its time nor its warnings are MixedLM's.

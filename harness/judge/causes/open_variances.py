@@ -96,7 +96,12 @@ def _evidence(
         for direction, beside in zip(directions, correlated, strict=True)
     ]
     words = tuple(
-        in_names(*direction, terms) + (", the residual covariance as well" if beside else "")
+        ", ".join(
+            filter(
+                None,
+                (in_names(*direction, terms), "the residual covariance as well" if beside else ""),
+            )
+        )
         for direction, beside, one in zip(directions, correlated, single, strict=True)
         if one is None
     )

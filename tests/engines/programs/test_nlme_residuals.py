@@ -72,6 +72,32 @@ def test_it_is_at_the_optimum_and_every_number_is_true(nlme, data, formula, resi
     assert dict(fit.residual) == pytest.approx(best, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("formula", "residual", "criterion"),
+    [
+        ("y ~ x", "ar1(visit | s)", "REML"),
+        ("y ~ x", "cs(1 | s) + het(sex)", "ML"),
+        ("y ~ x", "us(visit | s)", "REML"),
+        ("y ~ x + (1 | s)", "ar1(visit | s)", "ML"),
+        ("y ~ x + (1 | s)", "het(sex) + het(visit)", "REML"),
+    ],
+)
+def test_with_weights_too_every_number_is_true(nlme, formula, residual, criterion):
+    frame = visits(3, subjects=25, times=4)
+    frame["w"] = np.exp(np.random.default_rng(1).uniform(-1.5, 1.5, len(frame)))
+    case = case_of(f"{formula} + weights(w)", residual, frame, criterion)
+    judged = judge(case, [nlme, RefereeEngine()], ("default",))
+    fit, judgement = judged.outcome("nlme"), judged.judgement("nlme")
+    assert isinstance(fit, Fit), fit
+    assert judgement.verdict == "RIGHT", judgement
+    assert abs(judgement.audit.loglik_error) < 1e-8
+    assert {s.truth for s in judgement.statements} <= {"true", "not judged"}
+    best = dict(judged.outcome("referee").residual)
+    assert dict(fit.residual) == pytest.approx(best, abs=1e-3)
+    plain = case_of(formula, residual, frame, criterion)
+    assert abs(RefereeEngine().fit(plain, "default").loglik - fit.loglik) > 0.1
+
+
 def test_the_book_has_these_numbers_for_rat_pups(nlme):
     """West, Welch and Galecki 2014, chapter 3, by lme of nlme 3.1."""
     formula = "weight ~ Treatment + sex + Lsize + (1 | Litter)"

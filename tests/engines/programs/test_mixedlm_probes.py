@@ -1,9 +1,10 @@
-"""The program of other versions of statsmodels finds the wrong sign of MixedLM's gradient, too."""
+"""The program of other versions of statsmodels finds out what the engine of this one does."""
 
 import sys
 
 import pytest
 
+from harness.data.recipes.shapes import Recipe, build
 from harness.engines import environments
 from harness.engines.command_engine import CommandEngine
 from harness.engines.referee_engine import RefereeEngine
@@ -11,6 +12,8 @@ from harness.engines.statsmodels import StatsmodelsEngine
 from tests.judge.fact_cases import case_of, judged, six_groups_of_five
 
 VERSIONS = ("statsmodels-0.14", "statsmodels-0.13")
+COMMAND = (sys.executable, str(environments.program(VERSIONS[0]).path))
+"""The program with the statsmodels of this environment."""
 
 
 def fitted(name, command, case):
@@ -27,10 +30,8 @@ def compared(case, fit):
 
 @pytest.mark.slow
 def test_a_gradient_of_the_wrong_sign_is_named_of_any_version():
-    """The program with the statsmodels of this environment, under another name."""
-    command = [sys.executable, str(environments.program(VERSIONS[0]).path)]
     case = case_of(six_groups_of_five(7), "y ~ x + (x | g)")
-    fit = fitted("another", command, case)
+    fit = fitted("another", COMMAND, case)
     here = StatsmodelsEngine().fit(case, "default")
     assert fit.probes == here.probes
     assert list(fit.probes) == ["score-sign"]
@@ -39,7 +40,27 @@ def test_a_gradient_of_the_wrong_sign_is_named_of_any_version():
     assert verdict.causes[:2] == ("sm-score-sign", "stopped-short")
     # Where the optimizer arrived nothing is probed that speaks of its gradient.
     well = case_of(six_groups_of_five(1), "y ~ x + (1 | g)")
-    assert fitted("another", command, well).probes == {}
+    assert fitted("another", COMMAND, well).probes == {}
+
+
+@pytest.mark.slow
+def test_a_covariance_that_could_not_be_inverted_is_named_of_any_version():
+    recipe = Recipe(
+        shape="slope-only",
+        criterion="ML",
+        sizes=(8, 1, 2, 4, 9, 20, 4, 8, 16, 5),
+        ratios=(0.0,),
+        effect=0.5,
+        digits=6,
+        y_offset=10,
+        seed=791729696,
+    )
+    case = build(recipe).case
+    failure, here = fitted("another", COMMAND, case), StatsmodelsEngine().fit(case, "default")
+    assert (failure.reason, failure.probes) == (here.reason, here.probes)
+    verdict = compared(case, failure)
+    assert (verdict.verdict, verdict.blamed) == ("FAILED", ("another",))
+    assert verdict.causes == ("sm-singular-covariance",)
 
 
 @pytest.mark.slow

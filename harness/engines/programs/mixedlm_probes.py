@@ -1,10 +1,12 @@
-"""Whether MixedLM, of any version, has a gradient of the wrong sign where its optimizer stopped.
+"""What can be found out about a run of MixedLM beyond its result: evidence for named causes.
 
 Needs numpy alone: the engine that runs here and the program of other versions both have it.
 """
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,3 +59,21 @@ def score_probe(model: Any, last: list[Array]) -> dict[str, str]:
         f"{len(point)} as {analytic[i]:.3g}, by differences it is {differences[i]:.3g}; factor "
         f"diagonal {', '.join(f'{d:.3g}' for d in diagonal)}"
     }
+
+
+def singular_covariance_probe(error: BaseException) -> dict[str, str]:
+    """Whether MixedLM raised while its covariance was singular: it inverts it at every step."""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if Path(frame.f_code.co_filename).name != "mixed_linear_model.py":
+            continue
+        for name in ("cov_re", "cov_re_unscaled"):
+            covariance = frame.f_locals.get(name)
+            if not isinstance(covariance, np.ndarray) or not np.isfinite(covariance).all():
+                continue
+            values = np.linalg.eigvalsh(covariance)
+            if values.size and values[0] <= 1e-15 * max(float(values[-1]), 1.0):
+                return {
+                    "singular-covariance": f"raised in {frame.f_code.co_name}, where the smallest "
+                    f"eigenvalue of {name} is {values[0]:.3g}"
+                }
+    return {}

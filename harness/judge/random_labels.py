@@ -1,0 +1,146 @@
+"""Labels of variances, covariances and correlations as programs write them, in the user's names.
+
+==========================================  =========================================
+label                                       is read as
+==========================================  =========================================
+``UN(2,1)``, ``UN (2,1)``                   the second and the first effect of a term
+``Intercept [subject = id]``                ``id Intercept`` (SPSS)
+``Variety %in% Block (Intercept)``          ``Block:Variety Intercept`` (nlme)
+``var(_cons)``, ``sd(x)``, ``cov(x,_cons)``  ``Intercept``, ``x``, both (Stata)
+``Group Var``, ``x Var``                    ``Intercept``, ``x`` (statsmodels)
+``Residual``, ``sd(Residual)``, ``Scale``   ``residual``
+==========================================  =========================================
+
+Words come in any order; the group may be left out where one term only has the effect.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import TypeVar
+
+from harness.base.errors import BadInput
+from harness.base.text import listed
+from harness.model.design import RandomDesign
+
+T = TypeVar("T")
+
+_WORDS = frozenset(
+    ("var", "variance", "sd", "stddev", "std.dev.", "std.dev", "vc", "estimate")
+).union(("cov", "covariance", "corr", "correlation"))
+"""Words that say which quantity it is, not what of."""
+
+_INTERCEPT = frozenset(("_cons", "cons", "const", "intr", "int"))
+_RESIDUAL = frozenset(("scale", "sigma", "resid", "error"))
+_UNSTRUCTURED = re.compile(r"\bUN\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)", re.IGNORECASE)
+_SUBJECT = re.compile(r"\[\s*subject\s*=\s*([^\]]*)\]", re.IGNORECASE)
+
+Places = Mapping[str, tuple[str, T]]
+"""By the words of a label, the name in the user's columns, and the place."""
+
+
+def spread_places(terms: Sequence[RandomDesign]) -> dict[str, tuple[str, tuple[int, int]]]:
+    """Return the places of variances: ``(term, effect)``, ``(-1, 0)`` of the residual."""
+    found: dict[str, tuple[str, tuple[int, int]]] = {"residual": ("residual", (-1, 0))}
+    short: dict[str, list[tuple[str, tuple[int, int]]]] = {}
+    for t, term in enumerate(terms):
+        for k, effect in enumerate(term.names):
+            one = (f"{term.group} {effect}", (t, k))
+            found[words(one[0])] = one
+            if effect == "Intercept" or len(term.names) == 1:
+                found.setdefault(words(term.group), one)
+            short.setdefault(words(effect), []).append(one)
+            short.setdefault(f"un {k} {k}", []).append(one)
+            short.setdefault(f"{words(term.group)} un {k} {k}", []).append(one)
+    return _with_short(found, short)
+
+
+def pair_places(terms: Sequence[RandomDesign]) -> dict[str, tuple[str, tuple[int, int, int]]]:
+    """Return the places of covariances and correlations: ``(term, effect, effect)``."""
+    found: dict[str, tuple[str, tuple[int, int, int]]] = {}
+    short: dict[str, list[tuple[str, tuple[int, int, int]]]] = {}
+    for t, term in enumerate(terms):
+        for b in range(len(term.names)):
+            for a in range(b):
+                both = f"{term.names[a]} {term.names[b]}"
+                one = (f"{term.group} {both}", (t, a, b))
+                found[words(one[0])] = one
+                if len(term.names) == 2:
+                    found.setdefault(words(term.group), one)
+                    found.setdefault(words(f"{term.group} {term.names[1]}"), one)
+                    short.setdefault("", []).append(one)
+                    # nlme's row of x, and its column (Intr).
+                    short.setdefault(words(term.names[0]), []).append(one)
+                    short.setdefault(words(term.names[1]), []).append(one)
+                short.setdefault(words(both), []).append(one)
+                short.setdefault(f"un {a} {b}", []).append(one)
+                short.setdefault(f"{words(term.group)} un {a} {b}", []).append(one)
+    return _with_short(found, short)
+
+
+def _with_short(
+    found: dict[str, tuple[str, T]], short: Mapping[str, Sequence[tuple[str, T]]]
+) -> dict[str, tuple[str, T]]:
+    """Add labels without the group, where one term only has them."""
+    for key, ones in short.items():
+        if len(ones) == 1:
+            found.setdefault(key, ones[0])
+    return found
+
+
+def words(label: str) -> str:
+    """Return the words of a label in one order: ``Subject(Intercept)`` is ``intercept subject``."""
+    text = _SUBJECT.sub(r" \1 ", label).replace("%in%", " ")
+    text = re.sub(r"\be\.\w+", "residual", text)  # Stata's sem
+    effects = ""
+    if (un := _UNSTRUCTURED.search(text)) is not None:
+        i, j = sorted(int(number) - 1 for number in un.groups())
+        effects = f"un {i} {j}"
+        text = _UNSTRUCTURED.sub(" ", text)
+    found = [word for word in re.findall(r"[0-9a-z_.]+", text.lower()) if word not in _WORDS]
+    found = ["intercept" if word in _INTERCEPT else word for word in found]
+    found = ["residual" if word in _RESIDUAL else word for word in found]
+    return " ".join((*sorted(found), effects)).strip()
+
+
+def placed(given: Mapping[str, object], places: Places[T], what: str) -> dict[str, T]:
+    """Return the place of each label.
+
+    Raises
+    ------
+    BadInput
+        For a label that is of nothing in the model, with the names that there are.
+    """
+    names = {words(name): name for name, _ in places.values()}
+    out: dict[str, T] = {}
+    for label in given:
+        key = _key(label, places)
+        if key is None:
+            near = get_close_matches(words(label), names, 1)
+            there = listed(list(dict.fromkeys(names.values())))
+            hint = f"is {names[near[0]]!r} meant?" if near else f"there are {there}"
+            raise BadInput(f"no {what} is called {label!r}; {hint}" if names else
+                           f"no {what} is called {label!r}; the model has none")  # fmt: skip
+        out[label] = places[key][1]
+    return out
+
+
+def _key(label: str, places: Mapping[str, object]) -> str | None:
+    """Return the words of a label that are those of a place; of ``Group Var``, the group named."""
+    found = words(label)
+    if found in places:
+        return found
+    if _UNSTRUCTURED.search(label):
+        # SPSS writes the effects of the term before its UN.
+        parts = found.partition(" un ")
+        own = f"un {parts[2]}"
+        if parts[2] and own in places:
+            return own
+    bare = " ".join(word for word in found.split() if word not in ("group", "x"))
+    if bare in places and bare != found:
+        return bare
+    if found == "group" and "intercept" in places:
+        return "intercept"
+    return None

@@ -1,0 +1,67 @@
+"""Slips of the pen in a printed number: its decimal point, its sign, two digits in the other order.
+
+They are tried where a number is right under no definition and is no other quantity that is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from harness.judge.listing import PrintedValue, printed
+
+_PLACES = (1, 2, 3)
+"""Places by which a decimal point may have moved."""
+
+_DIGITS = 2
+"""Significant digits that a number has to have: one digit is soon met by chance."""
+
+
+def slip(
+    number: PrintedValue, candidates: Sequence[tuple[str, float]], *, sign: bool = False
+) -> tuple[str, float] | None:
+    """Return the slip that turns a candidate into the printed number, and the candidate's value.
+
+    Parameters
+    ----------
+    number : PrintedValue
+    candidates : sequence of (str, float)
+        Definitions of the number, with the values by them.
+    sign : bool
+        Whether a sign may be left out or put in.
+    """
+    for name, text in _meant(number.text, sign=sign):
+        if _significant(text) < _DIGITS:
+            continue
+        other = printed(text, name)
+        for _, value in candidates:
+            if other.holds(value):
+                return name, value
+    return None
+
+
+def _meant(text: str, *, sign: bool) -> Iterator[tuple[str, str]]:
+    """Yield what may have been meant."""
+    if text.strip().startswith("<"):
+        return
+    mantissa, e, exponent = text.strip().lower().replace("−", "-").partition("e")
+    if sign:
+        turned = mantissa[1:] if mantissa.startswith("-") else f"-{mantissa.lstrip('+')}"
+        yield "sign", turned + e + exponent
+    power = int(exponent or 0)
+    for places in _PLACES:
+        for shift in (places, -places):
+            yield "decimal-point", f"{mantissa}e{power + shift}"
+    for i in range(len(mantissa) - 1):
+        # The digits on both sides of a decimal point are neighbours.
+        j = i + 2 if mantissa[i + 1 : i + 2] in (".", ",") else i + 1
+        a, b = mantissa[i], mantissa[j : j + 1]
+        if a.isdigit() and b.isdigit() and a != b:
+            swapped = mantissa[:i] + b + mantissa[i + 1 : j] + a + mantissa[j + 1 :]
+            if not re.match(r"-?0\d", swapped):
+                yield "transposed", swapped + e + exponent
+
+
+def _significant(text: str) -> int:
+    """Count significant digits."""
+    return len(re.sub(r"[^0-9]", "", text.lower().partition("e")[0]).lstrip("0"))
