@@ -119,7 +119,9 @@ def test_most_numbers_are_right_and_those_that_are_not_stopped_short(verdicts):
     # What is said of an optimizer is so: its variances do not hold the optimum, or none is printed.
     for one in verdicts.values():
         spread = [n for n in one.off if n.quantity in ("variance", "sd")]
-        assert not spread or one.gap > 0.0, one.id
+        # A share of 1e-7 of a variance moves a deviance of thousands by 1e-12, its rounding.
+        seen = [n for n in spread if n.right_digits < 7]
+        assert not seen or one.gap > 0.0, one.id
 
 
 @pytest.mark.parametrize(
