@@ -28,6 +28,12 @@ from harness.commands.execution import show_answer
 @options.levels
 @options.written
 @options.reading
+@click.option(
+    "--small-residual",
+    metavar="STRUCTURE",
+    help="Covariance of the residuals of SMALL, where it is not that of --residual: 'none' for "
+    "independent ones. Of equal formulas SMALL has none.",
+)
 @options.page
 @options.as_json
 @options.quiet
@@ -40,6 +46,7 @@ def compare(
     seed: int,
     factors: tuple[str, ...],
     levels: tuple[str, ...],
+    small_residual: str | None,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -47,11 +54,13 @@ def compare(
     """Test the formula SMALL against LARGE, which holds it, on the table DATA.
 
     p is by the mixture of chi-squares where a variance is tested. Models with other fixed effects
-    are compared by --ml. Options are of both models.
+    are compared by --ml. Options are of both models, --residual of LARGE alone where the formulas
+    are the same.
 
     \b
     lmm-parity compare sleep.csv "y ~ x + (1 | g)" "y ~ x + (x | g)"
     lmm-parity compare sleep.csv "y ~ 1 + (1 | g)" "y ~ x + (1 | g)" --ml
+    lmm-parity compare sleep.csv "y ~ x + (1 | g)" "y ~ x + (1 | g)" --residual "ar1(x | g)"
     """
     from harness.campaign import provenance
     from harness.commands.progress import progress
@@ -70,8 +79,15 @@ def compare(
             ml=ml,
             factors=factors,
             levels=options.parse_levels(levels),
+            residual=_residuals(small_residual),
             simulations=simulations,
             seed=seed,
         )
     page = comparison_page(found, len(rung.case.design.y), provenance.now())
     show_answer(page, found.as_dict(), out, as_json=as_json, quiet=quiet)
+
+
+def _residuals(small: str | None) -> str | tuple[str, str]:
+    """Return the residual covariance of the larger model, or of both."""
+    large = options.residual_given()
+    return large if small is None else ("" if small.strip() == "none" else small, large)

@@ -82,8 +82,6 @@ def same_rows(one: FittedModel, two: FittedModel) -> None:
         )
     if not np.array_equal(one.design.y, two.design.y):
         raise BadInput("the models are of other outcomes")
-    if one.design.residual is not None or two.design.residual is not None:
-        raise BadInput("models with a residual covariance are not compared")
     ones = np.ones(n)
     one_w, two_w = (ones if w is None else w for w in (one.design.weights, two.design.weights))
     if not np.array_equal(one_w, two_w):

@@ -155,10 +155,15 @@ def _distinct(found: Mapping[str, object], what: str) -> None:
 
 def _exact(name: str) -> str:
     """Return a name without signs of coding, its letters as they are."""
-    bare = re.sub(r"\[T\.([^]]*)\]", r"\1", name)
+    bare = re.sub(r"\[T\.([^]]*)\]", r"\1", _plain(name))
     parts = (re.sub(r"[^0-9A-Za-z.]+", "", part) for part in re.split(r"[:*]", bare))
     joined = ":".join(sorted(parts))
     return "intercept" if joined.lower() in ("intercept", "const", "constant", "cons") else joined
+
+
+def _plain(name: str) -> str:
+    """Return a name without the coding of its factor: R prints ``f1`` and ``f.L``."""
+    return re.sub(r"\bC\(([^(),]+), *[^()]*\)", r"\1", name)
 
 
 def _squashed(name: str) -> str:
@@ -188,7 +193,7 @@ def _orders(
 
 
 def _unknown(labels: Sequence[str], rung: Rung) -> str:
-    names = rung.case.design.x_names
+    names = [_plain(name) for name in rung.case.design.x_names]
     known = {_squashed(name): name for name in names}
     for label in labels:
         if _squashed(label) not in known:

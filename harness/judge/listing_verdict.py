@@ -24,6 +24,7 @@ from harness.judge.listing_match import matched
 from harness.judge.listing_model import ListingModel
 from harness.judge.listing_source import ListingSource
 from harness.judge.number_verdict import Finding
+from harness.judge.printed_conclusions import Conclusion, conclusions
 from harness.judge.printed_matrix import Impossible
 from harness.judge.row_subsets import subsets
 from harness.model.model import Criterion
@@ -60,6 +61,8 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         Which rows of the table the numbers are of, where they are not of all complete ones.
     impossible : tuple of Impossible
         Variances, correlations and covariances that no covariance matrix has.
+    conclusions : tuple of Conclusion
+        Tests that come out otherwise by what is printed.
     singular : bool
         Whether the best point is on the boundary.
     """
@@ -80,6 +83,7 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     mistakes: tuple[str, ...] = ()
     subset: str = ""
     impossible: tuple[Impossible, ...] = ()
+    conclusions: tuple[Conclusion, ...] = ()
     singular: bool = False
 
     @property
@@ -223,6 +227,7 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
         rules=tuple(best.rules()),
         mistakes=tuple(mistakes),
         impossible=best.model.impossible,
+        conclusions=tuple(conclusions(best)),
         singular=best.model.best.optimality.singular,
     )
 

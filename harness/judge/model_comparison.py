@@ -23,7 +23,8 @@ from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
 from harness.referee.information_criteria import CONVENTIONS
 from harness.referee.nested_models import Nesting
-from harness.referee.residual_likelihood import likelihood_of
+from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_of
+from harness.spelling.formula_options import as_asked
 
 Array = NDArray[np.float64]
 
@@ -172,7 +173,8 @@ def compare(
         With formulas: numeric columns to be treated as factors; level order of factors.
     residual : str or pair of str
         With formulas: the covariance of the residuals of both, ``"ar1(visit | subject)"``, or that
-        of the smaller and that of the larger one, empty for none.
+        of the smaller and that of the larger one, empty for none. One is that of the larger only
+        where the formulas are the same.
     simulations : int, optional
         Outcomes to draw from the smaller model, both models being fitted to each. Without it 400
         where the null distribution is not known, else none.
@@ -198,7 +200,10 @@ def compare(
     random effect more, with its covariances, equal parts of two (Self and Liang 1987, JASA 82,
     605-610; Stram and Lee 1994, Biometrics 50, 1171-1177), provided that the smaller model is not
     singular. For more of them the weights depend on the data; p lies between the bounds of Kodde
-    and Palm (1986, Econometrica 54, 1243-1248), and is simulated.
+    and Palm (1986, Econometrica 54, 1243-1248), and is simulated. Correlations of the residuals,
+    and ratios of their standard deviations, are inside their range where they are none, so that
+    they are tested by chi-square; in continuous time (``car1``) a correlation is not below 0, and
+    is tested as a variance is.
 
     Examples
     --------
@@ -209,7 +214,9 @@ def compare(
     if isinstance(small, str) != isinstance(large, str):
         raise BadInput("compare two formulas, or two results")
     if isinstance(small, str):
-        both = (residual, residual) if isinstance(residual, str) else residual
+        both = residual
+        if isinstance(both, str):
+            both = ("" if small.split() == large.split() else both, both)
         one, two = _of_formulas((small, large), data, criterion, factors, levels, both)
     elif data is not None or factors or levels or ml or residual:
         raise BadInput("results have their data, criterion, factors and residual covariance")
@@ -285,7 +292,7 @@ def _of_formula(
         best = find_optimum(likelihood_of(design, reml=criterion == "REML"))
     except ValueError as error:
         raise BadInput(f"{formula}: {error}") from error
-    return FittedModel(formula, design, best, criterion)
+    return FittedModel(as_asked(formula, residual=residual), design, best, criterion)
 
 
 def _simulated(
@@ -315,11 +322,13 @@ def _again(model: FittedModel, y: Array) -> FittedModel:
 def _draw(model: FittedModel, rng: np.random.Generator) -> Array:
     """Return an outcome that the model at its best point makes."""
     design, sigma = model.design, model.best.sigma
+    likelihood = model.best.point.likelihood
     noise = sigma * rng.standard_normal(len(design.y))
+    if isinstance(likelihood, ResidualLikelihood):
+        noise = likelihood.correlated(noise)
     if design.weights is not None:
         noise /= np.sqrt(design.weights)
     y = design.x @ model.best.point.beta + noise
-    likelihood = model.best.point.likelihood
     for term, lower in zip(design.random, likelihood.factors(model.best.point.theta), strict=True):
         effects = sigma * rng.standard_normal((len(term.levels), len(lower))) @ lower.T
         y += (term.z * effects[term.codes]).sum(axis=1)

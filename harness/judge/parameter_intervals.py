@@ -6,7 +6,7 @@ What a profile is, of fixed effects by REML too, is in :mod:`harness.referee.lik
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,9 +15,11 @@ import pandas as pd
 from scipy import stats
 
 from harness.base.errors import BadInput
+from harness.judge import residual_intervals
 from harness.judge.df_rule import DfRule
 from harness.judge.evaluated_model import Evaluated, gap_of, of_formula, of_result
 from harness.judge.fixed_effect_tests import tested
+from harness.judge.residual_intervals import ResidualInterval
 from harness.model.design import Design
 from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Point
@@ -38,10 +40,11 @@ class Intervals:
     Attributes
     ----------
     table : DataFrame
-        A row for each fixed effect, standard deviation, correlation and variance: ``quantity``
-        (``"fixed effect"``, ``"sd"``, ``"correlation"``, ``"variance"``), ``estimate``, ``low`` and
-        ``high``. An end on the boundary of the parameter space is 0 of a standard deviation or
-        variance and -1 or 1 of a correlation; NaN stands where there is no interval.
+        A row for each fixed effect, standard deviation, correlation and variance, and for each
+        parameter of a residual covariance: ``quantity`` (``"fixed effect"``, ``"sd"``,
+        ``"correlation"``, ``"ratio"`` of residual standard deviations, ``"variance"``),
+        ``estimate``, ``low`` and ``high``. An end on the boundary of the parameter space is 0 of a
+        standard deviation or variance and -1 or 1 of a correlation; NaN stands where there is none.
     kind, df : str
         ``"profile"`` or ``"wald"``; the rule of df of Wald intervals, empty of profiles.
     criterion : str
@@ -117,8 +120,8 @@ def intervals(
     Raises
     ------
     BadInput
-        For a formula, column or option that cannot be used, and for profiles of a model with a
-        residual covariance.
+        For a formula, column or option that cannot be used, and for profiles of structured random
+        terms.
     TypeError, ValueError
         As :func:`harness.satterthwaite`.
     DfUndefined
@@ -188,10 +191,6 @@ def _best(fit: Evaluated) -> Optimum:
 
 
 def _profiled(fit: Evaluated, level: float) -> tuple[list[Row], tuple[str, ...]]:
-    if fit.design.residual is not None:
-        raise BadInput(
-            "there are no profiles of models with a residual covariance; take kind='wald'"
-        )
     if any(term.structure for term in fit.design.random):
         raise BadInput("there are no profiles of structured random terms; take kind='wald'")
     best = _best(fit)
@@ -212,8 +211,21 @@ def _profiled(fit: Evaluated, level: float) -> tuple[list[Row], tuple[str, ...]]
         if ends[1] == parameter.bounds[1] == 1.0:
             notes.append(f"the interval of the {label} ends on the boundary, 1")
         spreads.append((parameter, label, value, ends))
-    rows += _with_variances(spreads)
-    return rows, tuple(notes)
+    return _joined(rows, spreads, residual_intervals.profiled(best, level), notes)
+
+
+def _joined(
+    rows: Sequence[Row],
+    spreads: Sequence[tuple[Parameter, str, float, Ends]],
+    residual: Iterable[ResidualInterval],
+    notes: Sequence[str],
+) -> tuple[list[Row], tuple[str, ...]]:
+    """Put fixed effects, SDs and correlations, residual parameters and variances together."""
+    found = tuple(residual)
+    own: list[Row] = [(one.label, one.quantity, one.estimate, one.ends) for one in found]
+    first, squares = _with_variances(spreads)
+    said = (note for one in found for note in one.notes)
+    return [*rows, *first, *own, *squares], (*notes, *said)
 
 
 def profile_ends(parameter: Parameter, design: Design, best: Optimum, level: float) -> Ends:
@@ -254,8 +266,10 @@ def _variances(
         yield parameter, parameter.label(design), parameter.value(covariances, sigma)
 
 
-def _with_variances(spreads: Sequence[tuple[Parameter, str, float, Ends]]) -> list[Row]:
-    """Return rows of standard deviations and correlations, and of the variances after them."""
+def _with_variances(
+    spreads: Sequence[tuple[Parameter, str, float, Ends]],
+) -> tuple[list[Row], list[Row]]:
+    """Return rows of standard deviations and correlations, and of the variances."""
     first: list[Row] = []
     squares: list[Row] = []
     for parameter, label, value, ends in spreads:
@@ -265,7 +279,7 @@ def _with_variances(spreads: Sequence[tuple[Parameter, str, float, Ends]]) -> li
         first.append((label, "sd", value, ends))
         name = label.replace("SD", "variance")
         squares.append((name, "variance", value**2, (ends[0] ** 2, ends[1] ** 2)))
-    return first + squares
+    return first, squares
 
 
 def _wald(fit: Evaluated, df: DfRule, level: float) -> tuple[list[Row], tuple[str, ...]]:
@@ -281,7 +295,8 @@ def _wald(fit: Evaluated, df: DfRule, level: float) -> tuple[list[Row], tuple[st
         if math.isnan(ends[0]):
             notes.append(f"no Wald interval of the {label}: it is on the boundary")
         spreads.append((parameter, label, value, ends))
-    return rows + _with_variances(spreads), tuple(notes)
+    own = residual_intervals.wald(fit.point, fit.sigma, level)
+    return _joined(rows, spreads, own, notes)
 
 
 def wald_ends(parameter: Parameter, point: Point, sigma: float, level: float) -> Ends:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from harness.model.design import Design
 from harness.model.formula import Bar, Binary, Call, Formula, Name, Node, Number, names_in, nodes_in
 from harness.model.functions import FUNCTIONS
-from harness.model.model import Model, column_of
-from harness.model.table import Column, NumericColumn, Table
+from harness.model.model import Model, RandomTerm, column_of
+from harness.model.table import Column, FactorColumn, NumericColumn, Table
 
 Array = NDArray[np.float64]
 
@@ -53,7 +53,9 @@ def in_columns(model: Model, table: Table, design: Design) -> tuple[Model, Table
     fixed = _sum(made, model.fixed.intercept, design.x_names, design.x)
     bars = []
     for term, own in zip(model.random, design.random, strict=True):
-        effects = _sum(made, term.effects.intercept, own.names, own.z)
+        effects = _levels(made, term)
+        if effects is None:
+            effects = _sum(made, term.effects.intercept, own.names, own.z)
         groups: list[Node] = []
         for group in term.group:
             name = Name(group, as_factor=True)
@@ -68,6 +70,26 @@ def in_columns(model: Model, table: Table, design: Design) -> tuple[Model, Table
     return Model(written, model.criterion, model.residual), replace(
         table, columns=tuple(made.columns)
     )
+
+
+def _levels(made: _Columns, term: RandomTerm) -> Node | None:
+    """Write ``0 + f`` of an autoregression as it is; None where it is something else.
+
+    glmmTMB takes the levels of one factor for visits, and no columns.
+    """
+    if (
+        term.structure not in ("ar1", "hetar1")
+        or term.effects.intercept
+        or len(term.effects.terms) != 1
+    ):
+        return None
+    match term.effects.terms[0]:
+        case (Name(coding=None) as name,):
+            column = column_of(made.table, name)
+            if isinstance(column, FactorColumn):
+                made.keep(column)
+                return Binary("+", Number("0"), name)
+    return None
 
 
 class _Columns:

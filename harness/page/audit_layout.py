@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from harness import __version__
-from harness.base.text import listed, number, significant
+from harness.base.text import listed, number, p_value, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import ROW, Finding
@@ -115,6 +115,7 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         yield f"The listing has {level} as the reference level of {factor}."
     yield from impossible_sentences(found)
     yield from _wrong(bad, "ML" if found.criterion == "REML" else "REML")
+    yield from _changed(found)
     yield from _profiles(found)
     fitting: dict[str, list[str]] = {}
     for label, rule, _, fits in found.rules:
@@ -127,6 +128,15 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         rules = list(dict.fromkeys(rules))
         which = "one rule of df" if len(rules) == 1 else "several rules of df, which agree here"
         yield f"What is printed fits {which}: {listed(rules)}."
+
+
+def _changed(found: ListingVerdict) -> Iterator[str]:
+    """Say which tests come out otherwise by what is printed."""
+    for change in found.conclusions:
+        yield (
+            f"By what is printed {p_value(change.implied)} for {change.item}, by what is right "
+            f"{p_value(change.right)}: at {change.alpha:g} that is another conclusion."
+        )
 
 
 def _profiles(found: ListingVerdict) -> Iterator[str]:

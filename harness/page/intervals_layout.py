@@ -15,7 +15,7 @@ _DIGITS = 5
 
 _GROUPS = {
     "Fixed effects": ("fixed effect",),
-    "Standard deviations and correlations": ("sd", "correlation"),
+    "Standard deviations and correlations": ("sd", "correlation", "ratio"),
     "Variances": ("variance",),
 }
 
@@ -43,7 +43,8 @@ _COLUMNS = (Column("parameter"), Column("estimate"), Column("from"), Column("to"
 def _how(found: Intervals) -> Iterator[str]:
     level = f"{100 * found.level:g} %"
     if found.kind == "profile":
-        whose = ", as confint of lme4 has them" if found.criterion == "ML" else ""
+        own = found.criterion == "ML" and not _of_residuals(found)
+        whose = ", as confint of lme4 has them" if own else ""
         yield f"{level} intervals by the profile of the {found.criterion} likelihood{whose}."
         return
     yield f"{level} Wald intervals by {found.criterion}."
@@ -52,6 +53,12 @@ def _how(found: Intervals) -> Iterator[str]:
         f"Fixed effects by {df}; standard deviations are symmetric in the logarithm, "
         "correlations in Fisher's z, as intervals of nlme has them."
     )
+
+
+def _of_residuals(found: Intervals) -> bool:
+    """Whether the residuals have a covariance with parameters of its own."""
+    beside = found.table.index[found.table.quantity.isin(["correlation", "ratio"])]
+    return any(str(label).startswith("residual ") for label in beside)
 
 
 def _groups(found: Intervals) -> Iterator[Group]:

@@ -85,26 +85,32 @@ class MixedlmEquations:
     def effects(self, covariances: Sequence[Array], scale: float) -> tuple[Array, list[Array]]:
         """Return the fixed effects, and each term's random effects, (levels, q).
 
-        The former solve X'V^-1 X b = X'V^-1 y, the latter are those of Z'V^-1 (y - X b) times their
-        covariance.
+        The former solve X'V^-1 X b = X'V^-1 y, with V relative to the residual variance; the latter
+        are their covariance times Z'V^-1 (y - X b). In the order in which MixedLM computes them,
+        which decides on what is rounded.
 
         Raises
         ------
         numpy.linalg.LinAlgError
             When one of the matrices has no inverse.
         """
-        design = self.design
-        both = np.column_stack([design.x, design.y])
-        inverses = [np.asarray(np.linalg.inv(c), dtype=np.float64) for c in covariances]
-        weighted = self.weighted(inverses, scale, both)
-        products = design.x.T @ weighted
-        solved = np.linalg.solve(products[:, :-1], products[:, -1])
-        fixed = np.asarray(solved, dtype=np.float64)
-        left, psi = weighted[:, -1] - weighted[:, :-1] @ fixed, self._block_diagonal(covariances)
+        x, y = self.design.x, self.design.y
+        both = np.column_stack([x, y])
+        relative, own = (
+            [np.asarray(np.linalg.inv(c / s), dtype=np.float64) for c in covariances]
+            for s in (scale, 1.0)
+        )
+        weighted = self.weighted(relative, 1.0, both)
+        products = np.zeros((x.shape[1], both.shape[1]))
+        for rows in self.groups:
+            products += x[rows].T @ weighted[rows]
+        fixed = np.asarray(np.linalg.solve(products[:, :-1], products[:, -1]), dtype=np.float64)
+        left = self.weighted(own, scale, (y - x @ fixed)[:, None])[:, 0]
+        psi = self._block_diagonal(covariances)
         random: Array = np.array([psi @ (self.z[rows].T @ left[rows]) for rows in self.groups])
-        sizes = [k * t.z.shape[1] for t, k in zip(design.random, self.repeats, strict=True)]
+        sizes = [k * t.z.shape[1] for t, k in zip(self.design.random, self.repeats, strict=True)]
         parts = np.split(random, np.cumsum(sizes)[:-1], axis=1)
-        pairs = zip(parts, design.random, strict=True)
+        pairs = zip(parts, self.design.random, strict=True)
         return fixed, [part.reshape(-1, term.z.shape[1]) for part, term in pairs]
 
     def _block_diagonal(self, blocks: Sequence[Array]) -> Array:

@@ -18,6 +18,7 @@ from scipy import stats
 from harness.model.design import Design
 from harness.referee.covariance_space import column_space, covariance_ranks, same_columns
 from harness.referee.optimum import Optimum
+from harness.referee.residual_matrix import is_one_sided
 
 Array = NDArray[np.float64]
 
@@ -97,7 +98,7 @@ def _within(small: Design, large: Design) -> bool:
 
 def _effects(design: Design) -> int:
     """Return how many random effects there are, those of one grouping factor counted as a space."""
-    total = int(design.residual is not None and design.residual.structure == "car1")
+    total = int(design.residual is not None and is_one_sided(design.residual))
     done: list[NDArray[np.int32]] = []
     for term in design.random:
         if any(np.array_equal(term.codes, codes) for codes in done):

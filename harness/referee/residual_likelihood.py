@@ -129,6 +129,13 @@ class ResidualLikelihood(Likelihood):
         )
         return Whitening(matrix, self.residual.group)
 
+    def correlated(self, independent: Array) -> Array:
+        """Return independent residuals of one variance as those of this R: (n,)."""
+        out = np.empty_like(independent)
+        for stack, matrix in zip(self.stacks, self.matrices, strict=True):
+            out[stack.rows] = np.einsum("bij,bj->bi", matrix.root, independent[stack.rows])
+        return out
+
     @property
     def plain(self) -> Likelihood:
         """The likelihood in the random effects alone, phi as it is; without log|R|."""

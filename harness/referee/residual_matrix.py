@@ -101,6 +101,17 @@ def shortest_gap(residual: ResidualDesign) -> float:
     return float(_gaps(residual).min())
 
 
+def is_one_sided(residual: ResidualDesign) -> bool:
+    """Whether no correlation at the shortest distance is below 0.
+
+    In continuous time, and where an autoregression sees even distances first, whose powers have no
+    sign.
+    """
+    if residual.structure == "ar1":
+        return shortest_gap(residual) % 2.0 == 0.0
+    return residual.structure == "car1"
+
+
 def sign_open(residual: ResidualDesign) -> bool:
     """Whether rho and -rho of an autoregression are one: no two visits are an odd number apart."""
     return bool((_gaps(residual) % 2.0 == 0.0).all())

@@ -31,7 +31,7 @@ def variance_errors(point: Point, sigma: float) -> tuple[float, ...]:
     sigma : float
         Residual standard deviation, in the units of the data.
     """
-    covariance = _covariance(point, sigma)
+    covariance = covariance_of(point, sigma)
     if isinstance(point, StructuredPoint):
         return structured_errors(point, covariance, sigma)
     out = []
@@ -55,7 +55,7 @@ def scaled_errors(point: Point, sigma: float, parameters: Sequence[Parameter]) -
     sigma : float
         Residual standard deviation, in the units of the data.
     """
-    covariance = _covariance(point, sigma)
+    covariance = covariance_of(point, sigma)
     if isinstance(point, StructuredPoint):
         return structured_scaled_errors(point, covariance, sigma, parameters)
     factors = point.likelihood.factors(point.theta)
@@ -86,7 +86,7 @@ def scaled_errors(point: Point, sigma: float, parameters: Sequence[Parameter]) -
     return tuple(out)
 
 
-def _covariance(point: Point, sigma: float) -> Array:
+def covariance_of(point: Point, sigma: float) -> Array:
     """Return the covariance of theta and sigma."""
     twin, to_theta = point.conditioned()
     back = np.eye(len(point.theta) + 1)

@@ -347,8 +347,23 @@ NO_DIGIT_OF_THE_INVERSE = Recipe(
 )
 """MixedLM stops at a cov_re of condition 7e16: its last bits decide on estimates."""
 
+THOUSAND_WITHIN_A_HUNDREDTH = Recipe(
+    shape="cluster",
+    sizes=(3,) * 195,
+    ratios=(0.1,),
+    x="within",
+    digits=3,
+    x_offset=100000,
+    x_power=-2,
+    order="interleaved",
+    seed=3290392669,
+)
+"""A predictor of 1,000 that varies by 0.01: what X'V^-1 X rounds depends on the order of a sum."""
 
-@pytest.mark.parametrize("recipe", [FAR_FROM_ZERO, NO_DIGIT_OF_THE_INVERSE])
+
+@pytest.mark.parametrize(
+    "recipe", [FAR_FROM_ZERO, NO_DIGIT_OF_THE_INVERSE, THOUSAND_WITHIN_A_HUNDREDTH]
+)
 def test_fixed_effects_that_mixedlms_equations_round_are_named(recipe):
     case = build(recipe).case
     left = StatsmodelsEngine().fit(case, "tight")

@@ -34,6 +34,12 @@ PAIRS = [
      "~ age | Subject"),
     ("Pastes", "strength ~ 1 + (1 | batch:cask)", "strength ~ 1 + (1 | batch/cask)",
      "strength ~ 1", "~ 1 | batch/cask"),
+    ("Machines", "score ~ Machine + (1 | Worker)", "score ~ Machine + (1 | Worker/Machine)",
+     "score ~ Machine", "~ 1 | Worker/Machine"),
+    ("Oats", "yield ~ nitro + (1 | Block)", "yield ~ nitro + (1 | Block/Variety)", "yield ~ nitro",
+     "~ 1 | Block/Variety"),
+    ("Orthodont", "distance ~ age + (1 | Subject)", "distance ~ age + (age | Subject)",
+     "distance ~ age", "~ age | Subject"),
 ]  # fmt: skip
 
 
@@ -244,3 +250,23 @@ def test_what_cannot_be_compared_is_said_in_one_line(sleep, small, large, said):
     with pytest.raises(BadInput, match=said) as error:
         harness.compare(small, large, frame)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("structure", "null", "parameters"),
+    [
+        ("car1(age | Subject)", "an equal mixture of chi-square(0) and chi-square(1)", 1),
+        # Visits two years apart: rho^2 and its powers have no sign.
+        ("ar1(age | Subject)", "an equal mixture of chi-square(0) and chi-square(1)", 1),
+        ("ar1(1 | Subject)", "chi-square(1)", 1),
+        ("cs(1 | Subject)", "chi-square(1)", 1),
+        ("us(age | Subject)", "chi-square(9)", 9),
+    ],
+)
+def test_a_residual_structure_is_tested_against_independence(structure, null, parameters):
+    frame = load_dataset("Orthodont").frame
+    found = harness.compare("distance ~ age", "distance ~ age", frame, residual=structure)
+    assert (found.null, found.parameters) == (null, parameters)
+    if parameters == 1 and not structure.startswith("cs"):
+        # nlme 3.1-162: anova(gls(distance ~ age), gls(..., corCAR1(form = ~age | Subject)))
+        assert found.statistic == pytest.approx(52.04267, abs=1e-4)

@@ -48,6 +48,12 @@ def unbalanced(seed):
         (load_dataset("sleepstudy").frame, SLEEP),
         (load_dataset("Dyestuff2").frame, "Yield ~ 1 + (1 | Batch)"),
         (load_dataset("Pastes").frame, "strength ~ 1 + (1 | batch/cask)"),
+        (load_dataset("Penicillin").frame, "diameter ~ 1 + (1 | plate) + (1 | sample)"),
+        (load_dataset("cake").frame, "angle ~ recipe + temp + (1 | recipe:replicate)"),
+        (load_dataset("Machines").frame, "score ~ Machine + (1 | Worker/Machine)"),
+        (load_dataset("Oats").frame, "yield ~ nitro + Variety + (1 | Block/Variety)"),
+        # lme4's profile of a slope that may vanish has its splines bend: 1e-3 of the widths.
+        (load_dataset("Orthodont").frame, "distance ~ age * Sex + (age | Subject)"),
         (unbalanced(1), "y ~ x + f + (1 | g)"),
         (unbalanced(2), "y ~ x + (1 | g) + (1 | h)"),
         (unbalanced(3), "y ~ 0 + f + (x || g)"),
@@ -168,6 +174,44 @@ def test_wald_is_symmetric_where_nlme_has_it_so_with_the_curvature_of_the_devian
     assert found.loc["x", "low"] == fixed.loc["x", "ci_low"]
 
 
+# intervals(lme(...)) of nlme 3.1-162: ends of fixed effects, of standard deviations, of sigma.
+NLME = {
+    ("Machines", "score ~ Machine + (1 | Worker/Machine)"): {
+        "Intercept": (47.3140619254, 57.3970491857),
+        "Machine[T.B]": (3.11607119475, 12.8172621386),
+        "SD of Intercept by Worker": (2.24985472394, 10.1599616384),
+        "SD of Intercept by Worker:Machine": (2.38281483723, 5.83738542383),
+        "residual SD": (0.762773814965, 1.21219499401),
+    },
+    ("Oats", "yield ~ nitro + Variety + (1 | Block/Variety)"): {
+        "nitro": (60.0647275673, 87.2686057660),
+        "Variety[T.Victory]": (-22.6477905555, 8.89779055547),
+        "SD of Intercept by Block": (6.77103623563, 31.6747702252),
+        "residual SD": (10.6365272350, 15.5651184089),
+    },
+    ("Orthodont", "distance ~ age * Sex + (age | Subject)"): {
+        "age": (0.273097311672, 0.685993597419),
+        "SD of Intercept by Subject": (1.00975492375, 5.73053384031),
+        "SD of age by Subject": (0.0586738539990, 0.554326775172),
+        "correlation of Intercept and age by Subject": (-0.960274638477, 0.324397771130),
+        "residual SD": (1.08499031123, 1.58176865268),
+    },
+}
+
+
+@pytest.mark.parametrize(("model", "printed"), NLME.items())
+def test_wald_is_what_nlme_prints_to_the_digits_of_its_differences(model, printed):
+    name, formula = model
+    found = harness.intervals(
+        formula, load_dataset(name).frame, kind="wald", df="containment-levels"
+    ).table
+    for label, ends in printed.items():
+        row = found.loc[label]
+        # nlme differences its Hessian, which leaves two digits or three of an SD's interval.
+        share = 1e-5 if row.quantity == "fixed effect" else 5e-3
+        np.testing.assert_allclose((row.low, row.high), ends, rtol=0, atol=share * np.ptp(ends))
+
+
 def test_wald_takes_any_rule_of_df(sleep):
     for rule in ("none", "containment", "kenward-roger"):
         wald = harness.intervals(SLEEP, sleep, kind="wald", df=rule, level=0.9).table
@@ -228,3 +272,30 @@ def test_it_shows_itself(sleep):
     assert repr(found).startswith("95 % intervals, profile, REML\n")
     assert "residual variance" in repr(found)
     assert "<table" in found._repr_html_()
+
+
+def test_residual_parameters_have_the_wald_intervals_of_nlme():
+    frame = load_dataset("Orthodont").frame
+    found = harness.intervals(
+        "distance ~ age", frame, kind="wald", df="residual", residual="cs(1 | Subject) + het(Sex)"
+    ).table
+    # nlme 3.1-162: intervals(gls(distance ~ age, corCompSymm, varIdent(~1 | Sex)))
+    printed = {
+        "residual rho": (0.61904343, 0.87106053),
+        "residual sd ratio Male": (1.3092037, 2.5113457),
+        "residual SD": (1.4594457, 2.4727391),
+    }
+    for label, ends in printed.items():
+        row = found.loc[label]
+        np.testing.assert_allclose((row.low, row.high), ends, rtol=0, atol=1e-3 * np.ptp(ends))
+
+
+@pytest.mark.parametrize("structure", ["ar1(1 | Subject)", "car1(age | Subject)"])
+def test_a_fixed_effect_beside_correlated_residuals_is_profiled_with_them(structure):
+    frame = load_dataset("Orthodont").frame
+    made = {"ml": True, "residual": structure}
+    low = harness.intervals("distance ~ age", frame, **made).table.loc["age", "low"]
+    # With the effect held there, the deviance is that of what is left of the outcome.
+    held = frame.assign(left=frame.distance - low * frame.age)
+    found = harness.compare("left ~ 1", "left ~ age", held, **made)
+    assert found.statistic == pytest.approx(stats.chi2.isf(0.05, 1), abs=1e-4)

@@ -85,3 +85,25 @@ def test_a_label_that_two_terms_have_is_refused():
 def test_two_labels_of_one_variance_are_refused():
     with pytest.raises(BadInput, match="are one variance"):
         audited(SLOPES, "sleepstudy", {"variance": {"UN(1,1)": "1", "var(_cons)": "1"}})
+
+
+@pytest.mark.parametrize(
+    ("coding", "labels"),
+    [
+        ("sum", ("Treatment1", "Treatment2")),
+        ("helmert", ("Treatment1", "Treatment2")),
+        ("poly", ("Treatment.L", "Treatment.Q")),
+    ],
+)
+def test_a_coded_factor_has_the_labels_of_r(coding, labels):
+    frame = load_dataset("RatPupWeight").frame
+    formula = f"weight ~ sex + C(Treatment, {coding}) + (1 | Litter)"
+    right = harness.inference(formula, frame).table.estimate[-2:]
+    numbers = {
+        label: {"estimate": f"{value:.5f}"} for label, value in zip(labels, right, strict=True)
+    }
+    assert harness.audit(frame, formula, {"coefficient": numbers}).right
+    with pytest.raises(BadInput) as error:
+        harness.audit(frame, formula, {"coefficient": {"Treatment9": {"estimate": "1"}}})
+    assert labels[0] in str(error.value)
+    assert "contr" not in str(error.value)

@@ -101,7 +101,7 @@ def every_word():
     yield from (("lower", f"containment, SE {made}") for made in ("sandwich", "joint-hessian"))
 
 
-@pytest.mark.parametrize(("quantity", "made"), every_word())
+@pytest.mark.parametrize(("quantity", "made"), list(every_word()))
 def test_each_word_that_is_named_is_explained(quantity, made):
     one = msgspec.structs.replace(finding(""), quantity=quantity, definitions=(made,), truth="true")
     (facts,) = words_used(verdict(one))

@@ -116,11 +116,11 @@ def as_near_as_their_gaps(pair: Pair) -> Evidence | None:
 
 
 def rounding_of(design: Design, fit: Fit, audit: Audit) -> float:
-    """Return how far rounding moves the deviance at a fit, so that nobody sees a difference.
+    """Return how far rounding moves an engine's deviance at a fit, so that it sees no difference.
 
-    It has terms of its own size; and the sum of squares of the residuals is what subtraction leaves
-    of that of the outcome beside X, whose rounding costs eps e'e / sigma^2, once in each of two
-    sums; e is the outcome less its least-squares fit, so that its origin does not count.
+    It has terms of its own size; and where y'V^-1 y is what a subtraction leaves, as in MixedLM's
+    ``_smw_solver``, rounding costs eps e'e / sigma^2, once in each of two sums; e is the outcome
+    less its least-squares fit, so that its origin does not count.
     """
     eps = float(np.finfo(float).eps)
     own = abs(audit.loglik) * 2.0 + fit.n_obs

@@ -80,6 +80,16 @@ def test_it_is_at_the_optimum_and_every_number_is_true(program, term, criterion)
     right(program, case)
 
 
+@pytest.mark.parametrize("term", ["cs(0 + f | s)", "ar1(0 + f | s)", "homcs(0 + f | s)"])
+@pytest.mark.parametrize("part", ["x + offset(w)", "poly(x, 2)", "C(f, contr.sum)"])
+def test_the_levels_of_a_structured_term_stay_levels_beside_functions_and_codings(
+    program, part, term
+):
+    case = case_of(f"y ~ {part} + {term}")
+    if case.model.structured.structure in program.structures:
+        right(program, case)
+
+
 @pytest.mark.parametrize("criterion", ["REML", "ML"])
 def test_weights_are_divisors_of_the_residual_variance(program, criterion):
     fit = right(program, case_of("y ~ x + (1 | s) + weights(w)", criterion))
