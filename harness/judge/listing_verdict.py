@@ -25,11 +25,15 @@ from harness.judge.listing_model import ListingModel
 from harness.judge.listing_source import ListingSource
 from harness.judge.number_verdict import Finding
 from harness.judge.printed_conclusions import Conclusion, conclusions
+from harness.judge.printed_digits import significant_digits
 from harness.judge.printed_matrix import Impossible
 from harness.judge.row_subsets import subsets
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
 from harness.referee.residual_likelihood import likelihood_of
+
+_TELLING = 4
+"""Digits of wrong numbers, the first of each left out, from which rows are guessed by them."""
 
 _SUBSETS = 100
 """Subsets of rows by which estimates and likelihoods of a listing are judged."""
@@ -115,10 +119,20 @@ def judge_listing(
     counted = None
     if listing.rows not in (None, found.rows):
         counted = _of_a_subset(listing, source, rows=listing.rows)
-    if counted is not None or _fits_all_rows(found):
+    if counted is not None or _fits_all_rows(found) or not _could_tell_rows(found):
         return counted or found
     # An n that is not printed, or is itself misprinted, leaves any subset.
     return _of_a_subset(listing, source, rows=None) or found
+
+
+def _could_tell_rows(verdict: ListingVerdict) -> bool:
+    """Whether the numbers that are wrong for all rows have digits enough to be a subset's.
+
+    One with d significant digits, of which the first is often that of all rows too, is by chance
+    right for one subset in 10^(d - 1); a hundred subsets are tried.
+    """
+    wrong = [f for f in verdict.findings if f.truth not in ("true", "stopping")]
+    return sum(max(significant_digits(f.text) - 1, 0) for f in wrong) >= _TELLING
 
 
 def _fits_all_rows(verdict: ListingVerdict) -> bool:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -25,6 +25,7 @@ from harness.judge.listing_match import Matched, matched
 from harness.judge.listing_source import ListingSource
 from harness.judge.listing_verdict import ListingVerdict, judge_listing
 from harness.judge.number_verdict import Finding
+from harness.judge.printed_digits import is_cut, right_digits, significant_digits
 from harness.model.model import parse_model
 
 Found = Literal["right", "last digits", "cut, not rounded", "mistake", "wrong"]
@@ -252,46 +253,3 @@ def _certified(one: Finding, own: Matched, certified: Certified) -> str | None:
 def program_name(program: str) -> str:
     """Return a program without its version: ``"lme4 1.1-20"`` is lme4."""
     return re.sub(r" (of [A-Z].*|[0-9].*)$", "", program)
-
-
-def _decimal(text: str) -> Decimal | None:
-    """Return a printed number; None for a bound."""
-    plain = text.strip().replace("−", "-").replace(",", "")
-    return None if plain.startswith("<") else Decimal(plain)
-
-
-def significant_digits(text: str) -> int:
-    """Count the significant digits of a printed number: 4 of ``"0.5010"``, 0 of ``"0.00"``."""
-    number = _decimal(text)
-    if number is None or not number.is_finite() or number == 0:
-        return 0
-    return len(number.as_tuple().digits)
-
-
-def right_digits(text: str, right: float, *, whole: bool = False) -> int:
-    """Count the leading digits of a printed number that are right.
-
-    The first d are where the number is within half a unit of the d-th digit of ``right``; with
-    ``whole`` all are.
-    """
-    count, number = significant_digits(text), _decimal(text)
-    if whole or number is None or count == 0:
-        return count
-    error = abs(float(number) - right)
-    unit = 10.0 ** number.adjusted()
-    for d in range(count, 0, -1):
-        if error <= 0.5 * unit * 10.0 ** (1 - d) * (1.0 + 1e-9):
-            return d
-    return 0
-
-
-def is_cut(text: str, right: float) -> bool:
-    """Whether a printed number is what is right, cut off after its digits and not rounded."""
-    number = _decimal(text)
-    if number is None or not number.is_finite():
-        return False
-    exponent = number.as_tuple().exponent
-    assert isinstance(exponent, int)
-    unit = Decimal(1).scaleb(exponent)
-    exact = Decimal(repr(right))
-    return number == exact.quantize(unit, ROUND_DOWN) != exact.quantize(unit)

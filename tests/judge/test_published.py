@@ -9,12 +9,8 @@ from harness.base.errors import BadInput
 from harness.data.certified_values import load_certified
 from harness.data.datasets import load_dataset
 from harness.data.published_cases import published_cases, read_published, select_published
-from harness.judge.published_verdict import (
-    is_cut,
-    judge_published,
-    right_digits,
-    significant_digits,
-)
+from harness.judge.printed_digits import is_cut, right_digits, significant_digits
+from harness.judge.published_verdict import judge_published
 from harness.judge.same_model import same_models
 from harness.page.published_layout import agreement
 from tests.script_module import load_script

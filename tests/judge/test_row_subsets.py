@@ -11,6 +11,7 @@ from tests.judge.printed_listings import judged, listing, numbers
 
 pytestmark = pytest.mark.slow
 
+SLEEP = "Reaction ~ Days + (Days | Subject)"
 FORMULA = "weight ~ sex + Treatment + Lsize + (1 | Litter)"
 
 
@@ -115,3 +116,11 @@ def test_where_n_itself_is_wrong_the_rows_that_fit_all_else_are_named(rule, stat
     assert not any(f.truth in ("false", "mistake") for f in verdict.findings)
     said = " ".join(audit_answer(verdict))
     assert f"By them all but its n is right, which is printed as {n}." in said
+
+
+def test_one_number_of_two_digits_chooses_no_rows():
+    """Of so many subsets one is always near: that 11 is wrong for all rows is all that is known."""
+    source = ListingSource(Dataset("sleep", load_dataset("sleepstudy").frame, ""), SLEEP)
+    verdict = judged('[coefficient."Days"]\nestimate = "11"', source)
+    assert verdict.subset == ""
+    assert [f.truth for f in verdict.findings] == ["false"]
