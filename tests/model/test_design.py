@@ -295,6 +295,8 @@ def test_several_terms_on_one_factor_share_its_levels():
         "scale(y) ~ x + (poly(x, 2) | g)",
         "y ~ m + scale(x) + (scale(x) | g:b)",
         "y ~ 0 + C(f, Sum):x + C(h, Poly)",
+        "y ~ poly(w, 2) + (1 | m) + (0 + m | g)",
+        "y ~ poly(w, 2) + m + (1 | m)",
     ],
 )
 def test_in_columns_the_design_is_the_same(text):
