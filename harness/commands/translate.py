@@ -82,7 +82,9 @@ def _plain(found: Translation) -> dict[str, object]:
 
 def _print(found: Translation) -> None:
     missing = f"not expressible: {found.obstacle}"
-    if found.formula:
+    if found.formula and "lme4" in found.programs:
+        _code("formula", found.formula)
+    elif found.formula:
         _code("lme4", f"{found.formula}\n{found.r}".rstrip())
     else:
         _sentence("lme4", missing)

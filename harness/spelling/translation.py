@@ -64,7 +64,8 @@ class Translation:
     model : Model or None
     programs : dict of str to str
         Calls of other programs, or ``# not expressible: reason``, where the model has weights, an
-        offset, a residual covariance or structured random terms.
+        offset, a residual covariance or structured random terms; lme4 is among them where it cannot
+        express it.
     """
 
     origin: str
@@ -159,7 +160,10 @@ def _r(model: Model) -> str:
 def _programs(model: Model) -> dict[str, str]:
     if not needs_other_programs(model):
         return {}
-    return {name: call for name, call in program_calls(model).items() if name != "lme4"}
+    calls = program_calls(model)
+    if not calls["lme4"].startswith("# not"):
+        del calls["lme4"]
+    return calls
 
 
 def _table(model: Model, frame: pd.DataFrame | None, factors: tuple[str, ...]) -> Table:

@@ -78,3 +78,11 @@ def test_bad_input_is_one_line_with_its_place(run, arguments, said):
     assert err.startswith(f"lmm-parity: {said}")
     assert "Traceback" not in err
     assert len(err.splitlines()) in (1, 3)
+
+
+def test_what_lme4_cannot_express_does_not_stand_under_its_name(run):
+    _, out, _ = run("y ~ x + (1 | g)", "--residual", "ar1(t | g)")
+    lines = out.splitlines()
+    (own,) = [line for line in lines if line.startswith("lme4")]
+    assert own.split(maxsplit=1)[1] == "not expressible: lme4 has no residual covariance"
+    assert sum("nlme::lme(" in line for line in lines) == 1
