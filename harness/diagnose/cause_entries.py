@@ -25,6 +25,11 @@ def cause_of(
 ) -> Cause:
     """Return a cause that was tested for and held, with what was tried against it."""
     about = load_causes()[key]
+    # Several ways lead to one trial, which is shown once.
+    tried: dict[tuple[str, str], Remedy] = {}
+    for remedy in remedies:
+        if remedy is not None:
+            tried.setdefault((remedy.title, remedy.outcome), remedy)
     return Cause(
         key=key,
         title=about.title,
@@ -32,5 +37,5 @@ def cause_of(
         engines=tuple(engines),
         evidence=evidence,
         upstream=about.upstream,
-        remedies=tuple(r for r in remedies if r is not None),
+        remedies=tuple(tried.values()),
     )

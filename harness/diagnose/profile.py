@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def profiles(
                 level=LEVEL,
                 low=found.low,
                 high=found.high,
-                engines=_engines(parameter, record, engines),
+                engines=_stated(partial(_value_of, parameter), record, engines),
             )
         )
     note = (
@@ -122,7 +123,7 @@ def residual_profiles(
                 level=LEVEL,
                 low=found.low,
                 high=found.high,
-                engines=_stated(name, record, engines),
+                engines=_stated(partial(_residual_value, name), record, engines),
                 least=least if profile.correlation and least > -1.0 else None,
             )
         )
@@ -147,35 +148,29 @@ def _too_long(best: Optimum, many: int, what: str, budget: float) -> str:
     )
 
 
-def _stated(
-    name: str, record: CaseRecord, engines: Sequence[str]
-) -> tuple[tuple[str, float, float], ...]:
-    """Return the value of a residual parameter, and the deviance, by each engine that states it."""
-    out = []
-    for engine in engines:
-        fit, audit = record.fit(engine), record.audit(engine)
-        if not isinstance(fit, Fit) or audit is None or not math.isfinite(audit.loglik):
-            continue
-        value = dict(fit.residual).get(name, math.nan)
-        if math.isfinite(value):
-            out.append((engine, value, -2.0 * audit.loglik))
-    return tuple(out)
-
-
 def covariances_of(fit: Fit) -> list[Array]:
     """Covariance matrices of a fit, in squared units of the data."""
     return [np.array(term.covariance, dtype=np.float64) for term in fit.random]
 
 
-def _engines(
-    parameter: Parameter, record: CaseRecord, engines: Sequence[str]
+def _stated(
+    value_of: Callable[[Fit], float], record: CaseRecord, engines: Sequence[str]
 ) -> tuple[tuple[str, float, float], ...]:
+    """Return the value of a parameter, and the deviance, by each engine that states it."""
     out = []
     for engine in engines:
         fit, audit = record.fit(engine), record.audit(engine)
         if not isinstance(fit, Fit) or audit is None or not math.isfinite(audit.loglik):
             continue
-        value = parameter.value(covariances_of(fit), math.sqrt(fit.residual_variance))
+        value = value_of(fit)
         if math.isfinite(value):
             out.append((engine, value, -2.0 * audit.loglik))
     return tuple(out)
+
+
+def _value_of(parameter: Parameter, fit: Fit) -> float:
+    return parameter.value(covariances_of(fit), math.sqrt(fit.residual_variance))
+
+
+def _residual_value(name: str, fit: Fit) -> float:
+    return dict(fit.residual).get(name, math.nan)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -35,6 +36,14 @@ from harness.judge.statements import Statement, Truth
 from harness.judge.verdict import Finding, VerdictClass, graver
 
 Array = NDArray[np.float64]
+
+
+class _Stated(Protocol):
+    @property
+    def engine(self) -> str: ...
+
+
+_OfEngine = TypeVar("_OfEngine", bound=_Stated)
 
 _TRUTHS: Mapping[Printed, Truth] = {
     "true": "true",
@@ -124,7 +133,9 @@ def _added(record: CaseRecord, outcome: Outcome, judgement: Judgement) -> CaseRe
     )
 
 
-def _before_reference(all_: tuple, one: object, reference: str) -> tuple:  # type: ignore[type-arg]
+def _before_reference(
+    all_: tuple[_OfEngine, ...], one: _OfEngine, reference: str
+) -> tuple[_OfEngine, ...]:
     """Put an engine's before the reference's in the default setting, which comes first."""
     place = next((i for i, other in enumerate(all_) if other.engine == reference), len(all_))
     return (*all_[:place], one, *all_[place:])

@@ -118,13 +118,19 @@ def placed(given: Mapping[str, object], places: Places[T], what: str) -> dict[st
     for label in given:
         key = _key(label, places)
         if key is None:
-            near = get_close_matches(words(label), names, 1)
-            there = listed(list(dict.fromkeys(names.values())))
-            hint = f"is {names[near[0]]!r} meant?" if near else f"there are {there}"
-            raise BadInput(f"no {what} is called {label!r}; {hint}" if names else
-                           f"no {what} is called {label!r}; the model has none")  # fmt: skip
+            raise BadInput(f"no {what} is called {label!r}; {_hint(label, names)}")
         out[label] = places[key][1]
     return out
+
+
+def _hint(label: str, names: Mapping[str, str]) -> str:
+    """Say what there is in place of a label; ``names`` are by their words."""
+    if not names:
+        return "the model has none"
+    near = get_close_matches(words(label), names, 1)
+    if near:
+        return f"is {names[near[0]]!r} meant?"
+    return f"there are {listed(list(dict.fromkeys(names.values())))}"
 
 
 def _key(label: str, places: Mapping[str, object]) -> str | None:

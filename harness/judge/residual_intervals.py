@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from scipy import stats
 
 from harness.model.residual_design import ResidualDesign
@@ -15,7 +14,7 @@ from harness.referee.deviance import Point
 from harness.referee.likelihood_profile import rise_of
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import ResidualPoint
-from harness.referee.residual_matrix import stated
+from harness.referee.residual_matrix import least_correlation, stated
 from harness.referee.residual_profile import ResidualProfile
 from harness.referee.variance_errors import covariance_of
 
@@ -96,11 +95,9 @@ def wald(point: Point, sigma: float, level: float) -> Iterator[ResidualInterval]
 
 def _between(residual: ResidualDesign, value: float, half: float) -> Ends:
     """Return the ends of a correlation's interval; ``half`` is its half width in phi."""
-    least = -1.0
-    if residual.structure == "cs":
-        least = -1.0 / (int(np.bincount(residual.group).max()) - 1)
+    least = least_correlation(residual)
     if residual.structure == "car1":
-        least, half = 0.0, half * value  # phi is the logarithm
+        half *= value  # phi is the logarithm
     below, above = value - least, 1.0 - value
     if not (below > 0.0 and above > 0.0 and math.isfinite(half)):
         return math.nan, math.nan

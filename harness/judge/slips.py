@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.judge.listing import PrintedValue, printed
+from harness.judge.printed_digits import significant_digits
 
 _PLACES = (1, 2, 3)
 """Places by which a decimal point may have moved."""
@@ -31,7 +32,7 @@ def slip(
         Whether a sign may be left out or put in.
     """
     for name, text in _meant(number.text, sign=sign):
-        if _significant(text) < _DIGITS:
+        if significant_digits(text) < _DIGITS:
             continue
         other = printed(text, name)
         for _, value in candidates:
@@ -60,8 +61,3 @@ def _meant(text: str, *, sign: bool) -> Iterator[tuple[str, str]]:
             swapped = mantissa[:i] + b + mantissa[i + 1 : j] + a + mantissa[j + 1 :]
             if not re.match(r"-?0\d", swapped):
                 yield "transposed", swapped + e + exponent
-
-
-def _significant(text: str) -> int:
-    """Count significant digits."""
-    return len(re.sub(r"[^0-9]", "", text.lower().partition("e")[0]).lstrip("0"))

@@ -10,6 +10,7 @@ from harness.base.text import listed, number, p_value, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import ROW, Finding
+from harness.judge.printed_conclusions import ALPHA
 from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
 from harness.page.impossible_sentences import impossible_sentences
@@ -25,9 +26,6 @@ WRONG = Look("wrong", "differ", "no", "x")
 OPEN = Look("not judged", "silent", "bar", "-")
 
 _LOOKS = {"true": RIGHT, "stopping": NEAR, "mistake": WRONG, "false": WRONG, "not judged": OPEN}
-
-ALPHA = 0.05
-"""Level at which a conclusion is drawn from a p value."""
 
 _SENTENCES = 4
 """Wrong numbers, at least, of which each has its sentence."""

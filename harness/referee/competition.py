@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import ResidualPoint
-from harness.referee.satterthwaite import variance_of_varpar
 from harness.referee.term_covariance import NULL_VARIANCE
+from harness.referee.variance_errors import covariance_of
 
 Array = NDArray[np.float64]
 
@@ -100,13 +100,11 @@ def _undetermined(best: Optimum) -> Competition | None:
 
 def _pairs(point: ResidualPoint, sigma: float) -> Iterator[Competition]:
     """Yield every effect that has a variance with every residual correlation."""
-    twin, to_theta = point.conditioned()
+    twin, _ = point.conditioned()
     values = np.linalg.eigvalsh(twin.profiled_hessian())
     if not values[0] > _CURVED * values[-1]:
         return
-    back = np.eye(len(point.theta) + 1)
-    back[:-1, :-1] = to_theta
-    covariance = back @ variance_of_varpar(twin, sigma) @ back.T
+    covariance = covariance_of(point, sigma)
     likelihood = point.likelihood
     k = len(likelihood.layout)
     for t, lower in enumerate(likelihood.factors(point.theta)):

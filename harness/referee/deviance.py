@@ -31,6 +31,7 @@ from harness.model.design import Design
 from harness.referee.component_blocks import Bucket
 from harness.referee.cost import LIMIT, Cost, refuse_beyond
 from harness.referee.crossproducts import CrossProducts, cross_products
+from harness.referee.least_squares import DIGITS, least_squares
 from harness.referee.triangular_factors import semidefinite_cholesky, solve_lower, triangular_root
 
 Array = NDArray[np.float64]
@@ -120,15 +121,6 @@ class Likelihood:
         return Point(self, np.asarray(theta, dtype=np.float64))
 
 
-_DIGITS = 8.0 * float(np.finfo(float).eps)
-"""A difference below this share of its terms is rounding."""
-
-_COLLINEAR = 100.0
-"""Variance inflation of a fixed effect from which the root of X'H^-1 X is taken twice."""
-
-_REFINEMENTS = 4
-"""Times that residuals of the generalised least squares are computed, at most."""
-
 IN_VARIABLES = (
     "_variables",
     "gls_slopes",
@@ -161,49 +153,12 @@ class Point:
             parts.append(solved_f.reshape(-1, products.p + 1))
             self._halves.append((bucket, lower, solved_f))
         # [X y]'H^-1 [X y] is the cross-product of these rows.
-        rows, p = np.concatenate(parts), products.p
-        cross = rows.T @ rows
-        self.xhx = cross[:p, :p]
-        self.root = np.linalg.cholesky(self.xhx)
-        squares = self.xhx.diagonal()
-        if not (self.root.diagonal() ** 2 > _DIGITS * squares).all():
-            raise np.linalg.LinAlgError("rounding leaves no information")
-        inverse = np.linalg.inv(self.root)
-        self.c = inverse.T @ inverse
-        if (squares * self.c.diagonal()).max(initial=0.0) > _COLLINEAR:
-            self._factor_again(rows[:, :p], inverse)
-        self.gamma, self.rss = self._refined(rows, self.c @ cross[:p, p])
+        found = least_squares(np.concatenate(parts))
+        self.xhx, self.root, self.c = found.xhx, found.root, found.c
+        self.gamma, self.rss = found.gamma, found.rss
         size = np.abs(products.rest) @ np.append(np.abs(self.gamma), 1.0)
-        if not self.rss > _DIGITS * float(size @ size):
+        if not self.rss > DIGITS * float(size @ size):
             raise np.linalg.LinAlgError("rounding leaves no information")
-
-    def _factor_again(self, x: Array, inverse: Array) -> None:
-        """Improve the root of X'H^-1 X, from columns that its first root makes nearly orthogonal.
-
-        X'H^-1 X has the square of the condition of H^-1/2 X; large variances, which leave little of
-        the fixed effects that they go with, make it large. Twice factored is as good as a QR
-        factorisation (Yamamoto, Nakatsukasa, Yanagisawa and Fukaya 2015, ETNA 44, 306-326).
-        """
-        columns = x @ inverse.T
-        again = np.linalg.cholesky(columns.T @ columns)
-        self.root = self.root @ again
-        inverse = np.linalg.solve(again, inverse)
-        self.c = inverse.T @ inverse
-
-    def _refined(self, rows: Array, gamma: Array) -> tuple[Array, float]:
-        """Improve the solution of the normal equations from its residuals; their sum of squares.
-
-        The squares are summed, no y'H^-1 y less a fit is taken: what an error of gamma adds to the
-        sum is of second order, and Newton's step on the residuals takes it away.
-        """
-        for _ in range(_REFINEMENTS):
-            left = rows @ np.append(-gamma, 1.0)
-            rss, slope = float(left @ left), (left @ rows)[:-1]
-            step = self.c @ slope
-            if not slope @ step > _DIGITS * rss:
-                break
-            gamma = gamma + step
-        return gamma, rss
 
     @property
     def held(self) -> NDArray[np.bool_]:

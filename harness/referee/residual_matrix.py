@@ -87,13 +87,18 @@ def bounds(residual: ResidualDesign) -> tuple[float, float] | None:
 
     A little inside, so that R is not singular.
     """
-    if residual.structure == "ar1":
-        return -1.0 + INSIDE, 1.0 - INSIDE
-    if residual.structure == "cs":
-        return -1.0 / (int(np.bincount(residual.group).max()) - 1) + INSIDE, 1.0 - INSIDE
+    if residual.structure in ("ar1", "cs"):
+        return least_correlation(residual) + INSIDE, 1.0 - INSIDE
     if residual.structure == "car1":
         return float(np.log(UNCORRELATED)) / shortest_gap(residual), -INSIDE
     return None
+
+
+def least_correlation(residual: ResidualDesign) -> float:
+    """Return what no correlation is below; that of R as a whole may be nearer."""
+    if residual.structure == "cs":
+        return -1.0 / (int(np.bincount(residual.group).max()) - 1)
+    return 0.0 if residual.structure == "car1" else -1.0
 
 
 def shortest_gap(residual: ResidualDesign) -> float:

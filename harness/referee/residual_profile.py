@@ -17,7 +17,7 @@ from harness.referee.best_point import settled
 from harness.referee.likelihood_profile import FURTHEST, Curve, curve
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import ResidualPoint
-from harness.referee.residual_matrix import bounds, stated
+from harness.referee.residual_matrix import bounds, least_correlation, stated
 
 Array = NDArray[np.float64]
 
@@ -65,12 +65,7 @@ class ResidualProfile:
         """Ends of the parameter space as they are told; those of R as a whole may be nearer."""
         if not self.correlation:
             return 0.0, math.inf
-        residual = self.likelihood.residual
-        if residual.structure == "car1":
-            return 0.0, 1.0
-        if residual.structure == "cs":
-            return -1.0 / (int(np.bincount(residual.group).max()) - 1), 1.0
-        return -1.0, 1.0
+        return least_correlation(self.likelihood.residual), 1.0
 
     def told(self, value: float) -> float:
         """Return a value as it is told: a correlation, or a ratio."""

@@ -124,11 +124,11 @@ def inverted_covariance(view: View) -> Evidence | None:
             )
         # Fitted values, too, are made of the random effects.
         share = effects_off(view, fit, audit)
-        solutions = _solutions_as_mixedlm(view.case.design, fit)
         singular = audit.certificate == "boundary optimum"
-        if not solutions or not share > load_tolerances()["random_effect"].at(
-            fit.setting, singular=singular
-        ):
+        if not share > load_tolerances()["random_effect"].at(fit.setting, singular=singular):
+            continue
+        solutions = _solutions_as_mixedlm(view.case.design, fit)
+        if not solutions:
             continue
         rounded = max(
             float(np.abs((own - right) * width).max())
@@ -184,14 +184,20 @@ def _solutions_as_mixedlm(design: Design, fit: Fit) -> list[tuple[Array, list[Ar
     if equations is None:
         return []
     stated = [np.array(term.covariance) for term in fit.random]
-    draw, unit = np.random.default_rng(0), float(np.finfo(float).eps)
+    draw = np.random.default_rng(0)
+    tried = [stated, *([_in_the_last_bit(q, draw) for q in stated] for _ in range(_NEIGHBOURS))]
     solutions = []
-    for number in range(1 + _NEIGHBOURS):
-        moved = [np.triu(draw.choice([-unit, 0.0, unit], q.shape)) for q in stated if number]
-        near = [q * (1.0 + m + np.triu(m, 1).T) for q, m in zip(stated, moved, strict=False)]
+    for covariances in tried:
         with suppress(np.linalg.LinAlgError):
-            solutions.append(equations.effects(near or stated, fit.residual_variance))
+            solutions.append(equations.effects(covariances, fit.residual_variance))
     return solutions
+
+
+def _in_the_last_bit(covariance: Array, draw: np.random.Generator) -> Array:
+    """Return a symmetric matrix whose elements differ by a unit in the last place, or do not."""
+    unit = float(np.finfo(float).eps)
+    upper = np.triu(draw.choice([-unit, 0.0, unit], covariance.shape))
+    return np.asarray(covariance * (1.0 + upper + np.triu(upper, 1).T))
 
 
 @dataclass(frozen=True)
