@@ -139,6 +139,9 @@ def _why_no_fit(
         return
     stops = [c for c in checks if c.level == "stop"]
     yield _sentence(stops[0].sentence if stops else _one_line(failed[0].text))
+    own = _able(record, bench)
+    if own and own not in engines and {f.reason for f in failed} == {"unsupported"}:
+        yield f"{own} can express it: name it by --engine {own}."
     for engine in engines:
         fit = record.fit(engine)
         if stops and isinstance(fit, Fit):
@@ -150,6 +153,13 @@ def _why_no_fit(
                 if smaller
                 else f"{engine} gives numbers, which these data do not determine as asked."
             )
+
+
+def _able(record: CaseRecord, bench: Bench) -> str:
+    """Return a ready engine that has a model which statsmodels and lme4 have not; or nothing."""
+    # glmmTMB is not given a residual covariance here.
+    names = ("nlme",) if bench.case.model.residual is not None else ("nlme", "glmmtmb")
+    return next((name for name in names if name in record.spelling), "")
 
 
 def _why(causes: Sequence[Cause], verdict: VerdictClass, wrong: Sequence[str]) -> Iterator[str]:

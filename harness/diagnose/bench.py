@@ -71,7 +71,7 @@ class Bench:
         """Judge a fit; one that has no coefficients gets the GLS estimates of its variances."""
         if not isinstance(outcome, Fit) or self.likelihood is None or self.best is None:
             return outcome, None
-        if not self.case.design.random:
+        if not self.case.design.random and self.case.design.residual is None:
             return outcome, None
         try:
             point = point_of(self.likelihood, outcome)

@@ -56,11 +56,14 @@ def data_checks(case: Case, engines: Sequence[str] = USER_ENGINES) -> Iterator[C
 
 def rows(case: Case, *, usual: bool = True) -> Check:
     """Which rows are used, and why others are not."""
-    who = "both programs" if usual else "every engine"
     table = case.table
     used, total = int(table.complete.sum()), table.n_rows
     if used == total:
-        sentence = f"All {count(total, 'row')} are complete and used by {who}."
+        who = " and used by both programs" if usual else " and used by every engine"
+        # Neither of the two has such a model.
+        if usual and (case.model.residual is not None or case.model.structured is not None):
+            who = ""
+        sentence = f"All {count(total, 'row')} are complete{who}."
         return Check(key="rows", level="fine", sentence=sentence, numbers=(("rows", total),))
     missing = {
         c.name: int(c.missing.sum())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from harness.base.text import listed
 from harness.diagnose.diagnosis import Diagnosis
-from harness.diagnose.user_engines import written_otherwise
+from harness.diagnose.user_engines import USER_ENGINES, written_otherwise
 from harness.engines.engine import Failure, Fit
 from harness.judge.case_verdict import definitions
 from harness.judge.causes.entries import load_known
@@ -209,6 +210,8 @@ def _p_values(found: Diagnosis) -> Section:
     if not found.conclusions:
         return Section("conclusions", title, ())
     named = [e for e in found.engines if any(e in dict(c.printed) for c in found.conclusions)]
+    if not named:
+        title = "p values at the best point"
     look = Look(f"crosses {found.alpha:g}", "differ", "warning")
     rows = []
     for conclusion in found.conclusions:
@@ -243,7 +246,8 @@ def _checks(found: Diagnosis) -> Iterator[Block]:
         # How another engine's user writes it is not known; nobody else's way is of use.
         spelling = {name: text for name, text in spelling.items() if name in found.case.engines}
     if spelling:
-        where = "both languages" if len(spelling) > 1 else "".join(spelling)
+        usual = set(spelling) == set(USER_ENGINES)
+        where = "both languages" if usual else listed(list(spelling))
         yield Heading(f"The model in {where}")
         for name, text in spelling.items():
             yield Listing(text, name)
