@@ -31,7 +31,7 @@ from harness.referee.deviance import Likelihood  # noqa: E402
 from harness.referee.kenward_roger import kenward_roger  # noqa: E402
 from harness.referee.optimum import find_optimum  # noqa: E402
 from harness.referee.satterthwaite import contrast_tests  # noqa: E402
-from harness.spelling.calls import lme4_formula  # noqa: E402
+from harness.spelling.lme4_spelling import lme4_formula  # noqa: E402
 
 FORMULA = "y ~ x + z + (x | g)"
 SIZES = ((450, 45), (5_000, 250))

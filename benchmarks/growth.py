@@ -18,7 +18,7 @@ from harness.rbridge.worker import RSession
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from harness.referee.satterthwaite import contrast_tests
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 BY_ROWS = ((500, 50), (2_000, 50), (8_000, 50), (32_000, 50))
 BY_GROUPS = ((8_000, 50), (8_000, 200), (8_000, 800))

@@ -23,7 +23,7 @@ from harness.engines.engine import Fit
 from harness.engines.lme4 import Lme4Engine
 from harness.rbridge.environment import find_r, worker_environment
 from harness.rbridge.worker import RSession
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 HERE = Path(__file__).resolve().parent
 

@@ -21,7 +21,7 @@ from harness.model.case import Case
 from harness.referee.best_point import search_for
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimum import find_optimum
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 FORMAT = 1
 

@@ -88,7 +88,7 @@ def _list_rungs(rungs: Sequence[Rung], *, as_json: bool, quiet: bool) -> None:
 
     from harness.page.listing_layout import rungs_page
     from harness.page.terminal_page import print_page
-    from harness.spelling.calls import lme4_formula
+    from harness.spelling.lme4_spelling import lme4_formula
 
     if as_json:
         for rung in rungs:

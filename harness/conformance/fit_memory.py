@@ -11,7 +11,7 @@ from harness.engines.engine import Engine, Failure, Outcome, Setting
 from harness.engines.engine_wrapper import EngineWrapper
 from harness.engines.guard import guarded
 from harness.model.case import Case
-from harness.spelling.calls import model_text
+from harness.spelling.lme4_spelling import model_text
 
 Key = tuple[str, ...]
 

@@ -22,7 +22,7 @@ from harness.model.case import Case
 from harness.model.formula import Bar, Binary, Formula, Name, Node, Number
 from harness.model.model import Criterion, Model, split_bar
 from harness.model.table import Column, FactorColumn, NumericColumn, Table
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 Array = NDArray[np.float64]
 

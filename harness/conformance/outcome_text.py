@@ -7,7 +7,7 @@ from harness.data.rungs import Rung
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.sentence import sentences
 from harness.model.table import FactorColumn, Table
-from harness.spelling.calls import model_text
+from harness.spelling.lme4_spelling import model_text
 
 MOST_ROWS = 30
 """Rows of a table that are shown; a falsifying example has fewer."""

@@ -28,7 +28,7 @@ from harness.judge.sentence import sentences
 from harness.model.case import Case
 from harness.model.model import Criterion, parse_model
 from harness.model.table import FactorColumn
-from harness.spelling.calls import lme4_formula, model_text
+from harness.spelling.lme4_spelling import lme4_formula, model_text
 
 FILE, DATA = "case.toml", "data.csv"
 

@@ -30,7 +30,7 @@ from harness.model.functions import FUNCTIONS
 from harness.model.model import Model, parse_model
 from harness.model.table import Column, FactorColumn, NumericColumn, Table, are_codes
 from harness.model.terms import Terms
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 Strength = Literal[
     "names, labels, units and origins",

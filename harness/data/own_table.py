@@ -15,7 +15,7 @@ from harness.model.expression_text import render_name
 from harness.model.formula import names_in
 from harness.model.model import Criterion, Model, bind, column_of, parse_model
 from harness.model.table import FactorColumn, Table
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 
 def own_rung(

@@ -18,7 +18,7 @@ from harness.data.rungs import Rung
 from harness.model.case import Case
 from harness.model.design import Design
 from harness.model.model import Criterion, bind, parse_model
-from harness.spelling.calls import quote_name
+from harness.spelling.lme4_spelling import quote_name
 
 MIXED: tuple[Criterion, ...] = ("REML", "ML")
 """Criteria of a mixed model; a model without random effects is fitted once."""

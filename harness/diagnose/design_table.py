@@ -15,7 +15,7 @@ from harness.data.rungs import Rung
 from harness.diagnose.user_columns import number_column
 from harness.model.design import Design
 from harness.model.model import Criterion
-from harness.spelling.calls import quote_name
+from harness.spelling.lme4_spelling import quote_name
 
 Array = NDArray[np.float64]
 

@@ -32,7 +32,7 @@ from harness.diagnose.user_columns import user_frame
 from harness.engines.mixedlm_fit import MixedFit
 from harness.engines.mixedlm_result import own_model
 from harness.model.model import parse_model
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 
 def as_meant(result: Any, formula: str, data: pd.DataFrame | None = None) -> Given:

@@ -6,7 +6,7 @@ from harness.data.rungs import Rung
 from harness.referee.best_point import find_optimum
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
-from harness.spelling.calls import model_text
+from harness.spelling.lme4_spelling import model_text
 
 Key = tuple[str, str, bool]
 

@@ -31,7 +31,7 @@ from harness.judge.case_verdict import case_verdict, least_digits
 from harness.judge.causes.predicates import NUMERICAL_DF
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY
-from harness.spelling.calls import model_text
+from harness.spelling.lme4_spelling import model_text
 from harness.spelling.patsy_language import NotExpressible
 
 Judge = Callable[[CaseRecord], tuple[bool, str]]

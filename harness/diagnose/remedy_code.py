@@ -17,7 +17,7 @@ from harness.data.rungs import Rung
 from harness.diagnose.remodel import preparation
 from harness.diagnose.runs import Recipe
 from harness.model.column_match import match_columns
-from harness.spelling.calls import r_call
+from harness.spelling.lme4_spelling import r_call
 from harness.spelling.mixedlm_spelling import (
     MixedLMSpelling,
     imported,

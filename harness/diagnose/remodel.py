@@ -18,7 +18,7 @@ from harness.model.residual import Residual
 from harness.model.structure import STRUCTURES
 from harness.model.table import FactorColumn, Order, label_of, own_order
 from harness.model.terms import Terms
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 
 def factors_of(case: Case) -> tuple[set[str], dict[str, tuple[str, ...]]]:

@@ -28,7 +28,7 @@ from harness.model.column_match import match_columns
 from harness.model.design import Design
 from harness.model.model import Criterion
 from harness.model.term_match import match_terms
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 from harness.spelling.mixedlm_call import MixedLMCall
 from harness.spelling.translation import NotInLme4, model_of_call
 

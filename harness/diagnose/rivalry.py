@@ -22,7 +22,7 @@ from harness.judge.case_verdict import case_verdict
 from harness.judge.records import CaseRecord
 from harness.judge.verdict import GRAVITY
 from harness.referee.competition import Competition, competition
-from harness.spelling.calls import model_text
+from harness.spelling.lme4_spelling import model_text
 
 KEY = "competing-correlation"
 

@@ -29,7 +29,7 @@ from harness.referee.mean_squares import mean_squares
 from harness.referee.optimum import Optimum
 from harness.referee.satterthwaite import ContrastTest, contrast_tests
 from harness.referee.term_covariance import NULL_VARIANCE
-from harness.spelling.calls import model_text
+from harness.spelling.lme4_spelling import model_text
 from harness.spelling.mixedlm_spelling import imported, python_call
 
 Array = NDArray[np.float64]

@@ -26,7 +26,7 @@ from harness.judge.case_verdict import CaseVerdict, case_verdict, misled
 from harness.judge.judge import Judged, judge_outcomes
 from harness.judge.records import CaseRecord
 from harness.referee.optimum import Optimum
-from harness.spelling.calls import model_text
+from harness.spelling.lme4_spelling import model_text
 from harness.spelling.patsy_language import NotExpressible
 
 PATIENCE = 60.0

@@ -31,7 +31,7 @@ from harness.model.case import Case
 from harness.model.expression_text import render_name
 from harness.model.model import parse_model
 from harness.model.table import FactorColumn, NumericColumn, Table
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 
 def sent_case(case: Case, rows: str) -> Case:

@@ -18,7 +18,7 @@ from harness.rbridge.environment import rpy2_version
 from harness.rbridge.failures import REnvironment, RFailure
 from harness.rbridge.r_identity import r_identity
 from harness.rbridge.worker import RSession
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 
 class Lme4Engine:

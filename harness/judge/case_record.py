@@ -23,7 +23,7 @@ from harness.model.design import Design
 from harness.model.formula import names_in
 from harness.model.model import column_of
 from harness.model.table import FactorColumn, NumericColumn, Table
-from harness.spelling.calls import model_text, r_call
+from harness.spelling.lme4_spelling import model_text, r_call
 from harness.spelling.mixedlm_spelling import python_call
 from harness.spelling.model_description import in_words
 from harness.spelling.program_calls import program_calls

@@ -21,7 +21,7 @@ from harness.page.bundle.check_script import CHECK_SCRIPT, check_files
 from harness.page.bundle.engine_scripts import Script, run_script, script_of
 from harness.page.fault_text import BETTER, PRINTED, Shown, fault_text
 from harness.page.scoreboard_layout import Reproduction
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 MOST_REPRODUCED = 12
 """Kinds of fault of an engine that get a folder, the frequent first."""

@@ -15,7 +15,7 @@ from harness.page.bundle.bundle_scripts import Ran
 from harness.page.bundle.check_script import CHECK_DATA, CHECK_SCRIPT
 from harness.page.bundle.engine_scripts import Script
 from harness.page.scoreboard_layout import Reproduction
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 PRINTED, BETTER = "what was printed", "the best point known"
 """What the points are called at which a likelihood is shown."""

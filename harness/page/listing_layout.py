@@ -9,7 +9,7 @@ from harness.diagnose.installation import Check
 from harness.page.appearance import CHECKS
 from harness.page.page import Block, Listing, Page, Paragraph, Section
 from harness.page.page_table import Column, Row, Table, one_group
-from harness.spelling.calls import model_text
+from harness.spelling.lme4_spelling import model_text
 
 
 def checks_page(checks: Sequence[Check]) -> Page:

@@ -5,8 +5,8 @@ alike and means something else.
 """
 
 __all__ = [
-    "calls",
     "formula_options",
+    "lme4_spelling",
     "mixedlm_call",
     "mixedlm_spelling",
     "model_description",

@@ -9,7 +9,7 @@ from harness.base.errors import BadInput
 from harness.model.coding import CODINGS, Coding, coding_named
 from harness.model.formula import Binary, Call, Name, Node, Unary, names_in, nodes_in
 from harness.model.model import Model, parse_model
-from harness.spelling.calls import lme4_formula, quote_name
+from harness.spelling.lme4_spelling import lme4_formula, quote_name
 
 
 def formula_with(

@@ -10,7 +10,7 @@ from harness.model.expression_text import R_TO_RUN, R, render
 from harness.model.formula import Binary, Call
 from harness.model.model import Model, RandomTerm
 from harness.model.residual import Residual
-from harness.spelling.calls import lme4_formula, quote_name
+from harness.spelling.lme4_spelling import lme4_formula, quote_name
 from harness.spelling.patsy_language import NotExpressible
 
 _CLASSES = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.model.expression_text import R_TO_RUN
 from harness.model.formula import Call, Name
 from harness.model.model import Model, RandomTerm
-from harness.spelling.calls import lme4_formula, quote_name, r_call
+from harness.spelling.lme4_spelling import lme4_formula, quote_name, r_call
 from harness.spelling.nlme_call import nlme_call
 from harness.spelling.patsy_language import NotExpressible
 

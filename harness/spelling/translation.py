@@ -28,7 +28,7 @@ from harness.model.model import Criterion, Model, RandomTerm, bind, parse_model
 from harness.model.table import Column, FactorColumn, NumericColumn, Table
 from harness.model.terms import Terms, expand
 from harness.model.tokens import FormulaError
-from harness.spelling.calls import lme4_formula, model_text, r_call
+from harness.spelling.lme4_spelling import lme4_formula, model_text, r_call
 from harness.spelling.mixedlm_call import MixedLMCall, looks_like_call, read_call
 from harness.spelling.mixedlm_spelling import imported, python_call
 from harness.spelling.model_description import in_words

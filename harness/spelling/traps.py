@@ -9,7 +9,7 @@ import pandas as pd
 from harness.model.formula import Name
 from harness.model.model import Model, RandomTerm, column_of
 from harness.model.table import FactorColumn, Table
-from harness.spelling.calls import quote_name
+from harness.spelling.lme4_spelling import quote_name
 from harness.spelling.mixedlm_call import MixedLMCall
 from harness.spelling.mixedlm_spelling import missing_rows, mixedlm_spelling
 from harness.spelling.patsy_language import HIDING, NotExpressible

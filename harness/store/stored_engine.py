@@ -20,7 +20,7 @@ from harness.base.json import decode, encode
 from harness.engines.engine import Engine, Failure, Fit, Outcome, Setting
 from harness.engines.engine_wrapper import EngineWrapper, bare
 from harness.model.case import Case
-from harness.spelling.calls import lme4_formula, model_text
+from harness.spelling.lme4_spelling import lme4_formula, model_text
 from harness.store.identity import (
     adapter_digest,
     engine_identity,

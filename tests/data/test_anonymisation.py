@@ -18,7 +18,7 @@ from harness.model.case import Case
 from harness.model.model import bind, parse_model
 from harness.model.table import FactorColumn, NumericColumn
 from harness.page.bundle.bundle_folder import anonymised
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 
 def rung_of(formula, frame, levels=None):

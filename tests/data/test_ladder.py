@@ -5,7 +5,7 @@ import pytest
 from harness.base.errors import BadInput
 from harness.data.ladder import every_rung, full_ladder
 from harness.data.rungs import select
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 LADDER = full_ladder()
 IDS = [rung.case.id for rung in LADDER]

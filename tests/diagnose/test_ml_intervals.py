@@ -20,7 +20,7 @@ from harness.judge.case_record import case_record
 from harness.judge.judge import judge
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 pytestmark = pytest.mark.slow
 

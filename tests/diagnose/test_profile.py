@@ -26,7 +26,7 @@ from harness.referee.deviance import Likelihood
 from harness.referee.optimum import find_optimum
 from harness.referee.profiler import Profiler
 from harness.referee.variance_parameter import Parameter, parameters
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from harness.data.recipes.strategies import collect
 from harness.data.rungs import select
 from harness.engines.lme4 import r_columns
 from harness.rbridge.failures import RError
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 pytestmark = pytest.mark.r
 

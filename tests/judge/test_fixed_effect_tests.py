@@ -17,7 +17,7 @@ import harness
 from harness.engines.lme4 import r_columns
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 from tests.judge.mixedlm_fits import data, mixed, sleep
 
 FITS = [

@@ -15,7 +15,7 @@ from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
 from harness.engines.lme4 import r_columns
 from harness.referee.information_criteria import CONVENTIONS, subjects
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from harness.model.case import Case
 from harness.model.column_match import match_columns
 from harness.model.model import bind, parse_model
 from harness.model.table import NumericColumn
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 
 def _frame():

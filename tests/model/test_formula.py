@@ -10,7 +10,7 @@ from harness.model.formula_parser import parse
 from harness.model.model import Model, parse_model
 from harness.model.terms import expand
 from harness.model.tokens import FormulaError
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 
 def fixed_terms(text):

@@ -12,7 +12,7 @@ from harness.model.bases import poly_columns
 from harness.model.case import Case
 from harness.model.coding import Coding, coding_columns
 from harness.model.model import bind, parse_model
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 
 DIGITS = 1e-12
 """Of the largest number of a column. R's poly() is a QR factorisation of powers and loses more with

@@ -5,7 +5,7 @@ import pytest
 from harness.base.errors import BadInput
 from harness.model.model import parse_model
 from harness.model.structure import STRUCTURES, parameter_count
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 from harness.spelling.model_description import in_words
 
 

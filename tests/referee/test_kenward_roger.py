@@ -11,7 +11,7 @@ from harness.model.model import bind, parse_model
 from harness.referee.deviance import Likelihood
 from harness.referee.kenward_roger import KenwardRogerUndefined, kenward_roger
 from harness.referee.optimum import find_optimum
-from harness.spelling.calls import lme4_formula
+from harness.spelling.lme4_spelling import lme4_formula
 from tests.referee.dense_adjustment import dense_kenward_roger
 from tests.referee.designs import (
     design,

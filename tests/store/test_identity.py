@@ -90,7 +90,7 @@ def test_sources_of_lme4_are_those_of_its_way_to_r():
     assert {
         "lme4.py",
         "lme4_reply.py",
-        "calls.py",
+        "lme4_spelling.py",
         "worker.py",
         "template.py",
         "session.py",

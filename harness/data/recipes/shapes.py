@@ -26,7 +26,7 @@ from harness.data.rungs import Rung
 from harness.model.case import Case
 from harness.model.model import Model, parse_model, require_fittable
 from harness.model.table import FactorColumn, Table
-from harness.spelling.calls import quote_name
+from harness.spelling.lme4_spelling import quote_name
 
 Criterion = Literal["REML", "ML"]
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from harness.model.table import FactorColumn, Table
-from harness.spelling.calls import quote_name
+from harness.spelling.lme4_spelling import quote_name
 from harness.spelling.patsy_language import HIDING
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

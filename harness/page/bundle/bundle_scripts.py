@@ -21,7 +21,7 @@ from harness.model.model import column_of
 from harness.model.table import FactorColumn
 from harness.page.bundle.bundle_columns import BundleColumn, bundle_columns
 from harness.page.bundle.template_environment import environment
-from harness.spelling.calls import effects_text, lme4_bars, lme4_formula
+from harness.spelling.lme4_spelling import effects_text, lme4_bars, lme4_formula
 from harness.spelling.mixedlm_spelling import mixedlm_spelling, python_formula
 from harness.spelling.nlme_call import nlme_correlation
 from harness.spelling.patsy_language import NotExpressible

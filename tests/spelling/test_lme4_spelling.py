@@ -14,7 +14,7 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
-from harness.spelling.calls import lme4_formula, r_call
+from harness.spelling.lme4_spelling import lme4_formula, r_call
 from harness.spelling.mixedlm_spelling import mixedlm_spelling, python_call
 from harness.spelling.model_description import in_words
 from harness.spelling.patsy_language import NotExpressible
