@@ -31,6 +31,7 @@ __all__ = [
     "number_verdict",
     "pair_decision",
     "parameter_intervals",
+    "printed_conclusions",
     "printed_matrix",
     "property_outcome",
     "published_verdict",

@@ -19,7 +19,6 @@ __all__ = [
     "information_criteria",
     "joint_hessian",
     "kenward_roger",
-    "least_squares",
     "likelihood_profile",
     "lmertest_recipe",
     "mean_squares",
