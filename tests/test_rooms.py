@@ -32,7 +32,15 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.spl
 TOP = len(FLOORS)
 """Where the ways in lie: command line and notebook."""
 
-NOUNS = {"coding", "conditioning", "listing", "mixedlm_spelling", "rounding", "row_mixing"}
+NOUNS = {
+    "coding",
+    "conditioning",
+    "listing",
+    "lme4_spelling",
+    "mixedlm_spelling",
+    "rounding",
+    "row_mixing",
+}
 
 
 @cache
