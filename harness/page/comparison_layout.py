@@ -67,8 +67,10 @@ def comparison_answer(found: Comparison) -> Iterator[str]:
             f"{significant(drawn.error, 2)} ({drawn.draws} draws, seed {drawn.seed})."
         )
     if found.p_chi_square != found.p:
+        # Unless told not to, R fits both again by ML.
+        anova = "anova of R" if found.criterion == "ML" else "anova of R with refit = FALSE"
         yield (
-            f"By chi-square({found.parameters}), as anova of R has it, p = "
+            f"By chi-square({found.parameters}), as {anova} has it, p = "
             f"{significant(found.p_chi_square, 3)}."
         )
 

@@ -31,7 +31,7 @@ def test_the_terminal_and_the_page_say_the_same(lmm_parity, tmp_path):
         "The larger model fits better at 0.05: p = 2.79e-10, likelihood ratio 42.8368 for 2 more "
         "parameters.",
         "The null distribution is an equal mixture of chi-square(1) and chi-square(2).",
-        "By chi-square(2), as anova of R has it, p = 4.99e-10.",
+        "By chi-square(2), as anova of R with refit = FALSE has it, p = 4.99e-10.",
     )
     text = page.read_text(encoding="utf-8")
     for sentence in said:
