@@ -23,7 +23,7 @@ from harness.judge.listing_interpretation import Reading
 from harness.judge.listing_match import matched
 from harness.judge.listing_model import ListingModel
 from harness.judge.listing_source import ListingSource
-from harness.judge.number_verdict import Finding
+from harness.judge.number_verdict import SPREADS, Finding
 from harness.judge.printed_conclusions import Conclusion, conclusions
 from harness.judge.printed_digits import significant_digits
 from harness.judge.printed_matrix import Impossible
@@ -34,6 +34,9 @@ from harness.referee.residual_likelihood import likelihood_of
 
 _TELLING = 4
 """Digits of wrong numbers, the first of each left out, from which rows are guessed by them."""
+
+_OF_SPREADS = 3
+"""Digits, at most, by which a variance, a correlation or a ratio tells rows."""
 
 _SUBSETS = 100
 """Subsets of rows by which estimates and likelihoods of a listing are judged."""
@@ -69,6 +72,9 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         Tests that come out otherwise by what is printed.
     singular : bool
         Whether the best point is on the boundary.
+    strata : tuple of (str, str)
+        Factors of residual variances, and the levels that the listing has as references, where
+        they are not the first.
     """
 
     program: str
@@ -89,6 +95,7 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     impossible: tuple[Impossible, ...] = ()
     conclusions: tuple[Conclusion, ...] = ()
     singular: bool = False
+    strata: tuple[tuple[str, str], ...] = ()
 
     @property
     def right(self) -> bool:
@@ -129,10 +136,15 @@ def _could_tell_rows(verdict: ListingVerdict) -> bool:
     """Whether the numbers that are wrong for all rows have digits enough to be a subset's.
 
     One with d significant digits, of which the first is often that of all rows too, is by chance
-    right for one subset in 10^(d - 1); a hundred subsets are tried.
+    right for one subset in 10^(d - 1); a hundred subsets are tried. Of a variance no more digits
+    tell than optimizers leave right.
     """
     wrong = [f for f in verdict.findings if f.truth not in ("true", "stopping")]
-    return sum(max(significant_digits(f.text) - 1, 0) for f in wrong) >= _TELLING
+    digits = [
+        min(significant_digits(f.text), _OF_SPREADS if f.quantity in SPREADS else 100)
+        for f in wrong
+    ]
+    return sum(max(d - 1, 0) for d in digits) >= _TELLING
 
 
 def _fits_all_rows(verdict: ListingVerdict) -> bool:
@@ -198,6 +210,7 @@ def _plain(listing: Listing) -> Listing:
         intervals={},
         spread_intervals={},
         correlation_intervals={},
+        ratio_intervals={},
         comparisons={},
     )
     some = estimates or listing.spreads or listing.likelihoods or listing.correlations
@@ -243,6 +256,7 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
         impossible=best.model.impossible,
         conclusions=tuple(conclusions(best)),
         singular=best.model.best.optimality.singular,
+        strata=best.strata,
     )
 
 

@@ -16,6 +16,9 @@ Truth = Literal["true", "stopping", "mistake", "false", "not judged"]
 """``stopping``: not to the printed digits, and within what optimizers leave; ``mistake``: false,
 and what it is instead is known."""
 
+SPREADS = ("variance", "sd", "correlation", "covariance", "sd ratio")
+"""Quantities of random effects and residuals."""
+
 ROW = "row "
 """How a mistake begins that is another row's number; the label of that row follows."""
 

@@ -43,8 +43,28 @@ _MISTAKES = {
     "ends": "the limits are interchanged",
     "decimal-point": "its decimal point is misplaced",
     "transposed": "two of its digits are interchanged",
+    "whole-variance": "it is the whole residual variance, covariance and all",
+    "diagonal-offset": "it is the variance less the covariance (CS diagonal offset)",
+    "covariance": "it is the covariance",
+    "squared": "it is the square",
+    "power": "it is the correlation of one unit of time",
+    "range": "it is the range, -1 / log of the correlation",
+    "ratio-of-variances": "it is the ratio of the variances",
+    "inverse-ratio": "it is the ratio the other way round",
+    "log-ratio": "it is the logarithm of the ratio",
+    "log-ratio-of-variances": "it is the logarithm of the ratio of the variances",
+    "sd-for-ratio": "it is the standard deviation",
+    "variance-for-ratio": "it is the variance",
     "not-doubled": "it is the difference of the log-likelihoods, not twice that",
 }
+
+
+_OF = {
+    "stratum ": "it is that of the residuals at {}",
+    "distance ": "it is that at a distance of {}",
+    "parameter ": "it is {}",
+}
+"""What a number is instead, where a name follows."""
 
 
 def quantity_name(quantity: str) -> str:
@@ -109,8 +129,7 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
             f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
             "in these data, and no rule that was tried leaves so many with these numbers."
         )
-    for factor, level in found.references:
-        yield f"The listing has {level} as the reference level of {factor}."
+    yield from _codings(found)
     yield from impossible_sentences(found)
     yield from _wrong(bad, "ML" if found.criterion == "REML" else "REML")
     yield from _changed(found)
@@ -126,6 +145,14 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         rules = list(dict.fromkeys(rules))
         which = "one rule of df" if len(rules) == 1 else "several rules of df, which agree here"
         yield f"What is printed fits {which}: {listed(rules)}."
+
+
+def _codings(found: ListingVerdict) -> Iterator[str]:
+    """Say by which references the listing is."""
+    for factor, level in found.references:
+        yield f"The listing has {level} as the reference level of {factor}."
+    for factor, level in found.strata:
+        yield f"Its residual standard deviation, and its ratios of them, are by {factor} {level}."
 
 
 def _changed(found: ListingVerdict) -> Iterator[str]:
@@ -206,6 +233,9 @@ def _instead(one: Finding, other: str) -> str:
         return f"it is that of {one.mistake.removeprefix(ROW)}"
     if one.mistake.startswith("level "):
         return f"it is that of the {100 * float(one.mistake.split()[1]):g} % interval"
+    for kind, what in _OF.items():
+        if one.mistake.startswith(kind):
+            return what.format(one.mistake.removeprefix(kind))
     return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""
 
 
@@ -288,6 +318,8 @@ _INTERVALS = {
     "intervals of nlme, Stata",
     "Fisher's z": "Fisher's z of the correlation give or take a multiple of its standard error: "
     "intervals of nlme",
+    "symmetric in the logit": "log((r - a) / (1 - r)), a the least correlation that there may be, "
+    "give or take a multiple of its standard error: intervals of nlme",
     "chi-square": "by chi-square with Satterthwaite's df: PROC MIXED with CL",
 }
 """What intervals are made by, beside rules of df and standard errors."""
