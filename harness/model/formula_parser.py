@@ -407,8 +407,7 @@ class _Parser:
             return Coding("SAS")  # patsy's Treatment(-1): the last level
         if kind != "treatment" or name not in ("", "reference", "ref") or len(reference) > 1:
             raise self.error(
-                "the reference of treatment coding is given by its name, "
-                'relevel(f, ref = "b")'
+                'the reference of treatment coding is given by its name, relevel(f, ref = "b")'
                 if kind == "treatment"
                 else f"{token.text} takes no option; only treatment coding has one, its reference",
                 token.place,
