@@ -82,26 +82,42 @@ def matched(
     """
     rung = make(given)
     labels = list(listing.coefficients)
-    fitting = []
+    fitting: list[Matched] = []
+    refused: BadInput | None = None
     for orders in islice(_orders(rung, given), _CODINGS):
         coded = make({**given, **orders}) if orders else rung
         found = _coefficients(labels, coded)
-        if found is not None:
-            fitting.append((coded, found, {name: order[0] for name, order in orders.items()}))
+        if found is None:
+            continue
+        references = {name: order[0] for name, order in orders.items()}
+        try:
+            fitting.append(_whole(listing, coded, found, references))
+        except BadInput as error:
+            refused = refused or error
     if not fitting:
-        raise BadInput(_unknown(labels, rung))
-    terms = rung.case.design.random
-    pairs, own = pair_places(terms), residual_labels(rung)
+        raise refused or BadInput(_unknown(labels, rung))
+    return tuple(fitting[:_KEPT])
+
+
+def _whole(
+    listing: Listing, coded: Rung, coefficients: Mapping[str, int], references: Mapping[str, str]
+) -> Matched:
+    """Match the labels of random effects and residuals in a coding that has the coefficients.
+
+    Raises
+    ------
+    BadInput
+        As :func:`matched`.
+    """
+    terms = coded.case.design.random
+    pairs, own = pair_places(terms), residual_labels(coded)
     residual: dict[tuple[Section, str], ResidualNumber] = {}
     spreads = _placed(listing.spreads, spread_places(terms), "variance", own, residual)
     correlations = _placed(listing.correlations, pairs, "correlation", own, residual)
     covariances = _placed(listing.covariances, pairs, "covariance", own, residual)
     none: Places[tuple[int, ...]] = {}
     _placed(listing.ratios, none, "sd ratio", own, residual)
-    return tuple(
-        Matched(coded, found, spreads, correlations, covariances, references, residual)
-        for coded, found, references in fitting[:_KEPT]
-    )
+    return Matched(coded, coefficients, spreads, correlations, covariances, references, residual)
 
 
 def residual_labels(rung: Rung) -> ResidualLabels | None:

@@ -192,9 +192,9 @@ def _of_a_subset(
 
 
 def _share(verdict: ListingVerdict) -> float:
-    """Return the share of numbers that are right."""
-    right = sum(f.truth in ("true", "stopping") for f in verdict.findings)
-    return right / len(verdict.findings)
+    """Return the share of the numbers judged that are right."""
+    judged = [f for f in verdict.findings if f.truth != "not judged"]
+    return sum(f.truth in ("true", "stopping") for f in judged) / max(len(judged), 1)
 
 
 def _plain(listing: Listing) -> Listing:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.judge.listing import PrintedInterval, PrintedValue
 from harness.judge.listing_model import ListingModel
-from harness.judge.number_verdict import Finding, judged
+from harness.judge.number_verdict import Finding, judged, open_finding
 from harness.judge.printed_intervals import LEVELS, both_ends, spread_ends
 from harness.judge.printed_residuals import PrintedResiduals
 from harness.referee.standpoint import Standpoint
@@ -98,6 +98,10 @@ class PrintedSpreads:
             both = float(self._psi[t][a, a] * self._psi[t][b, b])
             r = float(self._psi[t][a, b]) / math.sqrt(both) if both > 0.0 else math.nan
             printed = listing.correlations[label]
+            if math.isnan(r):
+                # Of a variance of zero any correlation is as good.
+                yield open_finding("correlation", label, printed)
+                continue
             yield self._judged("correlation", label, printed, r, [], 1.0)
             if label in listing.correlation_intervals:
                 parameter = Parameter("correlation", t, (a, b))

@@ -94,18 +94,8 @@ def audit_page(found: ListingVerdict, made: str = "") -> Page:
 
 def audit_answer(found: ListingVerdict) -> Iterator[str]:
     """Say what the printed numbers come to."""
-    total = len(found.findings)
     bad = [f for f in found.findings if f.truth in ("false", "mistake")]
-    if found.right:
-        yield f"Yes: all {total} printed numbers are right." if total > 1 else "Yes: it is right."
-    elif bad and total == 1:
-        yield "No: it is wrong."
-    elif bad:
-        them = f"{len(bad)} of {total} printed numbers {'is' if len(bad) == 1 else 'are'} wrong"
-        yield f"No: {them}."
-    else:
-        them = f"the {total} printed numbers are" if total > 1 else "the printed number is"
-        yield f"Not quite: {them} right for this model and these rows."
+    yield _whole(found, len(bad))
     if "other-criterion" in found.mistakes:
         yield (
             f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said."
@@ -131,6 +121,7 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         )
     yield from _codings(found)
     yield from impossible_sentences(found)
+    yield from _not_judged(found)
     yield from _wrong(bad, "ML" if found.criterion == "REML" else "REML")
     yield from _changed(found)
     yield from _profiles(found)
@@ -153,6 +144,38 @@ def _codings(found: ListingVerdict) -> Iterator[str]:
         yield f"The listing has {level} as the reference level of {factor}."
     for factor, level in found.strata:
         yield f"Its residual standard deviation, and its ratios of them, are by {factor} {level}."
+
+
+def _whole(found: ListingVerdict, bad: int) -> str:
+    """Say how many of the printed numbers are right, of those that can be judged."""
+    total = sum(f.truth != "not judged" for f in found.findings)
+    if found.right and total == 0:
+        return "Nothing that is printed can be judged."
+    if found.right and total != 1:
+        judged = " that can be judged" if total < len(found.findings) else ""
+        return f"Yes: all {total} printed numbers{judged} are right."
+    if found.right:
+        return "Yes: it is right."
+    if bad and total == 1:
+        return "No: it is wrong."
+    if bad:
+        return f"No: {bad} of {total} printed numbers {'is' if bad == 1 else 'are'} wrong."
+    them = f"the {total} printed numbers are" if total > 1 else "the printed number is"
+    return f"Not quite: {them} right for this model and these rows."
+
+
+def _not_judged(found: ListingVerdict) -> Iterator[str]:
+    """Say why a number is not judged."""
+    for one in found.findings:
+        if one.truth != "not judged":
+            continue
+        why = "at the optimum one of its variances is zero, so that it has no value"
+        if one.quantity.endswith(("lower", "upper")):
+            why = (
+                "intervals are computed of the correlations of residuals and of the ratios to the "
+            )
+            why += "first level, not of what follows from them"
+        yield f"The {PRINTED[one.quantity]} of {one.item} is not judged: {why}."
 
 
 def _changed(found: ListingVerdict) -> Iterator[str]:
@@ -270,7 +293,8 @@ def printed_numbers(found: ListingVerdict) -> Iterator[Block]:
         if one.mistake:
             how = _instead(one, other)
         how = "" if one.quantity == "estimate" and not one.mistake else how
-        cells = (plain(one.text), plain(_to_digits(one)), _LOOKS[one.truth], how)
+        right = "none" if one.truth == "not judged" else _to_digits(one)
+        cells = (plain(one.text), plain(right), _LOOKS[one.truth], how)
         groups.setdefault(one.item, []).append(Row(PRINTED[one.quantity], cells))
     yield Table(
         "Printed numbers and the referee's",
@@ -291,7 +315,8 @@ def rules_of_df(found: ListingVerdict) -> Iterator[Block]:
     if not found.rules:
         return
     yield Paragraph(
-        "A rule fits where it gives df, p and interval of the coefficient to their printed digits.",
+        "A rule fits where it gives df, p and interval of the coefficient to their printed digits; "
+        "where none does, within what optimizers leave.",
         dim=True,
     )
     groups: dict[str, list[Row]] = {}

@@ -275,5 +275,8 @@ def test_the_same_in_a_table():
     lines = ["quantity,item,value", "covariance parameter,CS,3.0306", "criterion,,ML"]
     text = "\n".join([*lines, "variance,Residual,1.8746"])
     assert harness.audit(frame, GROWTH, text, residual="cs(1 | Subject)").right
-    text = "quantity,item,value\nsd ratio,Male,1\nsd ratio,Female,9.9"
-    assert not harness.audit(frame, SLOPES, text, residual=HET).right
+    rows = ["sd ratio,Male,1", "sd ratio,Female,9.9", "sd ratio lower,Female,9"]
+    text = "\n".join(["quantity,item,value", *rows, "sd ratio upper,Female,10"])
+    found = harness.audit(frame, SLOPES, text, residual=HET).verdict.findings
+    assert [f.quantity for f in found] == ["sd ratio"] * 2 + ["sd ratio lower", "sd ratio upper"]
+    assert [f.truth for f in found][1:3] == ["false", "not judged"]
