@@ -123,4 +123,4 @@ def test_the_reference_of_residual_ratios_and_an_interval_of_no_parameter_are_sa
     said = list(audit_answer(verdict(ends, finding(""), strata=(("sex", "m"),))))
     assert "Its residual standard deviation, and its ratios of them, are by sex m." in said
     (why,) = [line for line in said if "not judged" in line]
-    assert why.startswith("The lower limit of the variance of b is not judged: intervals are")
+    assert why.startswith("The interval of the variance of b is not judged: intervals are")
