@@ -167,15 +167,20 @@ def _whole(found: ListingVerdict, bad: int) -> str:
 def _not_judged(found: ListingVerdict) -> Iterator[str]:
     """Say why a number is not judged."""
     for one in found.findings:
-        if one.truth != "not judged":
+        what, _, end = one.quantity.rpartition(" ")
+        if one.truth != "not judged" or end == "upper":
             continue
-        why = "at the optimum one of its variances is zero, so that it has no value"
-        if one.quantity.endswith(("lower", "upper")):
-            why = (
-                "intervals are computed of the correlations of residuals and of the ratios to the "
+        if end == "lower":
+            yield (
+                f"The interval of the {PRINTED[what]} of {one.item} is not judged: intervals are "
+                "computed of the correlations of residuals and of the ratios to the first level, "
+                "not of what follows from them."
             )
-            why += "first level, not of what follows from them"
-        yield f"The {PRINTED[one.quantity]} of {one.item} is not judged: {why}."
+        else:
+            yield (
+                f"The {PRINTED[one.quantity]} of {one.item} is not judged: at the optimum one of "
+                "its variances is zero, so that it has no value."
+            )
 
 
 def _changed(found: ListingVerdict) -> Iterator[str]:
