@@ -179,6 +179,7 @@ def _not_compared(silent: Counter[Blamed]) -> str:
         "UNSUPPORTED": "{be} not judged for {}",
         "FAILED": "gave no answer for {}",
         "ENVIRONMENT": "could not be run for {}",
+        "UNDETERMINED": "cannot be judged for {}, which the data do not determine",
     }
     phrases = [
         f"{listed(engines) if engines else 'an engine'} "
