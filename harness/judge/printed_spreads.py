@@ -74,6 +74,9 @@ class PrintedSpreads:
                 ("other-criterion", math.sqrt(rival) if is_sd else rival),
             ]
             yield self._judged(spread.kind, label, spread.printed, right, mistakes, right)
+            if label in listing.deviations:
+                instead = [("variance-for-sd", variance), ("other-criterion", math.sqrt(rival))]
+                yield self._judged("sd", label, listing.deviations[label], sd, instead, sd)
             if label in listing.spread_intervals:
                 parameter = Parameter("sigma") if t < 0 else Parameter("sd", t, (k,))
                 yield from self._interval(
