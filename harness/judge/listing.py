@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from harness.base.errors import BadInput
 from harness.base.text import listed
+from harness.judge.covariance_parameter import section_of
 from harness.judge.listing_table import is_table, lacks_header, mapping_of_table
 
 LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
@@ -31,6 +32,8 @@ _TOP = (
     "variance",
     "correlation",
     "covariance",
+    "sd_ratio",
+    "covariance_parameter",
     "comparison",
 )
 
@@ -110,6 +113,9 @@ class Listing:
         By label of a random effect; the residual's is ``residual``.
     spread_intervals, correlation_intervals : dict
         By the same labels, in the unit in which the spread is printed.
+    ratios, ratio_intervals : dict
+        By the level of a factor of residual variances: standard deviations over that of another
+        level, as nlme's varIdent has them.
     comparisons : dict of dict
         By the formula of the other model; of ``statistic`` (the likelihood ratio), ``df``, ``p``.
     deviations : dict
@@ -132,6 +138,8 @@ class Listing:
     comparisons: Mapping[str, Mapping[str, PrintedValue]] = field(default_factory=dict)
     deviations: Mapping[str, PrintedValue] = field(default_factory=dict)
     alpha: float | None = None
+    ratios: Mapping[str, PrintedValue] = field(default_factory=dict)
+    ratio_intervals: Mapping[str, PrintedInterval] = field(default_factory=dict)
 
 
 def read_listing(text: str) -> Listing:
@@ -166,6 +174,7 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         As :func:`read_listing`.
     """
     _known(found, _TOP, "the listing")
+    found = _sorted_out(found)
     criterion = str(found.get("criterion", ""))
     if criterion not in ("", "REML", "ML"):
         raise BadInput(f"criterion is REML or ML, not {criterion!r}")
@@ -195,18 +204,8 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
             deviations[label] = beside
         if isinstance(given, dict) and "interval" in given:
             spread_intervals[label] = _interval(given["interval"], where)
-    correlations, correlation_intervals = {}, {}
-    for label, given in _table(found, "correlation").items():
-        where = f"correlation {label!r}"
-        value = given
-        if isinstance(given, dict):
-            _known(given, ("value", "interval"), where)
-            if "value" not in given:
-                raise BadInput(f"{where} has no value")
-            value = given["value"]
-            if "interval" in given:
-                correlation_intervals[label] = _interval(given["interval"], where)
-        correlations[label] = _number(value, where)
+    correlations, correlation_intervals = _with_intervals(found, "correlation")
+    ratios, ratio_intervals = _with_intervals(found, "sd_ratio")
     covariances = {
         label: _number(given, f"covariance {label!r}")
         for label, given in _table(found, "covariance").items()
@@ -233,11 +232,48 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         comparisons=comparisons,
         deviations=deviations,
         alpha=_alpha(found),
+        ratios=ratios,
+        ratio_intervals=ratio_intervals,
     )
-    pairs = correlations or covariances
+    pairs = correlations or covariances or ratios
     if not (listing.likelihoods or coefficients or spreads or pairs or comparisons):
         raise BadInput("the listing has no number: give coefficients, variances or log_likelihood")
     return listing
+
+
+def _with_intervals(
+    found: Mapping[str, Any], key: str
+) -> tuple[dict[str, PrintedValue], dict[str, PrintedInterval]]:
+    """Read numbers that are printed alone, or as a value with its interval."""
+    values, intervals = {}, {}
+    for label, given in _table(found, key).items():
+        where = f"{key} {label!r}"
+        value = given
+        if isinstance(given, dict):
+            _known(given, ("value", "interval"), where)
+            if "value" not in given:
+                raise BadInput(f"{where} has no value")
+            value = given["value"]
+            if "interval" in given:
+                intervals[label] = _interval(given["interval"], where)
+        values[label] = _number(value, where)
+    return values, intervals
+
+
+def _sorted_out(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Put each number of a table of covariance parameters where its label says that it is of."""
+    given = _table(found, "covariance_parameter")
+    if not given:
+        return found
+    out = {key: value for key, value in found.items() if key != "covariance_parameter"}
+    for label, value in given.items():
+        section = section_of(label)
+        own = dict(_table(out, section))
+        if label in own:
+            raise BadInput(f"covariance_parameter {label!r} is a {section}, too; give it once")
+        own[label] = value
+        out[section] = own
+    return out
 
 
 _MARKS = re.compile(r"\s*\*+$|\s+\.$")

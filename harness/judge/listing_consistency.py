@@ -101,11 +101,11 @@ def contradictions(
         Parameters and n, by each convention of AIC and BIC.
     """
     for label, numbers in listing.coefficients.items():
+        if listing.rows is not None and "df" in numbers:
+            yield from _rows(label, numbers["df"], listing.rows, matched)
         yield from _tests(label, numbers)
         if label in listing.intervals:
             yield from _limits(label, numbers, listing.intervals[label])
-        if listing.rows is not None and "df" in numbers:
-            yield from _rows(label, numbers["df"], listing.rows, matched)
     yield from _likelihoods(listing.likelihoods, tuple(dict.fromkeys(criteria)))
     yield from _spreads(listing)
     yield from _covariances(listing, matched)
@@ -142,7 +142,7 @@ def blamed(
             continue
         if not wrong and one.relation in _BY_CONVENTION:
             continue
-        if not wrong:
+        if not wrong and not one.meant:
             # Of numbers that are all next to right, the one that is not right to its digits.
             near_by = untrue(one, "stopping")
             wrong = near_by if len(near_by) == 1 else ()
@@ -159,7 +159,11 @@ def _is_profile(definitions: Sequence[str]) -> bool:
 
 def _tests(label: str, numbers: Mapping[str, PrintedValue]) -> Iterator[Contradiction]:
     """Yield what is wrong between estimate, standard error, t, df and p."""
-    made = _quotient(numbers["estimate"], numbers["se"]) if {"estimate", "se"} <= set(numbers) else None
+    made = (
+        _quotient(numbers["estimate"], numbers["se"])
+        if {"estimate", "se"} <= set(numbers)
+        else None
+    )
     of_t = [_number("estimate", label, numbers), _number("se", label, numbers)] if made else []
     if "statistic" in numbers:
         t = _range(numbers["statistic"])
@@ -225,9 +229,7 @@ def _limits(
     yield _contradiction("width", "lower", label, texts, beside, right, level)
 
 
-def _rows(
-    label: str, df: PrintedValue, rows: int, matched: Matched
-) -> Iterator[Contradiction]:
+def _rows(label: str, df: PrintedValue, rows: int, matched: Matched) -> Iterator[Contradiction]:
     """Yield df that are more than the rows, or are not the residual ones of so many."""
     texts = {"df": df}
     beside = [Number(quantity="rows", item="", text=str(rows))]
@@ -331,7 +333,9 @@ def _ratio(formula: str, numbers: Mapping[str, PrintedValue]) -> Iterator[Contra
     if df < 1:
         return
     tails = [(1.0 if low == 0.0 else 0.0, 1.0 if high == 0.0 else 0.0)]
-    tails += [(float(stats.chi2.sf(low, d)), float(stats.chi2.sf(high, d))) for d in range(1, df + 1)]
+    tails += [
+        (float(stats.chi2.sf(low, d)), float(stats.chi2.sf(high, d))) for d in range(1, df + 1)
+    ]
     plain = (tails[-1][1], tails[-1][0])
     mixed = [(0.5 * (a[1] + b[1]), 0.5 * (a[0] + b[0])) for a, b in pairwise(tails)]
     if any(_meet(p, right) for right in (plain, *mixed)):

@@ -24,7 +24,7 @@ from harness.judge.listing_interpretation import Reading
 from harness.judge.listing_match import matched
 from harness.judge.listing_model import ListingModel
 from harness.judge.listing_source import ListingSource
-from harness.judge.number_verdict import Finding
+from harness.judge.number_verdict import SPREADS, Finding
 from harness.judge.printed_conclusions import Alpha, Conclusion, alpha_of, conclusions
 from harness.judge.printed_digits import significant_digits
 from harness.judge.printed_matrix import Impossible
@@ -36,6 +36,9 @@ from harness.referee.residual_likelihood import likelihood_of
 
 _TELLING = 4
 """Digits of wrong numbers, the first of each left out, from which rows are guessed by them."""
+
+_OF_SPREADS = 3
+"""Digits, at most, by which a variance, a correlation or a ratio tells rows."""
 
 _SUBSETS = 100
 """Subsets of rows by which estimates and likelihoods of a listing are judged."""
@@ -75,6 +78,9 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         The level that conclusions are drawn at.
     singular : bool
         Whether the best point is on the boundary.
+    strata : tuple of (str, str)
+        Factors of residual variances, and the levels that the listing has as references, where
+        they are not the first.
     """
 
     program: str
@@ -97,6 +103,7 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     contradictions: tuple[Contradiction, ...] = ()
     alpha: Alpha = Alpha()
     singular: bool = False
+    strata: tuple[tuple[str, str], ...] = ()
 
     @property
     def right(self) -> bool:
@@ -141,10 +148,15 @@ def _could_tell_rows(verdict: ListingVerdict) -> bool:
     """Whether the numbers that are wrong for all rows have digits enough to be a subset's.
 
     One with d significant digits, of which the first is often that of all rows too, is by chance
-    right for one subset in 10^(d - 1); a hundred subsets are tried.
+    right for one subset in 10^(d - 1); a hundred subsets are tried. Of a variance no more digits
+    tell than optimizers leave right.
     """
     wrong = [f for f in verdict.findings if f.truth not in ("true", "stopping")]
-    return sum(max(significant_digits(f.text) - 1, 0) for f in wrong) >= _TELLING
+    digits = [
+        min(significant_digits(f.text), _OF_SPREADS if f.quantity in SPREADS else 100)
+        for f in wrong
+    ]
+    return sum(max(d - 1, 0) for d in digits) >= _TELLING
 
 
 def _fits_all_rows(verdict: ListingVerdict) -> bool:
@@ -192,9 +204,9 @@ def _of_a_subset(
 
 
 def _share(verdict: ListingVerdict) -> float:
-    """Return the share of numbers that are right."""
-    right = sum(f.truth in ("true", "stopping") for f in verdict.findings)
-    return right / len(verdict.findings)
+    """Return the share of the numbers judged that are right."""
+    judged = [f for f in verdict.findings if f.truth != "not judged"]
+    return sum(f.truth in ("true", "stopping") for f in judged) / max(len(judged), 1)
 
 
 def _plain(listing: Listing) -> Listing:
@@ -210,6 +222,7 @@ def _plain(listing: Listing) -> Listing:
         intervals={},
         spread_intervals={},
         correlation_intervals={},
+        ratio_intervals={},
         comparisons={},
     )
     some = estimates or listing.spreads or listing.likelihoods or listing.correlations
@@ -257,6 +270,7 @@ def _judged(listing: Listing, source: ListingSource, alpha: Alpha) -> ListingVer
         contradictions=_contradictions(best, rows_wrong="rows" in mistakes),
         alpha=alpha,
         singular=best.model.best.optimality.singular,
+        strata=best.strata,
     )
 
 

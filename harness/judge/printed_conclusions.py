@@ -94,12 +94,12 @@ def conclusions(reading: Reading, alpha: float) -> Iterator[Conclusion]:
             wrong=wrong,
             printed=p.text if p is not None else "",
             df=(df.value, found["df"].right) if df is not None else None,
-            changes=_says_otherwise(p, right, alpha) if p is not None else implies,
+            changes=says_otherwise(p, right, alpha) if p is not None else implies,
             implies_change=implies,
         )
 
 
-def _says_otherwise(printed: PrintedValue, right: float, alpha: float) -> bool:
+def says_otherwise(printed: PrintedValue, right: float, alpha: float) -> bool:
     """Whether a p, whatever its digits leave open, is on the other side of alpha."""
     return printed.high <= alpha <= right or right < alpha <= printed.low
 
