@@ -20,7 +20,7 @@ from harness.base.text import listed
 
 _HEADER = ("quantity", "item", "value")
 _MORE = ("level", "scale")
-_WHOLE = ("program", "criterion", "rows")
+_WHOLE = ("program", "criterion", "alpha", "rows")
 _LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
 _TESTS = ("estimate", "se", "df", "statistic", "p")
 _ENDS = ("lower", "upper")
