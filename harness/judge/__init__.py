@@ -22,6 +22,7 @@ __all__ = [
     "judge",
     "judgement",
     "listing",
+    "listing_consistency",
     "listing_match",
     "listing_record",
     "listing_source",

@@ -76,9 +76,19 @@ class Reading:
         """How many numbers are right."""
         return sum(f.truth in ("true", "stopping") for f in self.findings)
 
+    @property
+    def strata(self) -> tuple[tuple[str, str], ...]:
+        """Factors of residual variances, and their references that are not the first levels."""
+        residuals = self._spreads.residuals
+        return () if residuals is None else tuple(residuals.strata)
+
+    @cached_property
+    def _spreads(self) -> PrintedSpreads:
+        return PrintedSpreads(self.model, self.rival, self.at, self.inside)
+
     def _each(self) -> Iterator[Finding]:
         yield from self._likelihoods()
-        yield from PrintedSpreads(self.model, self.rival, self.at, self.inside).findings()
+        yield from self._spreads.findings()
         for label, numbers in self.listing.coefficients.items():
             j = self.model.matched.coefficients[label]
             for quantity, printed in numbers.items():

@@ -184,6 +184,11 @@ def _finding(name: str, verdict: ListingVerdict, complete: int) -> _Found:
         numbers["right"] = worst.right
         texts = {"quantity": worst.quantity, "item": worst.item, "text": worst.text}
         return "FALSE_STATEMENT", key, numbers, texts, ()
+    if verdict.contradictions:
+        one = verdict.contradictions[0]
+        numbers |= {"low": one.low, "high": one.high}
+        texts = msgspec.structs.asdict(one.number)
+        return "FALSE_STATEMENT", "listing-contradiction", numbers, texts, ()
     if verdict.at_optimum is False:
         return "WRONG_OPTIMUM", "listing-short", numbers | {"gap": verdict.gap}, {}, ()
     return "RIGHT", "listing-right", numbers, {}, ()

@@ -20,21 +20,26 @@ from harness.base.text import listed
 
 _HEADER = ("quantity", "item", "value")
 _MORE = ("level", "scale")
-_WHOLE = ("program", "criterion", "rows")
+_WHOLE = ("program", "criterion", "alpha", "rows")
 _LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
 _TESTS = ("estimate", "se", "df", "statistic", "p")
 _ENDS = ("lower", "upper")
 _SPREADS = ("variance", "sd")
 _RATIOS = ("ratio", "ratio df", "ratio p")
+_PLACES = {"": "coefficient", "correlation": "correlation", "sd ratio": "sd_ratio"}
+"""Where a value, or an interval, stands in the mapping; elsewhere it is of a variance."""
+
 QUANTITIES = (
     *_WHOLE,
     *_LIKELIHOODS,
     *_TESTS,
     *_ENDS,
     *_SPREADS,
-    *(f"{kind} {end}" for kind in (*_SPREADS, "correlation") for end in _ENDS),
+    *(f"{kind} {end}" for kind in (*_SPREADS, "correlation", "sd ratio") for end in _ENDS),
     "correlation",
     "covariance",
+    "sd ratio",
+    "covariance parameter",
     *_RATIOS,
 )
 
@@ -141,17 +146,17 @@ def _put(
     elif quantity in _TESTS:
         found.setdefault("coefficient", {}).setdefault(item, {})[quantity] = value
     elif end in _ENDS:
-        place = {"": "coefficient", "correlation": "correlation"}.get(kind, "variance")
+        place = _PLACES.get(kind, "variance")
         own = found.setdefault(place, {}).setdefault(item, {})
         interval = own.setdefault("interval", {})
         interval[end] = value
         for key in _MORE:
             if cells.get(key):
                 _agree(interval, key, cells[key], item)
-    elif quantity == "correlation":
-        found.setdefault("correlation", {}).setdefault(item, {})["value"] = value
-    elif quantity == "covariance":
-        found.setdefault("covariance", {})[item] = value
+    elif quantity in ("correlation", "sd ratio"):
+        found.setdefault(_PLACES[quantity], {}).setdefault(item, {})["value"] = value
+    elif quantity in ("covariance", "covariance parameter"):
+        found.setdefault(quantity.replace(" ", "_"), {})[item] = value
     else:
         found.setdefault("variance", {}).setdefault(item, {})[quantity] = value
 

@@ -19,6 +19,9 @@ and what it is instead is known; ``not judged``: at the optimum the quantity has
 _TOLD = 10.0
 """Halves of a unit of the last digit by which a mistake has to differ from what is right."""
 
+SPREADS = ("variance", "sd", "correlation", "covariance", "sd ratio")
+"""Quantities of random effects and residuals."""
+
 ROW = "row "
 """How a mistake begins that is another row's number; the label of that row follows."""
 
