@@ -96,7 +96,8 @@ _NLME_BLOCKS = {"": "pdLogChol", "diag": "pdDiag", "homdiag": "pdIdent", "homcs"
 def _in_nlme(case: Case) -> str | None:
     """Write a residual correlation as nlme's argument; None where the groups are told by more.
 
-    Visits of corSymm are 1, 2, and so on. Variances by strata have nlme's own reference, the first in the data.
+    Visits of corSymm are 1, 2, and so on. Variances by strata have nlme's own reference, the first
+    in the data.
     """
     residual = case.model.residual
     assert residual is not None
