@@ -11,6 +11,7 @@ from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import ROW, Finding
 from harness.judge.printed_conclusions import Conclusion, says_otherwise
+from harness.judge.printed_text import plain_number
 from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
 from harness.page.contradiction_sentences import contradiction_sentences
@@ -282,11 +283,12 @@ def _sentence(one: Finding, found: ListingVerdict) -> str:
 
 def _to_digits(one: Finding) -> str:
     """Write what is right to the printed decimals, and a digit more where they are few."""
-    _, _, decimals = one.text.strip("<> ").partition(".")
+    text = plain_number(one.text)
+    _, _, decimals = text.strip("<> ").partition(".")
     places = len(decimals.lower().partition("e")[0])
     if not math.isfinite(one.right) or abs(one.right) >= 1e9:
         return number(one.right)
-    if "e" in one.text.lower():
+    if "e" in text.lower():
         return f"{one.right:.{max(places, 1)}e}"
     text = f"{one.right:.{places}f}"
     return text if sum(c.isdigit() for c in text.lstrip("-0.")) >= 3 else significant(one.right, 4)
