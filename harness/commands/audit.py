@@ -50,6 +50,12 @@ def _source(
 @options.reading
 @click.option("--program", default="", help="What printed the numbers; else as the file says.")
 @click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Level at which a p value decides a conclusion; else that of the file, 1 less the level "
+    "of its intervals, or 0.05.",
+)
+@click.option(
     "--out",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -73,6 +79,7 @@ def audit(
     factors: tuple[str, ...],
     levels: tuple[str, ...],
     program: str,
+    alpha: float | None,
     out: Path | None,
     records: Path | None,
     template: bool,
@@ -118,7 +125,7 @@ def audit(
     if program:
         listing = replace(listing, program=program)
     source = _source(data, formula, factors, levels)
-    found = judge_listing(listing, source)
+    found = judge_listing(listing, source, alpha=alpha)
     record = listing_record(listing, found, source)
     page = audit_page(found, provenance.now())
     if records is not None:

@@ -8,9 +8,7 @@ from itertools import combinations
 import msgspec
 
 from harness.judge.listing import printed
-from harness.judge.number_verdict import ROW, Finding, near
-
-_SPREADS = ("variance", "sd", "correlation", "covariance")
+from harness.judge.number_verdict import ROW, SPREADS, Finding, near
 
 
 def interchanged(
@@ -28,7 +26,7 @@ def interchanged(
     left = set(wrong)
 
     def fits(one: Finding, other: Finding) -> bool:
-        if one.quantity not in _SPREADS:
+        if one.quantity not in SPREADS:
             return tried(one, other.item)
         number = printed(one.text, one.quantity)
         return number.holds(other.right, near(number.value))

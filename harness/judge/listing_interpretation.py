@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from harness.judge.likelihood_ratio import Ratio
 from harness.judge.listing import Listing, PrintedInterval, PrintedValue
 from harness.judge.listing_model import ListingModel
 from harness.judge.number_verdict import Finding, judged, near
-from harness.judge.printed_intervals import LEVELS, both_ends, fixed_profiles, t_ends
+from harness.judge.printed_intervals import LEVELS, both_ends, fit, fixed_profiles, t_ends
 from harness.judge.printed_ratio import judged_ratio
 from harness.judge.printed_spreads import PrintedSpreads
 from harness.referee.definitions import of_quantity
@@ -24,6 +24,8 @@ Ends = tuple[float, float]
 
 SHARE = 1e-3
 """Of a standard error, or relative: what optimizers leave of estimates, SE and t."""
+_DF_SHARE = 2e-3
+"""Of df: what optimizers, and derivatives that are taken numerically, leave of them."""
 _TESTED = ("gls", "joint-hessian", "kenward-roger", "gls-n/(n-p)", "sandwich")
 """Standard errors that p values and intervals are made of."""
 
@@ -74,9 +76,19 @@ class Reading:
         """How many numbers are right."""
         return sum(f.truth in ("true", "stopping") for f in self.findings)
 
+    @property
+    def strata(self) -> tuple[tuple[str, str], ...]:
+        """Factors of residual variances, and their references that are not the first levels."""
+        residuals = self._spreads.residuals
+        return () if residuals is None else tuple(residuals.strata)
+
+    @cached_property
+    def _spreads(self) -> PrintedSpreads:
+        return PrintedSpreads(self.model, self.rival, self.at, self.inside)
+
     def _each(self) -> Iterator[Finding]:
         yield from self._likelihoods()
-        yield from PrintedSpreads(self.model, self.rival, self.at, self.inside).findings()
+        yield from self._spreads.findings()
         for label, numbers in self.listing.coefficients.items():
             j = self.model.matched.coefficients[label]
             for quantity, printed in numbers.items():
@@ -109,9 +121,9 @@ class Reading:
                 interval = None
             if not ({"df", "p"} & set(numbers) or interval is not None):
                 continue
+            fitting = self._rules_of(label, numbers, interval)
             for key, values in self._df.items():
-                fits = self._fits_df(label, key, values[j], numbers, interval)
-                yield label, key, values[j], fits
+                yield label, key, values[j], key in fitting
 
     def _is_profile(self, label: str) -> bool:
         """Whether an interval is right, and by nothing but a profile."""
@@ -120,45 +132,68 @@ class Reading:
             f.definitions and all(d.startswith("profile") for d in f.definitions) for f in ends
         )
 
-    def _fits_df(
-        self,
-        label: str,
-        key: str,
-        df: float,
-        numbers: Mapping[str, PrintedValue],
-        interval: PrintedInterval | None,
-    ) -> bool:
-        j = self.model.matched.coefficients[label]
-        return any(
-            self._fits(self._errors[kind][j], j, df, numbers, interval)
-            for kind in self._kinds(key)
-            if kind in self._errors_of(label, j)
-        )
+    def _rules_of(
+        self, label: str, numbers: Mapping[str, PrintedValue], interval: PrintedInterval | None
+    ) -> list[str]:
+        """Return the rules of df that these numbers of a coefficient fit.
 
-    def _kinds(self, rule: str) -> Sequence[str]:
-        """Return the standard errors that a rule of df goes with."""
+        To their digits; where none does, within what optimizers leave: lmerTest differences its df
+        numerically, and prints four decimals of them.
+        """
+        j = self.model.matched.coefficients[label]
+
+        def fitting(*, left: bool) -> list[str]:
+            return [
+                rule
+                for rule, values in self._df.items()
+                if any(
+                    self._fits(label, self._errors[kind][j], values[j], numbers, interval, left)
+                    for kind in self._kinds(rule, label, j)
+                )
+            ]
+
+        return fitting(left=False) or fitting(left=True)
+
+    def _kinds(self, rule: str, label: str, j: int) -> list[str]:
+        """Return the standard errors that a rule of df goes with, of those that may be printed."""
+        usual: tuple[str, ...]
         if rule == "kenward-roger" and "kenward-roger" in self._errors:
-            return ("kenward-roger",)
-        return ("gls", "sandwich")
+            usual = ("kenward-roger",)
+        elif rule == "none":
+            usual = ("gls", "sandwich", "gls-n/(n-p)", "joint-hessian")
+        else:
+            usual = ("gls", "sandwich", "gls-n/(n-p)")
+        possible = self._errors_of(label, j)
+        found = [kind for kind in usual if kind in possible]
+        if found or rule == "kenward-roger":
+            return found
+        return [kind for kind in _TESTED if kind in possible and kind != "kenward-roger"]
 
     def _fits(
         self,
+        label: str,
         se: float,
-        j: int,
         df: float,
         numbers: Mapping[str, PrintedValue],
         interval: PrintedInterval | None,
+        left: bool,
     ) -> bool:
+        """Whether df, p and interval are printed so: to their digits, or with what is left."""
+        j = self.model.matched.coefficients[label]
         if "df" in numbers:
             printed = numbers["df"]
-            if not (printed.holds(df) if math.isfinite(df) else printed.low == df):
+            room = _DF_SHARE * printed.value if left else near(printed.value)
+            if not (printed.holds(df, room) if math.isfinite(df) else printed.low == df):
                 return False
-        if "p" in numbers and not numbers["p"].holds(two_sided_p(self._estimates[j] / se, df)):
-            return False
+        if "p" in numbers:
+            printed = numbers["p"]
+            room = self._p_slack(j, printed) if left else near(printed.value)
+            if not printed.holds(two_sided_p(self._estimates[j] / se, df), room):
+                return False
         if interval is None:
             return True
-        low, high = t_ends(self._estimates[j], se, df, interval.level, interval.factor)
-        return interval.lower.holds(low, near(low)) and interval.upper.holds(high, near(high))
+        ends = t_ends(self._estimates[j], se, df, interval.level, interval.factor)
+        return all(fit(interval, ends, SHARE if left else 0.0))
 
     @cached_property
     def _estimates(self) -> tuple[float, ...]:
@@ -195,7 +230,7 @@ class Reading:
             if label in self._contradicted:
                 candidates = list(self._dfs(label, j).items())
             candidates.sort(key=lambda pair: abs(pair[1] - printed.value))
-            slack = 2e-3 * printed.value
+            slack = _DF_SHARE * printed.value
         elif quantity == "statistic":
             candidates = [(k, estimate / v[j]) for k, v in self._errors_of(label, j).items()]
             mistakes = [
@@ -206,7 +241,7 @@ class Reading:
         else:
             candidates = list(self._p_values(label, j))
             mistakes = [("one-sided", 0.5 * v) for _, v in candidates]
-            slack = self._p_slack(label, j, printed)
+            slack = self._p_slack(j, printed)
         return judged(quantity, label, printed, candidates, mistakes, slack)
 
     @cached_property
@@ -250,17 +285,6 @@ class Reading:
                 found[label] = max(followed)[1]
         return found
 
-    def _rules_of(
-        self, label: str, numbers: Mapping[str, PrintedValue], interval: PrintedInterval | None
-    ) -> list[str]:
-        """Return the rules of df that these numbers of a coefficient fit."""
-        j = self.model.matched.coefficients[label]
-        return [
-            key
-            for key, values in self._df.items()
-            if self._fits_df(label, key, values[j], numbers, interval)
-        ]
-
     def _errors_of(self, label: str, j: int) -> dict[str, tuple[float, ...]]:
         """Return the errors that tests may be made of: where one is printed, those that it is."""
         printed = self.listing.coefficients[label].get("se")
@@ -292,7 +316,7 @@ class Reading:
         for _, se, key, df in self._tested(label, j):
             yield key, two_sided_p(self._estimates[j] / se, df)
 
-    def _p_slack(self, label: str, j: int, printed: PrintedValue) -> float:
+    def _p_slack(self, j: int, printed: PrintedValue) -> float:
         """Return what optimizers leave of p: as much as t, which they leave a share of, moves it.
 
         In the middle that is less than a share of p, far out in the tail many times as much.
@@ -300,7 +324,7 @@ class Reading:
         t = self._estimates[j] / self._errors["gls"][j]
         near_by = [
             abs(two_sided_p(t * (1.0 + SHARE), df) - two_sided_p(t, df))
-            for df in (*self._dfs(label, j).values(), math.inf)
+            for df in (*(values[j] for values in self._df.values()), math.inf)
             if printed.holds(two_sided_p(t, df), 0.1 * printed.value)
         ]
         return max(near_by, default=0.0) + SHARE * printed.value

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice, product
+from typing import TypeVar
 
 from harness.base.errors import BadInput
 from harness.base.text import listed
 from harness.data.rungs import Rung
 from harness.judge.listing import TESTS, Listing
-from harness.judge.random_labels import pair_places, placed, spread_places
+from harness.judge.random_labels import Places, hint, key_of, pair_places, spread_places
+from harness.judge.residual_labels import ResidualLabels, ResidualNumber, Section
 from harness.model.table import FactorColumn
 
 RESIDUAL = "residual"
@@ -28,6 +30,7 @@ _CODINGS = 200
 _KEPT = 6
 """Codings that a listing is judged by."""
 
+T = TypeVar("T")
 Make = Callable[[Mapping[str, tuple[str, ...]]], Rung]
 
 
@@ -45,6 +48,8 @@ class Matched:
         ``(term, effect, effect)`` by label.
     references : dict
         Reference level of each factor that is not its first.
+    residual : dict
+        Number of the residual covariance by section and label.
     """
 
     rung: Rung
@@ -53,6 +58,7 @@ class Matched:
     correlations: Mapping[str, tuple[int, int, int]]
     covariances: Mapping[str, tuple[int, int, int]]
     references: Mapping[str, str]
+    residual: Mapping[tuple[Section, str], ResidualNumber] = field(default_factory=dict)
 
 
 def matched(
@@ -76,26 +82,89 @@ def matched(
     """
     rung = make(given)
     labels = list(listing.coefficients)
-    fitting = []
+    fitting: list[Matched] = []
+    refused: BadInput | None = None
     for orders in islice(_orders(rung, given), _CODINGS):
         coded = make({**given, **orders}) if orders else rung
         found = _coefficients(labels, coded)
-        if found is not None:
-            fitting.append((coded, found, {name: order[0] for name, order in orders.items()}))
+        if found is None:
+            continue
+        references = {name: order[0] for name, order in orders.items()}
+        try:
+            fitting.append(_whole(listing, coded, found, references))
+        except BadInput as error:
+            refused = refused or error
     if not fitting:
-        raise BadInput(_unknown(labels, rung))
-    terms = rung.case.design.random
-    pairs = pair_places(terms)
-    spreads = placed(listing.spreads, spread_places(terms), "variance")
-    correlations = placed(listing.correlations, pairs, "correlation")
-    covariances = placed(listing.covariances, pairs, "covariance")
-    _distinct(spreads, "variance")
-    _distinct(correlations, "correlation")
-    _distinct(covariances, "covariance")
-    return tuple(
-        Matched(coded, found, spreads, correlations, covariances, references)
-        for coded, found, references in fitting[:_KEPT]
-    )
+        raise refused or BadInput(_unknown(labels, rung))
+    return tuple(fitting[:_KEPT])
+
+
+def _whole(
+    listing: Listing, coded: Rung, coefficients: Mapping[str, int], references: Mapping[str, str]
+) -> Matched:
+    """Match the labels of random effects and residuals in a coding that has the coefficients.
+
+    Raises
+    ------
+    BadInput
+        As :func:`matched`.
+    """
+    terms = coded.case.design.random
+    pairs, own = pair_places(terms), residual_labels(coded)
+    residual: dict[tuple[Section, str], ResidualNumber] = {}
+    spreads = _placed(listing.spreads, spread_places(terms), "variance", own, residual)
+    correlations = _placed(listing.correlations, pairs, "correlation", own, residual)
+    covariances = _placed(listing.covariances, pairs, "covariance", own, residual)
+    none: Places[tuple[int, ...]] = {}
+    _placed(listing.ratios, none, "sd ratio", own, residual)
+    return Matched(coded, coefficients, spreads, correlations, covariances, references, residual)
+
+
+def residual_labels(rung: Rung) -> ResidualLabels | None:
+    """Return the labels of a model's residual covariance; None without one."""
+    of, design = rung.case.model.residual, rung.case.design.residual
+    return None if of is None or design is None else ResidualLabels(of, design)
+
+
+def _placed(
+    given: Mapping[str, object],
+    places: Places[T],
+    section: Section,
+    own: ResidualLabels | None,
+    residual: dict[tuple[Section, str], ResidualNumber],
+) -> dict[str, T]:
+    """Return the place of each label of a section; those of the residual covariance join theirs.
+
+    Raises
+    ------
+    BadInput
+        For a label that is of nothing in the model, or of two things, with the names that there
+        are; and for two labels of one number.
+    """
+    out: dict[str, T] = {}
+    found: dict[str, ResidualNumber] = {}
+    names = dict.fromkeys(name for name, _ in places.values())
+    for label in given:
+        key = key_of(label, places)
+        number = None if own is None else own.number(label, section)
+        if own is not None and number is not None and key is not None:
+            (one, _), other = places[key], own.name_of(number, section)
+            if one != "residual":
+                raise BadInput(
+                    f"{section} {label!r} is that of a random effect or of the residuals; write "
+                    f"{one!r} or {other!r}"
+                )
+        if key is not None:
+            out[label] = places[key][1]
+        elif number is not None:
+            found[label] = number
+        else:
+            all_names = [*names, *(own.names(section) if own is not None else ())]
+            raise BadInput(f"no {section} is called {label!r}; {hint(label, all_names)}")
+    _distinct(out, section)
+    _distinct(found, section)
+    residual |= {(section, label): number for label, number in found.items()}
+    return out
 
 
 def template(rung: Rung) -> str:
@@ -117,18 +186,36 @@ def template(rung: Rung) -> str:
         ]
     lines += ["", '[variance]    # "1.02", or { sd = "1.01" }']
     for term in terms:
-        lines += [f'# {json.dumps(f"{term.group} {effect}")} = ""' for effect in term.names]
+        lines += _fields(f"{term.group} {effect}" for effect in term.names)
     lines += ['# residual = ""']
+    own = residual_labels(rung)
+    if own is not None:
+        lines += [*_said(own, "variance"), *_fields(own.names("variance"))]
+    sections: tuple[Section, ...] = ("correlation", "covariance")
     pairs = [
         f"{term.group} {term.names[a]} {term.names[b]}"
         for term in terms
         for b in range(len(term.names))
         for a in range(b)
     ]
-    if pairs:
-        fields = [f'# {json.dumps(pair)} = ""' for pair in pairs]
-        lines += ["", "[correlation]", *fields, "", "[covariance]", *fields]
+    for section in sections:
+        more = _fields(pairs)
+        if own is not None and (names := own.names(section)):
+            more += [*_said(own, section), *_fields(names)]
+        lines += ["", f"[{section}]", *more] if more else []
+    if own is not None and (ratios := own.names("sd ratio")):
+        lines += ["", "[sd_ratio]    # of residual SDs; 1 of the level that is the reference"]
+        lines += _fields(ratios)
     return "\n".join(lines) + "\n"
+
+
+def _said(own: ResidualLabels, section: Section) -> list[str]:
+    text = own.programs(section)
+    return [f"# {text}:"] if text else []
+
+
+def _fields(names: Iterable[str]) -> list[str]:
+    return [f'# {json.dumps(name)} = ""' for name in names]
 
 
 def _coefficients(labels: Sequence[str], rung: Rung) -> dict[str, int] | None:
@@ -198,6 +285,6 @@ def _unknown(labels: Sequence[str], rung: Rung) -> str:
     for label in labels:
         if _squashed(label) not in known:
             near = get_close_matches(_squashed(label), known, 1)
-            hint = f"; is {known[near[0]]!r} meant?" if near else ""
+            hint = f"; is {known[near[0]]!r} meant?" if near else "."
             return f"no coefficient is called {label!r}{hint} The model has {listed(names)}"
     return f"the labels {listed(labels)} are not those of one coding of {listed(names)}"

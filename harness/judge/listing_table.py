@@ -17,24 +17,30 @@ from typing import Any
 
 from harness.base.errors import BadInput
 from harness.base.text import listed
+from harness.judge.printed_text import may_be_either
 
 _HEADER = ("quantity", "item", "value")
 _MORE = ("level", "scale")
-_WHOLE = ("program", "criterion", "rows")
+_WHOLE = ("program", "criterion", "alpha", "rows")
 _LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
 _TESTS = ("estimate", "se", "df", "statistic", "p")
 _ENDS = ("lower", "upper")
 _SPREADS = ("variance", "sd")
 _RATIOS = ("ratio", "ratio df", "ratio p")
+_PLACES = {"": "coefficient", "correlation": "correlation", "sd ratio": "sd_ratio"}
+"""Where a value, or an interval, stands in the mapping; elsewhere it is of a variance."""
+
 QUANTITIES = (
     *_WHOLE,
     *_LIKELIHOODS,
     *_TESTS,
     *_ENDS,
     *_SPREADS,
-    *(f"{kind} {end}" for kind in (*_SPREADS, "correlation") for end in _ENDS),
+    *(f"{kind} {end}" for kind in (*_SPREADS, "correlation", "sd ratio") for end in _ENDS),
     "correlation",
     "covariance",
+    "sd ratio",
+    "covariance parameter",
     *_RATIOS,
 )
 
@@ -75,6 +81,8 @@ def mapping_of_table(text: str) -> dict[str, Any]:
     for name in _HEADER:
         if name not in columns:
             raise BadInput(f"the numbers have no column {name!r}; there are {_columns()}")
+    if delimiter == ";":
+        rows = _with_points(rows, columns.index("value"))
     found: dict[str, Any] = {}
     seen: set[tuple[str, str]] = set()
     # A cell that goes over several lines is of none of the quantities there are.
@@ -84,6 +92,13 @@ def mapping_of_table(text: str) -> dict[str, Any]:
         except BadInput as error:
             raise BadInput(f"line {number}: {error}") from None
     return found
+
+
+def _with_points(rows: list[list[str]], value: int) -> list[list[str]]:
+    """Return the rows with points for commas where no number of them has a point."""
+    if any("." in row[value] for row in rows if len(row) > value):
+        return rows
+    return [[c.replace(",", ".") if may_be_either(c) else c for c in row] for row in rows]
 
 
 def _add(
@@ -141,17 +156,17 @@ def _put(
     elif quantity in _TESTS:
         found.setdefault("coefficient", {}).setdefault(item, {})[quantity] = value
     elif end in _ENDS:
-        place = {"": "coefficient", "correlation": "correlation"}.get(kind, "variance")
+        place = _PLACES.get(kind, "variance")
         own = found.setdefault(place, {}).setdefault(item, {})
         interval = own.setdefault("interval", {})
         interval[end] = value
         for key in _MORE:
             if cells.get(key):
                 _agree(interval, key, cells[key], item)
-    elif quantity == "correlation":
-        found.setdefault("correlation", {}).setdefault(item, {})["value"] = value
-    elif quantity == "covariance":
-        found.setdefault("covariance", {})[item] = value
+    elif quantity in ("correlation", "sd ratio"):
+        found.setdefault(_PLACES[quantity], {}).setdefault(item, {})["value"] = value
+    elif quantity in ("covariance", "covariance parameter"):
+        found.setdefault(quantity.replace(" ", "_"), {})[item] = value
     else:
         found.setdefault("variance", {}).setdefault(item, {})[quantity] = value
 

@@ -14,7 +14,13 @@ from harness.judge.slips import slip
 
 Truth = Literal["true", "stopping", "mistake", "false", "not judged"]
 """``stopping``: not to the printed digits, and within what optimizers leave; ``mistake``: false,
-and what it is instead is known."""
+and what it is instead is known; ``not judged``: at the optimum the quantity has no value."""
+
+_TOLD = 10.0
+"""Halves of a unit of the last digit by which a mistake has to differ from what is right."""
+
+SPREADS = ("variance", "sd", "correlation", "covariance", "sd ratio")
+"""Quantities of random effects and residuals."""
 
 ROW = "row "
 """How a mistake begins that is another row's number; the label of that row follows."""
@@ -100,13 +106,26 @@ def judged(
         return finding(exact, "true")
     wrong = first(mistakes, near(printed.value))
     close = first(candidates, slack)
-    if close and not (wrong and printed.half < slack):
+    # What optimizers leave meets a mistake by chance where that is a few units of the digits away.
+    if close and not any(abs(v - close[0][1]) > _TOLD * printed.half for _, v in wrong):
         return finding(close, "stopping")
     if wrong:
         return finding(wrong, "mistake", wrong[0][0])
     if (slipped := slip(printed, candidates, sign=sign)) is not None:
         return finding([], "mistake", *slipped)
     return finding([], "false")
+
+
+def open_finding(quantity: str, item: str, printed: PrintedValue) -> Finding:
+    """Return a number of a quantity that has no value at the optimum."""
+    return Finding(
+        quantity=quantity,
+        item=item,
+        text=printed.text,
+        right=math.nan,
+        definitions=(),
+        truth="not judged",
+    )
 
 
 def near(value: float) -> float:

@@ -127,7 +127,7 @@ def both_ends(
                 )
             return
     kept, whole = _fitting(printed, chosen, share)
-    instead = () if whole else [(k, ends) for k, ends in others if all(_fit(printed, ends, share))]
+    instead = () if whole else [(k, ends) for k, ends in others if all(fit(printed, ends, share))]
     span = _span(next(iter(kept.values())))
     for place, (name, value) in enumerate((("lower", printed.lower), ("upper", printed.upper))):
         candidates = [(key, ends[place]) for key, ends in kept.items()]
@@ -140,15 +140,14 @@ def _fitting(
 ) -> tuple[dict[str, Ends], bool]:
     """Return the definitions that give the same and most of an interval, and if that is all."""
     fits = {
-        name: (_fit(printed, ends, share), _fit(printed, ends, 0.0))
-        for name, ends in chosen.items()
+        name: (fit(printed, ends, share), fit(printed, ends, 0.0)) for name, ends in chosen.items()
     }
     best = max(fits.values(), key=lambda fit: (sum(fit[0]), sum(fit[1])), default=NEITHER)
     kept = {name: ends for name, ends in chosen.items() if fits[name] == best}
     return kept or {"none": (math.nan, math.nan)}, all(best[0])
 
 
-def _fit(printed: PrintedInterval, ends: Ends, share: float) -> tuple[bool, bool]:
+def fit(printed: PrintedInterval, ends: Ends, share: float) -> tuple[bool, bool]:
     """Return which ends are printed so: within a share of the interval, beside arithmetic."""
     slack = share * _span(ends)
     lower, upper = (

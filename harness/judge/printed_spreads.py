@@ -10,10 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.listing import PrintedInterval, PrintedValue
+from harness.judge.listing import PrintedInterval, PrintedSpread, PrintedValue
 from harness.judge.listing_model import ListingModel
-from harness.judge.number_verdict import Finding, judged
+from harness.judge.number_verdict import Finding, judged, open_finding
 from harness.judge.printed_intervals import LEVELS, both_ends, spread_ends
+from harness.judge.printed_residuals import PrintedResiduals
 from harness.referee.standpoint import Standpoint
 from harness.referee.variance_parameter import Parameter
 
@@ -45,8 +46,16 @@ class PrintedSpreads:
     def findings(self) -> Iterator[Finding]:
         """Yield every number judged, with the ends of its interval behind it."""
         yield from self._variances()
+        if self.residuals is not None:
+            yield from self.residuals.findings()
         yield from self._correlations()
         yield from self._covariances()
+
+    @cached_property
+    def residuals(self) -> PrintedResiduals | None:
+        """The numbers of the residual covariance; None where the model has none."""
+        own = self.model.design.residual is not None
+        return PrintedResiduals(self.model, self.rival) if own else None
 
     def _judged(
         self,
@@ -73,12 +82,28 @@ class PrintedSpreads:
                 ("variance-for-sd" if is_sd else "sd-for-variance", instead),
                 ("other-criterion", math.sqrt(rival) if is_sd else rival),
             ]
-            yield self._judged(spread.kind, label, spread.printed, right, mistakes, right)
+            if t >= 0 or self.residuals is None:
+                yield self._judged(spread.kind, label, spread.printed, right, mistakes, right)
+                if label in listing.deviations:
+                    yield self._beside(label, spread, sd, [("variance-for-sd", variance)])
+            elif any(self.residuals.bases):
+                continue
             if label in listing.spread_intervals:
                 parameter = Parameter("sigma") if t < 0 else Parameter("sd", t, (k,))
                 yield from self._interval(
                     label, parameter, spread.kind, listing.spread_intervals[label]
                 )
+
+    def _beside(
+        self, label: str, spread: PrintedSpread, sd: float, mistakes: Sequence[tuple[str, float]]
+    ) -> Finding:
+        """Judge the SD beside a variance: with it, where it is its root, else by itself."""
+        printed = self.model.listing.deviations[label]
+        low, high = (math.sqrt(end) for end in spread.variances)
+        if printed.low <= high and low <= printed.high:
+            return self._judged("sd", label, printed, sd, mistakes, sd)
+        candidates = [("data-units", sd)]
+        return judged("sd", label, printed, candidates, mistakes, _SPREAD_SHARE * sd, sign=True)
 
     def _correlations(self) -> Iterator[Finding]:
         listing = self.model.listing
@@ -86,6 +111,10 @@ class PrintedSpreads:
             both = float(self._psi[t][a, a] * self._psi[t][b, b])
             r = float(self._psi[t][a, b]) / math.sqrt(both) if both > 0.0 else math.nan
             printed = listing.correlations[label]
+            if math.isnan(r):
+                # Of a variance of zero any correlation is as good.
+                yield open_finding("correlation", label, printed)
+                continue
             yield self._judged("correlation", label, printed, r, [], 1.0)
             if label in listing.correlation_intervals:
                 parameter = Parameter("correlation", t, (a, b))

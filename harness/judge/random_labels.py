@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
-from harness.base.errors import BadInput
 from harness.base.text import listed
 from harness.model.design import RandomDesign
 
@@ -31,6 +30,9 @@ _WORDS = frozenset(
     ("var", "variance", "sd", "stddev", "std.dev.", "std.dev", "vc", "estimate")
 ).union(("cov", "covariance", "corr", "correlation"))
 """Words that say which quantity it is, not what of."""
+
+_SAID = 12
+"""Names, at most, that a hint has."""
 
 _INTERCEPT = frozenset(("_cons", "cons", "const", "intr", "int"))
 _RESIDUAL = frozenset(("scale", "sigma", "resid", "error"))
@@ -105,35 +107,20 @@ def words(label: str) -> str:
     return " ".join((*sorted(found), effects)).strip()
 
 
-def placed(given: Mapping[str, object], places: Places[T], what: str) -> dict[str, T]:
-    """Return the place of each label.
-
-    Raises
-    ------
-    BadInput
-        For a label that is of nothing in the model, with the names that there are.
-    """
-    names = {words(name): name for name, _ in places.values()}
-    out: dict[str, T] = {}
-    for label in given:
-        key = _key(label, places)
-        if key is None:
-            raise BadInput(f"no {what} is called {label!r}; {_hint(label, names)}")
-        out[label] = places[key][1]
-    return out
-
-
-def _hint(label: str, names: Mapping[str, str]) -> str:
-    """Say what there is in place of a label; ``names`` are by their words."""
+def hint(label: str, names: Sequence[str]) -> str:
+    """Say what there is in place of a label."""
     if not names:
         return "the model has none"
-    near = get_close_matches(words(label), names, 1)
+    by_words = {words(name): name for name in names}
+    near = get_close_matches(words(label), by_words, 1)
     if near:
-        return f"is {names[near[0]]!r} meant?"
-    return f"there are {listed(list(dict.fromkeys(names.values())))}"
+        return f"is {by_words[near[0]]!r} meant?"
+    if len(names) > _SAID:
+        return f"there are {', '.join(names[:_SAID])} and {len(names) - _SAID} more"
+    return f"there are {listed(names)}"
 
 
-def _key(label: str, places: Mapping[str, object]) -> str | None:
+def key_of(label: str, places: Mapping[str, object]) -> str | None:
     """Return the words of a label that are those of a place; of ``Group Var``, the group named."""
     found = words(label)
     if found in places:

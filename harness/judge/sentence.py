@@ -114,6 +114,7 @@ PRINTED = {
             ("variance", "variance"),
             ("sd", "SD"),
             ("correlation", "correlation"),
+            ("sd ratio", "ratio of SDs"),
         )
         for end in ("lower", "upper")
     },
@@ -121,6 +122,7 @@ PRINTED = {
     "sd": "standard deviation",
     "correlation": "correlation",
     "covariance": "covariance",
+    "sd ratio": "ratio of SDs",
     "loglik": "log-likelihood",
     "minus_two": "-2 log-likelihood",
     "aic": "AIC",

@@ -67,7 +67,8 @@ def spline_columns(
     Raises
     ------
     BadInput
-        When ``df`` is too small, or a knot is not between the values.
+        When ``df`` is too small, or a knot is not between the values: one that is given, or one
+        at a quantile that is an end.
     """
     low, high = float(values.min()), float(values.max())
     if low == high:
@@ -78,6 +79,14 @@ def spline_columns(
         if count < 0:
             raise BadInput(f"{label}: df has to be {least} at least")
         inner = np.quantile(values, np.arange(1, count + 1) / (count + 1))
+        for end in (low, high):
+            # R 4.2 leaves such a knot where it is, later versions move it inside.
+            if (inner == end).any():
+                raise BadInput(
+                    f"{label}: so many values are {end:g}, the column's end, that a knot falls on "
+                    "it, and versions of R make different columns then; give knots inside, "
+                    "knots = c(...)"
+                )
     else:
         inner = np.sort(np.asarray(knots, dtype=np.float64))
         if not ((inner > low) & (inner < high)).all():
@@ -89,7 +98,22 @@ def spline_columns(
     if not natural:
         return np.ascontiguousarray(basis[:, skip:])
     # Second derivatives at both ends are zero in the null space of their constraints.
-    spline = BSpline(everywhere, np.eye(basis.shape[1]), degree)
-    bent = spline.derivative(2)(np.array([low, high]))[:, skip:]
+    bent = _second_derivatives(everywhere, np.array([low, high]))[:, skip:]
     rotation = np.linalg.qr(bent.T, mode="complete")[0]
     return np.ascontiguousarray(basis[:, skip:] @ rotation[:, 2:])
+
+
+def _second_derivatives(knots: Array, at: Array) -> Array:
+    """Second derivatives of all cubic B-splines, by differences of their coefficients.
+
+    ``BSpline.derivative`` refuses knots that repeat, as the quantiles of a column with many equal
+    values do (de Boor 1978, *A Practical Guide to Splines*, chapter X, equation 15).
+    """
+    bent = np.eye(len(knots) - 4)
+    for degree in (3, 2):
+        inner = knots[1:-1]
+        width = inner[degree:] - inner[:-degree]
+        step = np.divide(degree, width, out=np.zeros_like(width), where=width > 0.0)
+        bent = step[:, None] * np.diff(bent, axis=0)
+        knots = inner
+    return np.asarray(BSpline.design_matrix(at, knots, 1) @ bent)

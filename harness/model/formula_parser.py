@@ -291,6 +291,12 @@ class _Parser:
         argument = self.arithmetic()
         place = self.token.place
         given = self.options(token)
+        if not self.is_operator(")") and self.token.kind != "end":
+            raise self.error(
+                f"unexpected {self.token.text!r} in {token.text}(); an operator may be missing "
+                f"before it{self.spaced()}",
+                self.token.place,
+            )
         self.expect(")", f"{token.text}( is never closed{FUNCTIONS[token.text].takes}")
         try:
             function, options = read_options(token.text, given)
@@ -321,8 +327,12 @@ class _Parser:
             return self.numbers() if self.is_operator("(") else self.signed()
         if token.kind in ("name", "text"):
             self.take()
-            if token.kind == "name" and token.text == "c" and self.is_operator("("):
-                return self.numbers()
+            if token.kind == "name" and self.is_operator("("):
+                if token.text == "c":
+                    return self.numbers()
+                raise self.error(
+                    f"{token.text}() has no place here; write its value, 2 or c(1, 2)", token.place
+                )
             if token.kind == "name" and token.text in ("TRUE", "True", "T"):
                 return True
             if token.kind == "name" and token.text in ("FALSE", "False", "F"):
@@ -397,8 +407,9 @@ class _Parser:
             return Coding("SAS")  # patsy's Treatment(-1): the last level
         if kind != "treatment" or name not in ("", "reference", "ref") or len(reference) > 1:
             raise self.error(
-                "only treatment coding takes an option, the reference by its name: "
-                'relevel(f, ref = "b")',
+                'the reference of treatment coding is given by its name, relevel(f, ref = "b")'
+                if kind == "treatment"
+                else f"{token.text} takes no option; only treatment coding has one, its reference",
                 token.place,
             )
         if isinstance(level, bool | tuple):

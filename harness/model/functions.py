@@ -83,6 +83,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "offset": "it stands by itself in the sum, y ~ x + offset(o)",
         "weights": "it stands by itself in the sum, y ~ x + weights(w)",
         "polym": "write poly() of one column",
+        "ordered": "write C(f, contr.poly), whose columns are those of R's ordered factors",
+        "interaction": "write a:b",
         "cut": "make the classes a column of the data",
         "ifelse": "make the column in the data",
         "s": "smooth terms are another model; a spline of four degrees of freedom is ns(x, 4)",

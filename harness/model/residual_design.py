@@ -50,6 +50,10 @@ class ResidualDesign:
         How many of them are correlations.
     group_names : tuple of str
         Label of each group.
+    visits : tuple of str
+        Labels of the visits of ``corr`` and ``us``, and of those of others that are a factor.
+    levels : tuple of tuple of str
+        For each factor of variances its levels, the reference first.
     """
 
     structure: str
@@ -60,6 +64,8 @@ class ResidualDesign:
     names: tuple[str, ...]
     correlations: int
     group_names: tuple[str, ...]
+    visits: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
 
 
 def build_residual(residual: Residual, used: Table) -> ResidualDesign:
@@ -76,14 +82,15 @@ def build_residual(residual: Residual, used: Table) -> ResidualDesign:
         group, labels = np.arange(n, dtype=np.int32), ()
     position, visits = _positions(residual, used, group, labels)
     pairs, names = _pairs(residual.structure, group, position, visits)
-    strata, ratios = [], []
+    strata, levels = [], []
     if residual.structure == "us":
         strata.append(position.astype(np.int32))
-        ratios += [f"sd ratio {label}" for label in visits[1:]]
+        levels.append(visits)
     for own in residual.strata:
-        codes, levels = _crossed(own, used)
+        codes, labelled = _crossed(own, used)
         strata.append(codes)
-        ratios += [f"sd ratio {label}" for label in levels[1:]]
+        levels.append(labelled)
+    ratios = [f"sd ratio {label}" for labelled in levels for label in labelled[1:]]
     if len(names) + len(ratios) > MOST_PARAMETERS:
         raise BadInput(
             f"residual: {residual.text()} has {len(names) + len(ratios):,} parameters here, more "
@@ -100,6 +107,8 @@ def build_residual(residual: Residual, used: Table) -> ResidualDesign:
         tuple(names + ratios),
         len(names),
         labels,
+        visits,
+        tuple(levels),
     )
 
 

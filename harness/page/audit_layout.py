@@ -10,9 +10,11 @@ from harness.base.text import listed, number, p_value, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import ROW, Finding
-from harness.judge.printed_conclusions import ALPHA
+from harness.judge.printed_conclusions import Conclusion, says_otherwise
+from harness.judge.printed_text import plain_number
 from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
+from harness.page.contradiction_sentences import contradiction_sentences
 from harness.page.impossible_sentences import impossible_sentences
 from harness.page.numbers import plain
 from harness.page.page import Block, Facts, Page, Paragraph, Section
@@ -43,8 +45,28 @@ _MISTAKES = {
     "ends": "the limits are interchanged",
     "decimal-point": "its decimal point is misplaced",
     "transposed": "two of its digits are interchanged",
+    "whole-variance": "it is the whole residual variance, covariance and all",
+    "diagonal-offset": "it is the variance less the covariance (CS diagonal offset)",
+    "covariance": "it is the covariance",
+    "squared": "it is the square",
+    "power": "it is the correlation of one unit of time",
+    "range": "it is the range, -1 / log of the correlation",
+    "ratio-of-variances": "it is the ratio of the variances",
+    "inverse-ratio": "it is the ratio the other way round",
+    "log-ratio": "it is the logarithm of the ratio",
+    "log-ratio-of-variances": "it is the logarithm of the ratio of the variances",
+    "sd-for-ratio": "it is the standard deviation",
+    "variance-for-ratio": "it is the variance",
     "not-doubled": "it is the difference of the log-likelihoods, not twice that",
 }
+
+
+_OF = {
+    "stratum ": "it is that of the residuals at {}",
+    "distance ": "it is that at a distance of {}",
+    "parameter ": "it is {}",
+}
+"""What a number is instead, where a name follows."""
 
 
 def quantity_name(quantity: str) -> str:
@@ -74,18 +96,9 @@ def audit_page(found: ListingVerdict, made: str = "") -> Page:
 
 def audit_answer(found: ListingVerdict) -> Iterator[str]:
     """Say what the printed numbers come to."""
-    total = len(found.findings)
     bad = [f for f in found.findings if f.truth in ("false", "mistake")]
-    if found.right:
-        yield f"Yes: all {total} printed numbers are right." if total > 1 else "Yes: it is right."
-    elif bad and total == 1:
-        yield "No: it is wrong."
-    elif bad:
-        them = f"{len(bad)} of {total} printed numbers {'is' if len(bad) == 1 else 'are'} wrong"
-        yield f"No: {them}."
-    else:
-        them = f"the {total} printed numbers are" if total > 1 else "the printed number is"
-        yield f"Not quite: {them} right for this model and these rows."
+    yield _whole(found, len(bad))
+    yield from contradiction_sentences(found)
     if "other-criterion" in found.mistakes:
         yield (
             f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said."
@@ -109,10 +122,10 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
             f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
             "in these data, and no rule that was tried leaves so many with these numbers."
         )
-    for factor, level in found.references:
-        yield f"The listing has {level} as the reference level of {factor}."
+    yield from _codings(found)
     yield from impossible_sentences(found)
-    yield from _wrong(bad, "ML" if found.criterion == "REML" else "REML")
+    yield from _not_judged(found)
+    yield from _wrong(found, bad)
     yield from _changed(found)
     yield from _profiles(found)
     fitting: dict[str, list[str]] = {}
@@ -128,13 +141,94 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         yield f"What is printed fits {which}: {listed(rules)}."
 
 
+def _codings(found: ListingVerdict) -> Iterator[str]:
+    """Say by which references the listing is."""
+    for factor, level in found.references:
+        yield f"The listing has {level} as the reference level of {factor}."
+    for factor, level in found.strata:
+        yield f"Its residual standard deviation, and its ratios of them, are by {factor} {level}."
+
+
+def _whole(found: ListingVerdict, bad: int) -> str:
+    """Say how many of the printed numbers are right, of those that can be judged."""
+    total = sum(f.truth != "not judged" for f in found.findings)
+    if found.right and total == 0:
+        return "Nothing that is printed can be judged."
+    if found.right and total != 1:
+        judged = " that can be judged" if total < len(found.findings) else ""
+        return f"Yes: all {total} printed numbers{judged} are right."
+    if found.right:
+        return "Yes: it is right."
+    if bad and total == 1:
+        return "No: it is wrong."
+    if bad:
+        return f"No: {bad} of {total} printed numbers {'is' if bad == 1 else 'are'} wrong."
+    them = f"the {total} printed numbers are" if total > 1 else "the printed number is"
+    if found.contradictions and not found.mistakes and not found.impossible:
+        return f"Not quite: {them} right one by one, and not together."
+    return f"Not quite: {them} right for this model and these rows."
+
+
+def _not_judged(found: ListingVerdict) -> Iterator[str]:
+    """Say why a number is not judged."""
+    for one in found.findings:
+        what, _, end = one.quantity.rpartition(" ")
+        if one.truth != "not judged" or end == "upper":
+            continue
+        if end == "lower":
+            yield (
+                f"The interval of the {PRINTED[what]} of {one.item} is not judged: intervals are "
+                "computed of the correlations of residuals and of the ratios to the first level, "
+                "not of what follows from them."
+            )
+        else:
+            yield (
+                f"The {PRINTED[one.quantity]} of {one.item} is not judged: at the optimum one of "
+                "its variances is zero, so that it has no value."
+            )
+
+
 def _changed(found: ListingVerdict) -> Iterator[str]:
-    """Say which tests come out otherwise by what is printed."""
-    for change in found.conclusions:
-        yield (
-            f"By what is printed {p_value(change.implied)} for {change.item}, by what is right "
-            f"{p_value(change.right)}: at {change.alpha:g} that is another conclusion."
+    """Say which tests come out otherwise by what is printed, and what wrong df do to p."""
+    at = f"at {found.alpha.value:g}{_WHOSE[found.alpha.of]}"
+    for one in found.conclusions:
+        if "p" in one.wrong:
+            continue  # said of p itself
+        said = _concluded(one)
+        if said:
+            yield f"{said}: {at} that is {'another' if one.changes else 'the same'} conclusion."
+
+
+def _concluded(one: Conclusion) -> str:
+    """Say what p is by what is printed and by what is right; empty where that is of no account."""
+    right = p_value(one.right)
+    printed_so = (
+        f"By what is printed {p_value(one.implied)} for {one.item}, by what is right {right}"
+    )
+    if one.printed and one.changes:
+        return f"The p of {one.item} is printed as {one.printed}, by the right numbers {right}"
+    if one.df is not None and "df" in one.wrong and "statistic" not in one.wrong:
+        printed, df = (number(value) for value in one.df)
+        if {"estimate", "se"} & set(one.wrong):
+            return printed_so
+        return (
+            f"With {printed} df {p_value(one.implied)} for {one.item}, with the right {df} {right}"
         )
+    if one.printed and one.implies_change:
+        return (
+            f"By the numbers beside it {p_value(one.implied)} for {one.item}; printed is "
+            f"{one.printed}, by the right numbers {right}"
+        )
+    return printed_so if one.changes else ""
+
+
+_WHOSE = {
+    "asked": "",
+    "listing": ", the listing's level,",
+    "intervals": ", 1 less the level of its intervals,",
+    "usual": "",
+}
+"""Whose level a conclusion is drawn at."""
 
 
 def _profiles(found: ListingVerdict) -> Iterator[str]:
@@ -152,7 +246,7 @@ def _profiles(found: ListingVerdict) -> Iterator[str]:
         yield f"Profiles of the likelihood by {which}{whose}: the intervals of {named}."
 
 
-def _wrong(bad: Sequence[Finding], other: str) -> Iterator[str]:
+def _wrong(found: ListingVerdict, bad: Sequence[Finding]) -> Iterator[str]:
     """Say what is wrong: rows that are interchanged together, the first others one by one."""
     rows: dict[frozenset[str], list[str]] = {}
     single = []
@@ -167,34 +261,34 @@ def _wrong(bad: Sequence[Finding], other: str) -> Iterator[str]:
         yield f"Of {listed(sorted(pair))} these numbers are interchanged: {what}."
     shown = single if len(single) <= _SENTENCES + 1 else single[:_SENTENCES]
     for one in shown:
-        yield _sentence(one, other)
+        yield _sentence(one, found)
     if more := len(single) - len(shown):
         yield f"And {more} more numbers are wrong, which the table has."
 
 
-def _sentence(one: Finding, other: str) -> str:
+def _sentence(one: Finding, found: ListingVerdict) -> str:
+    other = "ML" if found.criterion == "REML" else "REML"
     of = f" of {one.item}" if one.item else ""
     instead = _instead(one, other)
     because = f": {instead}" if instead else ""
     right = _to_digits(one)
     text = f"The {PRINTED[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
-    if one.quantity in ("p", "ratio p") and (one.right < ALPHA) != _below(one.text):
-        text += f" At {ALPHA:g} that is another conclusion."
+    alpha = found.alpha
+    if one.quantity in ("p", "ratio p") and says_otherwise(
+        printed_number(one.text, "p"), one.right, alpha.value
+    ):
+        text += f" At {alpha.value:g}{_WHOSE[alpha.of]} that is another conclusion."
     return text
-
-
-def _below(text: str) -> bool:
-    """Whether a p value as printed is below alpha."""
-    return printed_number(text, "p").high <= ALPHA
 
 
 def _to_digits(one: Finding) -> str:
     """Write what is right to the printed decimals, and a digit more where they are few."""
-    _, _, decimals = one.text.strip("<> ").partition(".")
+    text = plain_number(one.text)
+    _, _, decimals = text.strip("<> ").partition(".")
     places = len(decimals.lower().partition("e")[0])
     if not math.isfinite(one.right) or abs(one.right) >= 1e9:
         return number(one.right)
-    if "e" in one.text.lower():
+    if "e" in text.lower():
         return f"{one.right:.{max(places, 1)}e}"
     text = f"{one.right:.{places}f}"
     return text if sum(c.isdigit() for c in text.lstrip("-0.")) >= 3 else significant(one.right, 4)
@@ -206,6 +300,9 @@ def _instead(one: Finding, other: str) -> str:
         return f"it is that of {one.mistake.removeprefix(ROW)}"
     if one.mistake.startswith("level "):
         return f"it is that of the {100 * float(one.mistake.split()[1]):g} % interval"
+    for kind, what in _OF.items():
+        if one.mistake.startswith(kind):
+            return what.format(one.mistake.removeprefix(kind))
     return _MISTAKES[one.mistake].format(other=other) if one.mistake else ""
 
 
@@ -240,7 +337,8 @@ def printed_numbers(found: ListingVerdict) -> Iterator[Block]:
         if one.mistake:
             how = _instead(one, other)
         how = "" if one.quantity == "estimate" and not one.mistake else how
-        cells = (plain(one.text), plain(_to_digits(one)), _LOOKS[one.truth], how)
+        right = "none" if one.truth == "not judged" else _to_digits(one)
+        cells = (plain(one.text), plain(right), _LOOKS[one.truth], how)
         groups.setdefault(one.item, []).append(Row(PRINTED[one.quantity], cells))
     yield Table(
         "Printed numbers and the referee's",
@@ -261,7 +359,8 @@ def rules_of_df(found: ListingVerdict) -> Iterator[Block]:
     if not found.rules:
         return
     yield Paragraph(
-        "A rule fits where it gives df, p and interval of the coefficient to their printed digits.",
+        "A rule fits where it gives df, p and interval of the coefficient to their printed digits; "
+        "where none does, within what optimizers leave.",
         dim=True,
     )
     groups: dict[str, list[Row]] = {}
@@ -288,6 +387,8 @@ _INTERVALS = {
     "intervals of nlme, Stata",
     "Fisher's z": "Fisher's z of the correlation give or take a multiple of its standard error: "
     "intervals of nlme",
+    "symmetric in the logit": "log((r - a) / (1 - r)), a the least correlation that there may be, "
+    "give or take a multiple of its standard error: intervals of nlme",
     "chi-square": "by chi-square with Satterthwaite's df: PROC MIXED with CL",
 }
 """What intervals are made by, beside rules of df and standard errors."""

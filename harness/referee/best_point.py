@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.model.case import Case
 from harness.referee import descent, optimum, structured_search
 from harness.referee.crossproducts import standardised
-from harness.referee.deviance import Likelihood, Point
+from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.minima import SAME, Minima, evaluated
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum, OptimumSearch
@@ -51,7 +51,7 @@ _APART = 1e-4
 _GRID = (-0.95, -0.7, -0.3, 0.3, 0.6, 0.9, 0.98)
 
 
-class ResidualUnbounded(ValueError):
+class ResidualUnbounded(NoMaximum):
     """The likelihood grows for ever as the residual covariance becomes singular."""
 
     def __init__(self) -> None:
@@ -71,8 +71,8 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
 
     Raises
     ------
-    NoMaximum, ResidualUnbounded
-        When the likelihood has no maximum.
+    NoMaximum
+        When the likelihood has none; ``ResidualUnbounded`` where the residual covariance is why.
     """
     return _search(likelihood).best(starts)
 

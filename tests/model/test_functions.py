@@ -133,6 +133,16 @@ def test_knots_may_be_given(r, knots):
 
 
 @pytest.mark.r
+@pytest.mark.parametrize("text", ["ns(x, 3)", "ns(x, 4)", "ns(x, 6)", "ns(x, 5, intercept = TRUE)"])
+def test_knots_at_quantiles_may_fall_on_one_another(r, text):
+    frame = frames()["even"]
+    frame["x"] = np.where(np.arange(90) % 3 > 0, 5.0, frame.x)
+    case = of(frame, f"y ~ {text}")
+    theirs, _ = r_matrix(r, case)
+    assert unmatched(case.design.x, theirs) == ([], [])
+
+
+@pytest.mark.r
 def test_what_depends_on_all_rows_takes_those_where_its_own_column_is_there(r):
     """R's model.frame evaluates variables before it leaves out incomplete rows."""
     frame = frames()["ties"]
@@ -307,8 +317,12 @@ def test_no_other_function_can_be_reached(text, form, tmp_path):
         ("I(poly(x, 2))", "poly() makes several columns and has no place in arithmetic"),
         ("log(ns(x, 2))", "ns() makes several columns and has no place in arithmetic"),
         ("C(f, contr.what)", "'contr.what' is no coding of a factor"),
-        ("C(f, Sum(2))", "only treatment coding takes an option"),
-        ("C(f, contr.treatment, base = 2)", "only treatment coding takes an option"),
+        ("C(f, Sum(2))", "Sum takes no option; only treatment coding has one"),
+        ("C(f, contr.treatment, base = 2)", "the reference of treatment coding is given by its na"),
+        ("C(f, contr.treatment(3, base = 2))", 'by its name, relevel(f, ref = "b")'),
+        ("bs(x, knots = quantile(x, 0.5))", "quantile() has no place here; write its value"),
+        ("I(5L*x)", "unexpected 'L' in I(); an operator may be missing before it"),
+        ("ordered(f)", "write C(f, contr.poly), whose columns are those of R's ordered factors"),
         ("relevel(f)", "relevel() takes a level"),
     ],
 )
@@ -324,6 +338,8 @@ def test_a_wrong_option_is_named(text, message):
         ("poly(x, 3)", "its degree has to be less than the number of different values"),
         ("bs(x, 2)", "df has to be 3 at least"),
         ("bs(x, knots = 9)", "knots have to lie between 1 and 3"),
+        ("ns(low, 2)", "so many values are 0, the column's end, that a knot falls on it"),
+        ("bs(-low, 4)", "so many values are -0, the column's end, that a knot falls on it"),
         ("ns(one, 2)", "its column has one value in all rows"),
         ("poly(m, 1)", "poly(m) has no value in row 2, which R's poly() refuses"),
         ("scale(f)", "column 'f' is a factor"),
@@ -338,6 +354,7 @@ def test_values_without_such_columns_are_refused(text, message):
             "y": [1.0, 2, 4, 3, 3, 5],
             "x": [1.0, 2, 3, 1, 2, 3],
             "one": np.ones(6),
+            "low": [0.0, 0, 0, 0, 1, 2],
             "m": [1.0, np.nan, 3, 1, 2, 3],
             "f": list("ababab"),
         }

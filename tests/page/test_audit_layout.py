@@ -16,6 +16,9 @@ MISTAKES = {
     "one-sided": "it is the one-sided p",
     "sign": "it has the other sign",
     "level 0.9": "it is that of the 90 % interval",
+    "ratio-of-variances": "it is the ratio of the variances",
+    "stratum 10": "it is that of the residuals at 10",
+    "distance 2": "it is that at a distance of 2",
     "": "",
 }
 
@@ -112,3 +115,12 @@ def test_each_word_that_is_named_is_explained(quantity, made):
 
 def test_what_goes_without_saying_is_not_explained():
     assert list(words_used(verdict(finding("")))) == []
+
+
+def test_the_reference_of_residual_ratios_and_an_interval_of_no_parameter_are_said():
+    of = {"item": "b", "text": "1.0", "right": float("nan"), "definitions": ()}
+    ends = Finding(quantity="variance lower", truth="not judged", **of)
+    said = list(audit_answer(verdict(ends, finding(""), strata=(("sex", "m"),))))
+    assert "Its residual standard deviation, and its ratios of them, are by sex m." in said
+    (why,) = [line for line in said if "not judged" in line]
+    assert why.startswith("The interval of the variance of b is not judged: intervals are")
