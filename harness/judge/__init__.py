@@ -34,6 +34,7 @@ __all__ = [
     "parameter_intervals",
     "printed_conclusions",
     "printed_matrix",
+    "printed_text",
     "property_outcome",
     "published_verdict",
     "records",

@@ -11,6 +11,7 @@ from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import ROW, Finding
 from harness.judge.printed_conclusions import Conclusion, says_otherwise
+from harness.judge.printed_text import plain_number
 from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
 from harness.page.contradiction_sentences import contradiction_sentences
@@ -98,10 +99,9 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
     bad = [f for f in found.findings if f.truth in ("false", "mistake")]
     yield _whole(found, len(bad))
     yield from contradiction_sentences(found)
-    if "other-criterion" in found.mistakes:
-        yield (
-            f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said."
-        )
+    wrong = dict(listing_sentences(found))
+    if "criterion" in wrong:
+        yield wrong["criterion"]
     elif not found.stated_criterion:
         yield f"The criterion is not said; judged by {found.criterion}."
     if found.at_optimum is False:
@@ -111,16 +111,8 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         )
     elif found.at_optimum:
         yield "The printed variances are those of the optimum, to their digits."
-    if found.subset:
-        n = f"{found.rows} rows" if found.rows != 1 else "one row"
-        yield f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
-        if found.stated_rows not in (None, found.rows):
-            yield f"By them all but its n is right, which is printed as {found.stated_rows}."
-    elif "rows" in found.mistakes:
-        yield (
-            f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
-            "in these data, and no rule that was tried leaves so many with these numbers."
-        )
+    if "rows" in wrong:
+        yield wrong["rows"]
     yield from _codings(found)
     yield from impossible_sentences(found)
     yield from _not_judged(found)
@@ -138,6 +130,27 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         rules = list(dict.fromkeys(rules))
         which = "one rule of df" if len(rules) == 1 else "several rules of df, which agree here"
         yield f"What is printed fits {which}: {listed(rules)}."
+
+
+def listing_sentences(found: ListingVerdict) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong of the whole listing, its criterion or its rows, with the sentence."""
+    if "other-criterion" in found.mistakes:
+        yield (
+            "criterion",
+            f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said.",
+        )
+    if found.subset:
+        n = f"{found.rows} rows" if found.rows != 1 else "one row"
+        text = f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
+        if found.stated_rows not in (None, found.rows):
+            text += f" By them all but its n is right, which is printed as {found.stated_rows}."
+        yield "rows", text
+    elif "rows" in found.mistakes:
+        yield (
+            "rows",
+            f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
+            "in these data, and no rule that was tried leaves so many with these numbers.",
+        )
 
 
 def _codings(found: ListingVerdict) -> Iterator[str]:
@@ -260,12 +273,13 @@ def _wrong(found: ListingVerdict, bad: Sequence[Finding]) -> Iterator[str]:
         yield f"Of {listed(sorted(pair))} these numbers are interchanged: {what}."
     shown = single if len(single) <= _SENTENCES + 1 else single[:_SENTENCES]
     for one in shown:
-        yield _sentence(one, found)
+        yield number_sentence(one, found)
     if more := len(single) - len(shown):
         yield f"And {more} more numbers are wrong, which the table has."
 
 
-def _sentence(one: Finding, found: ListingVerdict) -> str:
+def number_sentence(one: Finding, found: ListingVerdict) -> str:
+    """Say what a wrong number is, and what is right."""
     other = "ML" if found.criterion == "REML" else "REML"
     of = f" of {one.item}" if one.item else ""
     instead = _instead(one, other)
@@ -282,11 +296,12 @@ def _sentence(one: Finding, found: ListingVerdict) -> str:
 
 def _to_digits(one: Finding) -> str:
     """Write what is right to the printed decimals, and a digit more where they are few."""
-    _, _, decimals = one.text.strip("<> ").partition(".")
+    text = plain_number(one.text)
+    _, _, decimals = text.strip("<> ").partition(".")
     places = len(decimals.lower().partition("e")[0])
     if not math.isfinite(one.right) or abs(one.right) >= 1e9:
         return number(one.right)
-    if "e" in one.text.lower():
+    if "e" in text.lower():
         return f"{one.right:.{max(places, 1)}e}"
     text = f"{one.right:.{places}f}"
     return text if sum(c.isdigit() for c in text.lstrip("-0.")) >= 3 else significant(one.right, 4)
