@@ -386,7 +386,7 @@ def rules_of_df(found: ListingVerdict) -> Iterator[Block]:
         )
     yield Table(
         "Rules of degrees of freedom",
-        (Column("rule"), Column("df"), Column("", text=True)),
+        (Column("rule"), Column("df"), Column("what is printed", text=True)),
         [Group(label, rows) for label, rows in groups.items()],
     )
 
@@ -430,4 +430,5 @@ def words_used(found: ListingVerdict) -> Iterator[Block]:
 
 
 def _meaning(one: Definition) -> str:
-    return f"{one.title} ({', '.join(one.programs)})" if one.programs else one.title
+    said = f"{one.title} ({', '.join(one.programs)})" if one.programs else one.title
+    return f"{said}: {one.source}" if one.quantity == "df" and one.source else said

@@ -423,8 +423,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         "df",
         "group-equations",
         "the groups less the effects in a random coefficient's equation, else n - p",
-        "Raudenbush and Bryk 2002, Hierarchical Linear Models, chapter 3",
-        ("HLM",),
+        "Raudenbush and Bryk 2002, Hierarchical Linear Models, chapter 3; n - p: HLM 5 and 6",
+        ("HLM 5 and 6",),
         _counted(group_equations_df),  # type: ignore[arg-type]
     ),
     Definition(
