@@ -41,6 +41,7 @@ from harness.judge.causes.no_fit import (
     engine_error,
     no_maximum,
     one_row_per_group,
+    search_error,
     singular_covariance,
     too_many_effects,
 )
@@ -173,6 +174,7 @@ FAILING: dict[str, Predicate] = {
     "sm-singular-covariance": singular_covariance,
     "undetermined-variance": undetermined_failure,
     **NO_MAXIMUM,
+    "search-error": search_error,
     "engine-error": engine_error,
 }
 """Why there is no fit."""
