@@ -264,6 +264,8 @@ def _orders(
     table = rung.case.table
     names = {node.name for node in rung.case.model.names()}
     grouping = {part for term in rung.case.design.random for part in term.group.split(":")}
+    if rung.case.model.residual is not None:
+        grouping |= set(rung.case.model.residual.group)
     factors = [
         column
         for name in sorted(names - grouping)
