@@ -354,6 +354,7 @@ def audit(
     weights: str = "",
     offset: str = "",
     residual: str = "",
+    alpha: float | None = None,
 ) -> Audited:
     """Say whether numbers that a program or a paper printed for a model are right.
 
@@ -371,6 +372,9 @@ def audit(
         reference. Another reference of the listing is found.
     contrasts, weights, offset, residual
         As of :func:`diagnose`. With a residual covariance all is judged at the optimum.
+    alpha : float, optional
+        Level at which a p value decides a conclusion; else that of the listing, 1 less the level
+        of its intervals, or 0.05.
 
     Raises
     ------
@@ -391,6 +395,8 @@ def audit(
     from harness.judge.listing_verdict import judge_listing
     from harness.spelling.formula_options import as_asked, formula_with
 
+    if alpha is not None and not 0.0 < alpha < 1.0:
+        raise BadInput(f"alpha must lie between 0 and 1, not {alpha}")
     if isinstance(numbers, Mapping):
         listing = listing_of(numbers)
     elif isinstance(numbers, Path) or numbers.endswith((".toml", ".csv")):
@@ -413,5 +419,5 @@ def audit(
         residual=residual,
         asked=asked,
     )
-    verdict = judge_listing(listing, source)
+    verdict = judge_listing(listing, source, alpha=alpha)
     return Audited(verdict, listing_record(listing, verdict, source))

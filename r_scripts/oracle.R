@@ -110,6 +110,11 @@ oracle_loglik_of_call <- function(path, call) {
   list(loglik = as.double(stats::logLik(fit)))
 }
 
+# Whether a package is installed.
+oracle_has <- function(package) {
+  list(there = as.double(requireNamespace(package, quietly = TRUE)))
+}
+
 # The model matrix of `formula`, without aliased columns taken out, by columns, and its names.
 oracle_model_matrix <- function(columns, formula) {
   frame <- without_unused_levels(data_frame_from_columns(columns))

@@ -101,8 +101,9 @@ def _plain(case: Case) -> Case:
                 for bar in model.formula.bars
             )
             model = replace(model, formula=replace(model.formula, bars=bars))
-            text = lme4_formula(model)
-            return replace(case, model=parse_model(text, model.criterion))
+            residual = "" if model.residual is None else model.residual.text()
+            bare = replace(model, residual=None)
+            return replace(case, model=parse_model(lme4_formula(bare), model.criterion, residual))
     return case
 
 

@@ -16,7 +16,7 @@ from harness.judge.audit import Audit, Certificate
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
-from harness.referee.best_point import ResidualUnbounded, find_optimum, search_for
+from harness.referee.best_point import find_optimum, search_for
 from harness.referee.cost import TooLarge
 from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.optimality import Optimality, optimality
@@ -104,7 +104,7 @@ def examine(
         else:
             points = _points(best.point.likelihood, fits)
     except ValueError as error:  # aliased fixed effects among them
-        endless = isinstance(error, NoMaximum | ResidualUnbounded)
+        endless = isinstance(error, NoMaximum)
         return Examination((), None, str(error), isinstance(error, TooLarge), endless)
     if case.model.criterion == "OLS":
         return Examination(tuple(_closed_form(case, f, best.point) for f in fits), best)

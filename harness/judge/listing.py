@@ -18,6 +18,7 @@ from harness.base.errors import BadInput
 from harness.base.text import listed
 from harness.judge.covariance_parameter import section_of
 from harness.judge.listing_table import is_table, lacks_header, mapping_of_table
+from harness.judge.printed_text import may_be_either, plain_number, with_points
 
 LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
 TESTS = ("estimate", "se", "df", "statistic", "p")
@@ -25,6 +26,7 @@ RATIOS = ("statistic", "df", "p")
 _TOP = (
     "program",
     "criterion",
+    "alpha",
     "rows",
     "log_likelihood",
     "coefficient",
@@ -117,6 +119,10 @@ class Listing:
         level, as nlme's varIdent has them.
     comparisons : dict of dict
         By the formula of the other model; of ``statistic`` (the likelihood ratio), ``df``, ``p``.
+    deviations : dict
+        Standard deviations that are printed beside variances, by the label of the variance.
+    alpha : float or None
+        Level of its tests, where that is said.
     """
 
     program: str
@@ -131,6 +137,8 @@ class Listing:
     correlation_intervals: Mapping[str, PrintedInterval] = field(default_factory=dict)
     covariances: Mapping[str, PrintedValue] = field(default_factory=dict)
     comparisons: Mapping[str, Mapping[str, PrintedValue]] = field(default_factory=dict)
+    deviations: Mapping[str, PrintedValue] = field(default_factory=dict)
+    alpha: float | None = None
     ratios: Mapping[str, PrintedValue] = field(default_factory=dict)
     ratio_intervals: Mapping[str, PrintedInterval] = field(default_factory=dict)
 
@@ -143,6 +151,7 @@ def read_listing(text: str) -> Listing:
     BadInput
         In one line, for what is neither, a key that is not known, and a number that is none.
     """
+    text = text.removeprefix("\ufeff")
     if is_table(text):
         return listing_of(mapping_of_table(text))
     try:
@@ -167,13 +176,11 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         As :func:`read_listing`.
     """
     _known(found, _TOP, "the listing")
-    found = _sorted_out(found)
-    criterion = str(found.get("criterion", ""))
+    found = _sorted_out(with_points(found))
+    criterion = str(found.get("criterion", "")).upper()
     if criterion not in ("", "REML", "ML"):
-        raise BadInput(f"criterion is REML or ML, not {criterion!r}")
-    rows = found.get("rows")
-    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
-        raise BadInput(f"rows is a whole number, not {rows!r}")
+        raise BadInput(f"criterion is REML or ML, not {found['criterion']!r}")
+    rows = _rows(found.get("rows"))
     likelihoods = _table(found, "log_likelihood")
     _known(likelihoods, LIKELIHOODS, "log_likelihood")
     coefficients, intervals = {}, {}
@@ -189,10 +196,12 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         }
         if "interval" in given:
             intervals[label] = _interval(given["interval"], where)
-    spreads, spread_intervals = {}, {}
+    spreads, spread_intervals, deviations = {}, {}, {}
     for label, given in _table(found, "variance").items():
         where = f"variance {label!r}"
-        spreads[label] = _spread(given, where)
+        spreads[label], beside = _spread(given, where)
+        if beside is not None:
+            deviations[label] = beside
         if isinstance(given, dict) and "interval" in given:
             spread_intervals[label] = _interval(given["interval"], where)
     correlations, correlation_intervals = _with_intervals(found, "correlation")
@@ -221,6 +230,8 @@ def listing_of(found: Mapping[str, Any]) -> Listing:
         correlation_intervals=correlation_intervals,
         covariances=covariances,
         comparisons=comparisons,
+        deviations=deviations,
+        alpha=_alpha(found),
         ratios=ratios,
         ratio_intervals=ratio_intervals,
     )
@@ -265,11 +276,6 @@ def _sorted_out(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return out
 
 
-_MARKS = re.compile(r"\s*\*+$|\s+\.$")
-"""R's marks of significance behind a p."""
-
-_THOUSANDS = re.compile(r"<?\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
-
 _LARGEST = 1e100
 """Beyond it no likelihood of a printed variance can be evaluated."""
 
@@ -277,31 +283,45 @@ _LARGEST = 1e100
 def printed(text: str, what: str) -> PrintedValue:
     """Read a number as it is printed: ``"0.0363"``, ``"1,234.5"``, ``"4.4e-16"``, ``"<.0001 ***"``.
 
+    A comma that may be of thousands or of decimals is refused.
+
     Raises
     ------
     BadInput
         For what is no number.
     """
-    plain = _MARKS.sub("", text.strip().replace("−", "-"))
-    if "," in plain and not _THOUSANDS.fullmatch(plain):
-        raise BadInput(f"{what} is no number: {text!r}; write decimals with a point")
-    plain = plain.replace(",", "")
-    below = plain.startswith("<")
+    if may_be_either(text):
+        thousands, decimals = text.replace(",", ""), text.replace(",", ".")
+        raise BadInput(f"{what} may be {thousands} or {decimals}: write one of them, not {text!r}")
+    plain = plain_number(text)
+    bound = plain[:1] if plain[:1] in ("<", ">") else ""
     try:
-        number = Decimal(plain.lstrip("< "))
+        number = Decimal(plain.lstrip("<> "))
         exponent = number.as_tuple().exponent
     except InvalidOperation as error:
-        raise BadInput(f"{what} is no number: {text!r}") from error
+        raise BadInput(_no_number(text, what)) from error
     if not isinstance(exponent, int):
         if number.is_infinite() and "df" in what.split()[:1]:
             return PrintedValue(text, math.inf, math.inf)
         raise BadInput(f"{what} is no number: {text!r}")
     if abs(number) > _LARGEST:
         raise BadInput(f"{what} is larger than {_LARGEST:g}: {text!r}")
-    if below:
+    if bound == "<":
         return PrintedValue(text, 0.0, float(number))
+    if bound:
+        if what.partition(" of ")[0].split()[-1] != "p":
+            raise BadInput(f"{what} is a bound, which only a p may be: {text!r}")
+        return PrintedValue(text, float(number), 1.0)
     half = 0.5 * float(Decimal(1).scaleb(exponent))
     return PrintedValue(text, float(number) - half, float(number) + half)
+
+
+def _no_number(text: str, what: str) -> str:
+    if text.strip() in ("", "."):
+        return f"{what} is empty: leave it out"
+    if "%" in text:
+        return f"{what} has a percent sign: {text!r}; write 4.1 % of a whole as 0.041"
+    return f"{what} is no number: {text!r}"
 
 
 def _number(given: Any, what: str) -> PrintedValue:
@@ -320,8 +340,9 @@ def _test(key: str, given: Any, what: str) -> PrintedValue:
 
 def _within(value: PrintedValue, least: float, most: float, what: str) -> PrintedValue:
     if value.high < least or value.low > most:
-        bounds = f"lies between {least:g} and {most:g}" if most < math.inf else "is not negative"
-        raise BadInput(f"{what} {bounds}, not {value.text}")
+        if most == math.inf:
+            raise BadInput(f"{what} cannot be negative: {value.text}")
+        raise BadInput(f"{what} lies between {least:g} and {most:g}, not {value.text}")
     return value
 
 
@@ -347,16 +368,19 @@ def _known(given: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
             raise BadInput(f"{where} has no {key!r}{hint}")
 
 
-def _spread(given: Any, where: str) -> PrintedSpread:
+def _spread(given: Any, where: str) -> tuple[PrintedSpread, PrintedValue | None]:
+    """Read a variance or a standard deviation; where both are there, the latter comes second."""
     if not isinstance(given, dict):
-        return PrintedSpread("variance", _number(given, where))
+        return PrintedSpread("variance", _number(given, where)), None
     _known(given, ("variance", "sd", "interval"), where)
-    kinds = [key for key in given if key != "interval"]
-    if len(kinds) != 1:
-        raise BadInput(f"{where} has a variance or an sd, one of them")
-    (kind,) = kinds
-    value = given[kind]
-    return PrintedSpread("sd" if kind == "sd" else "variance", _number(value, where))
+    found = {key: _number(value, where) for key, value in given.items() if key != "interval"}
+    if not found:
+        raise BadInput(f"{where} has a variance or an sd, or both")
+    if len(found) == 2 and "interval" in given:
+        raise BadInput(f"{where} has an interval of the variance or of the sd: give one of them")
+    if "variance" not in found:
+        return PrintedSpread("sd", found["sd"]), None
+    return PrintedSpread("variance", found["variance"]), found.get("sd")
 
 
 def _interval(given: Any, where: str) -> PrintedInterval:
@@ -367,18 +391,40 @@ def _interval(given: Any, where: str) -> PrintedInterval:
     for key in ("lower", "upper"):
         if key not in given:
             raise BadInput(f"{where} has no {key}")
-    try:
-        level = float(given.get("level", 0.95))
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"the level of {where} is no number: {given['level']!r}") from error
-    if not 0.0 < level < 1.0:
-        raise BadInput(f"the level of {where} lies between 0 and 1, not {level:g}")
     return PrintedInterval(
-        level,
+        _share(given.get("level", 0.95), f"the level of {where}"),
         _number(given["lower"], f"lower end of {where}"),
         _number(given["upper"], f"upper end of {where}"),
         _factor(str(given["scale"]), where) if "scale" in given else None,
     )
+
+
+def _share(given: Any, what: str) -> float:
+    """Read a level or an alpha: ``0.95``, ``95`` and ``"95 %"`` are one."""
+    text = str(given).strip()
+    bare = text.removesuffix("%").strip()
+    try:
+        value = float(bare)
+    except ValueError as error:
+        raise BadInput(f"{what} is no number: {given!r}") from error
+    if bare != text or 1.0 < value < 100.0:
+        value /= 100.0
+    if not 0.0 < value < 1.0:
+        raise BadInput(f"{what} lies between 0 and 1, not {text}")
+    return value
+
+
+def _rows(given: Any) -> int | None:
+    if given is None:
+        return None
+    text = str(given).strip().replace(",", "").removesuffix(".0")
+    if isinstance(given, bool) or not text.isdecimal() or int(text) < 1:
+        raise BadInput(f"rows is a whole number, not {given!r}")
+    return int(text)
+
+
+def _alpha(found: Mapping[str, Any]) -> float | None:
+    return _share(found["alpha"], "alpha") if "alpha" in found else None
 
 
 def _factor(text: str, where: str) -> float:

@@ -288,6 +288,6 @@ def _unknown(labels: Sequence[str], rung: Rung) -> str:
     for label in labels:
         if _squashed(label) not in known:
             near = get_close_matches(_squashed(label), known, 1)
-            hint = f"; is {known[near[0]]!r} meant?" if near else ""
+            hint = f"; is {known[near[0]]!r} meant?" if near else "."
             return f"no coefficient is called {label!r}{hint} The model has {listed(names)}"
     return f"the labels {listed(labels)} are not those of one coding of {listed(names)}"

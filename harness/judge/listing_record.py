@@ -31,6 +31,7 @@ from harness.judge.listing_source import ListingSource
 from harness.judge.listing_verdict import ListingVerdict, judge_listing
 from harness.judge.number_verdict import Finding as NumberFinding
 from harness.judge.number_verdict import Truth as Printed
+from harness.judge.printed_text import plain_number
 from harness.judge.records import CaseRecord
 from harness.judge.statements import Statement, Truth
 from harness.judge.verdict import Finding, VerdictClass, graver
@@ -184,6 +185,11 @@ def _finding(name: str, verdict: ListingVerdict, complete: int) -> _Found:
         numbers["right"] = worst.right
         texts = {"quantity": worst.quantity, "item": worst.item, "text": worst.text}
         return "FALSE_STATEMENT", key, numbers, texts, ()
+    if verdict.contradictions:
+        one = verdict.contradictions[0]
+        numbers |= {"low": one.low, "high": one.high}
+        texts = msgspec.structs.asdict(one.number)
+        return "FALSE_STATEMENT", "listing-contradiction", numbers, texts, ()
     if verdict.at_optimum is False:
         return "WRONG_OPTIMUM", "listing-short", numbers | {"gap": verdict.gap}, {}, ()
     return "RIGHT", "listing-right", numbers, {}, ()
@@ -281,11 +287,13 @@ def coding_of(listing: Listing, verdict: ListingVerdict, source: ListingSource) 
 
 def _stated(number: PrintedValue) -> float:
     """Return what is printed as a number: of a bound, the bound."""
+    if plain_number(number.text).startswith(">"):
+        return number.low
     return number.high if _is_bound(number) else number.value
 
 
 def _is_bound(number: PrintedValue) -> bool:
-    return number.text.lstrip().startswith("<")
+    return plain_number(number.text).startswith(("<", ">"))
 
 
 def _value(number: PrintedValue) -> float | None:

@@ -17,10 +17,11 @@ from typing import Any
 
 from harness.base.errors import BadInput
 from harness.base.text import listed
+from harness.judge.printed_text import may_be_either
 
 _HEADER = ("quantity", "item", "value")
 _MORE = ("level", "scale")
-_WHOLE = ("program", "criterion", "rows")
+_WHOLE = ("program", "criterion", "alpha", "rows")
 _LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
 _TESTS = ("estimate", "se", "df", "statistic", "p")
 _ENDS = ("lower", "upper")
@@ -80,6 +81,8 @@ def mapping_of_table(text: str) -> dict[str, Any]:
     for name in _HEADER:
         if name not in columns:
             raise BadInput(f"the numbers have no column {name!r}; there are {_columns()}")
+    if delimiter == ";":
+        rows = _with_points(rows, columns.index("value"))
     found: dict[str, Any] = {}
     seen: set[tuple[str, str]] = set()
     # A cell that goes over several lines is of none of the quantities there are.
@@ -89,6 +92,13 @@ def mapping_of_table(text: str) -> dict[str, Any]:
         except BadInput as error:
             raise BadInput(f"line {number}: {error}") from None
     return found
+
+
+def _with_points(rows: list[list[str]], value: int) -> list[list[str]]:
+    """Return the rows with points for commas where no number of them has a point."""
+    if any("." in row[value] for row in rows if len(row) > value):
+        return rows
+    return [[c.replace(",", ".") if may_be_either(c) else c for c in row] for row in rows]
 
 
 def _add(

@@ -20,16 +20,18 @@ from harness.base.json import Real
 from harness.judge.design_optimum import best_of
 from harness.judge.likelihood_ratio import FittedModel, Ratio, ratio_of, same_rows
 from harness.judge.listing import Listing
+from harness.judge.listing_consistency import Contradiction, blamed, contradictions
 from harness.judge.listing_interpretation import Reading
 from harness.judge.listing_match import matched
 from harness.judge.listing_model import ListingModel
 from harness.judge.listing_source import ListingSource
 from harness.judge.number_verdict import SPREADS, Finding
-from harness.judge.printed_conclusions import Conclusion, conclusions
+from harness.judge.printed_conclusions import Alpha, Conclusion, alpha_of, conclusions
 from harness.judge.printed_digits import significant_digits
 from harness.judge.printed_matrix import Impossible
 from harness.judge.row_subsets import subsets
 from harness.model.model import Criterion
+from harness.referee.information_criteria import CONVENTIONS
 
 _TELLING = 4
 """Digits of wrong numbers, the first of each left out, from which rows are guessed by them."""
@@ -68,7 +70,11 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     impossible : tuple of Impossible
         Variances, correlations and covariances that no covariance matrix has.
     conclusions : tuple of Conclusion
-        Tests that come out otherwise by what is printed.
+        Tests of which a number is wrong.
+    contradictions : tuple of Contradiction
+        Numbers that cannot be printed together, whatever the data are.
+    alpha : Alpha
+        The level that conclusions are drawn at.
     singular : bool
         Whether the best point is on the boundary.
     strata : tuple of (str, str)
@@ -93,6 +99,8 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     subset: str = ""
     impossible: tuple[Impossible, ...] = ()
     conclusions: tuple[Conclusion, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    alpha: Alpha = Alpha()
     singular: bool = False
     strata: tuple[tuple[str, str], ...] = ()
 
@@ -100,11 +108,11 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     def right(self) -> bool:
         """Whether nothing printed is wrong."""
         wrong = any(f.truth in ("false", "mistake") for f in self.findings)
-        return not wrong and not self.mistakes and not self.impossible
+        return not (wrong or self.mistakes or self.impossible or self.contradictions)
 
 
 def judge_listing(
-    listing: Listing, source: ListingSource, *, all_rows: bool = False
+    listing: Listing, source: ListingSource, *, all_rows: bool = False, alpha: float | None = None
 ) -> ListingVerdict:
     """Judge every number of a listing.
 
@@ -112,6 +120,9 @@ def judge_listing(
     ----------
     all_rows : bool
         Try no subset of the rows.
+    alpha : float, optional
+        The level that conclusions are drawn at; else the listing's
+        (:func:`harness.judge.printed_conclusions.alpha_of`).
 
     Raises
     ------
@@ -119,16 +130,17 @@ def judge_listing(
         As :func:`harness.judge.listing_match.matched`, for a model that cannot be fitted, and for a
         comparison with a model that is not nested.
     """
-    found = _judged(listing, source)
+    level = alpha_of(listing, alpha)
+    found = _judged(listing, source, level)
     if all_rows:
         return found
     counted = None
     if listing.rows not in (None, found.rows):
-        counted = _of_a_subset(listing, source, rows=listing.rows)
+        counted = _of_a_subset(listing, source, level, rows=listing.rows)
     if counted is not None or _fits_all_rows(found) or not _could_tell_rows(found):
         return counted or found
     # An n that is not printed, or is itself misprinted, leaves any subset.
-    return _of_a_subset(listing, source, rows=None) or found
+    return _of_a_subset(listing, source, level, rows=None) or found
 
 
 def _could_tell_rows(verdict: ListingVerdict) -> bool:
@@ -154,7 +166,7 @@ def _fits_all_rows(verdict: ListingVerdict) -> bool:
 
 
 def _of_a_subset(
-    listing: Listing, source: ListingSource, *, rows: int | None
+    listing: Listing, source: ListingSource, alpha: Alpha, *, rows: int | None
 ) -> ListingVerdict | None:
     """Judge a listing by the rows that it may be of; None where no rule makes its numbers right.
 
@@ -172,7 +184,7 @@ def _of_a_subset(
     found = []
     for rule, part in islice(chosen, _SUBSETS):
         try:
-            found.append((_share(_judged(plain, part)), rule, part))
+            found.append((_share(_judged(plain, part, alpha)), rule, part))
         except BadInput:
             continue
     # Rows that are guessed at have to explain everything; rows that are counted, more than half.
@@ -181,7 +193,7 @@ def _of_a_subset(
     for share, rule, part in sorted(found, key=lambda one: -one[0])[:_JUDGED]:
         if share < least:
             break
-        verdict = _judged(listing, part)
+        verdict = _judged(listing, part, alpha)
         verdict = msgspec.structs.replace(
             verdict, subset=rule, mistakes=tuple(dict.fromkeys((*verdict.mistakes, "rows")))
         )
@@ -216,7 +228,7 @@ def _plain(listing: Listing) -> Listing:
     return plain if some else listing
 
 
-def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
+def _judged(listing: Listing, source: ListingSource, alpha: Alpha) -> ListingVerdict:
     """Judge a listing by all complete rows."""
     stated: Criterion = "ML" if listing.criterion == "ML" else "REML"
     other: Criterion = "REML" if stated == "ML" else "ML"
@@ -253,10 +265,19 @@ def _judged(listing: Listing, source: ListingSource) -> ListingVerdict:
         rules=tuple(best.rules()),
         mistakes=tuple(mistakes),
         impossible=best.model.impossible,
-        conclusions=tuple(conclusions(best)),
+        conclusions=tuple(conclusions(best, alpha.value)),
+        contradictions=_contradictions(best, rows_wrong="rows" in mistakes),
+        alpha=alpha,
         singular=best.model.best.optimality.singular,
         strata=best.strata,
     )
+
+
+def _contradictions(reading: Reading, *, rows_wrong: bool) -> tuple[Contradiction, ...]:
+    at = reading.model.at_best
+    criteria = [(convention.count(at), convention.size(at)) for convention in CONVENTIONS]
+    found = contradictions(reading.listing, reading.model.matched, criteria)
+    return tuple(blamed(found, reading.findings, rows_wrong=rows_wrong))
 
 
 def _readings(

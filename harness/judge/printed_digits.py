@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
+from harness.judge.printed_text import plain_number
+
 
 def _decimal(text: str) -> Decimal | None:
     """Return a printed number; None for a bound and for what is no number."""
     try:
-        return Decimal(text.strip().replace("−", "-").replace(",", ""))
+        return Decimal(plain_number(text))
     except InvalidOperation:
         return None
 

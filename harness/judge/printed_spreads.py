@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.listing import PrintedInterval, PrintedValue
+from harness.judge.listing import PrintedInterval, PrintedSpread, PrintedValue
 from harness.judge.listing_model import ListingModel
 from harness.judge.number_verdict import Finding, judged, open_finding
 from harness.judge.printed_intervals import LEVELS, both_ends, spread_ends
@@ -84,6 +84,8 @@ class PrintedSpreads:
             ]
             if t >= 0 or self.residuals is None:
                 yield self._judged(spread.kind, label, spread.printed, right, mistakes, right)
+                if label in listing.deviations:
+                    yield self._beside(label, spread, sd, [("variance-for-sd", variance)])
             elif any(self.residuals.bases):
                 continue
             if label in listing.spread_intervals:
@@ -91,6 +93,17 @@ class PrintedSpreads:
                 yield from self._interval(
                     label, parameter, spread.kind, listing.spread_intervals[label]
                 )
+
+    def _beside(
+        self, label: str, spread: PrintedSpread, sd: float, mistakes: Sequence[tuple[str, float]]
+    ) -> Finding:
+        """Judge the SD beside a variance: with it, where it is its root, else by itself."""
+        printed = self.model.listing.deviations[label]
+        low, high = (math.sqrt(end) for end in spread.variances)
+        if printed.low <= high and low <= printed.high:
+            return self._judged("sd", label, printed, sd, mistakes, sd)
+        candidates = [("data-units", sd)]
+        return judged("sd", label, printed, candidates, mistakes, _SPREAD_SHARE * sd, sign=True)
 
     def _correlations(self) -> Iterator[Finding]:
         listing = self.model.listing

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.judge.listing import PrintedValue, printed
 from harness.judge.printed_digits import significant_digits
+from harness.judge.printed_text import plain_number
 
 _PLACES = (1, 2, 3)
 """Places by which a decimal point may have moved."""
@@ -49,9 +50,10 @@ def slip(
 
 def _meant(text: str, *, sign: bool) -> Iterator[tuple[str, str]]:
     """Yield what may have been meant."""
-    if text.strip().startswith("<"):
+    plain = plain_number(text)
+    if plain.startswith(("<", ">")):
         return
-    mantissa, e, exponent = text.strip().lower().replace("−", "-").partition("e")
+    mantissa, e, exponent = plain.lower().partition("e")
     if sign:
         turned = mantissa[1:] if mantissa.startswith("-") else f"-{mantissa.lstrip('+')}"
         yield "sign", turned + e + exponent

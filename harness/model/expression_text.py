@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.model.coding import CODINGS, Coding
 from harness.model.formula import Binary, Call, Name, Node, Number, Unary
@@ -71,6 +71,12 @@ R = Language("^", "pi", _r_call, _r_coded)
 
 R_TO_RUN = Language("^", "pi", _r_call_to_run, _r_coded)
 """The same where no package but base R's is attached."""
+
+R_IN_NLME = replace(
+    R_TO_RUN,
+    coded=lambda name, coding: re.sub(r", (contr\.\w+)\)$", r', "\1")', _r_coded(name, coding)),
+)
+"""The same for nlme, which takes the function of ``C(f, contr.sum)`` for a column of the data."""
 
 
 def render_name(node: Node) -> str:

@@ -134,11 +134,6 @@ def parse_model(text: str, criterion: Criterion = "REML", residual: str = "") ->
     model = Model(formula, criterion if formula.bars or own is not None else "OLS", own)
     if not model.fixed.intercept and not model.fixed.terms:
         raise BadInput("formula: no fixed effects are left; keep at least an intercept")
-    if model.structured is not None and own is not None:
-        raise BadInput(
-            f"formula: {model.structured.structure}() beside a residual covariance is not "
-            "supported; keep one of them"
-        )
     seen: set[tuple[frozenset[str], frozenset[Atom]]] = set()
     for term in model.random:
         columns: list[Term] = [*([()] if term.effects.intercept else []), *term.effects.terms]

@@ -11,9 +11,11 @@ from harness.base.text import listed, number, p_value, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import ROW, RULE, Finding
-from harness.judge.printed_conclusions import ALPHA
+from harness.judge.printed_conclusions import Conclusion, says_otherwise
+from harness.judge.printed_text import plain_number
 from harness.judge.sentence import PRINTED
 from harness.page.appearance import Look
+from harness.page.contradiction_sentences import contradiction_sentences
 from harness.page.impossible_sentences import impossible_sentences
 from harness.page.numbers import plain
 from harness.page.page import Block, Facts, Page, Paragraph, Section
@@ -99,10 +101,10 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
     """Say what the printed numbers come to."""
     bad = [f for f in found.findings if f.truth in ("false", "mistake")]
     yield _whole(found, len(bad))
-    if "other-criterion" in found.mistakes:
-        yield (
-            f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said."
-        )
+    yield from contradiction_sentences(found)
+    wrong = dict(listing_sentences(found))
+    if "criterion" in wrong:
+        yield wrong["criterion"]
     elif not found.stated_criterion:
         yield f"The criterion is not said; judged by {found.criterion}."
     if found.at_optimum is False:
@@ -112,20 +114,12 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         )
     elif found.at_optimum:
         yield "The printed variances are those of the optimum, to their digits."
-    if found.subset:
-        n = f"{found.rows} rows" if found.rows != 1 else "one row"
-        yield f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
-        if found.stated_rows not in (None, found.rows):
-            yield f"By them all but its n is right, which is printed as {found.stated_rows}."
-    elif "rows" in found.mistakes:
-        yield (
-            f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
-            "in these data, and no rule that was tried leaves so many with these numbers."
-        )
+    if "rows" in wrong:
+        yield wrong["rows"]
     yield from _codings(found)
     yield from impossible_sentences(found)
     yield from _not_judged(found)
-    yield from _wrong(bad, "ML" if found.criterion == "REML" else "REML")
+    yield from _wrong(found, bad)
     yield from _changed(found)
     yield from _profiles(found)
     fitting: dict[str, list[str]] = {}
@@ -141,6 +135,27 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         yield f"What is printed fits {which}: {listed(rules)}."
     elif set(fitting) == labels and fitting:
         yield from _odd_rules(fitting)
+
+
+def listing_sentences(found: ListingVerdict) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong of the whole listing, its criterion or its rows, with the sentence."""
+    if "other-criterion" in found.mistakes:
+        yield (
+            "criterion",
+            f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said.",
+        )
+    if found.subset:
+        n = f"{found.rows} rows" if found.rows != 1 else "one row"
+        text = f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
+        if found.stated_rows not in (None, found.rows):
+            text += f" By them all but its n is right, which is printed as {found.stated_rows}."
+        yield "rows", text
+    elif "rows" in found.mistakes:
+        yield (
+            "rows",
+            f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
+            "in these data, and no rule that was tried leaves so many with these numbers.",
+        )
 
 
 def _codings(found: ListingVerdict) -> Iterator[str]:
@@ -178,6 +193,8 @@ def _whole(found: ListingVerdict, bad: int) -> str:
     if bad:
         return f"No: {bad} of {total} printed numbers {'is' if bad == 1 else 'are'} wrong."
     them = f"the {total} printed numbers are" if total > 1 else "the printed number is"
+    if found.contradictions and not found.mistakes and not found.impossible:
+        return f"Not quite: {them} right one by one, and not together."
     return f"Not quite: {them} right for this model and these rows."
 
 
@@ -201,12 +218,46 @@ def _not_judged(found: ListingVerdict) -> Iterator[str]:
 
 
 def _changed(found: ListingVerdict) -> Iterator[str]:
-    """Say which tests come out otherwise by what is printed."""
-    for change in found.conclusions:
-        yield (
-            f"By what is printed {p_value(change.implied)} for {change.item}, by what is right "
-            f"{p_value(change.right)}: at {change.alpha:g} that is another conclusion."
+    """Say which tests come out otherwise by what is printed, and what wrong df do to p."""
+    at = f"at {found.alpha.value:g}{_WHOSE[found.alpha.of]}"
+    for one in found.conclusions:
+        if "p" in one.wrong:
+            continue  # said of p itself
+        said = _concluded(one)
+        if said:
+            yield f"{said}: {at} that is {'another' if one.changes else 'the same'} conclusion."
+
+
+def _concluded(one: Conclusion) -> str:
+    """Say what p is by what is printed and by what is right; empty where that is of no account."""
+    right = p_value(one.right)
+    printed_so = (
+        f"By what is printed {p_value(one.implied)} for {one.item}, by what is right {right}"
+    )
+    if one.printed and one.changes:
+        return f"The p of {one.item} is printed as {one.printed}, by the right numbers {right}"
+    if one.df is not None and "df" in one.wrong and "statistic" not in one.wrong:
+        printed, df = (number(value) for value in one.df)
+        if {"estimate", "se"} & set(one.wrong):
+            return printed_so
+        return (
+            f"With {printed} df {p_value(one.implied)} for {one.item}, with the right {df} {right}"
         )
+    if one.printed and one.implies_change:
+        return (
+            f"By the numbers beside it {p_value(one.implied)} for {one.item}; printed is "
+            f"{one.printed}, by the right numbers {right}"
+        )
+    return printed_so if one.changes else ""
+
+
+_WHOSE = {
+    "asked": "",
+    "listing": ", the listing's level,",
+    "intervals": ", 1 less the level of its intervals,",
+    "usual": "",
+}
+"""Whose level a conclusion is drawn at."""
 
 
 def _profiles(found: ListingVerdict) -> Iterator[str]:
@@ -224,7 +275,7 @@ def _profiles(found: ListingVerdict) -> Iterator[str]:
         yield f"Profiles of the likelihood by {which}{whose}: the intervals of {named}."
 
 
-def _wrong(bad: Sequence[Finding], other: str) -> Iterator[str]:
+def _wrong(found: ListingVerdict, bad: Sequence[Finding]) -> Iterator[str]:
     """Say what is wrong: rows that are interchanged together, the first others one by one."""
     rows: dict[frozenset[str], list[str]] = {}
     single = []
@@ -239,34 +290,35 @@ def _wrong(bad: Sequence[Finding], other: str) -> Iterator[str]:
         yield f"Of {listed(sorted(pair))} these numbers are interchanged: {what}."
     shown = single if len(single) <= _SENTENCES + 1 else single[:_SENTENCES]
     for one in shown:
-        yield _sentence(one, other)
+        yield number_sentence(one, found)
     if more := len(single) - len(shown):
         yield f"And {more} more numbers are wrong, which the table has."
 
 
-def _sentence(one: Finding, other: str) -> str:
+def number_sentence(one: Finding, found: ListingVerdict) -> str:
+    """Say what a wrong number is, and what is right."""
+    other = "ML" if found.criterion == "REML" else "REML"
     of = f" of {one.item}" if one.item else ""
     instead = _instead(one, other)
     because = f": {instead}" if instead else ""
     right = _to_digits(one)
     text = f"The {PRINTED[one.quantity]}{of} is printed as {one.text}{because}; right is {right}."
-    if one.quantity in ("p", "ratio p") and (one.right < ALPHA) != _below(one.text):
-        text += f" At {ALPHA:g} that is another conclusion."
+    alpha = found.alpha
+    if one.quantity in ("p", "ratio p") and says_otherwise(
+        printed_number(one.text, "p"), one.right, alpha.value
+    ):
+        text += f" At {alpha.value:g}{_WHOSE[alpha.of]} that is another conclusion."
     return text
-
-
-def _below(text: str) -> bool:
-    """Whether a p value as printed is below alpha."""
-    return printed_number(text, "p").high <= ALPHA
 
 
 def _to_digits(one: Finding) -> str:
     """Write what is right to the printed decimals, and a digit more where they are few."""
-    _, _, decimals = one.text.strip("<> ").partition(".")
+    text = plain_number(one.text)
+    _, _, decimals = text.strip("<> ").partition(".")
     places = len(decimals.lower().partition("e")[0])
     if not math.isfinite(one.right) or abs(one.right) >= 1e9:
         return number(one.right)
-    if "e" in one.text.lower():
+    if "e" in text.lower():
         return f"{one.right:.{max(places, 1)}e}"
     text = f"{one.right:.{places}f}"
     return text if sum(c.isdigit() for c in text.lstrip("-0.")) >= 3 else significant(one.right, 4)

@@ -180,11 +180,15 @@ def _not_compared(silent: Counter[Blamed]) -> str:
         "FAILED": "gave no answer for {}",
         "ENVIRONMENT": "could not be run for {}",
     }
+    undetermined = sum(n for (kind, _), n in silent.items() if kind == "UNDETERMINED")
     phrases = [
         f"{listed(engines) if engines else 'an engine'} "
         f"{verbs[kind].format(count(number), be='are' if len(engines) > 1 else 'is')}"
         for (kind, engines), number in silent.items()
+        if kind != "UNDETERMINED"
     ]
+    if undetermined:
+        phrases.append(f"the data of {count(undetermined)} do not determine the parameters")
     return f"{count(silent.total())} could not be compared: {'; '.join(phrases)}."
 
 

@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from harness.model.case import Case
 from harness.referee import descent, optimum, structured_search
 from harness.referee.crossproducts import standardised
-from harness.referee.deviance import Likelihood, Point
+from harness.referee.deviance import Likelihood, NoMaximum, Point
 from harness.referee.minima import SAME, Minima, evaluated
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum, OptimumSearch
 from harness.referee.residual_likelihood import (
     ResidualLikelihood,
     ResidualPoint,
+    StructuredResidualPoint,
     likelihood_of,
 )
-from harness.referee.residual_matrix import bounds, neutral, sign_open, typical_gap
+from harness.referee.residual_matrix import bounds, neutral, shortest_gap, sign_open, typical_gap
 from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
 from harness.referee.structured_search import StructuredSearch
 
@@ -44,10 +45,13 @@ maximum it is the number of dimensions that are fitted exactly."""
 _AT_REST = 1e-3
 """Derivatives in relative changes above this are of no minimum; those of one are 1e-8 and less."""
 
+_APART = 1e-4
+"""Correlation at the shortest distance of a start that is as good as independence."""
+
 _GRID = (-0.95, -0.7, -0.3, 0.3, 0.6, 0.9, 0.98)
 
 
-class ResidualUnbounded(ValueError):
+class ResidualUnbounded(NoMaximum):
     """The likelihood grows for ever as the residual covariance becomes singular."""
 
     def __init__(self) -> None:
@@ -67,8 +71,8 @@ def find_optimum(likelihood: Likelihood, starts: Iterable[Array] = ()) -> Optimu
 
     Raises
     ------
-    NoMaximum, ResidualUnbounded
-        When the likelihood has no maximum.
+    NoMaximum
+        When the likelihood has none; ``ResidualUnbounded`` where the residual covariance is why.
     """
     return _search(likelihood).best(starts)
 
@@ -105,7 +109,7 @@ class ResidualSearch(OptimumSearch):
         likelihood = self.likelihood
         if not len(likelihood.phi):
             own = likelihood.given(likelihood.phi)
-            alone = optimum.find_optimum(own.plain, starts)
+            alone = find_optimum(own.plain, starts)
             point = own.at(alone.point.theta)
             return Optimum(point, point.deviance(), optimality(point), alone.starts)
         built_in = evaluated(likelihood.at, _starts(likelihood))
@@ -144,22 +148,29 @@ class ResidualSearch(OptimumSearch):
 
 def nearest_minimum(point: Point) -> Point:
     """Return where Newton's steps from a point end: a minimum, not always the lowest."""
+    if isinstance(point, ResidualPoint):
+        return settled(point)
     if isinstance(point, StructuredPoint):
         return structured_search.settled(point)
-    return settled(point) if isinstance(point, ResidualPoint) else descent.nearest_minimum(point)
+    return descent.nearest_minimum(point)
+
+
+def _descent(point: ResidualPoint) -> ResidualPoint:
+    """Go down from a point by Newton's steps, within the bounds of structures."""
+    if isinstance(point, StructuredResidualPoint):
+        return _joint(structured_search.bounded_newton(point))
+    return _joint(descent.newton(point))
 
 
 def settled(start: ResidualPoint) -> ResidualPoint:
     """Where a descent from a point ends: on the smallest face, and on no false boundary."""
-    point = _bounded(_joint(descent.newton(start)))
+    point = _bounded(_descent(start))
     k = len(point.likelihood.layout)
     for _ in range(5):
         if not k:
             break
-        inner = descent.nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
-        moved = _bounded(
-            _joint(descent.newton(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
-        )
+        inner = nearest_minimum(point.likelihood.plain.at(point.theta[:k]))
+        moved = _bounded(_descent(point.likelihood.at(np.concatenate([inner.theta, point.phi]))))
         better = moved.deviance() < point.deviance() - SAME
         # As good a point on a smaller face is the better one.
         point = moved if moved.deviance() <= point.deviance() + SAME else point
@@ -177,7 +188,7 @@ def _bounded(point: ResidualPoint) -> ResidualPoint:
     theta = point.theta.copy()
     theta[k] = min(ends, key=lambda end: abs(end - theta[k]))
     try:
-        on = descent.newton(likelihood.holding(0).at(theta))
+        on = _descent(likelihood.holding(0).at(theta))
         found = likelihood.holding(None).at(on.theta)
     except np.linalg.LinAlgError:
         return point
@@ -192,12 +203,17 @@ def _joint(point: Point) -> ResidualPoint:
 def _starts(likelihood: ResidualLikelihood) -> list[Array]:
     """Return starts: residual covariances, each beside random effects of several sizes."""
     k = len(likelihood.layout)
+    plain = likelihood.plain
     thetas = [np.zeros(0)]
-    if k:
-        unit = likelihood.plain.theta(
+    if isinstance(plain, StructuredLikelihood):
+        found = find_optimum(plain)
+        thetas = [found.point.theta, *(other.theta for other in found.others)]
+        thetas += [*structured_search.middle_starts(plain), np.zeros(k)]
+    elif k:
+        unit = plain.theta(
             [np.linalg.inv(w) @ np.linalg.inv(w).T for w in likelihood.products.basis.effects]
         )
-        alone = optimum.find_optimum(likelihood.plain).point.theta
+        alone = optimum.find_optimum(plain).point.theta
         thetas = [alone, 0.5 * alone, unit, np.zeros(k)]
     return [np.concatenate([theta, phi]) for phi in _covariances(likelihood) for theta in thetas]
 
@@ -217,6 +233,11 @@ def _covariances(likelihood: ResidualLikelihood) -> list[Array]:
         left = left / sizes[codes]
         at += len(sizes) - 1
     out = [neutral(residual), moments]
+    if residual.structure == "car1":
+        # No correlation at all is a bound, and may be a minimum of its own.
+        apart = moments.copy()
+        apart[0] = np.log(_APART) / shortest_gap(residual)
+        out.append(apart)
     if residual.structure in ("ar1", "cs", "car1"):
         for rho in _GRID:
             start = moments.copy()

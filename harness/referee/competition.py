@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.optimum import Optimum
-from harness.referee.residual_likelihood import ResidualPoint
+from harness.referee.residual_likelihood import ResidualPoint, StructuredResidualPoint
 from harness.referee.term_covariance import NULL_VARIANCE
 from harness.referee.variance_errors import covariance_of
 
@@ -113,11 +113,7 @@ def _pairs(point: ResidualPoint, sigma: float) -> Iterator[Competition]:
             size = float(lower[a] @ lower[a])
             if not (size > 0.0 and scaled[a] > NULL_VARIANCE):
                 continue
-            # Of the logarithm of the standard deviation sigma |L_a|.
-            gradient = np.zeros(len(covariance))
-            for i, (term, row, column) in enumerate(likelihood.layout):
-                if (term, row) == (t, a):
-                    gradient[i] = lower[a, column] / size
+            gradient = _of_log_deviation(point, t, a, lower)
             gradient[-1] = 1.0 / sigma
             along = covariance @ gradient
             own = float(gradient @ along)
@@ -125,3 +121,19 @@ def _pairs(point: ResidualPoint, sigma: float) -> Iterator[Competition]:
                 other = float(covariance[k + i, k + i])
                 if own > 0.0 and other > 0.0:
                     yield Competition(t, a, i, float(along[k + i]) / math.sqrt(own * other))
+
+
+def _of_log_deviation(point: ResidualPoint, t: int, a: int, lower: Array) -> Array:
+    """Return the derivative of the logarithm of sqrt Psi_aa in theta; zero for sigma, after it."""
+    likelihood = point.likelihood
+    gradient = np.zeros(len(point.theta) + 1)
+    size = float(lower[a] @ lower[a])
+    if isinstance(point, StructuredResidualPoint):
+        mine = point.likelihood.slices[t]
+        first = point.likelihood.terms[t].first(point.theta[mine])
+        gradient[mine] = 0.5 * first[:, a, a] / size
+        return gradient
+    for i, (term, row, column) in enumerate(likelihood.layout):
+        if (term, row) == (t, a):
+            gradient[i] = lower[a, column] / size
+    return gradient

@@ -48,13 +48,20 @@ class _Solved:
 
 
 class NoMaximum(ValueError):
-    """Fixed and random effects fit the outcome exactly in fewer dimensions than there are rows."""
+    """The likelihood has no maximum.
 
-    def __init__(self) -> None:
-        super().__init__(
+    By default because fixed and random effects fit the outcome exactly in fewer dimensions than
+    there are rows.
+    """
+
+    def __init__(
+        self,
+        why: str = (
             "fixed and random effects together fit the outcome exactly: the likelihood grows "
             "without bound as the residual variance goes to zero"
-        )
+        ),
+    ) -> None:
+        super().__init__(why)
 
 
 class Likelihood:

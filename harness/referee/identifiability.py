@@ -19,7 +19,11 @@ from numpy.typing import NDArray
 
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.kenward_roger import Pieces
-from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
+from harness.referee.residual_likelihood import (
+    ResidualLikelihood,
+    ResidualPoint,
+    StructuredResidualPoint,
+)
 from harness.referee.row_information import random_changes, row_information
 from harness.referee.satterthwaite import contrast_tests
 from harness.referee.structured_adjustment import natural_directions
@@ -223,7 +227,13 @@ def _beside_residual(point: ResidualPoint) -> tuple[FreeDirection, ...]:
     As an unstructured residual covariance beside a random intercept.
     """
     likelihood = point.likelihood
-    terms, units = _symmetric_units(likelihood.products.sizes)
+    terms: Sequence[int]
+    units: Sequence[Array]
+    if isinstance(point, StructuredResidualPoint):
+        natural = natural_directions(point)
+        terms, units = natural.terms, natural.matrices
+    else:
+        terms, units = _symmetric_units(likelihood.products.sizes)
     changes = [
         np.concatenate([own, block.matrix.first, block.h[None]])
         for own, block in zip(random_changes(point, terms, units), point.blocks, strict=True)

@@ -176,9 +176,13 @@ def kenward_roger(
         )
     scale = likelihood.products.basis.y_scale
     internal = (point.sigma if sigma is None else sigma / scale) ** 2
+    natural = natural_directions(point) if isinstance(point, StructuredPoint) else None
+    terms: Sequence[int]
+    matrices: Sequence[Array]
+    terms, matrices = directions(point) if natural is None else (natural.terms, natural.matrices)
+    bends = {} if natural is None else natural.bends
     if isinstance(point, ResidualPoint):
-        terms, matrices = directions(point)
-        found = residual_pieces(point, terms, matrices, linear=linear)
+        found = residual_pieces(point, terms, matrices, bends, linear=linear)
         if found is None:
             raise KenwardRogerUndefined(
                 "the adjustment depends on how correlations and variances of the residuals are "
@@ -192,10 +196,7 @@ def kenward_roger(
         raise KenwardRogerUndefined(
             "there are no random effects: the t and F tests of the linear model are exact"
         )
-    natural = natural_directions(point) if isinstance(point, StructuredPoint) else None
-    pieces = Pieces.at(
-        point, directions(point) if natural is None else (natural.terms, natural.matrices)
-    )
+    pieces = Pieces.at(point, (terms, matrices))
     w = inverse_information(pieces.information)
     k = len(pieces.p)
     inner = np.einsum("rs,rsij->ij", w[:k, :k], pieces.q_less)

@@ -8,7 +8,7 @@ count, R_rs = X'V^-1 V_rs V^-1 X (Kenward and Roger 1997, equation 3).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,26 @@ Array = NDArray[np.float64]
 
 
 def residual_pieces(
-    point: ResidualPoint, terms: Sequence[int], matrices: Sequence[Array], *, linear: bool
+    point: ResidualPoint,
+    terms: Sequence[int],
+    matrices: Sequence[Array],
+    bends: Mapping[tuple[int, int], Array],
+    *,
+    linear: bool,
 ) -> tuple[Array, Array, Array] | None:
     """Return the information, P_r and Q_rs - P_r Phi P_s - R_rs / 4, all relative to s2.
 
-    None for correlations beside variances by strata, and for variances by several factors: nothing
-    says how these are parametrised together.
+    Parameters
+    ----------
+    terms, matrices, bends
+        Derivatives of Psi of each term in scaled effects, and those of its second derivatives that
+        are not zero (:class:`harness.referee.structured_adjustment.NaturalDirections`).
+
+    Returns
+    -------
+    tuple or None
+        None for correlations beside variances by strata, and for variances by several factors:
+        nothing says how these are parametrised together.
     """
     residual = point.likelihood.residual
     strata = len(residual.strata) - (residual.structure == "us")
@@ -39,7 +53,15 @@ def residual_pieces(
     found = row_information(point, changes)
     c = np.asarray(point.c)
     inner = found.q - np.einsum("rij,jk,skl->rsil", found.p, c, found.p, optimize=True)
-    if residual.structure in ("ar1", "car1") and not linear:
+    if linear:
+        return found.information(c, reml=True), found.p, inner
+    for (r, s), bend in bends.items():
+        for block in point.blocks:
+            change = block.placed(terms[r], bend[None])[0]
+            inner[r, s] -= 0.25 * np.einsum(
+                "bip,bij,bjq->pq", block.y, change, block.y, optimize=True
+            )
+    if residual.structure in ("ar1", "car1"):
         k = len(terms)
         for block in point.blocks:
             rho, bent = _bends(block.matrix)

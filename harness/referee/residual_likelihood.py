@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,15 @@ from harness.referee.crossproducts import reduced, standardised
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.residual_matrix import ResidualMatrix, inside, neutral, stated
 from harness.referee.row_blocks import Stack, row_stacks
-from harness.referee.row_derivatives import Block, RowDerivatives, Variable, row_derivatives
-from harness.referee.structured_likelihood import StructuredLikelihood
+from harness.referee.row_derivatives import (
+    Block,
+    FactorVariables,
+    RowDerivatives,
+    StructureVariables,
+    Variables,
+    row_derivatives,
+)
+from harness.referee.structured_likelihood import StructuredLikelihood, StructuredPoint
 
 Array = NDArray[np.float64]
 
@@ -36,10 +44,12 @@ determined by each other."""
 
 def likelihood_of(design: Design, *, reml: bool, limit: Cost = LIMIT) -> Likelihood:
     """Return the likelihood of a design: with a residual covariance, with structures, or plain."""
-    if any(term.structure for term in design.random):
-        return StructuredLikelihood(design, reml=reml, limit=limit)
+    structured = any(term.structure for term in design.random)
     if design.residual is None:
-        return Likelihood(design, reml=reml, limit=limit)
+        kind = StructuredLikelihood if structured else Likelihood
+        return kind(design, reml=reml, limit=limit)
+    if structured:
+        return StructuredResidualLikelihood(design, reml=reml, limit=limit)
     return ResidualLikelihood(design, reml=reml, limit=limit)
 
 
@@ -189,13 +199,14 @@ class ResidualPoint(Point):
 
     @cached_property
     def _derivatives(self) -> RowDerivatives:
-        variables = [
-            Variable(t, b, tangent)
-            for (t, _, b), tangent in zip(self.likelihood.layout, self._tangents, strict=True)
-        ]
         return row_derivatives(
-            self.blocks, variables, self.lambdas, np.asarray(self.c), reml=self.likelihood.reml
+            self.blocks, self._row_variables(), np.asarray(self.c), reml=self.likelihood.reml
         )
+
+    def _row_variables(self) -> Variables:
+        terms = [t for t, _, _ in self.likelihood.layout]
+        columns = [b for _, _, b in self.likelihood.layout]
+        return FactorVariables(terms, columns, self._tangents, self.lambdas)
 
     @cached_property
     def gradient_parts(self) -> tuple[Array, Array]:
@@ -268,6 +279,67 @@ class ResidualPoint(Point):
         twin.__dict__.pop("_derivatives", None)
         twin.__dict__["blocks"] = blocks
         return twin, to_theta
+
+
+class StructuredResidualLikelihood(ResidualLikelihood, StructuredLikelihood):
+    """The deviance of a design with both: structured random terms and a residual covariance.
+
+    ``theta`` has the parameters of the structures, and after them phi.
+    """
+
+    def __init__(self, design: Design, *, reml: bool, limit: Cost = LIMIT) -> None:
+        super().__init__(design, reml=reml, limit=limit)
+        endless = np.full(len(self.phi), np.inf)
+        self.lower = np.concatenate([self.lower, -endless])
+        self.upper = np.concatenate([self.upper, endless])
+
+    @property
+    def plain(self) -> StructuredLikelihood:
+        """The likelihood in the random effects alone, phi as it is; without log|R|."""
+        out = _Whitened.__new__(_Whitened)
+        k = len(self.layout)
+        out.products, out.reml, out.layout = self.products, self.reml, self.layout
+        out.design, out.terms, out.slices = self.design, self.terms, self.slices
+        out.lower, out.upper = self.lower[:k], self.upper[:k]
+        out.phi = self.phi if self.matrices else None
+        return out
+
+    def at(self, theta: Sequence[float] | Array) -> StructuredResidualPoint:
+        """Evaluate at ``theta``, sigma still free.
+
+        Raises
+        ------
+        LinAlgError
+            Outside the bounds, and when R is not positive definite there.
+        """
+        theta = np.asarray(theta, dtype=np.float64)
+        self.require_within(theta)
+        return StructuredResidualPoint(self.given(theta[len(self.layout) :]), theta)
+
+    def given(self, phi: Sequence[float] | Array) -> StructuredResidualLikelihood:
+        """Return this likelihood with its cross-products at ``phi``; see the residual's own."""
+        return cast(StructuredResidualLikelihood, super().given(phi))
+
+
+class _Whitened(StructuredLikelihood):
+    """Structured terms at a phi that stays; None where the rows are as in the data."""
+
+    phi: Array | None
+
+    def unstructured(self, design: Design) -> Likelihood:
+        """Return the likelihood of other terms, without structures, at the same phi."""
+        if self.phi is None:
+            return super().unstructured(design)
+        return ResidualLikelihood(design, reml=self.reml).given(self.phi).plain
+
+
+class StructuredResidualPoint(ResidualPoint, StructuredPoint):
+    """The likelihood with both at one theta and phi."""
+
+    likelihood: StructuredResidualLikelihood
+
+    def _row_variables(self) -> Variables:
+        return StructureVariables(self.changes)
 
 
 def _refuse_beyond(limit: Cost, design: Design, stacks: Sequence[Stack]) -> None:

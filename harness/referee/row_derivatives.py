@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +23,6 @@ from numpy.typing import NDArray
 from harness.referee.residual_matrix import ResidualMatrix
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable of the random effects: tangent v of column lambda_b of Lambda_t."""
-
-    term: int
-    column: int
-    tangent: Array
 
 
 @dataclass(frozen=True)
@@ -90,48 +82,102 @@ class Block:
         inverse = lower.swapaxes(1, 2) @ lower
         return cls(matrix, z, h, inverse, inverse @ x, (inverse @ residual[:, :, None])[:, :, 0])
 
-    def changes(self, variables: Sequence[Variable], lambdas: Sequence[Array]) -> Array:
-        """H_i of every variable, phi last: (k, B, b, b)."""
-        out = []
-        for v in variables:
-            tangent = self.z[v.term] @ v.tangent
-            beside = self.z[v.term] @ lambdas[v.term][:, v.column]
-            half = tangent[:, :, None] * beside[:, None, :]
-            out.append(np.where(self.matrix.stack.levels[v.term], half + half.swapaxes(1, 2), 0.0))
-        shape = (len(out), *self.inverse.shape)
-        return np.concatenate([np.array(out).reshape(shape), self.matrix.first])
+    def placed(self, term: int, matrices: Array) -> Array:
+        """Return Z_t (I x M) Z_t' of symmetric matrices M: (k, B, b, b)."""
+        z = self.z[term]
+        change = z @ matrices[:, None] @ z.swapaxes(1, 2)
+        return np.where(self.matrix.stack.levels[term], change, 0.0)
 
-    def second(self, variables: Sequence[Variable], i: int, j: int) -> Array | None:
+
+class Variables(Protocol):
+    """The variables of the random effects: derivatives of H in them, block by block."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def first(self, block: Block) -> Array:
+        """H_i of each: (k, B, b, b)."""
+
+    def second(self, block: Block, i: int, j: int) -> Array | None:
         """H_ij; None where it is zero."""
-        k = len(variables)
-        if i >= k and j >= k:
-            return self.matrix.second(i - k, j - k)
-        if i >= k or j >= k:
+
+
+@dataclass(frozen=True)
+class FactorVariables:
+    """Variables of factors: v_i is the tangent of column ``columns[i]`` of Lambda of its term."""
+
+    terms: Sequence[int]
+    columns: Sequence[int]
+    tangents: Sequence[Array]
+    lambdas: Sequence[Array]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.terms)
+
+    def first(self, block: Block) -> Array:
+        """H_i of each: (k, B, b, b)."""
+        out = []
+        for t, column, v in zip(self.terms, self.columns, self.tangents, strict=True):
+            beside = block.z[t] @ self.lambdas[t][:, column]
+            out.append(_both_ways(block, t, block.z[t] @ v, beside))
+        return np.array(out).reshape(len(out), *block.inverse.shape)
+
+    def second(self, block: Block, i: int, j: int) -> Array | None:
+        """H_ij; None unless term and column are the same."""
+        t = self.terms[i]
+        if (t, self.columns[i]) != (self.terms[j], self.columns[j]):
             return None
-        a, b = variables[i], variables[j]
-        if (a.term, a.column) != (b.term, b.column):
-            return None
-        left, right = self.z[a.term] @ a.tangent, self.z[a.term] @ b.tangent
-        half = left[:, :, None] * right[:, None, :]
-        return np.where(self.matrix.stack.levels[a.term], half + half.swapaxes(1, 2), 0.0)
+        z = block.z[t]
+        return _both_ways(block, t, z @ self.tangents[i], z @ self.tangents[j])
+
+
+def _both_ways(block: Block, term: int, left: Array, right: Array) -> Array:
+    half = left[:, :, None] * right[:, None, :]
+    return np.where(block.matrix.stack.levels[term], half + half.swapaxes(1, 2), 0.0)
+
+
+@dataclass(frozen=True)
+class StructureVariables:
+    """Parameters of structures: per term their slice, P_i (k, q, q) and P_ij (k, k, q, q)."""
+
+    changes: Sequence[tuple[slice, Array, Array]]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return int(self.changes[-1][0].stop)
+
+    def first(self, block: Block) -> Array:
+        """H_i of each: (k, B, b, b)."""
+        return np.concatenate(
+            [block.placed(t, first) for t, (_, first, _) in enumerate(self.changes)]
+        )
+
+    def second(self, block: Block, i: int, j: int) -> Array | None:
+        """H_ij; None between terms, and where Psi_ij is zero."""
+        for t, (mine, _, second) in enumerate(self.changes):
+            if mine.start <= i < mine.stop and mine.start <= j < mine.stop:
+                bend = second[i - mine.start, j - mine.start]
+                return block.placed(t, bend[None])[0] if bend.any() else None
+        return None
 
 
 def row_derivatives(
     blocks: Sequence[Block],
-    variables: Sequence[Variable],
-    lambdas: Sequence[Array],
+    variables: Variables,
     c: Array,
     *,
     reml: bool,
 ) -> RowDerivatives:
     """Sum the derivatives over the blocks."""
-    k = len(variables) + len(blocks[0].matrix.phi)
+    own = len(variables)
+    k = own + len(blocks[0].matrix.phi)
     p = len(c)
     logdet, rss = np.zeros(k), np.zeros(k)
     xhx, along = np.zeros((k, p, p)), np.zeros((k, p))
     second_logdet, second_rss = np.zeros((k, k)), np.zeros((k, k))
     for block in blocks:
-        changes = block.changes(variables, lambdas)
+        changes = np.concatenate([variables.first(block), block.matrix.first])
         products = block.inverse @ changes
         flat = products.reshape(k, -1)
         second_logdet -= flat @ products.swapaxes(2, 3).reshape(k, -1).T
@@ -151,7 +197,10 @@ def row_derivatives(
         outer = block.e[:, :, None] * block.e[:, None, :]
         for i in range(k):
             for j in range(i, k):
-                both = block.second(variables, i, j)
+                if i >= own:
+                    both = block.matrix.second(i - own, j - own)
+                else:
+                    both = variables.second(block, i, j) if j < own else None
                 if both is None:
                     continue
                 values = float((weight * both).sum()), -float((outer * both).sum())

@@ -69,9 +69,6 @@ def random_changes(
     out = []
     for block in point.blocks:
         shape = block.inverse.shape
-        own = [
-            np.where(block.matrix.stack.levels[t], block.z[t] @ m @ block.z[t].swapaxes(1, 2), 0.0)
-            for t, m in zip(terms, matrices, strict=True)
-        ]
+        own = [block.placed(t, m[None])[0] for t, m in zip(terms, matrices, strict=True)]
         out.append(np.array(own).reshape(len(own), *shape))
     return out

@@ -70,9 +70,23 @@ class StructuredLikelihood(Likelihood):
             Outside the bounds.
         """
         theta = np.asarray(theta, dtype=np.float64)
+        self.require_within(theta)
+        return StructuredPoint(self, theta)
+
+    def require_within(self, theta: Array) -> None:
+        """Refuse what is outside the bounds.
+
+        Raises
+        ------
+        LinAlgError
+            When some parameter is.
+        """
         if not ((theta >= self.lower) & (theta <= self.upper)).all():
             raise np.linalg.LinAlgError("outside the parameter space")
-        return StructuredPoint(self, theta)
+
+    def unstructured(self, design: Design) -> Likelihood:
+        """Return the likelihood of other terms, without structures, of the same rows."""
+        return Likelihood(design, reml=self.reml)
 
 
 class StructuredPoint(Point):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.referee.descent import STEPS, lower_along, newton_step, polished, rounding
-from harness.referee.deviance import Likelihood, NoMaximum, Point
+from harness.referee.deviance import NoMaximum, Point
 from harness.referee.minima import SAME, Minima, evaluated
 from harness.referee.optimality import optimality
 from harness.referee.optimum import Optimum, OptimumSearch, find_optimum
@@ -30,6 +30,8 @@ _MOST_TERMS = 12
 
 _SIZES = (0.03, 0.3, 1.0, 10.0, 300.0)
 """Variances of the starts, in units of the size at which half of an effect is shrunk away."""
+
+_MIDDLE = _SIZES.index(1.0)
 
 _CORRELATIONS = (0.0, 0.5, 0.9, -0.7)
 """Of the starts, as shares of the way from zero to either end."""
@@ -87,7 +89,7 @@ def _uncorrelated(likelihood: StructuredLikelihood) -> list[Array]:
         places += [t] * len(effects)
     design = replace(likelihood.design, random=tuple(apart))
     try:
-        found = find_optimum(Likelihood(design, reml=likelihood.reml))
+        found = find_optimum(likelihood.unstructured(design))
     except NoMaximum:
         return []
     out = []
@@ -119,6 +121,15 @@ def _starts(likelihood: StructuredLikelihood) -> Iterator[Array]:
         rest = [own[len(own) // 2] for own in choices[3:]]
         for some in itertools.product(*few):
             yield np.concatenate([*some, *rest])
+
+
+def middle_starts(likelihood: StructuredLikelihood) -> list[Array]:
+    """Return starts of the middle size, with each correlation, the same for all terms."""
+    choices = [_term_starts(likelihood, t) for t in range(len(likelihood.terms))]
+    return [
+        np.concatenate(some)
+        for some in zip(*(own[_MIDDLE :: len(_SIZES)] for own in choices), strict=True)
+    ]
 
 
 def _term_starts(likelihood: StructuredLikelihood, t: int) -> list[Array]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial, reduce
 from itertools import pairwise
 
-from harness.model.expression_text import R_TO_RUN, R, render
+from harness.model.expression_text import R_IN_NLME, render
 from harness.model.formula import Binary, Call
 from harness.model.model import Model, RandomTerm
 from harness.model.residual import Residual
@@ -48,7 +48,7 @@ def nlme_call(model: Model) -> str:
     if formula.offsets:  # lme has none; less its offset the outcome has the same model
         outcome = Call("I", reduce(partial(Binary, "-"), formula.offsets, outcome))
     bare = replace(formula, outcome=outcome, bars=(), offsets=(), weights=None)
-    fixed = lme4_formula(replace(model, formula=bare), language=R_TO_RUN)
+    fixed = lme4_formula(replace(model, formula=bare), language=R_IN_NLME)
     if fixed.endswith("~ "):
         fixed += "1"
     parts = [fixed, "data"]
@@ -95,10 +95,20 @@ def _class(term: RandomTerm) -> str:
 
 def _effects(term: RandomTerm) -> str:
     written = [
-        ":".join(render(atom, lambda n: quote_name(n.name), R) for atom in product)
+        ":".join(render(atom, lambda n: quote_name(n.name), R_IN_NLME) for atom in product)
         for product in term.effects.terms
     ]
     return " + ".join(["1" if term.effects.intercept else "0", *written])
+
+
+def takes_a_factor(residual: Residual) -> bool:
+    """Whether nlme is given the visits by the numbers of a factor's levels."""
+    position = residual.position
+    return (
+        position is not None
+        and residual.structure != "cs"
+        and (residual.structure in ("corr", "us") or position.as_factor)
+    )
 
 
 def nlme_correlation(residual: Residual) -> str:
@@ -106,9 +116,9 @@ def nlme_correlation(residual: Residual) -> str:
     at = "1"
     if residual.position is not None and residual.structure != "cs":
         name = quote_name(residual.position.name)
-        # The visits of corSymm are 1, 2, ...; those of corAR1 whole numbers.
-        numbered = residual.structure in ("corr", "us") or residual.position.as_factor
-        at = f"as.integer(factor({name}))" if numbered else name
+        # The visits of corSymm are 1, 2, ...; those of corAR1 whole numbers. An expression is
+        # evaluated in each group by itself, where factor() would close the group's gaps.
+        at = f"as.integer({name})" if takes_a_factor(residual) else name
     group = "/".join(map(quote_name, residual.group))
     return f"{_CLASSES[residual.structure]}(form = ~ {at} | {group})"
 

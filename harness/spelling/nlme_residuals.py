@@ -6,10 +6,24 @@ import re
 from collections.abc import Mapping
 
 from harness.base.errors import BadInput
+from harness.spelling.trap import Trap
 
 _CLASSES = {"AR1": "ar1", "CAR1": "car1", "CompSymm": "cs", "Symm": "corr"}
 
 _NAME = r"[\w.]+|`[^`]+`"
+
+
+GAPS = Trap(
+    "visits",
+    "nlme evaluates form = in each group by itself, so that factor() in it numbers the visits that "
+    "a group has: it is the model shown where no visit is missing; as.integer() of a factor of the "
+    "data keeps the gaps",
+)
+
+
+def closes_gaps(given: Mapping[str, str]) -> bool:
+    """Whether the visits of a correlation are numbered anew in each group."""
+    return re.search(r"\bfactor\(", given.get("correlation", "")) is not None
 
 
 def nlme_residual(function: str, given: Mapping[str, str]) -> tuple[str, str]:
@@ -52,9 +66,10 @@ def _correlation(function: str, text: str) -> tuple[str, str, str]:
             "form = ~ visit | subject"
         )
     structure, position = _CLASSES[made[1]], form[1].strip()
-    numbered = re.fullmatch(r"as\.(?:integer|numeric)\(factor\((.+)\)\)", position)
+    numbered = re.fullmatch(r"as\.(?:integer|numeric)\((?:factor\((.+)\)|([^()]+))\)", position)
     if numbered:
-        position = numbered[1] if structure == "corr" else f"factor({numbered[1]})"
+        column = numbered[1] or numbered[2]
+        position = column if structure == "corr" else f"factor({column})"
     group = re.sub(r"\s*/\s*", ":", form[2].strip())
     return structure, "" if position == "1" else position, group
 

@@ -71,10 +71,10 @@ def glmmtmb_call(model: Model) -> str:
             raise NotExpressible("it has no unstructured correlation with one variance")
         group = ":".join(map(quote_name, residual.group))
         position = residual.position
-        if position is None and residual.structure != "cs":
+        if position is None:
             raise NotExpressible("the order of rows is no column; it needs a factor of visits")
-        at = "rows" if position is None else quote_name(position.name)
-        at = f"numFactor({at})" if residual.structure == "car1" else f"factor({at})"
+        at = quote_name(position.name)
+        at = f"glmmTMB::numFactor({at})" if residual.structure == "car1" else f"factor({at})"
         formula += f" + {_MARGINAL[residual.structure]}(0 + {at} | {group})"
         dispersion = "dispformula = ~ 0"
     elif residual is not None:

@@ -11,7 +11,8 @@ from harness.base.errors import BadInput
 from harness.model.model import Criterion
 from harness.model.structure import STRUCTURES
 from harness.model.tokens import FormulaError
-from harness.spelling.r_models import NLME, gls_formula, lme_formula, mmrm_formula
+from harness.spelling.glmmtmb_dispersion import glmmtmb_residual
+from harness.spelling.r_models import NLME, column_named, gls_formula, lme_formula, mmrm_formula
 from harness.spelling.sas_procedure import is_proc_mixed, read_proc_mixed
 from harness.spelling.trap import Trap, listed, rows_trap, search_trap
 
@@ -198,16 +199,13 @@ def _others(function: str, given: Mapping[str, str], known: tuple[str, ...]) -> 
     Raises
     ------
     BadInput
-        For weights and offset.
+        For weights and an offset that are no column.
     """
-    for refused, why in (
-        ("weights", "MixedLM takes none"),
-        ("offset", "MixedLM takes none; subtract it from the outcome"),
-    ):
-        if given.get(refused, "NULL") != "NULL":
+    for part in ("weights", "offset"):
+        if given.get(part, "NULL") != "NULL":
             raise BadInput(
-                f"call: {refused} = {given[refused]} is not translated: it is part of the model, "
-                f"and {why}"
+                f"call: {part} = {given[part]} is not translated: it is part of the model, and is "
+                "read where it is a column; make one of the data"
             )
     return tuple(_said(function, given, known))
 
@@ -281,16 +279,16 @@ def _lm(given: Mapping[str, str]) -> RCall:
     return RCall(formula, "REML", _others("lm", rest, ("formula", "method")))
 
 
-_COLUMN = re.compile(r"(?:\w+\$)?([^\W\d][\w.]*|`[^`]+`)")
-
-
 def _with_known_parts(given: Mapping[str, str], function: str) -> tuple[str, dict[str, str]]:
     """Write ``weights = w`` and ``offset = o`` into the formula; what they are else stays."""
     formula, rest = _formula(given, "formula", function), dict(given)
     for part in ("offset", "weights"):
-        column = _COLUMN.fullmatch(given.get(part, "NULL").strip())
-        if column is not None and column[1] != "NULL":
-            formula += f" + {part}({column[1]})"
+        text = given.get(part, "NULL").strip()
+        column = column_named(text)
+        if part == "offset" and text != "NULL" and not re.search(r"[$\[\]~]", text):
+            column = text  # arithmetic on columns
+        if column:
+            formula += f" + {part}({column})"
             del rest[part]
     return formula, rest
 
@@ -308,21 +306,29 @@ def _glmer(given: Mapping[str, str]) -> RCall:
     _gaussian(
         "glmer", given, "and MixedLM is for normal outcomes (BinomialBayesMixedGLM is no equal)"
     )
-    notes = _others("glmer", given, ("formula", "family"))
+    formula, rest = _with_known_parts(given, "glmer")
+    notes = _others("glmer", rest, ("formula", "family"))
     shortcut = Trap("glmer", "glmer() for a normal outcome hands the model to lmer(), by REML")
-    return RCall(_formula(given, "formula", "glmer"), "REML", (shortcut, *notes))
+    return RCall(formula, "REML", (shortcut, *notes))
 
 
 def _glmmtmb(given: Mapping[str, str]) -> RCall:
     _gaussian("glmmTMB", given, "and MixedLM and lmer are for normal outcomes")
-    for part, default in (("ziformula", "0"), ("dispformula", "1"), ("priors", "NULL")):
+    for part, default in (("ziformula", "0"), ("priors", "NULL")):
         value = given.get(part, default).replace(" ", "").lstrip("~")
         if value != default:
             raise BadInput(
                 f"call: glmmTMB({part} = {given[part]}) is not translated: lmer and MixedLM "
                 "have no such part"
             )
-    formula = _formula(given, "formula", "glmmTMB")
+    if given.get("weights", "NULL") != "NULL":
+        raise BadInput(
+            f"call: glmmTMB(weights = {given['weights']}) is not translated: these multiply the "
+            "log-likelihood of a row, which is no linear mixed model; a residual variance of s2 / "
+            "w is dispformula = ~ 1 + offset(-log(w)) there"
+        )
+    formula, rest = _with_known_parts(given, "glmmTMB")
+    formula, residual, notes = glmmtmb_residual(formula, given.get("dispformula", "~ 1"))
     structure = re.search(r"\b(ou|toep|homtoep|mat|exp|gau|rr|propto|equalto)\s*\(", formula)
     if structure is not None:
         raise BadInput(
@@ -331,7 +337,8 @@ def _glmmtmb(given: Mapping[str, str]) -> RCall:
         )
     reml = _flag(given, "REML", "FALSE")
     known = ("formula", "family", "REML", "ziformula", "dispformula", "priors")
-    return RCall(formula, "REML" if reml else "ML", _others("glmmTMB", given, known))
+    notes = (*notes, *_others("glmmTMB", rest, known))
+    return RCall(formula, "REML" if reml else "ML", notes, residual=residual)
 
 
 def _lme(given: Mapping[str, str]) -> RCall:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from harness.base.errors import BadInput
-from harness.spelling.nlme_residuals import mmrm_residual, nlme_residual
+from harness.spelling.lme4_spelling import quote_name
+from harness.spelling.nlme_residuals import GAPS, closes_gaps, mmrm_residual, nlme_residual
 from harness.spelling.trap import Trap
 
 NLME = Trap(
@@ -37,7 +38,7 @@ def lme_formula(fixed: str, given: Mapping[str, str]) -> tuple[str, str, tuple[T
             "call: lme() without random = takes the groups from the data (a groupedData); write "
             "random = ~ x | g"
         )
-    notes: list[Trap] = []
+    notes: list[Trap] = [GAPS] if closes_gaps(given) else []
     terms = [_bar(*level) for level in _levels(random)]
     if any(" || " in term for term in terms):
         notes.append(_DIAGONAL)
@@ -113,7 +114,8 @@ def _split(text: str) -> list[str]:
 def gls_formula(model: str, given: Mapping[str, str]) -> tuple[str, str, tuple[Trap, ...]]:
     """Return a ``gls`` model in lme4's syntax, and its residual covariance.
 
-    Compound symmetry alone is a random intercept, where the correlation is not negative.
+    Compound symmetry alone is a random intercept, where the correlation is not negative; beside
+    weights it is not, for they scale the whole covariance, and of a random intercept nothing.
 
     Raises
     ------
@@ -123,11 +125,11 @@ def gls_formula(model: str, given: Mapping[str, str]) -> tuple[str, str, tuple[T
     residual, weights = nlme_residual("gls", given)
     model += f" + weights({weights})" if weights else ""
     symmetry = re.fullmatch(r"cs\(.* \| ([^()]+)\)", residual)
-    if symmetry is not None:
+    if symmetry is not None and not weights:
         group = symmetry[1]
         return f"{model} + (1 | {group})", "", (_symmetric("corCompSymm()", group), NLME)
     if residual:
-        return model, residual, (NLME,)
+        return model, residual, (GAPS, NLME) if closes_gaps(given) else (NLME,)
     return (
         model,
         "",
@@ -143,10 +145,24 @@ def _symmetric(what: str, group: str) -> Trap:
     )
 
 
+_COLUMN = re.compile(r"(?:[\w.]+\$)?([^\W\d][\w.]*|\.[\w.]*|`[^`]+`)")
+_ELEMENT = re.compile(r"""[\w.]+\[\[\s*(?:"([^"`]+)"|'([^'`]+)')\s*\]\]""")
+
+
+def column_named(text: str) -> str:
+    """Return the column that ``w``, ``d$w`` or ``d[["w"]]`` names; empty where it is none."""
+    element = _ELEMENT.fullmatch(text.strip())
+    if element is not None:
+        return quote_name(element[1] or element[2])
+    found = _COLUMN.fullmatch(text.strip())
+    return found[1] if found is not None and found[1] not in ("NULL", "NA") else ""
+
+
 def mmrm_formula(formula: str, given: Mapping[str, str]) -> tuple[str, str, tuple[Trap, ...]]:
     """Return an ``mmrm`` model in lme4's syntax, and its residual covariance.
 
-    Compound symmetry is a random intercept, where the correlation is not negative.
+    Compound symmetry is a random intercept, where the correlation is not negative and there are no
+    weights.
 
     Raises
     ------
@@ -167,11 +183,13 @@ def mmrm_formula(formula: str, given: Mapping[str, str]) -> tuple[str, str, tupl
     rest = f"{rest} 1" if rest.endswith("~") else rest
     residual = mmrm_residual(structure, inside)
     visits, _, group = (part.strip() for part in inside.rpartition("|"))
-    if "weights" in given:
-        column = re.fullmatch(r"(?:[\w.]+\$)?([\w.]+|`[^`]+`)", given["weights"].strip())
-        if column is None:
-            raise BadInput(f"call: mmrm(weights = {given['weights']}) names no column")
-        rest += f" + weights({column[1]})"
+    if given.get("weights", "NULL") != "NULL":
+        column = column_named(given["weights"])
+        if not column:
+            raise BadInput(
+                f"call: mmrm(weights = {given['weights']}) names no column; make one of the data"
+            )
+        return f"{rest} + weights({column})", residual, ()
     if structure != "cs":
         return rest, residual, ()
     return f"{rest} + (1 | {group})", "", (_symmetric(f"cs({visits} | {group})", group),)

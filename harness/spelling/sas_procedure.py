@@ -68,7 +68,8 @@ def read_proc_mixed(text: str) -> _Read:
         if kind == "random":
             terms += _random(body, classes)
         elif kind == "repeated":
-            made, said, residual = _repeated(body, classes)
+            weighted = any(kind == "weight" for kind, _ in statements)
+            made, said, residual = _repeated(body, classes, weighted=weighted)
             terms += made
             notes += said
         elif kind == "weight":
@@ -221,8 +222,13 @@ def _plain(text: str) -> str:
     return re.sub(r"factor\((\w+)\)", r"\1", text)
 
 
-def _repeated(body: str, classes: tuple[str, ...]) -> tuple[list[str], list[Trap], str]:
-    """Return random terms, what is said of them, and the residual covariance."""
+def _repeated(
+    body: str, classes: tuple[str, ...], *, weighted: bool
+) -> tuple[list[str], list[Trap], str]:
+    """Return random terms, what is said of them, and the residual covariance.
+
+    WEIGHT scales the whole covariance of REPEATED, so that TYPE=CS is no random intercept then.
+    """
     visit, text = _divided(body) if "/" in body else ("", body)
     options = _options(text)
     kind = options.get("type", "vc")
@@ -235,12 +241,12 @@ def _repeated(body: str, classes: tuple[str, ...]) -> tuple[list[str], list[Trap
     time = re.search(r"type\s*=\s*sp\(pow\)\s*\(\s*(\w+)\s*\)", text, re.IGNORECASE)
     if time is not None and subject is not None and group is None:
         return [], [], f"car1({time[1]} | {subject[1]})"
-    if kind in _REPEATED and subject is not None and group is None:
+    if (kind in _REPEATED or (kind == "cs" and weighted)) and subject is not None and group is None:
         by_visit = kind in _BY_VISIT
         if visit or not by_visit:
             at = _column(visit, classes) if visit else "1"
             strata = f" + het({visit})" if by_visit else ""
-            return [], [], f"{_REPEATED[kind]}({at} | {subject[1]}){strata}"
+            return [], [], f"{_REPEATED.get(kind, kind)}({at} | {subject[1]}){strata}"
     if kind == "cs" and subject is not None and "group" not in options:
         said = Trap(
             "compound-symmetry",

@@ -35,7 +35,7 @@ from harness.spelling.model_description import in_words
 from harness.spelling.program_calls import needs_other_programs, program_calls
 from harness.spelling.r_call import is_r_call, read_r_call
 from harness.spelling.trap import Trap
-from harness.spelling.traps import traps_of_call, traps_of_model
+from harness.spelling.traps import traps_of_call, traps_of_model, traps_of_programs
 
 _CROSSED_AT_MOST = 6
 """Grouping factors and factors for which an assumed table has every combination of levels."""
@@ -137,33 +137,32 @@ def _from_lme4(
     python = python_call(model, table)
     obstacle = python.removeprefix("# not expressible: ") if python.startswith("# not") else ""
     python = python if obstacle else imported(python)
+    traps = traps_of_model(model, table, assumed=frame is None, expressible=not obstacle)
+    calls = program_calls(model)
+    shown = needs_other_programs(model)
     return Translation(
         origin="lme4",
         formula=model_text(model),
-        r=_r(model),
+        r=_r(calls),
         python=python,
         words=in_words(model),
         obstacle=obstacle,
-        traps=traps_of_model(model, table, assumed=frame is None, expressible=not obstacle),
+        traps=(*(traps_of_programs(calls, model) if shown else ()), *traps),
         model=model,
-        programs=_programs(model),
+        programs=_programs(calls) if shown else {},
     )
 
 
-def _r(model: Model) -> str:
+def _r(calls: Mapping[str, str]) -> str:
     """Return the call of lme4, of nlme where lme4 has none, or nothing."""
-    found = program_calls(model)
-    calls = (found["lme4"], found["nlme"])
-    return next((call for call in calls if not call.startswith("# not")), "")
+    found = (calls["lme4"], calls["nlme"])
+    return next((call for call in found if not call.startswith("# not")), "")
 
 
-def _programs(model: Model) -> dict[str, str]:
-    if not needs_other_programs(model):
-        return {}
-    calls = program_calls(model)
-    if not calls["lme4"].startswith("# not"):
-        del calls["lme4"]
-    return calls
+def _programs(calls: Mapping[str, str]) -> dict[str, str]:
+    """Return the calls of other programs, lme4's where it has none."""
+    lacking = calls["lme4"].startswith("# not")
+    return {name: call for name, call in calls.items() if lacking or name != "lme4"}
 
 
 def _table(model: Model, frame: pd.DataFrame | None, factors: tuple[str, ...]) -> Table:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -56,6 +57,42 @@ def _of_model(model: Model, table: Table, assumed: bool, expressible: bool) -> I
             "formulas; the call renames it",
         )
     yield from _always(model)
+
+
+_LATER = re.compile(r"\b(hom\w+|hetar1)\(")
+
+
+def traps_of_programs(calls: Mapping[str, str], model: Model) -> tuple[Trap, ...]:
+    """Return what the calls of other programs ask of the data and of versions.
+
+    Parameters
+    ----------
+    calls : mapping
+        By program, as :func:`harness.spelling.program_calls.program_calls` writes them.
+    """
+    found = []
+    residual = model.residual
+    if residual is not None and residual.position is not None and "as.integer(" in calls["nlme"]:
+        found.append(
+            Trap(
+                "visits",
+                f"nlme: {residual.position.name} has to be a factor of the data, or 1, 2, 3 and so "
+                "on; form = is evaluated in each group by itself, where factor() would close the "
+                "gaps of missing visits",
+            )
+        )
+    if "offset(-log(" in calls["glmmTMB"]:
+        found.append(
+            Trap(
+                "dispersion",
+                "glmmTMB: the offset is for versions whose dispersion is the variance, such as "
+                "1.1.5; where it is the standard deviation it has to be halved",
+            )
+        )
+    later = _LATER.search(calls["glmmTMB"])
+    if later is not None:
+        found.append(Trap("version", f"glmmTMB 1.1.5 has no {later[1]}() yet, later versions have"))
+    return tuple(found)
 
 
 def _double_bar(model: Model, table: Table) -> Iterator[Trap]:

@@ -72,7 +72,7 @@ def test_a_table_is_the_listing_that_its_toml_file_is(change):
 def test_every_quantity_can_be_read():
     used = {line.split(",")[0] for line in CSV.splitlines()}
     of_residuals = {"covariance parameter", "sd ratio", "sd ratio lower", "sd ratio upper"}
-    rest = {"loglik", "bic", "variance lower", "variance upper"} | of_residuals
+    rest = {"alpha", "loglik", "bic", "variance lower", "variance upper"} | of_residuals
     assert set(QUANTITIES) - used == rest
 
 
@@ -85,7 +85,11 @@ def test_every_quantity_can_be_read():
         ("estimate,,1", "estimate is of an item, which its line does not name"),
         ("aic,Days,1", "aic is of the whole model, not of 'Days'"),
         ("estimate,Days,1\nestimate,Days,2", "estimate of Days is there twice; give it once"),
-        ("variance,Subject,1\nsd,Subject,1", "a variance or an sd, one of them"),
+        (
+            "variance,Subject,1\nsd,Subject,1\nsd lower,Subject,0\nsd upper,Subject,2",
+            "an interval of the variance or of the sd: give one of them",
+        ),
+        ("alpha,,small", "alpha is no number: 'small'"),
         ("lower,Days,1", "has no upper"),
         ("lower,Days,1,0.9\nupper,Days,2,0.95", "the ends of the interval of Days have two levels"),
         ("lower,Days,1,high\nupper,Days,2,high", "the level of interval of coefficient 'Days'"),
@@ -135,3 +139,12 @@ def test_empty_cells_more_are_nothing_and_columns_have_any_order():
 def test_a_header_that_is_another_is_said(header, said):
     with pytest.raises(BadInput, match=said):
         read_listing(f"{header}\nestimate,Days,1")
+
+
+def test_a_variance_and_its_standard_deviation_are_two_lines():
+    found = read_listing(
+        "quantity,item,value\nalpha,,0.1\nvariance,Subject,612.10\nsd,Subject,24.741"
+    )
+    assert found.alpha == 0.1
+    assert found.spreads["Subject"].printed.text == "612.10"
+    assert found.deviations["Subject"].text == "24.741"

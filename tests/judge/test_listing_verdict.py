@@ -280,9 +280,9 @@ def test_labels_are_read_as_programs_write_them(found):
         ('program = "SAS"', "has no number"),
         ('[coefficient.Days]\ninterval = { lower = "1" }', "has no upper"),
         ('[variance]\n"Subject Days" = "1e300"', "is larger than 1e+100: '1e300'"),
-        ('[coefficient.Days]\nse = "-1"', "se of coefficient 'Days' is not negative, not -1"),
+        ('[coefficient.Days]\nse = "-1"', "se of coefficient 'Days' cannot be negative: -1"),
         ('[coefficient.Days]\np = "1.4"', "p of coefficient 'Days' lies between 0 and 1, not 1.4"),
-        ('[coefficient.Days]\nestimate = "10,4"', "write decimals with a point"),
+        ('[coefficient.Days]\nestimate = "10,467"', "may be 10467 or 10.467: write one"),
         ("rows = true\n[variance]\nresidual = 1", "rows is a whole number"),
     ],
 )

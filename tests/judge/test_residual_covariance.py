@@ -13,6 +13,9 @@ from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.judge import judge, judge_outcomes
 from harness.model.case import Case
 from harness.model.model import bind, parse_model, require_fittable
+from harness.referee.best_point import find_optimum
+from harness.referee.deviance import NoMaximum
+from harness.referee.residual_likelihood import likelihood_of
 from tests.referee.residual_cases import visits
 
 
@@ -167,3 +170,21 @@ def test_an_outcome_whose_powers_overflow_is_refused_in_one_line(size):
     model = parse_model("y ~ x", "REML", "")
     with pytest.raises(BadInput, match="other units"):
         require_fittable(model, bind(model, frame))
+
+
+def test_a_model_whose_other_criterion_has_no_maximum_is_judged():
+    frame = pd.DataFrame(
+        {
+            "y": [-3.3, 3.6, -2.3, 2.3, 2.9],
+            "x": [7.3, 12.8, 6.1, 12.6, 13.6],
+            "g": list("ababb"),
+            "b": list("pqpqp"),
+        }
+    )
+    case = case_of("y ~ x", "cs(1 | g) + het(b)", frame)
+    with pytest.raises(NoMaximum):
+        find_optimum(likelihood_of(case.design, reml=False))
+    right = RefereeEngine().fit(case, "default")
+    residual = ((right.residual[0][0], 0.5), *right.residual[1:])
+    wrong = msgspec.structs.replace(right, engine="other", residual=residual)
+    assert judge_outcomes(case, [wrong, right]).judgement("other").verdict == "WRONG_OPTIMUM"

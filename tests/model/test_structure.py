@@ -65,9 +65,10 @@ def test_nothing_else_is_read(written, said):
     assert said in str(refused.value)
 
 
-def test_a_structure_beside_a_residual_covariance_is_refused():
-    with pytest.raises(BadInput, match=r"cs\(\) beside a residual covariance"):
-        parse_model("y ~ cs(0 + f | g)", residual="ar1(v | g)")
+def test_a_structure_stands_beside_a_residual_covariance():
+    model = parse_model("y ~ cs(0 + f | g)", residual="ar1(v | g)")
+    assert model.structured.structure == "cs"
+    assert model.residual.structure == "ar1"
 
 
 def test_parameters_are_counted():

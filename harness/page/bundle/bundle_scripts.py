@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment
 
 import harness
@@ -95,7 +96,8 @@ _NLME_BLOCKS = {"": "pdLogChol", "diag": "pdDiag", "homdiag": "pdIdent", "homcs"
 def _in_nlme(case: Case) -> str | None:
     """Write a residual correlation as nlme's argument; None where the groups are told by more.
 
-    Variances by strata have nlme's own reference, the first in the data.
+    Visits of corSymm are 1, 2, and so on. Variances by strata have nlme's own reference, the first
+    in the data.
     """
     residual = case.model.residual
     assert residual is not None
@@ -108,6 +110,10 @@ def _in_nlme(case: Case) -> str | None:
     shorts, position = _shorts(case), None
     if residual.position is not None:
         column = column_of(case.table, residual.position)
+        if residual.structure == "corr" and not isinstance(column, FactorColumn):
+            visits = np.unique(column.values[case.table.complete])
+            if not np.array_equal(visits, np.arange(1.0, len(visits) + 1.0)):
+                return None
         position = Name(shorts[column.name], as_factor=isinstance(column, FactorColumn))
     inside = tuple(f"g{i}" for i, _ in enumerate(nesting, 1)) or group
     return nlme_correlation(replace(residual, position=position, group=inside))

@@ -16,6 +16,7 @@ SAME = "prints the record's numbers to 15 digits"
 def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     frame = visits(3, subjects=25, times=4)
+    frame["even"] = 2 * frame["visit"]
     frame["w"] = np.exp(np.random.default_rng(0).normal(size=len(frame))).round(3)
     frame.to_csv(folder / "visits.csv", index=False)
     repeats(0, subjects=15).to_csv(folder / "repeats.csv", index=False)
@@ -30,6 +31,8 @@ def tables(tmp_path_factory):
         ("visits", "y ~ x + (1 | s)", ("--residual", "ar1(visit | s)"), "nlme", [SAME]),
         ("visits", "y ~ x", ("--residual", "cs(1 | s)", "--ml"), "nlme", [SAME]),
         ("visits", "y ~ x", ("--residual", "us(visit | s)"), "nlme", [SAME]),
+        ("visits", "y ~ x", ("--residual", "corr(even | s)"), "nlme", [SAME]),
+        ("visits", "y ~ x", ("--residual", "ar1(factor(even) | s)"), "nlme", [SAME]),
         ("visits", "y ~ x + (1 | s)", ("--residual", "het(sex)"), "nlme", [SAME]),
         ("repeats", "y ~ x + homcs(0 + f | s)", (), "nlme", [SAME]),
         ("repeats", "y ~ x + cs(0 + f | s)", (), "glmmtmb", [SAME]),
