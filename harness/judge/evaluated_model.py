@@ -77,20 +77,24 @@ class Evaluated:
         """Return df of each coefficient by a rule that does not depend on a contrast's variance."""
         found = definition("df", rule)
         assert found is not None
-        uncounted = rule not in ("none", "residual")
-        if self.design.residual is not None and uncounted:
-            raise DfUndefined(
-                f"{rule} df are not counted with a residual covariance; choose satterthwaite, "
-                "kenward-roger, residual or none"
-            )
         standing = Standpoint(self.design, self.criterion, self.point, self.sigma)
         values = found.value(standing, (), math.nan)
         if values is None:
-            raise DfUndefined(f"{_REFUSALS[rule]}; choose another rule")
+            why = _REFUSALS[rule] if self.design.random else _REFUSALS_WITHOUT.get(rule)
+            raise DfUndefined(f"{why or _REFUSALS[rule]}; choose another rule")
         return np.asarray(values, dtype=np.float64)
 
 
 _CROSSED = "the groups of this model cross, and this rule is for nested ones"
+_REFUSALS_WITHOUT = {
+    "containment-levels": "without random effects there are no levels, and nlme's gls has the "
+    "residual df",
+    "between-within": "there are no subjects, or more than one factor changes within them, where "
+    "SAS divides the df once more",
+    "between-within-classic": "there are no subjects",
+}
+"""Of a model without random effects."""
+
 _REFUSALS = {
     "containment": "this design is too large for the ranks that SAS's containment counts",
     "residual-xz": "this design is too large for the rank of [X Z]",

@@ -26,8 +26,18 @@ SHARE = 1e-3
 """Of a standard error, or relative: what optimizers leave of estimates, SE and t."""
 _DF_SHARE = 2e-3
 """Of df: what optimizers, and derivatives that are taken numerically, leave of them."""
-_TESTED = ("gls", "joint-hessian", "kenward-roger", "gls-n/(n-p)", "sandwich")
+_TESTED = (
+    "gls",
+    "joint-hessian",
+    "kenward-roger",
+    "kenward-roger-linear",
+    "gls-n/(n-p)",
+    "sandwich",
+)
 """Standard errors that p values and intervals are made of."""
+
+_ADJUSTED = ("kenward-roger", "kenward-roger-linear")
+"""Those that go with the df of the same name, and with no other."""
 
 
 _BY_N = "gls-(n-p)/n"
@@ -161,17 +171,17 @@ class Reading:
     def _kinds(self, rule: str, label: str, j: int) -> list[str]:
         """Return the standard errors that a rule of df goes with, of those that may be printed."""
         usual: tuple[str, ...]
-        if rule == "kenward-roger" and "kenward-roger" in self._errors:
-            usual = ("kenward-roger",)
+        if rule in _ADJUSTED and rule in self._errors:
+            usual = (rule,)
         elif rule == "none":
             usual = ("gls", "sandwich", "gls-n/(n-p)", "joint-hessian")
         else:
             usual = ("gls", "sandwich", "gls-n/(n-p)")
         possible = self._errors_of(label, j)
         found = [kind for kind in usual if kind in possible]
-        if found or rule == "kenward-roger":
+        if found or rule in _ADJUSTED:
             return found
-        return [kind for kind in _TESTED if kind in possible and kind != "kenward-roger"]
+        return [kind for kind in _TESTED if kind in possible and kind not in _ADJUSTED]
 
     def _fits(
         self,
@@ -253,6 +263,14 @@ class Reading:
                 ("other-criterion", self._rival.tests[j].statistic),
             ]
             slack = SHARE * max(abs(estimate / se), 1.0)
+        elif quantity == "f":
+            # Of one numerator df F is the square of t.
+            candidates = [(k, (estimate / v[j]) ** 2) for k, v in self._errors_of(label, j).items()]
+            mistakes = [
+                ("t-for-f", abs(estimate / se)),
+                ("other-criterion", self._rival.tests[j].statistic ** 2),
+            ]
+            slack = 2.0 * SHARE * max((estimate / se) ** 2, 1.0)
         else:
             candidates, normal = self._p_values(label, j)
             mistakes = [
@@ -345,7 +363,7 @@ class Reading:
                 (kind, found[kind][j], key, df)
                 for key, df in rules.items()
                 for kind in _TESTED
-                if kind in found and (kind != "kenward-roger" or key == "kenward-roger")
+                if kind in found and (kind not in _ADJUSTED or key == kind)
             ]
 
         every = {kind: values for kind, values in self._errors.items() if values[j] > 0.0}
@@ -388,7 +406,10 @@ class Reading:
         for kind, se, key, df in self._tested(label, j):
             name = key if kind == "gls" else f"{key}, SE {kind}"
             chosen[name] = t_ends(estimate, se, df, printed.level, printed.factor)
-        chosen |= fixed_profiles(self._models, j, printed)
+        made = any(all(fit(printed, ends, 0.0)) for ends in chosen.values())
+        if not made or self.model.design.residual is None:
+            # Beside a residual covariance a profile takes seconds.
+            chosen |= fixed_profiles(self._models, j, printed)
         others = (
             (f"level {level:g}", ends)
             for level in LEVELS

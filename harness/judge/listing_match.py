@@ -265,6 +265,8 @@ def _orders(
     table = rung.case.table
     names = {node.name for node in rung.case.model.names()}
     grouping = {part for term in rung.case.design.random for part in term.group.split(":")}
+    if rung.case.model.residual is not None:
+        grouping |= set(rung.case.model.residual.group)
     # The whole plots of a split plot are grouped by a factor that is in the fixed part, too.
     fixed = {node.name for node in names_in(rung.case.model.formula.fixed)}
     factors = [

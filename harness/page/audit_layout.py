@@ -44,6 +44,7 @@ _MISTAKES = {
     "z-for-t": "it is by the normal distribution, not by t with the printed df",
     "by-n": "it is of a residual variance by n, not by n - p",
     "sign": "it has the other sign",
+    "t-for-f": "it is t, of which F is the square",
     "correlation": "it is the correlation",
     "ends": "the limits are interchanged",
     "decimal-point": "its decimal point is misplaced",
@@ -236,7 +237,7 @@ def _concluded(one: Conclusion) -> str:
     )
     if one.printed and one.changes:
         return f"The p of {one.item} is printed as {one.printed}, by the right numbers {right}"
-    if one.df is not None and "df" in one.wrong and "statistic" not in one.wrong:
+    if one.df is not None and "df" in one.wrong and not {"statistic", "f"} & set(one.wrong):
         printed, df = (number(value) for value in one.df)
         if {"estimate", "se"} & set(one.wrong):
             return printed_so
@@ -406,7 +407,7 @@ def rules_of_df(found: ListingVerdict) -> Iterator[Block]:
         )
     yield Table(
         "Rules of degrees of freedom",
-        (Column("rule"), Column("df"), Column("", text=True)),
+        (Column("rule"), Column("df"), Column("what is printed", text=True)),
         [Group(label, rows) for label, rows in groups.items()],
     )
 
@@ -450,4 +451,5 @@ def words_used(found: ListingVerdict) -> Iterator[Block]:
 
 
 def _meaning(one: Definition) -> str:
-    return f"{one.title} ({', '.join(one.programs)})" if one.programs else one.title
+    said = f"{one.title} ({', '.join(one.programs)})" if one.programs else one.title
+    return f"{said}: {one.source}" if one.quantity == "df" and one.source else said
