@@ -97,7 +97,7 @@ DAYS_OF = ("coefficient", "Days")
             (*DAYS_OF, "p"),
             "1.27e-11",
             "the p of Days is printed as 1.27e-11, by the normal distribution, while t = 6.771 "
-            "with 17.00 df gives 3.27e-06.",
+            "with 17.00 df gives 3.27e-06; the p is wrong.",
         ),
         (
             (*DAYS_OF, "df"),
