@@ -198,6 +198,18 @@ def test_a_right_f_is_right_and_t_in_its_place_is_named():
     assert [(f.quantity, f.mistake) for f in verdict.findings if f.mistake] == [("f", "t-for-f")]
 
 
+def test_limits_in_the_wrong_order_are_named_and_interchanged_ones_said_once():
+    verdict = audited(planted((*DAYS_OF, "interval", "upper"), "3.729"))
+    assert (
+        "the lower limit of Days is printed as 7.206, above the upper limit 3.729; the upper limit "
+        "is wrong"
+    ) in " ".join(audit_answer(verdict))
+    ends = {"level": 0.95, "lower": "13.729", "upper": "7.206"}
+    verdict = audited(planted((*DAYS_OF, "interval"), ends))
+    assert verdict.contradictions == ()
+    assert "the limits are interchanged" in " ".join(audit_answer(verdict))
+
+
 def test_a_p_that_no_df_give_is_too_small():
     found = {"coefficient": {"Days": {"statistic": "2.15", "p": "0.011"}}}
     (sentence,) = said(audited(found))
