@@ -66,7 +66,10 @@ class RecordStream(Closable):
             _require_format(path, first)
             header = self._decode(first, 1)
             if not isinstance(header, Header):
-                raise BadInput(f"{path}: line 1 is not a header; this is not a record file")
+                hint = ""
+                if isinstance(header, CaseRecord) and header.listing is not None:
+                    hint = ": --json prints one record; audit --records FILE writes a file of it"
+                raise BadInput(f"{path}: line 1 is not a header; this is not a record file{hint}")
         except BaseException:
             self._file.close()
             raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.base.errors import EXIT_OK, EXIT_UNEXPLAINED, BadInput
-from harness.base.files import growing_place, require_writable
+from harness.base.files import growing_place, require_writable, write_file
 from harness.commands import options
 from harness.commands.execution import show_answer
 
@@ -68,6 +68,12 @@ def _source(
     help="Write its record, too, for report --from, export and diff.",
 )
 @click.option(
+    "--junit",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write JUnit XML, too: a test case for each printed number.",
+)
+@click.option(
     "--template", is_flag=True, help="Print a form with the rows of this model, and do no more."
 )
 @options.as_json
@@ -82,6 +88,7 @@ def audit(
     alpha: float | None,
     out: Path | None,
     records: Path | None,
+    junit: Path | None,
     template: bool,
     as_json: bool,
     quiet: bool,
@@ -105,12 +112,15 @@ def audit(
     from harness.judge.listing_match import template as form
     from harness.judge.listing_record import listing_record
     from harness.judge.listing_verdict import judge_listing
+    from harness.page.audit_junit import audit_junit
     from harness.page.audit_layout import audit_page
 
     if out is not None:
         require_writable(out, seeks=True)
     if records is not None:
         records = growing_place(records)
+    if junit is not None:
+        require_writable(junit, seeks=False)
     if template:
         rung = options.own_rung(data, formula, ml=False, factors=factors, levels=levels)
         click.echo(form(rung), nl=False)
@@ -127,9 +137,12 @@ def audit(
     source = _source(data, formula, factors, levels)
     found = judge_listing(listing, source, alpha=alpha)
     record = listing_record(listing, found, source)
-    page = audit_page(found, provenance.now())
+    made = provenance.now()
+    page = audit_page(found, made)
     if records is not None:
         write_listing(record, records, shlex.join(["lmm-parity", *sys.argv[1:]]))
+    if junit is not None:
+        write_file(junit, audit_junit(found, source.rung().case.id, made))
     show_answer(page, record, out, as_json=as_json, quiet=quiet)
     if records is not None and not (as_json or quiet):
         click.echo(f"records  {records}")

@@ -22,7 +22,11 @@ from harness.conformance.planted_mistake import (
     Mistake,
     PlantedEngine,
 )
-from harness.conformance.planted_residuals import ignores_residual, ignores_weights
+from harness.conformance.planted_residuals import (
+    closes_gaps,
+    ignores_residual,
+    ignores_weights,
+)
 from harness.engines.engine import Coefficient, Failure, Fit, RandomTerm
 from harness.engines.referee_engine import fit_at
 from harness.model.case import Case
@@ -372,5 +376,6 @@ PLANTED: dict[str, Mistake] = {
     "ignores-residual": Mistake(
         ignores_residual, "referee.agreement", "stopped-short", shapes=("ar1", "symmetric")
     ),
+    "closes-gaps": Mistake(closes_gaps, "referee.agreement", "stopped-short", shapes=("ar1",)),
 }
 """Every planted mistake by the name of its engine."""

@@ -328,6 +328,7 @@ CURES: dict[str, Cure] = {
         *simpler_random(shop),
         *(remedy for engine in engines for remedy in other_routes(shop, engine)),
     ],
+    "search-error": lambda shop, _: simpler_random(shop),
     "engine-error": after_an_error,
 }
 """Remedies by cause; those of a wrong optimum are other optimizers and starts."""

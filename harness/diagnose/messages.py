@@ -55,6 +55,19 @@ def _by_gap(seen: _Seen) -> Judgement:
     )
 
 
+def _absolute(seen: _Seen) -> Judgement:
+    """Judge a warning that an absolute limit gives: away from any boundary it says nothing."""
+    audit, best = seen.audit, seen.bench.best
+    full = all(r == len(t.names) for r, t in zip(audit.ranks, seen.fit.random, strict=True))
+    if best is None or best.optimality.singular or not full or audit.certificate in OPTIMAL:
+        return _boundary(seen)
+    return False, (
+        f"the smallest variance of the fit is {number(_smallest(seen.fit))} of the residual "
+        "variance, and neither the fit nor the optimum is on the boundary; the fit is "
+        f"{number(0.5 * audit.gap)} in log-likelihood below the best point known for other reasons"
+    )
+
+
 def _boundary(seen: _Seen) -> Judgement:
     audit, best = seen.audit, seen.bench.best
     if audit.certificate == "false boundary":
@@ -71,15 +84,16 @@ def _boundary(seen: _Seen) -> Judgement:
             for r, t in zip(audit.ranks, seen.fit.random, strict=True)
         )
         return True, f"the optimum itself is singular ({ranks})"
-    smallest = min(
-        t.covariance[i][i] / seen.fit.residual_variance
-        for t in seen.fit.random
-        for i in range(len(t.names))
-    )
     return False, (
         "the optimum has full rank; the smallest variance is "
-        f"{number(smallest)} of the residual variance"
+        f"{number(_smallest(seen.fit))} of the residual variance"
     )
+
+
+def _smallest(fit: Fit) -> float:
+    """Return the smallest variance of random effects in units of the residual variance."""
+    variances = [t.covariance[i][i] for t in fit.random for i in range(len(t.names))]
+    return min(variances) / fit.residual_variance
 
 
 def _hessian(seen: _Seen) -> Judgement:
@@ -198,7 +212,7 @@ _RULES = (
         "boundary",
         r"may be on the boundary of the parameter space",
         "A variance is below an absolute 0.01, whatever the units of the outcome.",
-        _boundary,
+        _absolute,
         MIXEDLM,
     ),
     _Rule(

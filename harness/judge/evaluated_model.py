@@ -21,16 +21,15 @@ from harness.base.errors import BadInput
 from harness.data.own_table import frame_rung
 from harness.engines.mixedlm_fit import MixedFit, unwrapped
 from harness.engines.mixedlm_terms import formula_terms
+from harness.judge.design_optimum import best_of
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
-from harness.referee.crossproducts import aliased_columns
 from harness.referee.definitions import definition
 from harness.referee.deviance import Point
 from harness.referee.f_tests import FixedTerms, fixed_terms
 from harness.referee.optimum import Optimum
-from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import contrast_tests
 from harness.referee.standpoint import Standpoint
 
@@ -78,20 +77,24 @@ class Evaluated:
         """Return df of each coefficient by a rule that does not depend on a contrast's variance."""
         found = definition("df", rule)
         assert found is not None
-        uncounted = rule not in ("none", "residual")
-        if self.design.residual is not None and uncounted:
-            raise DfUndefined(
-                f"{rule} df are not counted with a residual covariance; choose satterthwaite, "
-                "kenward-roger, residual or none"
-            )
         standing = Standpoint(self.design, self.criterion, self.point, self.sigma)
         values = found.value(standing, (), math.nan)
         if values is None:
-            raise DfUndefined(f"{_REFUSALS[rule]}; choose another rule")
+            why = _REFUSALS[rule] if self.design.random else _REFUSALS_WITHOUT.get(rule)
+            raise DfUndefined(f"{why or _REFUSALS[rule]}; choose another rule")
         return np.asarray(values, dtype=np.float64)
 
 
 _CROSSED = "the groups of this model cross, and this rule is for nested ones"
+_REFUSALS_WITHOUT = {
+    "containment-levels": "without random effects there are no levels, and nlme's gls has the "
+    "residual df",
+    "between-within": "there are no subjects, or more than one factor changes within them, where "
+    "SAS divides the df once more",
+    "between-within-classic": "there are no subjects",
+}
+"""Of a model without random effects."""
+
 _REFUSALS = {
     "containment": "this design is too large for the ranks that SAS's containment counts",
     "residual-xz": "this design is too large for the rank of [X Z]",
@@ -144,8 +147,7 @@ def of_formula(
     case = rung.case
     if not case.design.random and case.design.residual is None:
         raise BadInput("the formula has no random term; the t and F tests of lm and OLS are exact")
-    require_independent(case.design)
-    best = find_optimum(likelihood_of(case.design, reml=criterion == "REML"))
+    best = best_of(case.design, criterion)
     return Evaluated(
         design=case.design,
         criterion=criterion,
@@ -202,17 +204,3 @@ def gap_of(fit: Evaluated) -> float:
             stacklevel=4,
         )
     return gap
-
-
-def require_independent(design: Design) -> None:
-    """Check that no column of the fixed effects depends on others.
-
-    Raises
-    ------
-    BadInput
-        When one does.
-    """
-    aliased = aliased_columns(design.x)
-    if len(aliased):
-        names = ", ".join(design.x_names[j] for j in aliased)
-        raise BadInput(f"these columns depend on those before them: {names}; leave them out")

@@ -27,8 +27,10 @@ Range = tuple[float, float]
 
 Relation = Literal[
     "t",
+    "f",
     "p",
     "least p",
+    "order",
     "outside",
     "middle",
     "width",
@@ -138,6 +140,8 @@ def blamed(
         made = [by[n.quantity, n.item].definitions for n in one.numbers if _key(n) in by]
         if one.relation in ("middle", "width") and any(_is_profile(d) for d in made):
             continue
+        if one.relation == "order" and all(by[_key(n)].mistake == "ends" for n in one.numbers):
+            continue  # interchanged, which the findings say
         if one.relation == "residual df" and not (wrong and any("residual" in d for d in made)):
             continue
         if not wrong and one.relation in _BY_CONVENTION:
@@ -170,6 +174,13 @@ def _tests(label: str, numbers: Mapping[str, PrintedValue]) -> Iterator[Contradi
         if made is not None and not _meet(t, made):
             yield _contradiction("t", "statistic", label, numbers, of_t, made)
         made, of_t = t, [_number("statistic", label, numbers)]
+    if "f" in numbers:
+        # Of one numerator df F is the square of t.
+        sizes = _sizes(made) if made is not None else (0.0, math.inf)
+        f, squares = _positive(numbers["f"]), (sizes[0] ** 2, sizes[1] ** 2)
+        if not _meet(f, squares):
+            yield _contradiction("f", "f", label, numbers, of_t, squares)
+        made, of_t = (math.sqrt(f[0]), math.sqrt(f[1])), [_number("f", label, numbers)]
     if made is None or "p" not in numbers:
         return
     p = _range(numbers["p"])
@@ -200,7 +211,8 @@ def _limits(
     texts = {**numbers, **ends}
     both = [_number("upper", label, texts)]
     if lower[0] > upper[1]:
-        return  # interchanged, which the referee's findings say
+        yield _contradiction("order", "lower", label, texts, both, (-math.inf, upper[1]))
+        return
     if "estimate" in numbers:
         estimate, beside = _range(numbers["estimate"]), [*both, _number("estimate", label, texts)]
         if estimate[1] < lower[0] or estimate[0] > upper[1]:
@@ -401,10 +413,15 @@ def _quotient(estimate: PrintedValue, se: PrintedValue) -> Range:
 
 def _p_range(t: Range, df: Range) -> Range:
     """Return what a two-sided p may be: it falls with the size of t, and with df."""
-    sizes = sorted(abs(end) for end in t)
-    least = 0.0 if t[0] <= 0.0 <= t[1] else sizes[0]
+    least, most = _sizes(t)
     largest = 1.0 if df[0] <= 0.0 else two_sided_p(least, df[0])
-    return two_sided_p(sizes[1], max(df[1], 1e-3)), largest
+    return two_sided_p(most, max(df[1], 1e-3)), largest
+
+
+def _sizes(t: Range) -> Range:
+    """Return what the size of a number may be."""
+    ends = sorted(abs(end) for end in t)
+    return (0.0 if t[0] <= 0.0 <= t[1] else ends[0]), ends[1]
 
 
 def _quantiles(level: float, df: Range) -> Range:

@@ -28,7 +28,11 @@ def rule_tests(examination: Examination, rung: Rung) -> Iterator[RuleTest]:
         if values is None or math.isnan(values[j]):
             continue
         test = at.tests[j]
-        if rule.key == "kenward-roger" and at.kenward_roger is not None:
-            test = at.kenward_roger[j]
+        adjusted = {
+            "kenward-roger": at.kenward_roger,
+            "kenward-roger-linear": at.kenward_roger_linear,
+        }.get(rule.key)
+        if adjusted is not None:
+            test = adjusted[j]
         df = values[j]
         yield RuleTest(rule=rule.key, se=test.se, df=df, p=two_sided_p(test.estimate / test.se, df))

@@ -6,6 +6,7 @@ shown, laid out; how a verdict looks, numbers and words are each in one place.
 
 __all__ = [
     "annotations",
+    "audit_junit",
     "audit_layout",
     "badge",
     "bundle",

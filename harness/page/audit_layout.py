@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness import __version__
 from harness.base.text import listed, number, p_value, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
-from harness.judge.number_verdict import ROW, Finding
+from harness.judge.number_verdict import ROW, RULE, Finding
 from harness.judge.printed_conclusions import Conclusion, says_otherwise
 from harness.judge.printed_text import plain_number
 from harness.judge.sentence import PRINTED
@@ -40,7 +41,10 @@ _MISTAKES = {
     "variance-for-sd": "it is the square",
     "other-criterion": "it is that of {other}",
     "one-sided": "it is the one-sided p",
+    "z-for-t": "it is by the normal distribution, not by t with the printed df",
+    "by-n": "it is of a residual variance by n, not by n - p",
     "sign": "it has the other sign",
+    "t-for-f": "it is t, of which F is the square",
     "correlation": "it is the correlation",
     "ends": "the limits are interchanged",
     "decimal-point": "its decimal point is misplaced",
@@ -99,10 +103,9 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
     bad = [f for f in found.findings if f.truth in ("false", "mistake")]
     yield _whole(found, len(bad))
     yield from contradiction_sentences(found)
-    if "other-criterion" in found.mistakes:
-        yield (
-            f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said."
-        )
+    wrong = dict(listing_sentences(found))
+    if "criterion" in wrong:
+        yield wrong["criterion"]
     elif not found.stated_criterion:
         yield f"The criterion is not said; judged by {found.criterion}."
     if found.at_optimum is False:
@@ -112,16 +115,8 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         )
     elif found.at_optimum:
         yield "The printed variances are those of the optimum, to their digits."
-    if found.subset:
-        n = f"{found.rows} rows" if found.rows != 1 else "one row"
-        yield f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
-        if found.stated_rows not in (None, found.rows):
-            yield f"By them all but its n is right, which is printed as {found.stated_rows}."
-    elif "rows" in found.mistakes:
-        yield (
-            f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
-            "in these data, and no rule that was tried leaves so many with these numbers."
-        )
+    if "rows" in wrong:
+        yield wrong["rows"]
     yield from _codings(found)
     yield from impossible_sentences(found)
     yield from _not_judged(found)
@@ -139,6 +134,29 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         rules = list(dict.fromkeys(rules))
         which = "one rule of df" if len(rules) == 1 else "several rules of df, which agree here"
         yield f"What is printed fits {which}: {listed(rules)}."
+    elif set(fitting) == labels and fitting:
+        yield from _odd_rules(fitting)
+
+
+def listing_sentences(found: ListingVerdict) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong of the whole listing, its criterion or its rows, with the sentence."""
+    if "other-criterion" in found.mistakes:
+        yield (
+            "criterion",
+            f"The numbers are those of {found.criterion}, not of {found.stated_criterion} as said.",
+        )
+    if found.subset:
+        n = f"{found.rows} rows" if found.rows != 1 else "one row"
+        text = f"The listing is not of all complete rows. It is judged by {n}: {found.subset}."
+        if found.stated_rows not in (None, found.rows):
+            text += f" By them all but its n is right, which is printed as {found.stated_rows}."
+        yield "rows", text
+    elif "rows" in found.mistakes:
+        yield (
+            "rows",
+            f"The listing says {found.stated_rows} rows; the model has {found.rows} complete rows "
+            "in these data, and no rule that was tried leaves so many with these numbers.",
+        )
 
 
 def _codings(found: ListingVerdict) -> Iterator[str]:
@@ -147,6 +165,18 @@ def _codings(found: ListingVerdict) -> Iterator[str]:
         yield f"The listing has {level} as the reference level of {factor}."
     for factor, level in found.strata:
         yield f"Its residual standard deviation, and its ratios of them, are by {factor} {level}."
+
+
+def _odd_rules(fitting: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Say which coefficients have df of another rule than most."""
+    counts = Counter(rule for rules in fitting.values() for rule in rules)
+    ((usual, count),) = counts.most_common(1)
+    odd = [label for label, rules in fitting.items() if usual not in rules]
+    if count > 1:
+        yield (
+            f"No one rule of df fits all coefficients: {usual} fits all but {listed(odd)}. "
+            "A program has one rule for a table."
+        )
 
 
 def _whole(found: ListingVerdict, bad: int) -> str:
@@ -207,7 +237,7 @@ def _concluded(one: Conclusion) -> str:
     )
     if one.printed and one.changes:
         return f"The p of {one.item} is printed as {one.printed}, by the right numbers {right}"
-    if one.df is not None and "df" in one.wrong and "statistic" not in one.wrong:
+    if one.df is not None and "df" in one.wrong and not {"statistic", "f"} & set(one.wrong):
         printed, df = (number(value) for value in one.df)
         if {"estimate", "se"} & set(one.wrong):
             return printed_so
@@ -261,12 +291,13 @@ def _wrong(found: ListingVerdict, bad: Sequence[Finding]) -> Iterator[str]:
         yield f"Of {listed(sorted(pair))} these numbers are interchanged: {what}."
     shown = single if len(single) <= _SENTENCES + 1 else single[:_SENTENCES]
     for one in shown:
-        yield _sentence(one, found)
+        yield number_sentence(one, found)
     if more := len(single) - len(shown):
         yield f"And {more} more numbers are wrong, which the table has."
 
 
-def _sentence(one: Finding, found: ListingVerdict) -> str:
+def number_sentence(one: Finding, found: ListingVerdict) -> str:
+    """Say what a wrong number is, and what is right."""
     other = "ML" if found.criterion == "REML" else "REML"
     of = f" of {one.item}" if one.item else ""
     instead = _instead(one, other)
@@ -298,6 +329,9 @@ def _instead(one: Finding, other: str) -> str:
     """Say what a number is in place of what it is said to be; empty where that is not known."""
     if one.mistake.startswith(ROW):
         return f"it is that of {one.mistake.removeprefix(ROW)}"
+    if one.mistake.startswith(RULE):
+        rule = one.mistake.removeprefix(RULE)
+        return f"it is by the rule {rule}, which p or interval contradict"
     if one.mistake.startswith("level "):
         return f"it is that of the {100 * float(one.mistake.split()[1]):g} % interval"
     for kind, what in _OF.items():
@@ -373,7 +407,7 @@ def rules_of_df(found: ListingVerdict) -> Iterator[Block]:
         )
     yield Table(
         "Rules of degrees of freedom",
-        (Column("rule"), Column("df"), Column("", text=True)),
+        (Column("rule"), Column("df"), Column("what is printed", text=True)),
         [Group(label, rows) for label, rows in groups.items()],
     )
 
@@ -417,4 +451,5 @@ def words_used(found: ListingVerdict) -> Iterator[Block]:
 
 
 def _meaning(one: Definition) -> str:
-    return f"{one.title} ({', '.join(one.programs)})" if one.programs else one.title
+    said = f"{one.title} ({', '.join(one.programs)})" if one.programs else one.title
+    return f"{said}: {one.source}" if one.quantity == "df" and one.source else said

@@ -30,7 +30,7 @@ def junit_xml(judgement: SuiteResult, header: Header) -> bytes:
     ``skipped`` with their reason, so that a reader sees them and does not count them. A stale
     expectation is a test case of its own, which fails where expectations are strict.
     """
-    root = ElementTree.Element("testsuites", name=_clean(header.title))
+    root = ElementTree.Element("testsuites", name=clean(header.title))
     suites = [
         _suite(root, name, group, header) for name, group in by_property(judgement.judged).items()
     ]
@@ -42,6 +42,11 @@ def junit_xml(judgement: SuiteResult, header: Header) -> bytes:
     for key in ("tests", "failures", "errors"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in suites)))
     root.set("time", f"{sum(j.outcome.seconds for j in judgement.judged):.3f}")
+    return written(root)
+
+
+def written(root: ElementTree.Element) -> bytes:
+    """Return a document as a file has it."""
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
@@ -50,13 +55,13 @@ def junit_xml(judgement: SuiteResult, header: Header) -> bytes:
 def _suite(
     root: ElementTree.Element, name: str, group: list[OutcomeStanding], header: Header
 ) -> ElementTree.Element:
-    suite = ElementTree.SubElement(root, "testsuite", name=_clean(name))
+    suite = ElementTree.SubElement(root, "testsuite", name=clean(name))
     suite.set("timestamp", header.created.partition("+")[0])
     suite.set("time", f"{sum(j.outcome.seconds for j in group):.3f}")
     properties = ElementTree.SubElement(suite, "properties")
     about = {"engine": group[0].outcome.engine, "reference": group[0].outcome.reference}
     for key, value in {**about, "seed": str(header.seed), **header.versions}.items():
-        ElementTree.SubElement(properties, "property", name=_clean(key), value=_clean(value))
+        ElementTree.SubElement(properties, "property", name=clean(key), value=clean(value))
     for one in group:
         _case(suite, one)
     suite.set("tests", str(len(group)))
@@ -68,7 +73,7 @@ def _suite(
 
 def _case(suite: ElementTree.Element, one: OutcomeStanding) -> None:
     outcome = one.outcome
-    case = _testcase(suite, outcome.case, f"lmm-parity.{outcome.property}", outcome.seconds)
+    case = testcase(suite, outcome.case, f"lmm-parity.{outcome.property}", outcome.seconds)
     lines = [
         outcome.sentence,
         *sentences(outcome.evidence),
@@ -76,20 +81,20 @@ def _case(suite: ElementTree.Element, one: OutcomeStanding) -> None:
         f"causes: {named(outcome)}",
     ]
     if one.standing == "unexpected":
-        failure = ElementTree.SubElement(case, "failure", type=_clean(named(outcome)))
-        failure.set("message", _clean(outcome.sentence))
+        failure = ElementTree.SubElement(case, "failure", type=clean(named(outcome)))
+        failure.set("message", clean(outcome.sentence))
         lines += [f"saved: {one.saved}"] if one.saved else []
-        failure.text = _clean("\n".join(lines))
+        failure.text = clean("\n".join(lines))
     elif one.standing in ("expected", "another's"):
         skipped = ElementTree.SubElement(case, "skipped")
         reason = f"laid to {laid_to([one])}: {outcome.sentence}"
         if one.standing == "expected":
             reason = f"expected to fail: {'; '.join(one.reasons)}"
-        skipped.set("message", _clean(reason))
-        skipped.text = _clean("\n".join(lines))
+        skipped.set("message", clean(reason))
+        skipped.text = clean("\n".join(lines))
     elif one.standing == "not applicable":
         message = f"not applicable: {outcome.sentence}" if outcome.sentence else "not applicable"
-        ElementTree.SubElement(case, "skipped", message=_clean(message))
+        ElementTree.SubElement(case, "skipped", message=clean(message))
 
 
 def _stale(
@@ -97,11 +102,11 @@ def _stale(
 ) -> ElementTree.Element:
     suite = _own_suite(root, "expectations", header, len(judgement.stale))
     for line in judgement.stale:
-        case = _testcase(suite, line, "lmm-parity.expectations", 0.0)
+        case = testcase(suite, line, "lmm-parity.expectations", 0.0)
         if judgement.strict:
-            ElementTree.SubElement(case, "failure", type="stale", message=_clean(line))
+            ElementTree.SubElement(case, "failure", type="stale", message=clean(line))
         else:
-            ElementTree.SubElement(case, "skipped", message=_clean(line))
+            ElementTree.SubElement(case, "skipped", message=clean(line))
     suite.set("failures", str(len(judgement.stale) if judgement.strict else 0))
     suite.set("skipped", str(0 if judgement.strict else len(judgement.stale)))
     return suite
@@ -112,8 +117,8 @@ def _nothing(
 ) -> ElementTree.Element:
     """Without it a file in which nothing ran would be green."""
     suite = _own_suite(root, "suite", header, 1)
-    case = _testcase(suite, "something was checked", "lmm-parity", 0.0)
-    ElementTree.SubElement(case, "failure", type="empty", message=_clean(judgement.headline))
+    case = testcase(suite, "something was checked", "lmm-parity", 0.0)
+    ElementTree.SubElement(case, "failure", type="empty", message=clean(judgement.headline))
     suite.set("failures", "1")
     return suite
 
@@ -128,18 +133,19 @@ def _own_suite(
     return suite
 
 
-def _testcase(
+def testcase(
     suite: ElementTree.Element, name: str, classname: str, seconds: float
 ) -> ElementTree.Element:
+    """Add a test case to a suite."""
     return ElementTree.SubElement(
         suite,
         "testcase",
-        name=_clean(name),
-        classname=_clean(classname),
+        name=clean(name),
+        classname=clean(classname),
         time=f"{seconds:.3f}",
     )
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Write what XML cannot hold as Python would."""
     return _FORBIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -179,7 +179,6 @@ def _not_compared(silent: Counter[Blamed]) -> str:
         "UNSUPPORTED": "{be} not judged for {}",
         "FAILED": "gave no answer for {}",
         "ENVIRONMENT": "could not be run for {}",
-        "UNDETERMINED": "cannot be judged for {}, which the data do not determine",
     }
     undetermined = sum(n for (kind, _), n in silent.items() if kind == "UNDETERMINED")
     phrases = [

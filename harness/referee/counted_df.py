@@ -97,8 +97,9 @@ def residual_xz_df(design: Design) -> tuple[float, ...] | None:
 def between_within_df(design: Design) -> tuple[float, ...] | None:
     """Return SAS's between-within df of each coefficient.
 
-    Subjects are the groups of the coarsest of nested grouping factors. Constant within them is the
-    intercept too.
+    Subjects are the groups of the coarsest of nested grouping factors, of the residuals' too.
+    Constant within them is the intercept too. Where the residuals have any covariance matrix and
+    there are no random effects, all effects have the df between subjects.
 
     Returns
     -------
@@ -109,12 +110,15 @@ def between_within_df(design: Design) -> tuple[float, ...] | None:
     References
     ----------
     SAS/STAT 15.3 User's Guide, The GLIMMIX Procedure, Between-Within Degrees of Freedom
-    Approximation.
+    Approximation; The MIXED Procedure, MODEL Statement, DDFM=BETWITHIN, of TYPE=UN.
     """
     subjects = _subjects(design)
     if subjects is None:
         return None
     within = changes_within(design.x, subjects)
+    if _all_between(design):
+        left = len(np.unique(subjects)) - (rank(design.x[:, ~within]) or 0)
+        return tuple(float(left) for _ in within)
     if len(_factor_terms(design.x_names, within)) > 1:
         return None
     n, p = design.x.shape
@@ -241,8 +245,24 @@ def _contains(block: Block, column: Array) -> bool:
 
 
 def _subjects(design: Design) -> Codes | None:
+    """Return the subject of each row: the coarsest group of random effects and of residuals."""
     levels = nested_codes(design)
-    return None if levels is None else levels[0]
+    residual = design.residual
+    if residual is None or not residual.structure:
+        return None if levels is None else levels[0]
+    if not design.random:
+        return residual.group
+    if levels is None:
+        return None
+    coarse, fine = sorted((levels[0], residual.group), key=lambda codes: len(np.unique(codes)))
+    pairs = np.unique(np.column_stack([coarse, fine]), axis=0)
+    return coarse if len(pairs) == len(np.unique(fine)) else None
+
+
+def _all_between(design: Design) -> bool:
+    """Whether SAS gives every effect the df between subjects: REPEATED with TYPE=UN alone."""
+    residual = design.residual
+    return not design.random and residual is not None and residual.structure == "us"
 
 
 def _factor_terms(names: Sequence[str], within: NDArray[np.bool_]) -> set[str]:

@@ -114,6 +114,11 @@ def _adjusted_se(
     return None if at.kenward_roger is None else tuple(test.se for test in at.kenward_roger)
 
 
+def _linear_se(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...] | None:
+    found = at.kenward_roger_linear
+    return None if found is None else tuple(test.se for test in found)
+
+
 def _sandwich_se(
     at: Standpoint, _rows: tuple[Row, ...], _loglik: float
 ) -> tuple[float, ...] | None:
@@ -154,6 +159,11 @@ def _kenward_roger_df(
     at: Standpoint, _rows: tuple[Row, ...], _loglik: float
 ) -> tuple[float, ...] | None:
     return None if at.kenward_roger is None else tuple(test.df for test in at.kenward_roger)
+
+
+def _linear_df(at: Standpoint, _rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...] | None:
+    found = at.kenward_roger_linear
+    return None if found is None else tuple(test.df for test in found)
 
 
 def _statistic(_at: Standpoint, rows: tuple[Row, ...], _loglik: float) -> tuple[float, ...]:
@@ -323,6 +333,14 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "se",
+        "kenward-roger-linear",
+        "adjusted by Kenward and Roger, without second derivatives of V",
+        "SAS/STAT User's Guide, PROC MIXED, DDFM=KR(FIRSTORDER)",
+        ("mmrm with method = Kenward-Roger-Linear", "PROC MIXED with DDFM=KR(FIRSTORDER)"),
+        _linear_se,
+    ),
+    Definition(
+        "se",
         "sandwich",
         "robust: the sandwich, residuals summed by the outermost group",
         "Liang and Zeger 1986, Biometrika 73, 13-22",
@@ -405,8 +423,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         "df",
         "group-equations",
         "the groups less the effects in a random coefficient's equation, else n - p",
-        "Raudenbush and Bryk 2002, Hierarchical Linear Models, chapter 3",
-        ("HLM",),
+        "Raudenbush and Bryk 2002, Hierarchical Linear Models, chapter 3; n - p: HLM 5 and 6",
+        ("HLM 5 and 6",),
         _counted(group_equations_df),  # type: ignore[arg-type]
     ),
     Definition(
@@ -416,6 +434,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         "Kenward and Roger 1997, Biometrics 53, 983-997",
         ("pbkrtest", "PROC MIXED with DDFM=KR"),
         _kenward_roger_df,
+    ),
+    Definition(
+        "df",
+        "kenward-roger-linear",
+        "Kenward and Roger's, without second derivatives of V",
+        "SAS/STAT User's Guide, PROC MIXED, DDFM=KR(FIRSTORDER)",
+        ("mmrm with method = Kenward-Roger-Linear", "PROC MIXED with DDFM=KR(FIRSTORDER)"),
+        _linear_df,
     ),
     Definition(
         "statistic",

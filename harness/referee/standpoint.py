@@ -56,10 +56,24 @@ class Standpoint:
     @cached_property
     def kenward_roger(self) -> tuple[ContrastTest, ...] | None:
         """Every coefficient with Kenward and Roger's SE and df; None where they do not exist."""
+        return self._adjusted(linear=False)
+
+    @cached_property
+    def kenward_roger_linear(self) -> tuple[ContrastTest, ...] | None:
+        """The same without second derivatives of V; None where that is no other rule."""
+        curved = self.design.residual is not None or any(t.structure for t in self.design.random)
+        found = self._adjusted(linear=True) if curved else None
+        if found is None or self.kenward_roger is None:
+            return found
+        pairs = zip(found, self.kenward_roger, strict=True)
+        same = all(math.isclose(a.se, b.se, rel_tol=1e-12) for a, b in pairs)
+        return None if same else found
+
+    def _adjusted(self, *, linear: bool) -> tuple[ContrastTest, ...] | None:
         if self.criterion != "REML":
             return None
         try:
-            adjusted = kenward_roger(self.point, sigma=self.sigma)
+            adjusted = kenward_roger(self.point, sigma=self.sigma, linear=linear)
             return adjusted.contrast_tests(np.eye(self.design.x.shape[1]))
         except (KenwardRogerUndefined, np.linalg.LinAlgError):
             return None

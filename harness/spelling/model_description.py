@@ -27,7 +27,8 @@ def in_words(model: Model) -> str:
         joined = " and ".join(effects) + (f", {how}," if how else "")
         apart = ", uncorrelated with the former" if term.group in groups else ""
         groups.add(term.group)
-        pieces.append(f"{joined} that varies by {' within '.join(reversed(term.group))}{apart}")
+        vary = "varies" if len(effects) < 2 else "vary"
+        pieces.append(f"{joined} that {vary} by {' within '.join(reversed(term.group))}{apart}")
     if model.residual is not None:
         pieces.append(_residuals_in_words(model.residual))
     method = {

@@ -9,10 +9,10 @@ PROTOCOL <- 1L
 unsupported <- function(...) stop(failure("unsupported", paste0(...)))
 refused <- function(...) stop(failure("refused", paste0(...)))
 
-failure <- function(reason, text) {
+failure <- function(reason, text, probes = NULL) {
   structure(
     class = c("failure", "error", "condition"),
-    list(message = text, call = NULL, reason = reason)
+    list(message = text, call = NULL, reason = reason, probes = probes)
   )
 }
 
@@ -127,19 +127,20 @@ fitted_or_failed <- function(message, fit) {
       warning = keep("warning"),
       message = keep("message")
     ),
-    failure = function(e) failed(message, e$reason, conditionMessage(e)),
+    failure = function(e) failed(message, e$reason, conditionMessage(e), e$probes),
     error = function(e) failed(message, "error", conditionMessage(e))
   )
   answer$messages <- unname(said)
   answer
 }
 
-failed <- function(message, reason, text) {
+failed <- function(message, reason, text, probes = NULL) {
   id <- message$id
   text <- trimws(gsub("[[:space:]]+", " ", text))
   list(
     type = "failed", id = if (is.numeric(id)) id else 0L, reason = reason,
-    text = if (nzchar(text)) substr(text, 1L, 2000L) else "no reason was given"
+    text = if (nzchar(text)) substr(text, 1L, 2000L) else "no reason was given",
+    probes = named(probes)
   )
 }
 

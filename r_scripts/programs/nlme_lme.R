@@ -115,6 +115,43 @@ known_weights <- function(request, other) {
   do.call(nlme::varComb, c(list(fixed), others))
 }
 
+# Searches that are tried where the default one ends in an error, as a user writes them for lme;
+# gls has the same arguments.
+other_searches <- c(
+  "lmeControl(msMaxIter = 1000, msMaxEval = 5000, maxIter = 500)",
+  "lmeControl(msMaxIter = 1000, msMaxEval = 5000, maxIter = 500, returnObject = TRUE)",
+  "lmeControl(returnObject = TRUE)",
+  "lmeControl(opt = 'optim', msMaxIter = 1000, maxIter = 500)"
+)
+
+# Seconds after which a search that failed is not followed by others.
+PATIENCE <- 5
+
+# Fit by nlme's default search. Where that raises an error, raise it with the log-likelihood that
+# every other search came to: the reader, who knows the highest, sees which of them is a remedy.
+fitted_or_tried <- function(fit, control) {
+  began <- proc.time()[["elapsed"]]
+  tryCatch(
+    fit(control()),
+    error = function(e) {
+      probes <- list()
+      for (search in other_searches) {
+        if (proc.time()[["elapsed"]] - began > PATIENCE) {
+          break
+        }
+        asked <- as.list(str2lang(search))[-1L]
+        found <- tryCatch(
+          suppressWarnings(stats::logLik(fit(do.call(control, asked)))), error = function(e) NULL
+        )
+        if (!is.null(found) && is.finite(found)) {
+          probes[[paste("search", search)]] <- sprintf("%.17g", found)
+        }
+      }
+      stop(failure("error", conditionMessage(e), probes))
+    }
+  )
+}
+
 # The covariance matrix of a term.
 structured_block <- function(structure) {
   switch(structure,
@@ -149,9 +186,14 @@ fit <- function(request) {
   part <- residual_part(request$residual, names(random), data)
   data <- part$data
   data$inverse_weight <- if (!is.null(request$weights)) 1 / request$weights
-  found <- nlme::lme(
-    fixed, data = data, random = random, method = request$criterion,
-    correlation = part$correlation, weights = known_weights(request, part$weights)
+  found <- fitted_or_tried(
+    function(control) {
+      nlme::lme(
+        fixed, data = data, random = random, method = request$criterion, control = control,
+        correlation = part$correlation, weights = known_weights(request, part$weights)
+      )
+    },
+    nlme::lmeControl
   )
   stated <- stated_residual(found, request$residual)
   table <- summary(found)$tTable
@@ -212,9 +254,14 @@ fit_gls <- function(request) {
   part <- residual_part(request$residual, NULL, request$data)
   data <- part$data
   data$inverse_weight <- if (!is.null(request$weights)) 1 / request$weights
-  found <- nlme::gls(
-    request$formula, data = data, method = request$criterion, correlation = part$correlation,
-    weights = known_weights(request, part$weights)
+  found <- fitted_or_tried(
+    function(control) {
+      nlme::gls(
+        request$formula, data = data, method = request$criterion, control = control,
+        correlation = part$correlation, weights = known_weights(request, part$weights)
+      )
+    },
+    nlme::glsControl
   )
   table <- summary(found)$tTable
   stated <- stated_residual(found, request$residual)

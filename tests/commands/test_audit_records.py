@@ -82,3 +82,62 @@ def test_numbers_of_a_folder_that_cannot_be_read_are_refused_at_once(
     assert code == 2
     assert "[wrong]" in err
     assert said in err
+
+
+def audited(lmm_parity, folder, name, text, *more, program="a paper"):
+    """Audit a listing; returns the exit code and what is printed."""
+    (folder / f"{name}.toml").write_text(text)
+    where = ("audit", str(DATA), FORMULA, str(folder / f"{name}.toml"), "--program", program)
+    code, out, _ = lmm_parity(*where, *more)
+    return code, out
+
+
+def test_audits_are_put_together_from_their_records_and_from_json(lmm_parity, tmp_path):
+    audited(lmm_parity, tmp_path, "right", RIGHT, "--records", str(tmp_path / "right.jsonl"))
+    _, out = audited(lmm_parity, tmp_path, "wrong", WRONG, "--json")
+    (tmp_path / "wrong.json").write_text(out)
+    _, out = audited(lmm_parity, tmp_path, "other", WRONG, "--json", program="SAS")
+    (tmp_path / "other.json").write_text(out)
+    whole = tmp_path / "audits.jsonl"
+    files = [str(tmp_path / name) for name in ("right.jsonl", "wrong.json", "other.json")]
+    code, out, _ = lmm_parity("merge", *files, "--out", str(whole))
+    assert (code, "3 audits of 3 files" in out) == (0, True)
+    run = read_records(whole)
+    name = "sleepstudy.csv"
+    assert [c.id for c in run.cases] == [f"{name}, a paper", f"{name}, a paper 2", f"{name}, SAS"]
+    assert [c.listing.right for c in run.cases] == [True, False, False]
+    assert run.header.engines == ("a paper", "SAS")
+    # What is put together is put together again, and reported.
+    again = tmp_path / "again.jsonl"
+    assert lmm_parity("merge", str(whole), files[0], "--out", str(again))[0] == 0
+    assert len(read_records(again).cases) == 4
+    assert lmm_parity("report", "--from", str(whole), "--out", str(tmp_path))[0] == 1
+    page = (tmp_path / "parity.html").read_text(encoding="utf-8")
+    assert page.count("The standard error of Days is printed as 0.9142; right is 0.8042.") == 2
+
+
+def test_what_is_no_audit_is_not_put_among_audits(lmm_parity, tmp_path):
+    audited(lmm_parity, tmp_path, "right", RIGHT, "--records", str(tmp_path / "right.jsonl"))
+    (tmp_path / "other.jsonl").write_text("{}\n")
+    files = (str(tmp_path / "right.jsonl"), str(tmp_path / "other.jsonl"))
+    code, _, err = lmm_parity("merge", *files, "--out", str(tmp_path / "out.jsonl"))
+    assert (code, "other.jsonl: no audit, as" in err) == (2, True)
+    code, _, err = lmm_parity("merge", files[0], "--out", files[0])
+    assert (code, "is one of the audits" in err) == (2, True)
+    code, _, err = lmm_parity("merge", "none.jsonl", "--out", str(tmp_path / "out.jsonl"))
+    assert (code, "none.jsonl: no such file" in err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["diff", "export", "report"])
+def test_the_json_of_an_audit_is_said_to_be_no_file_of_records(lmm_parity, tmp_path, command):
+    _, out = audited(lmm_parity, tmp_path, "right", RIGHT, "--json")
+    path = tmp_path / "right.json"
+    path.write_text(out)
+    arguments = {
+        "diff": (str(path), str(path)),
+        "export": (str(path), "--to", str(tmp_path / "out.csv")),
+        "report": ("--from", str(path), "--out", str(tmp_path)),
+    }
+    code, _, err = lmm_parity(command, *arguments[command])
+    assert code == 2
+    assert "audit --records FILE writes a file of it" in " ".join(err.split())

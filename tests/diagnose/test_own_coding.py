@@ -9,6 +9,7 @@ import statsmodels.formula.api as smf
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 import harness
+from harness.data.datasets import load_dataset
 from harness.diagnose.answer import _lower
 from harness.diagnose.cause_entries import load_causes
 from harness.diagnose.intended_model import as_meant
@@ -182,6 +183,24 @@ def test_no_boundary_warning_is_spoken_of_where_none_was_given(frame):
     assert evidence_of(again)["absolute-boundary-warning"].numbers["smallest"] == pytest.approx(
         result.cov_re.iloc[0, 0], rel=1e-4
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", [1.0, 30.0])
+def test_the_boundary_warning_is_harmless_where_units_gave_it(unit):
+    """The fit stops short in any units; a variance below 0.01 is a matter of units."""
+    frame = load_dataset("dietox").frame
+    frame = frame.assign(Weight=frame["Weight"] / unit)
+    found = harness.diagnose(
+        "Weight ~ Time + (Time | Pig)", frame, engines="statsmodels", quick=True, pictures=False
+    )
+    said = {t.key: t for t in found.diagnosis.translations}
+    assert ("boundary" in said) == (unit > 1.0)
+    assert said["retrying"].matters
+    if unit > 1.0:
+        assert said["boundary"].matters is False
+        assert "is 0.0835 of the residual variance" in said["boundary"].because
+        assert "3.34 in log-likelihood below the best point" in said["boundary"].because
 
 
 def test_x_beside_sum_contrasts_has_its_own_standard_error(in_coding):

@@ -280,3 +280,51 @@ def test_the_same_in_a_table():
     found = harness.audit(frame, SLOPES, text, residual=HET).verdict.findings
     assert [f.quantity for f in found] == ["sd ratio"] * 2 + ["sd ratio lower", "sd ratio upper"]
     assert [f.truth for f in found][1:3] == ["false", "not judged"]
+
+
+def printed_tests(rule, residual, digits=4, criterion="REML"):
+    """Fixed effects as a program with this rule of df prints them."""
+    table = harness.inference(
+        GROWTH, orthodont(), df=rule, residual=residual, ml=criterion == "ML"
+    ).table
+    columns = {"estimate": "estimate", "se": "se", "df": "df", "statistic": "t", "p": "p"}
+    return {
+        name: {key: f"{row[column]:.{digits}g}" for key, column in columns.items()}
+        | {"interval": {"lower": f"{row.ci_low:.{digits}g}", "upper": f"{row.ci_high:.{digits}g}"}}
+        for name, row in table.iterrows()
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "residual"),
+    [
+        ("between-within", "cs(1 | Subject)"),
+        ("between-within", "us(age | Subject)"),
+        ("between-within-classic", "us(age | Subject)"),
+        ("satterthwaite", "us(age | Subject)"),
+        ("satterthwaite", "ar1(1 | Subject) + het(Sex)"),
+        ("kenward-roger", "us(age | Subject)"),
+        ("kenward-roger", "cs(1 | Subject)"),
+        ("kenward-roger", AR1),
+        ("kenward-roger-linear", AR1),
+        ("containment", "toep(1 | Subject)"),
+        ("none", "cs(1 | Subject) + het(age)"),
+    ],
+)
+def test_the_rule_of_df_beside_a_residual_covariance_is_found(rule, residual):
+    numbers = {"criterion": "REML", "coefficient": printed_tests(rule, residual)}
+    if rule == "none":
+        for tests in numbers["coefficient"].values():
+            del tests["df"]
+    verdict = audited(numbers, residual)
+    assert verdict.right
+    for label in numbers["coefficient"]:
+        assert rule in {r for item, r, _, fits in verdict.rules if item == label and fits}
+
+
+@pytest.mark.parametrize("quantity", ["estimate", "se", "df", "statistic", "p"])
+def test_a_wrong_number_of_a_marginal_model_is_found_and_no_other_accused(quantity):
+    tests = printed_tests("between-within", "us(age | Subject)")
+    tests["age"][quantity] = f"{1.3 * float(tests['age'][quantity]):.4g}"
+    verdict = audited({"criterion": "REML", "coefficient": tests}, "us(age | Subject)")
+    assert [(q, item) for q, item, _ in bad(verdict)] == [(quantity, "age")]

@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
+from harness.judge.listing_consistency import Contradiction, Number
 from harness.judge.listing_verdict import ListingVerdict
 from harness.judge.number_verdict import Finding
-from harness.page.audit_layout import audit_answer, audit_page, words_used
+from harness.page.audit_layout import audit_answer, audit_page, printed_numbers, words_used
 from harness.page.terminal_page import print_page
 from harness.referee.definitions import of_quantity
 
@@ -124,3 +125,50 @@ def test_the_reference_of_residual_ratios_and_an_interval_of_no_parameter_are_sa
     assert "Its residual standard deviation, and its ratios of them, are by sex m." in said
     (why,) = [line for line in said if "not judged" in line]
     assert why.startswith("The interval of the variance of b is not judged: intervals are")
+
+
+def wrong_numbers(count):
+    one = finding("", truth="false")
+    return [msgspec.structs.replace(one, item=f"x{k}") for k in range(count)]
+
+
+@pytest.mark.parametrize(("count", "named", "more"), [(5, 5, 0), (6, 4, 2), (20, 4, 16)])
+def test_many_wrong_numbers_are_counted_and_not_all_said(count, named, more):
+    sentences = list(audit_answer(verdict(*wrong_numbers(count))))
+    assert sum(s.startswith("The standard error of x") for s in sentences) == named
+    rest = [s for s in sentences if s.startswith("And ")]
+    assert rest == ([f"And {more} more numbers are wrong, which the table has."] if more else [])
+    # None is left out of the table.
+    (table,) = printed_numbers(verdict(*wrong_numbers(count)))
+    assert sum(len(group.rows) for group in table.groups) == count
+
+
+@pytest.mark.parametrize(("count", "named", "more"), [(5, 5, 0), (6, 4, 2)])
+def test_many_contradictions_are_counted_and_not_all_said(count, named, more):
+    t, p = (Number(quantity=q, item="", text=x) for q, x in (("statistic", "2.1"), ("p", "0.5")))
+    found = [
+        Contradiction(
+            relation="p",
+            number=msgspec.structs.replace(p, item=f"x{k}"),
+            beside=(t, Number(quantity="df", item=f"x{k}", text="20")),
+            low=0.047,
+            high=0.05,
+        )
+        for k in range(count)
+    ]
+    sentences = list(audit_answer(verdict(finding(""), contradictions=tuple(found))))
+    assert sum("while t = 2.1 with 20 df gives" in s for s in sentences) == named
+    rest = [s for s in sentences if "more contradictions" in s]
+    assert rest == ([f"And {more} more contradictions like these."] if more else [])
+
+
+def test_the_rules_of_df_say_where_they_are_from():
+    one = msgspec.structs.replace(
+        finding(""), quantity="df", definitions=("group-equations",), truth="true"
+    )
+    (facts,) = words_used(verdict(one))
+    ((_, said_of_it),) = facts.rows
+    assert said_of_it.endswith(
+        "(HLM 5 and 6): Raudenbush and Bryk 2002, Hierarchical Linear Models, chapter 3; n - p: "
+        "HLM 5 and 6"
+    )

@@ -242,6 +242,13 @@ def test_aliased_formulas_write_no_factor_since_the_data_have_them():
     assert lme4_formula(case.model, case.table.alias) == "v1 ~ v3 + v2 + (1 | v3)"
 
 
+def test_two_effects_vary_and_one_varies():
+    assert "a slope for x, correlated, that vary by g; by" in in_words(
+        parse_model("y ~ x + (x | g)")
+    )
+    assert in_words(parse_model("y ~ (0 + x | g)")).count("a slope for x that varies by g") == 1
+
+
 def test_a_model_in_words():
     assert in_words(parse_model("y ~ x + (x || a/b)", "ML")) == (
         "y on x; an intercept that varies by a; a slope for x that varies by a, uncorrelated with "

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found
+from harness.judge.tolerances import load_tolerances
 from harness.referee.crossproducts import aliased_columns
+
+_SEARCH = "search "
+"""Before the name of a search in the probes of a failure: its value is a log-likelihood."""
 
 
 def aliased(view: View) -> Evidence | None:
@@ -54,6 +58,37 @@ def singular_covariance(view: View) -> Evidence | None:
         if "singular-covariance" in failure.probes:
             probe = str(failure.probes["singular-covariance"])
             return found("sm-singular-covariance", failure.engine, probe=probe)
+    return None
+
+
+def search_error(view: View) -> Evidence | None:
+    """Hold when another search of an engine has a fit where its own raised.
+
+    The first that reaches the best point known is named, else the one that comes nearest.
+    """
+    if view.best is None:
+        return None
+    best = -0.5 * view.best.deviance
+    allowed = load_tolerances()["loglik"].default
+    for failure in view.failures():
+        short = {
+            probe.removeprefix(_SEARCH): best - float(loglik)
+            for probe, loglik in failure.probes.items()
+            if probe.startswith(_SEARCH)
+        }
+        if not short:
+            continue
+        reaching = [search for search, below in short.items() if below <= allowed]
+        search = reaching[0] if reaching else min(short, key=lambda name: short[name])
+        return found(
+            "search-error",
+            failure.engine,
+            message=failure.text,
+            search=search,
+            short=max(short[search], 0.0),
+            reached=bool(reaching),
+            singular=view.best.optimality.singular,
+        )
     return None
 
 

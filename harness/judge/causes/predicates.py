@@ -41,6 +41,7 @@ from harness.judge.causes.no_fit import (
     engine_error,
     no_maximum,
     one_row_per_group,
+    search_error,
     singular_covariance,
     too_many_effects,
 )
@@ -49,15 +50,15 @@ from harness.judge.causes.other_model import (
     constraint_ignored,
     crossed_as_nested,
     dropped_term,
-    ill_conditioned_loglik,
     mutated_model,
 )
-from harness.judge.causes.residual_covariance import residual_bound, zero_start
+from harness.judge.causes.residual_covariance import open_sign, residual_bound, zero_start
 from harness.judge.causes.rounding import (
     beyond_precision,
     fixed_effects_rounded,
     inverted_covariance,
     normal_equations,
+    rounded_loglik,
 )
 from harness.judge.causes.same_point import (
     as_near_as_their_gaps,
@@ -173,6 +174,7 @@ FAILING: dict[str, Predicate] = {
     "sm-singular-covariance": singular_covariance,
     "undetermined-variance": undetermined_failure,
     **NO_MAXIMUM,
+    "search-error": search_error,
     "engine-error": engine_error,
 }
 """Why there is no fit."""
@@ -212,7 +214,7 @@ WRONG: dict[str, Predicate] = {
 STATEMENTS: dict[str, Predicate] = {
     "sm-mutated-model": mutated_model,
     "sm-infinite-llf": infinite_loglik,
-    "sm-llf-conditioning": ill_conditioned_loglik,
+    "sm-llf-conditioning": rounded_loglik,
     "lme4-normal-equations": normal_equations,
 }
 """Why a stated log-likelihood is not that of the fit's own estimates."""
@@ -244,6 +246,7 @@ ACCOMPANYING: dict[str, Predicate] = {
     "undetermined-variance": undetermined,
     "true-boundary": true_boundary,
     "residual-bound": residual_bound,
+    "open-sign": open_sign,
     "singular-not-flagged": singular_not_flagged,
     "re-refused": random_effects_refused,
     "absolute-boundary-warning": absolute_boundary_warning,

@@ -1,6 +1,10 @@
 """nlme's gls and lme with residual covariances: every number is the referee's at nlme's point."""
 
+import io
+
+import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.data.datasets import load_dataset
@@ -8,7 +12,7 @@ from harness.engines import environments
 from harness.engines.command_engine import CommandEngine
 from harness.engines.engine import Failure, Fit
 from harness.engines.referee_engine import RefereeEngine
-from harness.judge.judge import judge
+from harness.judge.judge import judge, judge_outcomes
 from harness.model.case import Case
 from harness.model.model import bind, parse_model
 from tests.referee.residual_cases import visits
@@ -137,3 +141,43 @@ def test_what_it_does_not_have_is_unsupported(nlme):
     across = nlme.fit(case_of("y ~ x + (1 | visit)", "ar1(visit | s)", frame), "default")
     assert across.reason == "unsupported"
     assert "within the groups of every random effect" in across.text
+
+
+FOUR_GROUPS = """y,x,g,t
+46.0,-0.1,g1,0
+55.9,0.8,g2,0
+-104.5,-0.3,g3,0
+-68.3,1.0,g4,0
+46.2,-0.1,g1,1
+55.1,0.8,g2,1
+-104.3,-0.3,g3,1
+-68.7,1.0,g4,1
+46.5,-0.1,g1,2
+-104.4,-0.3,g3,2
+-69.6,1.0,g4,2
+46.6,-0.1,g1,3
+-105.0,-0.3,g3,3
+"""
+
+
+def test_a_limit_of_iterations_is_named_with_a_search_that_reaches_the_optimum(nlme):
+    frame = pd.read_csv(io.StringIO(FOUR_GROUPS))
+    case = case_of("y ~ x + (1 | g)", "ar1(t | g)", frame)
+    failure = nlme.fit(case, "default")
+    assert isinstance(failure, Failure)
+    assert "iteration limit reached" in failure.text
+    judged = judge(case, [nlme, RefereeEngine()], ("default",))
+    judgement = judged.judgement("nlme")
+    assert (judgement.verdict, judgement.causes) == ("FAILED", ("search-error",))
+    (why,) = judgement.evidence
+    assert why.texts["search"].startswith("lmeControl(msMaxIter = ")
+    assert why.flags["reached"]
+    stated = float(failure.probes["search " + why.texts["search"]])
+    assert stated == pytest.approx(judged.outcome("referee").loglik, abs=1e-4)
+    # A program that states less than that does not reach it.
+    short = {probe: str(float(value) - 0.01) for probe, value in failure.probes.items()}
+    planted = msgspec.structs.replace(failure, probes=short)
+    judged = judge_outcomes(case, [planted, RefereeEngine().fit(case, "default")])
+    (why,) = judged.judgement("nlme").evidence
+    assert not why.flags["reached"]
+    assert why.numbers["short"] == pytest.approx(0.01, abs=1e-4)

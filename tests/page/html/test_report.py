@@ -12,7 +12,7 @@ from harness.campaign.record_file import RecordWriter
 from harness.engines.engine import Failure, Fit
 from harness.judge.judgement import Judgement
 from harness.judge.records import Run
-from harness.page import appearance, words
+from harness.page import words
 from harness.page.excerpt import whole as excerpt_of
 from harness.page.html.parity_report import render, report_file
 from tests.page.html import sample, sample_fits, sample_runs
@@ -69,15 +69,6 @@ def test_the_headline_counts_right(whole):
         "statsmodels gave no answer for 1.",
     )
     assert text_of(whole).count("2 explained (statsmodels stopped short once, lme4 once)") >= 2
-
-
-@pytest.mark.parametrize(
-    "verdict", [v for v, look in appearance.VERDICTS.items() if look.family == "silent"]
-)
-def test_every_verdict_without_a_comparison_has_its_words(verdict):
-    said = words.headline_of({(verdict, ("nlme",)): 2})
-    assert said.lead == "2 models, none could be compared."
-    assert re.fullmatch(r"2 could not be compared: nlme \w.* for 2(, \w.*)?\.", said.rest)
 
 
 @pytest.mark.parametrize(
