@@ -379,7 +379,10 @@ class Reading:
         ]
         if not any(rule != "none" for rule in self._rules_of_df.get(label, ())):
             return values, []
-        by_z = [("z-for-t", value) for key, value in values if key == "none"]
+        by_z = [
+            ("z-for-t", two_sided_p(self._estimates[j] / error[j], math.inf))
+            for error in self._errors_of(label, j).values()
+        ]
         return [pair for pair in values if pair[0] != "none"], by_z
 
     def _p_slack(self, j: int, printed: PrintedValue) -> float:

@@ -84,8 +84,10 @@ def wrong(found):
     ]
 
 
-def test_a_p_by_z_beside_df_is_named(rats):
-    source, table = rats
+@pytest.mark.parametrize("rule", ["satterthwaite", "kenward-roger"])
+def test_a_p_by_z_beside_df_is_named(rule):
+    source = maker("RatPupWeight")
+    table = inference(source.formula, source.dataset.frame, df=rule).table
     z = two_sided_p(table.t["Lsize"], math.inf)
     found = judged(rows(table, p={"Lsize": f"{z:.4g}"}), source)
     assert wrong(found) == [("p", "Lsize", "z-for-t")]
