@@ -24,7 +24,7 @@ from harness.engines.guard import failure_of
 from harness.engines.mixedlm_cost import mixedlm_cost
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.mixedlm_fit import MixedFit, unwrapped
-from harness.engines.mixedlm_result import read_mixed
+from harness.engines.mixedlm_result import read_mixed, read_symmetric
 from harness.engines.mixedlm_tight import fit_tight
 from harness.engines.programs.mixedlm_probes import (
     recorded_points,
@@ -69,6 +69,9 @@ class StatsmodelsEngine:
     """
 
     name = "statsmodels"
+    residuals = True
+    """It takes compound symmetry, by a random intercept."""
+
     sources = ("harness.base", "harness.engines", "harness.model", "harness.spelling")
 
     def __init__(
@@ -93,7 +96,7 @@ class StatsmodelsEngine:
         if case.model.criterion == "OLS":
             return None
         try:
-            written = case.in_columns
+            written = case.by_random_intercept.in_columns
             mixedlm_spelling(written.model, written.table, aliased=True)
         except NotExpressible as reason:
             return str(reason)
@@ -114,8 +117,10 @@ class StatsmodelsEngine:
         with _formula_engine():
             if case.model.criterion == "OLS":
                 return read_ols(run_ols(case), case, setting, messages)
-            ran = run_mixed(case, setting, messages, self)
-            fit = read_mixed(
+            fitted = case.by_random_intercept
+            ran = run_mixed(fitted, setting, messages, self)
+            read = read_mixed if fitted is case else read_symmetric
+            fit = read(
                 ran.native, case, setting, messages, settings=ran.settings, seconds=ran.seconds
             )
             return msgspec.structs.replace(fit, probes=ran.probes | fit.probes)
@@ -150,7 +155,7 @@ def outcome_of(fitted: Callable[[list[Message]], Fit], case: Case, setting: Sett
     return msgspec.structs.replace(
         fit,
         messages=tuple(messages),
-        singular=None if case.model.criterion == "OLS" else says_singular(messages),
+        singular=None if not case.model.random else says_singular(messages),
     )
 
 
@@ -306,12 +311,12 @@ def run_mixed(
         model = build()
         if engine.method is not None:
             arguments["method"] = engine.method
-        if engine.start is not None:
+        if engine.start:
             arguments["start_params"] = _start(case, spelling, model, engine.start)
         last = recorded_points(model)
         result = model.fit(**arguments, **engine.tolerances)
         tried = engine.method or "bfgs, lbfgs, cg in turn"
-        begun = "cov_re = I" if engine.start is None else "a given covariance"
+        begun = "cov_re = I" if not engine.start else "a given covariance"
         settings: tuple[str, ...] = (f"method {tried}", f"start at {begun}")
     else:
         best, settings = fit_tight(build, arguments)
