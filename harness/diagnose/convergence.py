@@ -76,7 +76,7 @@ def recipes_statsmodels(case: Case) -> list[Recipe]:
 
 def known_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
     """MixedLM's own chain from lme4's answer and from the best point known."""
-    out = []
+    out: list[Recipe] = []
     sizes = [len(t.names) for t in bench.case.design.random]
     if not sizes:
         return out

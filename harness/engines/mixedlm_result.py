@@ -119,8 +119,11 @@ def read_mixed(
 ) -> Fit:
     """Read a result as a fit of a case; its own words go to ``messages``.
 
-    What it is a fit of is not judged here: see :func:`own_model`.
+    What it is a fit of is not judged here: see :func:`own_model`. A random intercept is read as
+    compound symmetry of the residuals where the case has that.
     """
+    if case.by_random_intercept is not case:
+        return _symmetric(native, case, setting, messages, settings, seconds)
     layout, result = laid_beside(native, case.design), native.result
     if layout.rows and [name for name, _ in layout.columns] != list(case.design.x_names):
         messages.append(
@@ -193,14 +196,13 @@ def read_mixed(
     )
 
 
-def read_symmetric(
+def _symmetric(
     native: MixedFit,
     case: Case,
     setting: Setting,
     messages: list[Message],
-    *,
-    settings: tuple[str, ...] = (),
-    seconds: float = 0.0,
+    settings: tuple[str, ...],
+    seconds: float,
 ) -> Fit:
     """Read a random intercept as compound symmetry of the residuals, which the case has.
 
@@ -211,6 +213,10 @@ def read_symmetric(
     said: list[Message] = []
     equal = case.by_random_intercept
     fit = read_mixed(native, equal, setting, said, settings=settings, seconds=seconds)
+    asked = [(term.group, term.names) for term in equal.design.random]
+    if [(term.group, term.names) for term in fit.random] != asked:
+        messages += said
+        return fit  # a result that is of yet another model
     messages += [message for message in said if message.kind != "error"]
     ((tau2,),) = fit.random[0].covariance
     total = tau2 + fit.residual_variance

@@ -24,7 +24,7 @@ from harness.engines.guard import failure_of
 from harness.engines.mixedlm_cost import mixedlm_cost
 from harness.engines.mixedlm_evaluations import Evaluations
 from harness.engines.mixedlm_fit import MixedFit, unwrapped
-from harness.engines.mixedlm_result import read_mixed, read_symmetric
+from harness.engines.mixedlm_result import read_mixed
 from harness.engines.mixedlm_tight import fit_tight
 from harness.engines.programs.mixedlm_probes import (
     recorded_points,
@@ -117,10 +117,8 @@ class StatsmodelsEngine:
         with _formula_engine():
             if case.model.criterion == "OLS":
                 return read_ols(run_ols(case), case, setting, messages)
-            fitted = case.by_random_intercept
-            ran = run_mixed(fitted, setting, messages, self)
-            read = read_mixed if fitted is case else read_symmetric
-            fit = read(
+            ran = run_mixed(case.by_random_intercept, setting, messages, self)
+            fit = read_mixed(
                 ran.native, case, setting, messages, settings=ran.settings, seconds=ran.seconds
             )
             return msgspec.structs.replace(fit, probes=ran.probes | fit.probes)

@@ -66,7 +66,9 @@ def test_a_positive_correlation_is_fitted_and_right(criterion, residual):
 def test_it_is_the_fit_of_the_random_intercept():
     case = case_of(correlated(0.5))
     symmetric = StatsmodelsEngine().fit(case, "default")
-    intercept = StatsmodelsEngine().fit(case_of(correlated(0.5), "y ~ x + w + (1 | s)", ""), "tight")
+    intercept = StatsmodelsEngine().fit(
+        case_of(correlated(0.5), "y ~ x + w + (1 | s)", ""), "tight"
+    )
     back = as_intercept(symmetric, case)
     assert symmetric.loglik == pytest.approx(intercept.loglik, abs=1e-7)
     assert back.residual_variance == pytest.approx(intercept.residual_variance, rel=1e-5)
@@ -158,3 +160,23 @@ def test_a_model_without_a_group_of_two_rows_is_refused():
     frame = correlated(0.5).drop_duplicates("s")
     case = replace(case_of(correlated(0.5)), table=case_of(frame).table)
     assert guarded(StatsmodelsEngine(), case, "default")().reason in ("error", "refused")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("frame", "formula", "said"),
+    [
+        (correlated(0.5, unit=1e-3), "y ~ x + w", "agree"),
+        (correlated(-0.25), "y ~ x", "a random intercept makes no negative correlation"),
+        # The optimizer stops, and another one does not.
+        (correlated(0.03, subjects=12, times=6, seed=2), "y ~ x + w", "What to do: statsmodels"),
+    ],
+    ids=["positive", "negative", "short"],
+)
+def test_a_diagnosis_says_what_it_comes_to(lmm_parity, tmp_path, frame, formula, said):
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    engines = ("--engine", "statsmodels", "--engine", "referee")
+    residual = ("--residual", "cs(1 | s)", "--factor", "s")
+    code, shown, err = lmm_parity("diagnose", tmp_path / "d.csv", formula, *residual, *engines)
+    assert code == 0, err
+    assert said in " ".join(shown.split())
