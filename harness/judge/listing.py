@@ -21,7 +21,7 @@ from harness.judge.listing_table import is_table, lacks_header, mapping_of_table
 from harness.judge.printed_text import may_be_either, plain_number, with_points
 
 LIKELIHOODS = ("loglik", "minus_two", "aic", "bic")
-TESTS = ("estimate", "se", "df", "statistic", "p")
+TESTS = ("estimate", "se", "df", "statistic", "f", "p")
 RATIOS = ("statistic", "df", "p")
 _TOP = (
     "program",
@@ -107,7 +107,7 @@ class Listing:
     likelihoods : dict
         Of ``loglik``, ``minus_two`` (-2 log L, or the REML criterion), ``aic``, ``bic``.
     coefficients : dict of dict
-        By label; of ``estimate``, ``se``, ``df``, ``statistic``, ``p``.
+        By label; of ``estimate``, ``se``, ``df``, ``statistic``, ``f`` (1 numerator df), ``p``.
     intervals : dict
         By label of a coefficient.
     spreads, correlations, covariances : dict
@@ -335,7 +335,7 @@ def _test(key: str, given: Any, what: str) -> PrintedValue:
     value = _number(given, what)
     if key == "p":
         return _within(value, 0.0, 1.0, what)
-    return _within(value, 0.0, math.inf, what) if key in ("se", "df") else value
+    return _within(value, 0.0, math.inf, what) if key in ("se", "df", "f") else value
 
 
 def _within(value: PrintedValue, least: float, most: float, what: str) -> PrintedValue:

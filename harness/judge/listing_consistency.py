@@ -27,6 +27,7 @@ Range = tuple[float, float]
 
 Relation = Literal[
     "t",
+    "f",
     "p",
     "least p",
     "outside",
@@ -170,6 +171,13 @@ def _tests(label: str, numbers: Mapping[str, PrintedValue]) -> Iterator[Contradi
         if made is not None and not _meet(t, made):
             yield _contradiction("t", "statistic", label, numbers, of_t, made)
         made, of_t = t, [_number("statistic", label, numbers)]
+    if "f" in numbers:
+        # Of one numerator df F is the square of t.
+        sizes = _sizes(made) if made is not None else (0.0, math.inf)
+        f, squares = _positive(numbers["f"]), (sizes[0] ** 2, sizes[1] ** 2)
+        if not _meet(f, squares):
+            yield _contradiction("f", "f", label, numbers, of_t, squares)
+        made, of_t = (math.sqrt(f[0]), math.sqrt(f[1])), [_number("f", label, numbers)]
     if made is None or "p" not in numbers:
         return
     p = _range(numbers["p"])
@@ -401,10 +409,15 @@ def _quotient(estimate: PrintedValue, se: PrintedValue) -> Range:
 
 def _p_range(t: Range, df: Range) -> Range:
     """Return what a two-sided p may be: it falls with the size of t, and with df."""
-    sizes = sorted(abs(end) for end in t)
-    least = 0.0 if t[0] <= 0.0 <= t[1] else sizes[0]
+    least, most = _sizes(t)
     largest = 1.0 if df[0] <= 0.0 else two_sided_p(least, df[0])
-    return two_sided_p(sizes[1], max(df[1], 1e-3)), largest
+    return two_sided_p(most, max(df[1], 1e-3)), largest
+
+
+def _sizes(t: Range) -> Range:
+    """Return what the size of a number may be."""
+    ends = sorted(abs(end) for end in t)
+    return (0.0 if t[0] <= 0.0 <= t[1] else ends[0]), ends[1]
 
 
 def _quantiles(level: float, df: Range) -> Range:

@@ -248,6 +248,14 @@ class Reading:
                 ("other-criterion", self._rival.tests[j].statistic),
             ]
             slack = SHARE * max(abs(estimate / se), 1.0)
+        elif quantity == "f":
+            # Of one numerator df F is the square of t.
+            candidates = [(k, (estimate / v[j]) ** 2) for k, v in self._errors_of(label, j).items()]
+            mistakes = [
+                ("t-for-f", abs(estimate / se)),
+                ("other-criterion", self._rival.tests[j].statistic ** 2),
+            ]
+            slack = 2.0 * SHARE * max((estimate / se) ** 2, 1.0)
         else:
             candidates = list(self._p_values(label, j))
             mistakes = [("one-sided", 0.5 * v) for _, v in candidates]

@@ -302,7 +302,7 @@ def _value(number: PrintedValue) -> float | None:
 
 
 def _coefficient(name: str, numbers: Mapping[str, PrintedValue]) -> Coefficient:
-    values = {key: _value(number) for key, number in numbers.items()}
+    values = {key: _value(number) for key, number in numbers.items() if key != "f"}
     estimate = values.pop("estimate", None)
     return Coefficient(name, math.nan if estimate is None else estimate, **values)
 

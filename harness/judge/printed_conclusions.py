@@ -14,7 +14,7 @@ from harness.judge.listing_interpretation import Reading
 from harness.judge.number_verdict import Finding
 from harness.referee.satterthwaite import two_sided_p
 
-_TESTS = ("estimate", "se", "df", "statistic", "p")
+_TESTS = ("estimate", "se", "df", "statistic", "f", "p")
 
 
 class Alpha(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,5 +112,7 @@ def _p(numbers: Mapping[str, float], estimate: float, se: float, df: float) -> f
     """Return p of the numbers there are, in place of the others those of the referee."""
     error = numbers.get("se", se)
     ratio = numbers.get("estimate", estimate) / error if error > 0.0 else math.inf
-    # A t that is printed is what a reader goes by.
+    if "f" in numbers:
+        ratio = math.sqrt(max(numbers["f"], 0.0))
+    # A t or an F that is printed is what a reader goes by.
     return two_sided_p(numbers.get("statistic", ratio), numbers.get("df", df))

@@ -105,6 +105,7 @@ PRINTED = {
     "se": "standard error",
     "df": "df",
     "statistic": "t",
+    "f": "F",
     "p": "p",
     "lower": "lower limit",
     "upper": "upper limit",

@@ -41,6 +41,7 @@ _MISTAKES = {
     "other-criterion": "it is that of {other}",
     "one-sided": "it is the one-sided p",
     "sign": "it has the other sign",
+    "t-for-f": "it is t, of which F is the square",
     "correlation": "it is the correlation",
     "ends": "the limits are interchanged",
     "decimal-point": "its decimal point is misplaced",
@@ -234,7 +235,7 @@ def _concluded(one: Conclusion) -> str:
     )
     if one.printed and one.changes:
         return f"The p of {one.item} is printed as {one.printed}, by the right numbers {right}"
-    if one.df is not None and "df" in one.wrong and "statistic" not in one.wrong:
+    if one.df is not None and "df" in one.wrong and not {"statistic", "f"} & set(one.wrong):
         printed, df = (number(value) for value in one.df)
         if {"estimate", "se"} & set(one.wrong):
             return printed_so

@@ -51,7 +51,7 @@ def _why(one: Contradiction) -> str:
     item = f" of {one.number.item}" if one.number.item else ""
     own = f"the {PRINTED[one.number.quantity]}{item} is printed as {one.number.text}"
     right = _between(one.low, one.high, _apart(one))
-    if one.relation in ("t", "p", "least p"):
+    if one.relation in ("t", "f", "p", "least p"):
         return _test(one, own, texts, right)
     if one.relation in ("outside", "middle", "width"):
         return _interval(one, item, texts, right)
@@ -93,10 +93,12 @@ def _test(one: Contradiction, own: str, texts: dict[str, str], right: str) -> st
     ratio = "its estimate by its standard error, "
     if one.relation == "t":
         return f"{own}, while {ratio}{texts['estimate']} / {texts['se']}, is {right}"
-    if "statistic" in texts:
-        of = f"t = {texts['statistic']}"
+    if "statistic" in texts or "f" in texts:
+        of = f"t = {texts['statistic']}" if "statistic" in texts else f"F = {texts['f']}"
     else:
         of = f"{ratio}{texts['estimate']} / {texts['se']},"
+    if one.relation == "f":
+        return f"{own}, while the square of {of.removesuffix(',')} is {right}"
     if one.relation == "least p":
         return f"{own}, less than {of} has by any df: {significant(one.low, 3)} at least"
     instead = {"normal": ", by the normal distribution", "one-sided": ", the one-sided one"}

@@ -95,16 +95,11 @@ class MixedlmEquations:
             When one of the matrices has no inverse.
         """
         x, y = self.design.x, self.design.y
-        both = np.column_stack([x, y])
         relative, own = (
             [np.asarray(np.linalg.inv(c / s), dtype=np.float64) for c in covariances]
             for s in (scale, 1.0)
         )
-        weighted = self.weighted(relative, 1.0, both)
-        products = np.zeros((x.shape[1], both.shape[1]))
-        for rows in self.groups:
-            products += x[rows].T @ weighted[rows]
-        fixed = np.asarray(np.linalg.solve(products[:, :-1], products[:, -1]), dtype=np.float64)
+        fixed, _ = self._fixed(relative)
         left = self.weighted(own, scale, (y - x @ fixed)[:, None])[:, 0]
         psi = self._block_diagonal(covariances)
         random: Array = np.array([psi @ (self.z[rows].T @ left[rows]) for rows in self.groups])
@@ -112,6 +107,43 @@ class MixedlmEquations:
         parts = np.split(random, np.cumsum(sizes)[:-1], axis=1)
         pairs = zip(parts, self.design.random, strict=True)
         return fixed, [part.reshape(-1, term.z.shape[1]) for part, term in pairs]
+
+    def loglik(self, covariances: Sequence[Array], scale: float, *, reml: bool) -> float:
+        """Return the log-likelihood, the residual variance profiled out, as MixedLM sums it.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            When one of the matrices has no inverse.
+        """
+        x, y = self.design.x, self.design.y
+        relative = [np.asarray(c / scale) for c in covariances]
+        inverses = [np.asarray(np.linalg.inv(c), dtype=np.float64) for c in relative]
+        fixed, products = self._fixed(inverses)
+        residuals = y - x @ fixed
+        weighted = self.weighted(inverses, 1.0, residuals[:, None])[:, 0]
+        squares = sum(float(residuals[rows] @ weighted[rows]) for rows in self.groups)
+        q, spread = self._block_diagonal(inverses), self._block_diagonal(relative)
+        deviance = len(self.groups) * np.linalg.slogdet(spread)[1]
+        for rows in self.groups:
+            deviance += np.linalg.slogdet(self.z[rows].T @ self.z[rows] + q)[1]
+        m = len(y)
+        if reml:
+            m -= x.shape[1]
+            deviance += np.linalg.slogdet(products)[1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(-0.5 * (deviance + m * (np.log(2.0 * np.pi * squares / m) + 1.0)))
+
+    def _fixed(self, inverses: Sequence[Array]) -> tuple[Array, Array]:
+        """Return the fixed effects, and X'V^-1 X with V relative to the residual variance."""
+        x, y = self.design.x, self.design.y
+        both = np.column_stack([x, y])
+        weighted = self.weighted(inverses, 1.0, both)
+        products = np.zeros((x.shape[1], both.shape[1]))
+        for rows in self.groups:
+            products += x[rows].T @ weighted[rows]
+        fixed = np.asarray(np.linalg.solve(products[:, :-1], products[:, -1]), dtype=np.float64)
+        return fixed, products[:, :-1]
 
     def _block_diagonal(self, blocks: Sequence[Array]) -> Array:
         pairs = zip(blocks, self.repeats, strict=True)

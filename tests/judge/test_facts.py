@@ -17,7 +17,7 @@ from harness.engines.lme4 import Lme4Engine
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.causes.predicates import effects_rounded
-from harness.judge.causes.rounding import fixed_effects_rounded, normal_equations
+from harness.judge.causes.rounding import fixed_effects_rounded, normal_equations, rounded_loglik
 from harness.judge.judge import judge
 from harness.judge.sentence import sentence
 from tests.judge.fact_cases import case_of, fixture_case, judged, seen_of, six_groups_of_five
@@ -378,6 +378,37 @@ def test_fixed_effects_that_mixedlms_equations_round_are_named(recipe):
     beyond = seen_of(case, off, RefereeEngine().fit(case, "tight")).one
     assert beyond.audit.gls_distance > 1.0
     assert fixed_effects_rounded(beyond) is None
+
+
+LOGLIK_WITHOUT_DIGITS = Recipe(
+    shape="two-slopes",
+    sizes=(14, 10, 1),
+    ratios=(0.01, 0.0, 1.0),
+    x="within",
+    effect=0.5,
+    digits=2,
+    y_offset=1000000,
+    x_offset=100000,
+    x_power=3,
+    labels="awkward",
+    order="interleaved",
+    seed=3217543920,
+)
+"""Predictors in the hundred millions: MixedLM's log-likelihood is 1.6 off."""
+
+
+def test_a_log_likelihood_that_mixedlms_formulas_round_is_named():
+    case = build(LOGLIK_WITHOUT_DIGITS).case
+    left, right = StatsmodelsEngine().fit(case, "default"), RefereeEngine().fit(case, "default")
+    seen = seen_of(case, left, right).one
+    # The condition of cov_re alone does not explain it: what is lost is lost in the equations.
+    condition = np.linalg.cond(np.array(left.random[0].covariance))
+    assert abs(seen.audit.loglik_error) > 1.0 > 100.0 * np.finfo(float).eps * condition
+    evidence = rounded_loglik(seen)
+    assert evidence is not None
+    assert sentence(evidence).startswith("statsmodels: log-likelihood off by 1.6, its formulas,")
+    off = msgspec.structs.replace(left, loglik=left.loglik + 1e3)
+    assert rounded_loglik(seen_of(case, off, right).one) is None
 
 
 def failed(case, r):

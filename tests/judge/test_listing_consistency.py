@@ -163,6 +163,41 @@ def test_what_contradicts_itself_is_named_with_the_one_that_is_wrong(path, text,
     assert sentence in " ".join(answers)
 
 
+F = {"df": "17.00", "f": "45.85", "p": "3.26e-06"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"statistic": "6.771", "f": "65.85"},
+            "the F of Days is printed as 65.85, while the square of t = 6.771 is 45.85; the F is "
+            "wrong",
+        ),
+        (
+            {"estimate": "10.467", "se": "1.546", "f": "65.85"},
+            "the F of Days is printed as 65.85, while the square of its estimate by its standard "
+            "error, 10.467 / 1.546 is 45.8; the F is wrong",
+        ),
+        (
+            {**F, "p": "0.0326"},
+            "the p of Days is printed as 0.0326, while F = 45.85 with 17.00 df gives 3.27e-06; the "
+            "p is wrong",
+        ),
+        ({"f": "3.1", "p": "0.03"}, "the p of Days is printed as 0.03, less than F = 3.1 has"),
+    ],
+)
+def test_f_of_one_df_is_the_square_of_t(given, sentence):
+    assert sentence in " ".join(audit_answer(audited({"coefficient": {"Days": given}})))
+
+
+def test_a_right_f_is_right_and_t_in_its_place_is_named():
+    verdict = audited({"coefficient": {"Days": {**DAYS, "f": "45.85"}}})
+    assert verdict.right
+    verdict = audited({"coefficient": {"Days": {**F, "f": "6.77"}}})
+    assert [(f.quantity, f.mistake) for f in verdict.findings if f.mistake] == [("f", "t-for-f")]
+
+
 def test_a_p_that_no_df_give_is_too_small():
     found = {"coefficient": {"Days": {"statistic": "2.15", "p": "0.011"}}}
     (sentence,) = said(audited(found))

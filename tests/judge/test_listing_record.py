@@ -20,6 +20,7 @@ from harness.judge.listing_record import listed_beside, listing_record
 from harness.judge.listing_source import ListingSource
 from harness.judge.listing_verdict import judge_listing
 from harness.judge.records import CaseRecord
+from harness.judge.sentence import finding_sentence
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 
@@ -179,3 +180,20 @@ def test_numbers_that_cannot_be_judged_are_a_failure_with_the_reason(run_beside)
     assert record.comparison("a program").verdict == "FAILED"
     assert "no coefficient is called 'Dayz'" in record.judgement("a program").sentence
     assert unexplained(record)
+
+
+def test_numbers_that_contradict_each_other_are_a_false_statement(source):
+    # t is within what optimizers leave, and not the quotient of the two numbers beside it.
+    listing = read_listing(PRINTED.replace('p = "<.0001"', 'statistic = "6.774"\nf = "45.89"'))
+    verdict = judge_listing(listing, source)
+    record = listing_record(listing, verdict, source)
+    (judgement,) = record.judgements
+    assert (judgement.verdict, judgement.finding.key) == (
+        "FALSE_STATEMENT",
+        "listing-contradiction",
+    )
+    assert finding_sentence(judgement.finding) == (
+        "a program prints numbers that contradict each other: the t of Days as 6.774, which by the "
+        "numbers beside it is 6.768 to 6.773."
+    )
+    assert decode(encode(record), CaseRecord).listing.contradictions == verdict.contradictions

@@ -72,7 +72,7 @@ def test_a_table_is_the_listing_that_its_toml_file_is(change):
 def test_every_quantity_can_be_read():
     used = {line.split(",")[0] for line in CSV.splitlines()}
     of_residuals = {"covariance parameter", "sd ratio", "sd ratio lower", "sd ratio upper"}
-    rest = {"alpha", "loglik", "bic", "variance lower", "variance upper"} | of_residuals
+    rest = {"alpha", "f", "loglik", "bic", "variance lower", "variance upper"} | of_residuals
     assert set(QUANTITIES) - used == rest
 
 

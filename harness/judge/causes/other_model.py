@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
-from harness.judge.causes.view import MIXEDLM, View, misstated
+from harness.judge.causes.view import View, misstated
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design, RandomDesign
@@ -72,25 +72,6 @@ def mutated_model(view: View) -> Evidence | None:
                 own=audit.loglik,
                 asked=model.criterion,
                 other="REML" if reml else "ML",
-            )
-    return None
-
-
-def ill_conditioned_loglik(view: View) -> Evidence | None:
-    """Hold when statsmodels' log-likelihood is off by what inverting its cov_re rounds."""
-    for fit, audit in _misstated(view):
-        if fit.fitter not in MIXEDLM or audit.loglik_error is None:
-            continue
-        condition = max(
-            (float(np.linalg.cond(np.array(term.covariance))) for term in fit.random), default=1.0
-        )
-        if abs(audit.loglik_error) <= 100.0 * float(np.finfo(float).eps) * condition:
-            return found(
-                "sm-llf-conditioning",
-                fit.engine,
-                quantity="loglik",
-                off=audit.loglik_error,
-                condition=condition,
             )
     return None
 

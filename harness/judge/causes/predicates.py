@@ -50,7 +50,6 @@ from harness.judge.causes.other_model import (
     constraint_ignored,
     crossed_as_nested,
     dropped_term,
-    ill_conditioned_loglik,
     mutated_model,
 )
 from harness.judge.causes.residual_covariance import residual_bound, zero_start
@@ -59,6 +58,7 @@ from harness.judge.causes.rounding import (
     fixed_effects_rounded,
     inverted_covariance,
     normal_equations,
+    rounded_loglik,
 )
 from harness.judge.causes.same_point import (
     as_near_as_their_gaps,
@@ -214,7 +214,7 @@ WRONG: dict[str, Predicate] = {
 STATEMENTS: dict[str, Predicate] = {
     "sm-mutated-model": mutated_model,
     "sm-infinite-llf": infinite_loglik,
-    "sm-llf-conditioning": ill_conditioned_loglik,
+    "sm-llf-conditioning": rounded_loglik,
     "lme4-normal-equations": normal_equations,
 }
 """Why a stated log-likelihood is not that of the fit's own estimates."""

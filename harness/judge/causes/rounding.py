@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.same_point import effects_off, modes_at, modes_off
-from harness.judge.causes.view import LMER, MIXEDLM, View
+from harness.judge.causes.view import LMER, MIXEDLM, View, misstated
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Array, Design
 from harness.referee.crossproducts import aliased_columns
 from harness.referee.lmertest_recipe import rounding_of_lme4
-from harness.referee.mixedlm_equations import mixedlm_equations
+from harness.referee.mixedlm_equations import MixedlmEquations, mixedlm_equations
 from harness.referee.satterthwaite import contrast_tests
+
+T = TypeVar("T")
 
 _FACTOR = 10.0
 """The model gives the order of an error bound, which no single rounding exceeds by more."""
@@ -173,14 +177,55 @@ def fixed_effects_rounded(view: View) -> Evidence | None:
     return None
 
 
+def rounded_loglik(view: View) -> Evidence | None:
+    """Hold when statsmodels' log-likelihood is off by what its formulas round, and no more.
+
+    By what inverting its cov_re rounds, or by what its likelihood does, computed anew.
+    """
+    reml = view.case.model.criterion == "REML"
+    for fit, audit in view.judged():
+        if fit.fitter not in MIXEDLM or audit.loglik_error is None or not misstated(audit):
+            continue
+        off = abs(audit.loglik_error)
+        condition = max(
+            (float(np.linalg.cond(np.array(term.covariance))) for term in fit.random), default=1.0
+        )
+        if off <= 100.0 * float(np.finfo(float).eps) * condition:
+            return found(
+                "sm-llf-conditioning",
+                fit.engine,
+                quantity="loglik",
+                off=audit.loglik_error,
+                condition=condition,
+            )
+        values = _as_mixedlm(view.case.design, fit, lambda e, c, s: e.loglik(c, s, reml=reml))
+        rounded = max((abs(v - audit.loglik) for v in values if math.isfinite(v)), default=0.0)
+        if off <= _FACTOR * rounded:
+            return found(
+                "sm-llf-conditioning",
+                fit.engine,
+                quantity="loglik",
+                off=audit.loglik_error,
+                rounded=rounded,
+            )
+    return None
+
+
 def _solutions_as_mixedlm(design: Design, fit: Fit) -> list[tuple[Array, list[Array]]]:
-    """Return fixed and random effects as MixedLM's equations round them; empty where it cannot.
+    """Return fixed and random effects as MixedLM's equations round them; empty where it cannot."""
+    return _as_mixedlm(design, fit, lambda e, c, s: e.effects(c, s))
+
+
+def _as_mixedlm(
+    design: Design, fit: Fit, computed: Callable[[MixedlmEquations, list[Array], float], T]
+) -> list[T]:
+    """Return what MixedLM's equations make of the fit's covariances; empty where they cannot.
 
     First at its cov_re, then at some that differ from it in the last bit. Each of them is the fit's
     to double precision: where they differ no digit is determined. Beyond a condition of 1e16 the
     inverse of cov_re, which the equations need, has none.
     """
-    equations = mixedlm_equations(design)
+    equations = mixedlm_equations(design) if design.random else None
     if equations is None:
         return []
     stated = [np.array(term.covariance) for term in fit.random]
@@ -189,7 +234,7 @@ def _solutions_as_mixedlm(design: Design, fit: Fit) -> list[tuple[Array, list[Ar
     solutions = []
     for covariances in tried:
         with suppress(np.linalg.LinAlgError):
-            solutions.append(equations.effects(covariances, fit.residual_variance))
+            solutions.append(computed(equations, covariances, fit.residual_variance))
     return solutions
 
 
