@@ -39,7 +39,7 @@ def open_factors(rung: Rung, columns: Collection[str] = ()) -> list[str]:
         if not isinstance(column, FactorColumn) or len(column.levels) < 2:
             continue
         if (
-            re.search(rf"\bC\(\s*`?{re.escape(name)}`?\s*,", text)
+            re.search(rf"\bC\([^,]*(?<![\w.]){re.escape(name)}\b[^,]*,", text)
             or recoded(text, {name: "sum"}) == text
         ):
             continue

@@ -5,7 +5,8 @@ import pytest
 import harness
 from harness.base.errors import BadInput
 from harness.data.datasets import load_dataset
-from harness.judge.factor_codings import recoded
+from harness.judge.factor_codings import open_factors, recoded
+from harness.judge.listing_source import ListingSource
 from harness.page.audit_layout import audit_answer
 
 FORMULA = "weight ~ sex * Treatment + Lsize + (1 | Litter)"
@@ -109,3 +110,10 @@ def test_columns_of_no_coding_are_refused_in_one_line():
 )
 def test_a_formula_is_coded_in_its_fixed_effects(formula, coded):
     assert recoded(formula, {"f": "sum"}) == coded
+
+
+def test_a_coding_that_the_formula_states_stays():
+    source = ListingSource(
+        load_dataset("Oats"), "yield ~ C(factor(nitro), poly) + Variety + (1 | Block)"
+    )
+    assert open_factors(source.rung()) == ["Variety"]
