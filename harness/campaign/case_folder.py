@@ -131,13 +131,22 @@ class CaseFolder:
         return {"source": "folder", "digest": self.digest}
 
 
+_IN_FORMULA = {
+    "weights": "y ~ x + weights(w)",
+    "offset": "y ~ x + offset(o)",
+    "contrasts": "y ~ C(f, contr.sum)",
+}
+
+
 def _entry(where: str, table: object) -> Entry:
     try:
         entry = msgspec.convert(table, Entry)
     except msgspec.ValidationError as error:
         text = str(error).replace("Object contains unknown field", "unknown key")
         text = text.replace("Object missing required field", "it lacks the key")
-        raise BadInput(f"{where}: {text.replace('`', repr('')[0])}") from None
+        asked = next((k for k in _IN_FORMULA if f"unknown key `{k}`" in text), "")
+        hint = f"; it is said in the formula, {_IN_FORMULA[asked]}" if asked else ""
+        raise BadInput(f"{where}: {text.replace('`', repr('')[0])}{hint}") from None
     for column, order in entry.levels.items():
         if len(set(order)) < max(len(order), 2):
             raise BadInput(f"{where}: levels of {column!r}: two or more, each once")

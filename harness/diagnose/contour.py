@@ -56,6 +56,8 @@ def contour(
     """
     if bench.best is None or bench.likelihood is None or not profiles:
         return None, ""
+    if bench.case.model.structured is not None:
+        return None, ""  # a pair is held by rows of a factor, which a structure has not
     pair = _pair(bench, singular)
     if pair is None:
         return None, ""

@@ -17,11 +17,11 @@ from scipy import stats
 
 from harness.diagnose.bench import Bench
 from harness.diagnose.graphs import FixedInterval, Profile
-from harness.diagnose.profile import LEVEL, residual_label
+from harness.diagnose.profile import LEVEL, profile_of, residual_label
 from harness.model.design import Design
 from harness.referee.best_point import find_optimum
 from harness.referee.identifiability import undetermined_rows
-from harness.referee.likelihood_profile import FixedProfile, of_parameter
+from harness.referee.likelihood_profile import FixedProfile
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.residual_profile import ResidualProfile
@@ -52,8 +52,6 @@ def ml_intervals(
     if bench.best is None or bench.likelihood is None:
         return tuple(curves), (), ()
     if not bench.case.design.random and bench.case.design.residual is None:
-        return tuple(curves), (), ()
-    if bench.case.model.structured is not None:
         return tuple(curves), (), ()
     design, best = bench.case.design, bench.best
     notes: list[str] = []
@@ -119,9 +117,8 @@ def _by_ml(design: Design, best: Optimum, curves: Sequence[Profile]) -> Iterator
         if math.isnan(parameter.value(covariances, best.sigma)):
             yield curve
             continue
-        found = of_parameter(
-            parameter, design, relative, best.sigma, best.deviance, reml=False, phi=best.phi
-        )
+        found = profile_of(parameter, design, best)
+        assert found is not None  # that by REML is there
         yield msgspec.structs.replace(
             curve, ml_best=found.best, ml_low=found.low, ml_high=found.high
         )

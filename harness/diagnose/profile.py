@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,18 @@ from harness.diagnose.bench import Bench
 from harness.diagnose.graphs import Profile
 from harness.engines.engine import Fit
 from harness.judge.records import CaseRecord
-from harness.referee.likelihood_profile import of_parameter
+from harness.model.design import Design
+from harness.referee.likelihood_profile import Curve, of_parameter
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import ResidualPoint
 from harness.referee.residual_profile import ResidualProfile
+from harness.referee.structured_likelihood import StructuredPoint
+from harness.referee.structured_profile import (
+    UNSTRUCTURED,
+    StructuredProfile,
+    has_profile,
+    lower_end,
+)
 from harness.referee.variance_parameter import Parameter, parameters
 
 Array = NDArray[np.float64]
@@ -48,8 +57,6 @@ def profiles(
     """
     if bench.best is None or bench.likelihood is None:
         return (), ""
-    if bench.case.model.structured is not None:
-        return (), "No profiles of the deviance: they are not made of structured random terms."
     design, best = bench.case.design, bench.best
     wanted = parameters(design)
     if not design.random and design.residual is None:
@@ -59,20 +66,15 @@ def profiles(
         return (), too_long
     sigma = best.point.sigma * bench.likelihood.products.basis.y_scale
     covariances = [sigma**2 * psi for psi in bench.relative]
-    out, left = [], []
+    out, left, beside = [], [], []
     for parameter in wanted:
         if math.isnan(parameter.value(covariances, sigma)):
             left.append(parameter.label(design))
             continue
-        found = of_parameter(
-            parameter,
-            design,
-            bench.relative,
-            sigma,
-            best.deviance,
-            reml=bench.likelihood.reml,
-            phi=best.phi,
-        )
+        found = profile_of(parameter, design, best)
+        if found is None:
+            beside.append(parameter.label(design))
+            continue
         out.append(
             Profile(
                 parameter=parameter.label(design),
@@ -84,16 +86,46 @@ def profiles(
                 level=LEVEL,
                 low=found.low,
                 high=found.high,
+                least=_least(parameter, best),
                 engines=_stated(partial(_value_of, parameter), record, engines),
             )
         )
-    note = (
-        f"No profile of the {' and of the '.join(left)}: a variance is 0 at the best point, and "
-        "the deviance is the same for every correlation."
-        if left
-        else ""
+    notes = []
+    if left:
+        notes.append(
+            f"No profile of the {' and of the '.join(left)}: a variance is 0 at the best point, "
+            "and the deviance is the same for every correlation."
+        )
+    if beside:
+        notes.append(f"No profile of the {' and of the '.join(beside)}: {UNSTRUCTURED}.")
+    return tuple(out), " ".join(notes)
+
+
+def profile_of(parameter: Parameter, design: Design, best: Optimum) -> Curve[Any] | None:
+    """Return the profile of a variance parameter about the best point; None where none is made."""
+    if isinstance(best.point, StructuredPoint):
+        if not has_profile(best.point.likelihood, parameter):
+            return None
+        return StructuredProfile(best, parameter).curve(design)
+    likelihood = best.point.likelihood
+    relative = [f @ f.T for f in likelihood.factors(best.point.theta)]
+    return of_parameter(
+        parameter,
+        design,
+        relative,
+        best.sigma,
+        best.deviance,
+        reml=likelihood.reml,
+        phi=best.phi,
     )
-    return tuple(out), note
+
+
+def _least(parameter: Parameter, best: Optimum) -> float | None:
+    """Return the lower end of a correlation of a structure; None where it is -1."""
+    if parameter.scale != "correlation" or not isinstance(best.point, StructuredPoint):
+        return None
+    least = lower_end(best.point.likelihood, parameter)
+    return least if least > -1.0 else None
 
 
 def residual_profiles(

@@ -21,16 +21,15 @@ from harness.base.errors import BadInput
 from harness.data.own_table import frame_rung
 from harness.engines.mixedlm_fit import MixedFit, unwrapped
 from harness.engines.mixedlm_terms import formula_terms
+from harness.judge.design_optimum import best_of
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
-from harness.referee.crossproducts import aliased_columns
 from harness.referee.definitions import definition
 from harness.referee.deviance import Point
 from harness.referee.f_tests import FixedTerms, fixed_terms
 from harness.referee.optimum import Optimum
-from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import contrast_tests
 from harness.referee.standpoint import Standpoint
 
@@ -148,8 +147,7 @@ def of_formula(
     case = rung.case
     if not case.design.random and case.design.residual is None:
         raise BadInput("the formula has no random term; the t and F tests of lm and OLS are exact")
-    require_independent(case.design)
-    best = find_optimum(likelihood_of(case.design, reml=criterion == "REML"))
+    best = best_of(case.design, criterion)
     return Evaluated(
         design=case.design,
         criterion=criterion,
@@ -206,17 +204,3 @@ def gap_of(fit: Evaluated) -> float:
             stacklevel=4,
         )
     return gap
-
-
-def require_independent(design: Design) -> None:
-    """Check that no column of the fixed effects depends on others.
-
-    Raises
-    ------
-    BadInput
-        When one does.
-    """
-    aliased = aliased_columns(design.x)
-    if len(aliased):
-        names = ", ".join(design.x_names[j] for j in aliased)
-        raise BadInput(f"these columns depend on those before them: {names}; leave them out")

@@ -274,8 +274,10 @@ def inference(
         ``"between-within-classic"``, Schluchter and Elashoff's, which mmrm has;
         ``"satterthwaite"``, lmerTest's; ``"kenward-roger"``, pbkrtest's, with its standard errors;
         ``"kenward-roger-linear"``, without second derivatives of V (SAS: FIRSTORDER; mmrm: Linear):
-        V of random effects is linear in its parameters, as are all residual covariances but
-        ``ar1`` and ``car1``; both are one then.
+        both are one where V is linear in its parameters, those of PROC MIXED: not with ``ar1`` and
+        ``car1`` of the residuals, nor with ``cs``, ``ar1`` and ``hetar1`` of a random term, but
+        with all else. Of a residual correlation beside ``het``, and of several ``het``, neither is
+        defined: nothing says how these are parametrised together.
     contrasts, alpha, check_optimum
         As in :func:`satterthwaite`. A contrast of several effects has the least df of any of them
         by a rule that counts df from the design.

@@ -30,6 +30,7 @@ Relation = Literal[
     "f",
     "p",
     "least p",
+    "order",
     "outside",
     "middle",
     "width",
@@ -139,6 +140,8 @@ def blamed(
         made = [by[n.quantity, n.item].definitions for n in one.numbers if _key(n) in by]
         if one.relation in ("middle", "width") and any(_is_profile(d) for d in made):
             continue
+        if one.relation == "order" and all(by[_key(n)].mistake == "ends" for n in one.numbers):
+            continue  # interchanged, which the findings say
         if one.relation == "residual df" and not (wrong and any("residual" in d for d in made)):
             continue
         if not wrong and one.relation in _BY_CONVENTION:
@@ -208,7 +211,8 @@ def _limits(
     texts = {**numbers, **ends}
     both = [_number("upper", label, texts)]
     if lower[0] > upper[1]:
-        return  # interchanged, which the referee's findings say
+        yield _contradiction("order", "lower", label, texts, both, (-math.inf, upper[1]))
+        return
     if "estimate" in numbers:
         estimate, beside = _range(numbers["estimate"]), [*both, _number("estimate", label, texts)]
         if estimate[1] < lower[0] or estimate[0] > upper[1]:

@@ -12,7 +12,7 @@ from harness.judge.interchanged_numbers import interchanged
 from harness.judge.likelihood_ratio import Ratio
 from harness.judge.listing import Listing, PrintedInterval, PrintedValue
 from harness.judge.listing_model import ListingModel
-from harness.judge.number_verdict import Finding, judged, near
+from harness.judge.number_verdict import RULE, Finding, judged, near
 from harness.judge.printed_intervals import LEVELS, both_ends, fit, fixed_profiles, t_ends
 from harness.judge.printed_ratio import judged_ratio
 from harness.judge.printed_spreads import PrintedSpreads
@@ -38,6 +38,10 @@ _TESTED = (
 
 _ADJUSTED = ("kenward-roger", "kenward-roger-linear")
 """Those that go with the df of the same name, and with no other."""
+
+
+_BY_N = "gls-(n-p)/n"
+"""A standard error of REML from a residual variance by n: no program prints it, it is a mistake."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +215,11 @@ class Reading:
 
     @cached_property
     def _errors(self) -> dict[str, tuple[float, ...]]:
-        return dict(self._defined("se"))
+        return {key: values for key, values in self._defined("se") if key != _BY_N}
+
+    @cached_property
+    def _by_n(self) -> dict[str, tuple[float, ...]]:
+        return {key: values for key, values in self._defined("se") if key == _BY_N}
 
     @cached_property
     def _df(self) -> dict[str, tuple[float, ...]]:
@@ -234,17 +242,24 @@ class Reading:
             mistakes = [("sign", -estimate), ("other-criterion", self._rival.tests[j].estimate)]
         elif quantity == "se":
             candidates = [(k, v[j]) for k, v in self._errors.items()]
-            mistakes = [("variance-for-sd", se * se), ("other-criterion", self._rival.tests[j].se)]
+            mistakes = [
+                *(("by-n", v[j]) for v in self._by_n.values()),
+                ("variance-for-sd", se * se),
+                ("other-criterion", self._rival.tests[j].se),
+            ]
         elif quantity == "df":
             candidates = [(k, v[j]) for k, v in self._df.items()]
             if label in self._contradicted:
                 candidates = list(self._dfs(label, j).items())
-            candidates.sort(key=lambda pair: abs(pair[1] - printed.value))
+            candidates.sort(key=lambda pair: (-self._followed(pair[0]), _apart(printed, pair[1])))
+            if label in self._contradicted:
+                mistakes = [(f"{RULE}{key}", values[j]) for key, values in self._df.items()]
             slack = _DF_SHARE * printed.value
         elif quantity == "statistic":
             candidates = [(k, estimate / v[j]) for k, v in self._errors_of(label, j).items()]
             mistakes = [
                 ("sign", -estimate / se),
+                *(("by-n", estimate / v[j]) for v in self._by_n.values()),
                 ("other-criterion", self._rival.tests[j].statistic),
             ]
             slack = SHARE * max(abs(estimate / se), 1.0)
@@ -257,8 +272,16 @@ class Reading:
             ]
             slack = 2.0 * SHARE * max((estimate / se) ** 2, 1.0)
         else:
-            candidates = list(self._p_values(label, j))
-            mistakes = [("one-sided", 0.5 * v) for _, v in candidates]
+            candidates, normal = self._p_values(label, j)
+            mistakes = [
+                *normal,
+                *(("one-sided", 0.5 * v) for _, v in candidates),
+                *(
+                    ("by-n", two_sided_p(estimate / v[j], df))
+                    for v in self._by_n.values()
+                    for df in self._dfs(label, j).values()
+                ),
+            ]
             slack = self._p_slack(j, printed)
         return judged(quantity, label, printed, candidates, mistakes, slack)
 
@@ -281,36 +304,51 @@ class Reading:
         return fitting or {**rules, "the printed df": printed.value}
 
     @cached_property
+    def _rules_of_df(self) -> dict[str, list[str]]:
+        """By label, the rules that its df are of, where they are printed."""
+        return {
+            label: self._rules_of(label, {"df": numbers["df"]}, None)
+            for label, numbers in self.listing.coefficients.items()
+            if "df" in numbers
+        }
+
+    def _followed(self, rule: str, *, but: str = "") -> int:
+        """Return how many coefficients have the df of a rule."""
+        return sum(rule in rules and label != but for label, rules in self._rules_of_df.items())
+
+    @cached_property
     def _contradicted(self) -> dict[str, str]:
-        """By label, the rule that p and interval follow where the df printed beside them do not.
+        """By label, the rule that p or interval follow where the df printed beside them do not.
 
         Which of the two is wrong is known where the rule is that of other coefficients as well.
         """
-        printed = {k: v for k, v in self.listing.coefficients.items() if "df" in v}
-        alone = {k: self._rules_of(k, {"df": v["df"]}, None) for k, v in printed.items()}
         found = {}
-        for label, numbers in printed.items():
-            interval = self.listing.intervals.get(label)
-            tests = {k: v for k, v in numbers.items() if k != "df"}
-            if not ("p" in tests or interval) or self._rules_of(label, numbers, interval):
-                continue
-            followed = [
-                (sum(rule in rules for other, rules in alone.items() if other != label), rule)
-                for rule in self._rules_of(label, tests, interval)
-            ]
-            own = [sum(rule in rules for rules in alone.values()) for rule in alone[label]]
-            if followed and max(followed)[0] >= max(own, default=1):
-                found[label] = max(followed)[1]
+        for label, rules in self._rules_of_df.items():
+            numbers = self.listing.coefficients[label]
+            least = max([self._followed(rule) for rule in rules], default=1)
+            p = {"p": numbers["p"]} if "p" in numbers else {}
+            for tests, interval in ((p, None), ({}, self.listing.intervals.get(label))):
+                if not (tests or interval):
+                    continue
+                made = [rule for rule in self._rules_of(label, tests, interval) if rule != "none"]
+                if set(made) & set(rules):
+                    break
+                followed = [(self._followed(rule, but=label), rule) for rule in made]
+                if followed and max(followed)[0] >= least:
+                    found[label] = max(followed)[1]
+                    break
         return found
 
     def _errors_of(self, label: str, j: int) -> dict[str, tuple[float, ...]]:
         """Return the errors that tests may be made of: where one is printed, those that it is."""
+        # A robust error is zero where groups are fitted exactly; no test is made of it.
+        errors = {kind: values for kind, values in self._errors.items() if values[j] > 0.0}
         printed = self.listing.coefficients[label].get("se")
         if printed is None:
-            return self._errors
+            return errors
         slack = SHARE * self._errors["gls"][j]
-        fitting = {k: v for k, v in self._errors.items() if printed.holds(v[j], slack)}
-        return fitting or self._errors
+        fitting = {k: v for k, v in errors.items() if printed.holds(v[j], slack)}
+        return fitting or errors
 
     def _tested(self, label: str, j: int) -> list[tuple[str, float, str, float]]:
         """Return the errors and df that tests and intervals may be made of.
@@ -328,11 +366,24 @@ class Reading:
                 if kind in found and (kind not in _ADJUSTED or key == kind)
             ]
 
-        return pairs(self._errors_of(label, j)) or pairs(self._errors)
+        every = {kind: values for kind, values in self._errors.items() if values[j] > 0.0}
+        return pairs(self._errors_of(label, j)) or pairs(every)
 
-    def _p_values(self, label: str, j: int) -> Iterator[tuple[str, float]]:
-        for _, se, key, df in self._tested(label, j):
-            yield key, two_sided_p(self._estimates[j] / se, df)
+    def _p_values(
+        self, label: str, j: int
+    ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+        """Return what p may be, and what it is by mistake: by z beside finite df that are right."""
+        values = [
+            (key, two_sided_p(self._estimates[j] / se, df))
+            for _, se, key, df in self._tested(label, j)
+        ]
+        if not any(rule != "none" for rule in self._rules_of_df.get(label, ())):
+            return values, []
+        by_z = [
+            ("z-for-t", two_sided_p(self._estimates[j] / error[j], math.inf))
+            for error in self._errors_of(label, j).values()
+        ]
+        return [pair for pair in values if pair[0] != "none"], by_z
 
     def _p_slack(self, j: int, printed: PrintedValue) -> float:
         """Return what optimizers leave of p: as much as t, which they leave a share of, moves it.
@@ -394,3 +445,8 @@ class Reading:
                 ("sign", -candidates[0][1]),
             ]
             yield judged(quantity, "", printed, candidates, mistakes, 1e-4 * abs(times))
+
+
+def _apart(printed: PrintedValue, value: float) -> float:
+    """Return how far a value is from a printed one."""
+    return abs(value - printed.value)

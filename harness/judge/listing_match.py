@@ -22,6 +22,7 @@ from harness.judge.factor_codings import codings_of, numbered, open_factors, rec
 from harness.judge.listing import TESTS, Listing
 from harness.judge.random_labels import Places, hint, key_of, pair_places, spread_places
 from harness.judge.residual_labels import ResidualLabels, ResidualNumber, Section
+from harness.model.formula import names_in
 from harness.model.table import FactorColumn
 
 RESIDUAL = "residual"
@@ -283,9 +284,11 @@ def _orders(
     grouping = {part for term in rung.case.design.random for part in term.group.split(":")}
     if rung.case.model.residual is not None:
         grouping |= set(rung.case.model.residual.group)
+    # The whole plots of a split plot are grouped by a factor that is in the fixed part, too.
+    fixed = {node.name for node in names_in(rung.case.model.formula.fixed)}
     factors = [
         column
-        for name in sorted(names - grouping)
+        for name in sorted((names - grouping) | fixed)
         if isinstance(column := table[name], FactorColumn) and name not in given
     ]
     choices = [(f.levels[0], f.levels[-1], *f.levels[1:-1]) for f in factors if len(f.levels) > 1]

@@ -15,17 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from harness.judge.design_optimum import best_of
 from harness.judge.examination import gap_tolerance
 from harness.judge.listing import Listing
 from harness.judge.listing_match import Matched
 from harness.judge.printed_matrix import Impossible, impossible
 from harness.model.design import Design
 from harness.model.model import Criterion
-from harness.referee.best_point import find_optimum
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.likelihood_profile import FixedProfile
 from harness.referee.optimum import Optimum
-from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.standpoint import Standpoint
 
 Array = NDArray[np.float64]
@@ -61,12 +60,12 @@ class ListingModel:
     @cached_property
     def likelihood(self) -> Likelihood:
         """The likelihood of the model."""
-        return likelihood_of(self.design, reml=self.criterion == "REML")
+        return self.best.point.likelihood
 
     @cached_property
     def best(self) -> Optimum:
         """The best point."""
-        return find_optimum(self.likelihood)
+        return best_of(self.design, self.criterion)
 
     @cached_property
     def scale(self) -> float:

@@ -17,6 +17,7 @@ import msgspec
 
 from harness.base.errors import BadInput
 from harness.base.json import Real
+from harness.judge.design_optimum import best_of
 from harness.judge.likelihood_ratio import FittedModel, Ratio, ratio_of, same_rows
 from harness.judge.listing import Listing
 from harness.judge.listing_consistency import Contradiction, blamed, contradictions
@@ -30,9 +31,7 @@ from harness.judge.printed_digits import significant_digits
 from harness.judge.printed_matrix import Impossible
 from harness.judge.row_subsets import subsets
 from harness.model.model import Criterion
-from harness.referee.best_point import find_optimum
 from harness.referee.information_criteria import CONVENTIONS
-from harness.referee.residual_likelihood import likelihood_of
 
 _TELLING = 4
 """Digits of wrong numbers, the first of each left out, from which rows are guessed by them."""
@@ -336,7 +335,7 @@ def _ratios(source: ListingSource, formula: str) -> Mapping[str, Ratio]:
         models = []
         for rung in (other, own):
             design = rung.case.design
-            best = find_optimum(likelihood_of(design, reml=criterion == "REML"))
+            best = best_of(design, criterion)
             models.append(FittedModel(rung.case.model.formula.text, design, best, criterion))
         same_rows(*models)
         less = models[0].standpoint.variance_parameters + models[0].design.x.shape[1]

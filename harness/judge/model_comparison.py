@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from harness.base.errors import BadInput
 from harness.data.own_table import frame_rung
-from harness.judge.evaluated_model import Evaluated, gap_of, of_result, require_independent
+from harness.judge.design_optimum import best_of
+from harness.judge.evaluated_model import Evaluated, gap_of, of_result
 from harness.judge.likelihood_ratio import FittedModel, log_ratio, ratio_of, same_rows
 from harness.model.model import Criterion
 from harness.referee.best_point import find_optimum
@@ -287,10 +288,9 @@ def _of_formula(
 ) -> FittedModel:
     rung = frame_rung(frame, formula, criterion, factors=factors, levels=levels, residual=residual)
     design = rung.case.design
-    require_independent(design)
     try:
-        best = find_optimum(likelihood_of(design, reml=criterion == "REML"))
-    except ValueError as error:
+        best = best_of(design, criterion)
+    except BadInput as error:
         raise BadInput(f"{formula}: {error}") from error
     return FittedModel(as_asked(formula, residual=residual), design, best, criterion)
 

@@ -22,8 +22,14 @@ _TOLD = 10.0
 SPREADS = ("variance", "sd", "correlation", "covariance", "sd ratio")
 """Quantities of random effects and residuals."""
 
+_SLIPPED = 4.0
+"""Halves of a unit of the last digit that optimizers may leave where digits have slipped."""
+
 ROW = "row "
 """How a mistake begins that is another row's number; the label of that row follows."""
+
+RULE = "rule "
+"""How a mistake begins that is the df of another rule than the rest; that rule follows."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,9 +115,10 @@ def judged(
     # What optimizers leave meets a mistake by chance where that is a few units of the digits away.
     if close and not any(abs(v - close[0][1]) > _TOLD * printed.half for _, v in wrong):
         return finding(close, "stopping")
-    if wrong:
+    if wrong := wrong or first(mistakes, slack if math.isfinite(slack) else 0.0):
         return finding(wrong, "mistake", wrong[0][0])
-    if (slipped := slip(printed, candidates, sign=sign)) is not None:
+    room = min(slack, _SLIPPED * printed.half)
+    if (slipped := slip(printed, candidates, room, sign=sign)) is not None:
         return finding([], "mistake", *slipped)
     return finding([], "false")
 

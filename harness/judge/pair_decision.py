@@ -106,7 +106,7 @@ def _united(judgements: Sequence[Judgement]) -> tuple[Evidence, ...]:
     return tuple(sorted(out, key=lambda e: e.cause in ACCOMPANYING))
 
 
-ACCOMPANYING_DATA = ("true-boundary", "undetermined-variance", "no-maximum")
+ACCOMPANYING_DATA = ("true-boundary", "undetermined-variance", "no-maximum", "open-sign")
 """Properties of the data, which the fits of all engines show."""
 
 

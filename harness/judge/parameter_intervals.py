@@ -26,6 +26,13 @@ from harness.referee.deviance import Point
 from harness.referee.likelihood_profile import FixedProfile, of_parameter
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
+from harness.referee.structured_likelihood import StructuredPoint
+from harness.referee.structured_profile import (
+    UNSTRUCTURED,
+    StructuredProfile,
+    has_profile,
+    lower_end,
+)
 from harness.referee.variance_errors import scaled_errors
 from harness.referee.variance_parameter import Parameter, parameters
 
@@ -120,8 +127,7 @@ def intervals(
     Raises
     ------
     BadInput
-        For a formula, column or option that cannot be used, and for profiles of structured random
-        terms.
+        For a formula, column or option that cannot be used.
     TypeError, ValueError
         As :func:`harness.satterthwaite`.
     DfUndefined
@@ -191,8 +197,6 @@ def _best(fit: Evaluated) -> Optimum:
 
 
 def _profiled(fit: Evaluated, level: float) -> tuple[list[Row], tuple[str, ...]]:
-    if any(term.structure for term in fit.design.random):
-        raise BadInput("there are no profiles of structured random terms; take kind='wald'")
     best = _best(fit)
     rows: list[Row] = []
     notes = []
@@ -206,7 +210,9 @@ def _profiled(fit: Evaluated, level: float) -> tuple[list[Row], tuple[str, ...]]
         ends = profile_ends(parameter, fit.design, best, level)
         if math.isnan(value):
             notes.append(f"no interval of the {label}: a variance is 0, and so it is any")
-        elif parameter.scale != "sigma" and ends[0] == parameter.bounds[0]:
+        elif math.isnan(ends[0]):
+            notes.append(f"no profile of the {label}: {UNSTRUCTURED}; Wald has it")
+        elif parameter.scale != "sigma" and ends[0] == least_of(parameter, best.point):
             notes.append(f"the interval of the {label} starts on the boundary, {ends[0]:g}")
         if ends[1] == parameter.bounds[1] == 1.0:
             notes.append(f"the interval of the {label} ends on the boundary, 1")
@@ -231,12 +237,23 @@ def _joined(
 def profile_ends(parameter: Parameter, design: Design, best: Optimum, level: float) -> Ends:
     """Return the ends of the profile interval of a variance parameter, at the boundary if there.
 
-    NaN for a correlation with an effect that has no variance at the best point.
+    NaN for a correlation with an effect that has no variance at the best point, and where
+    :func:`harness.referee.structured_profile.has_profile` says that there is none.
     """
     sigma, relative = _state(best)
     value = parameter.value([sigma**2 * psi for psi in relative], sigma)
     if math.isnan(value):
         return NONE
+    if isinstance(best.point, StructuredPoint):
+        if not has_profile(best.point.likelihood, parameter):
+            return NONE
+        own = StructuredProfile(best, parameter)
+        found = own.curve(design, level=level, furthest=0.0)
+        least, most = own.ends
+        return (
+            least if found.low is None else found.low,
+            most if found.high is None else found.high,
+        )
     curve = of_parameter(
         parameter,
         design,
@@ -250,6 +267,13 @@ def profile_ends(parameter: Parameter, design: Design, best: Optimum, level: flo
     )
     low, high = parameter.bounds
     return (low if curve.low is None else curve.low), (high if curve.high is None else curve.high)
+
+
+def least_of(parameter: Parameter, point: Point) -> float:
+    """Return the lower end of the parameter space: a structure may have its own."""
+    if isinstance(point, StructuredPoint) and has_profile(point.likelihood, parameter):
+        return lower_end(point.likelihood, parameter)
+    return parameter.bounds[0]
 
 
 def _state(best: Optimum) -> tuple[float, list[np.ndarray[Any, np.dtype[np.float64]]]]:

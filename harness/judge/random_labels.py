@@ -9,6 +9,7 @@ label                                       is read as
 ``var(_cons)``, ``sd(x)``, ``cov(x,_cons)``  ``Intercept``, ``x``, both (Stata)
 ``Group Var``, ``x Var``                    ``Intercept``, ``x`` (statsmodels)
 ``Residual``, ``sd(Residual)``, ``Scale``   ``residual``
+``sexmale``, ``sex male``                   ``sex[T.male]`` (R, SAS)
 ==========================================  =========================================
 
 Words come in any order; the group may be left out where one term only has the effect.
@@ -50,10 +51,12 @@ def spread_places(terms: Sequence[RandomDesign]) -> dict[str, tuple[str, tuple[i
     for t, term in enumerate(terms):
         for k, effect in enumerate(term.names):
             one = (f"{term.group} {effect}", (t, k))
-            found[words(one[0])] = one
+            for key in _spelled(one[0]):
+                found[key] = one
             if effect == "Intercept" or len(term.names) == 1:
                 found.setdefault(words(term.group), one)
-            short.setdefault(words(effect), []).append(one)
+            for key in _spelled(effect):
+                short.setdefault(key, []).append(one)
             short.setdefault(f"un {k} {k}", []).append(one)
             short.setdefault(f"{words(term.group)} un {k} {k}", []).append(one)
     return _with_short(found, short)
@@ -68,15 +71,18 @@ def pair_places(terms: Sequence[RandomDesign]) -> dict[str, tuple[str, tuple[int
             for a in range(b):
                 both = f"{term.names[a]} {term.names[b]}"
                 one = (f"{term.group} {both}", (t, a, b))
-                found[words(one[0])] = one
+                for key in _spelled(one[0]):
+                    found[key] = one
                 if len(term.names) == 2:
                     found.setdefault(words(term.group), one)
-                    found.setdefault(words(f"{term.group} {term.names[1]}"), one)
+                    for key in _spelled(f"{term.group} {term.names[1]}"):
+                        found.setdefault(key, one)
                     short.setdefault("", []).append(one)
                     # nlme's row of x, and its column (Intr).
-                    short.setdefault(words(term.names[0]), []).append(one)
-                    short.setdefault(words(term.names[1]), []).append(one)
-                short.setdefault(words(both), []).append(one)
+                    for key in (*_spelled(term.names[0]), *_spelled(term.names[1])):
+                        short.setdefault(key, []).append(one)
+                for key in _spelled(both):
+                    short.setdefault(key, []).append(one)
                 short.setdefault(f"un {a} {b}", []).append(one)
                 short.setdefault(f"{words(term.group)} un {a} {b}", []).append(one)
     return _with_short(found, short)
@@ -90,6 +96,13 @@ def _with_short(
         if len(ones) == 1:
             found.setdefault(key, ones[0])
     return found
+
+
+def _spelled(name: str) -> tuple[str, ...]:
+    """Return the words of a name, its levels as R writes them, ``fb``, and as SAS does, ``f b``."""
+    level = re.compile(r"\[T\.([^\]]*)\]")
+    ways = (name, level.sub(r"\1", name), level.sub(r" \1", name))
+    return tuple(dict.fromkeys(words(way) for way in ways))
 
 
 def words(label: str) -> str:

@@ -16,6 +16,9 @@ Mask = NDArray[np.bool_]
 _LEVELS = 60
 """Levels of a factor, at most, of which each is left out in turn."""
 
+_FEW = 6
+"""Values of a column that the model has not, at most, by which rows may have been chosen."""
+
 
 def subsets(source: ListingSource, rung: Rung) -> Iterator[tuple[str, Mask]]:
     """Yield rules by which rows may have been left out, in words, and the rows that they keep.
@@ -55,6 +58,16 @@ def _rules(source: ListingSource, rung: Rung) -> Iterator[tuple[str, Mask]]:
             for code in (len(column.levels) - 1, *range(len(column.levels) - 1)):
                 level = column.levels[code]
                 yield f"rows without {level} of {column.name}", np.asarray(column.codes != code)
+    for name in frame.columns:
+        # A statement like SAS's WHERE may be on a column that the model has not.
+        values = frame[name].astype(str).where(frame[name].notna())
+        levels = values.dropna().unique().tolist()
+        if name in case.table.names or not 1 < len(levels) <= _FEW:
+            continue
+        for level in levels:
+            yield f"rows with {level} of {name}", (values == level).to_numpy()
+        for level in levels if len(levels) > 2 else ():
+            yield f"rows without {level} of {name}", (values != level).to_numpy()
     order = np.arange(len(frame))
     yield "all rows but the first", order > rows[0]
     yield "all rows but the last", order < rows[-1]

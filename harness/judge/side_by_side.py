@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ from harness.judge.statements import rows_of
 from harness.judge.tolerances import load_tolerances
 from harness.model.design import Design, RandomDesign
 from harness.referee.definitions import definition
+from harness.referee.residual_matrix import sign_open
 
 Array = NDArray[np.float64]
 
@@ -151,7 +153,10 @@ def _rows(
     theirs = dict(right.residual)
     for name, value in left.residual:
         if name in theirs:
-            yield row("residual", name, value, theirs[name])
+            # Where rho and -rho are one model they differ in nothing.
+            same = name == "rho" and design.residual is not None and sign_open(design.residual)
+            like = math.copysign(value, theirs[name]) if same else value
+            yield msgspec.structs.replace(row("residual", name, like, theirs[name]), value=value)
     sigma = math.sqrt(max(sigma2, 0.0))
     for term, mine_term, own_term in zip(design.random, left.random, right.random, strict=False):
         if mine_term.effects is None or own_term.effects is None:

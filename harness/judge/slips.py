@@ -20,7 +20,11 @@ _DIGITS = 2
 
 
 def slip(
-    number: PrintedValue, candidates: Sequence[tuple[str, float]], *, sign: bool = False
+    number: PrintedValue,
+    candidates: Sequence[tuple[str, float]],
+    room: float = 0.0,
+    *,
+    sign: bool = False,
 ) -> tuple[str, float] | None:
     """Return the slip that turns a candidate into the printed number, and the candidate's value.
 
@@ -29,6 +33,8 @@ def slip(
     number : PrintedValue
     candidates : sequence of (str, float)
         Definitions of the number, with the values by them.
+    room : float
+        What optimizers leave of it; of a number that is meant to have other digits.
     sign : bool
         Whether a sign may be left out or put in.
     """
@@ -37,7 +43,7 @@ def slip(
             continue
         other = printed(text, name)
         for _, value in candidates:
-            if other.holds(value):
+            if other.holds(value, room if name == "transposed" else 0.0):
                 return name, value
     return None
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness import __version__
 from harness.base.text import listed, number, p_value, significant
 from harness.judge.listing import printed as printed_number
 from harness.judge.listing_verdict import ListingVerdict
-from harness.judge.number_verdict import ROW, Finding
+from harness.judge.number_verdict import ROW, RULE, Finding
 from harness.judge.printed_conclusions import Conclusion, says_otherwise
 from harness.judge.printed_text import plain_number
 from harness.judge.sentence import PRINTED
@@ -40,6 +41,8 @@ _MISTAKES = {
     "variance-for-sd": "it is the square",
     "other-criterion": "it is that of {other}",
     "one-sided": "it is the one-sided p",
+    "z-for-t": "it is by the normal distribution, not by t with the printed df",
+    "by-n": "it is of a residual variance by n, not by n - p",
     "sign": "it has the other sign",
     "t-for-f": "it is t, of which F is the square",
     "correlation": "it is the correlation",
@@ -131,6 +134,8 @@ def audit_answer(found: ListingVerdict) -> Iterator[str]:
         rules = list(dict.fromkeys(rules))
         which = "one rule of df" if len(rules) == 1 else "several rules of df, which agree here"
         yield f"What is printed fits {which}: {listed(rules)}."
+    elif set(fitting) == labels and fitting:
+        yield from _odd_rules(fitting)
 
 
 def listing_sentences(found: ListingVerdict) -> Iterator[tuple[str, str]]:
@@ -175,6 +180,18 @@ def _codings(found: ListingVerdict) -> Iterator[str]:
         yield f"As many numbers are right with {_coded(other)}; the labels leave that open."
     for factor, level in found.strata:
         yield f"Its residual standard deviation, and its ratios of them, are by {factor} {level}."
+
+
+def _odd_rules(fitting: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Say which coefficients have df of another rule than most."""
+    counts = Counter(rule for rules in fitting.values() for rule in rules)
+    ((usual, count),) = counts.most_common(1)
+    odd = [label for label, rules in fitting.items() if usual not in rules]
+    if count > 1:
+        yield (
+            f"No one rule of df fits all coefficients: {usual} fits all but {listed(odd)}. "
+            "A program has one rule for a table."
+        )
 
 
 def _whole(found: ListingVerdict, bad: int) -> str:
@@ -327,6 +344,9 @@ def _instead(one: Finding, other: str) -> str:
     """Say what a number is in place of what it is said to be; empty where that is not known."""
     if one.mistake.startswith(ROW):
         return f"it is that of {one.mistake.removeprefix(ROW)}"
+    if one.mistake.startswith(RULE):
+        rule = one.mistake.removeprefix(RULE)
+        return f"it is by the rule {rule}, which p or interval contradict"
     if one.mistake.startswith("level "):
         return f"it is that of the {100 * float(one.mistake.split()[1]):g} % interval"
     for kind, what in _OF.items():

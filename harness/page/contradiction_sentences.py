@@ -53,6 +53,8 @@ def _why(one: Contradiction) -> str:
     right = _between(one.low, one.high, _apart(one))
     if one.relation in ("t", "f", "p", "least p"):
         return _test(one, own, texts, right)
+    if one.relation == "order":
+        return f"{own}, above the upper limit {texts['upper']}"
     if one.relation in ("outside", "middle", "width"):
         return _interval(one, item, texts, right)
     if one.relation in ("aic", "bic", "bic-aic"):

@@ -35,6 +35,7 @@ __all__ = [
     "scoring_step",
     "standpoint",
     "structured_likelihood",
+    "structured_profile",
     "term_covariance",
     "variance_errors",
     "variance_parameter",

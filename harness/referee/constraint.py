@@ -19,6 +19,7 @@ from scipy import linalg, optimize
 from harness.model.design import Design
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.residual_likelihood import ResidualLikelihood, likelihood_of
+from harness.referee.structured_likelihood import StructuredLikelihood
 
 Array = NDArray[np.float64]
 
@@ -123,6 +124,8 @@ def lowest(likelihood: Likelihood, held: Held, start: Array, sigma: float) -> Mi
 
 def lifted(likelihood: Likelihood, theta: Array) -> Array:
     """Return theta with a little more variance where it is singular: derivatives vanish there."""
+    if isinstance(likelihood, StructuredLikelihood):
+        return likelihood.inwards(theta, _LIFT)
     basis = likelihood.products.basis.effects
     scaled = []
     for w, lower in zip(basis, likelihood.factors(theta), strict=True):

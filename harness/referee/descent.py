@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,9 +111,19 @@ def newton_step(
     return (0.1 * vectors[:, 0], True) if descending else (None, False)
 
 
+class Lowered(Protocol):
+    """What has a deviance."""
+
+    def deviance(self) -> float:
+        """-2 log-likelihood."""
+
+
+AnyLowered = TypeVar("AnyLowered", bound=Lowered)
+
+
 def lower_along(
-    theta: Array, step: Array, value: float, at: Callable[[Array], AnyPoint]
-) -> tuple[AnyPoint | None, float]:
+    theta: Array, step: Array, value: float, at: Callable[[Array], AnyLowered]
+) -> tuple[AnyLowered | None, float]:
     """Return the first point along a halved step that lies lower, and the share of the step."""
     for halving in range(30):
         try:

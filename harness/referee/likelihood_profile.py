@@ -33,6 +33,9 @@ from harness.referee.constraint import Minimum, lifted
 from harness.referee.deviance import Likelihood, Point
 from harness.referee.optimum import Optimum
 from harness.referee.profiler import INDEPENDENT, Profiler
+from harness.referee.residual_likelihood import StructuredResidualLikelihood
+from harness.referee.residual_matrix import bounds
+from harness.referee.structured_likelihood import StructuredLikelihood
 from harness.referee.variance_parameter import EDGE, Parameter
 
 Array = NDArray[np.float64]
@@ -129,7 +132,7 @@ def of_parameter(
         best,
         minimum,
         (low, high),
-        _first_step(parameter, design, covariances, sigma),
+        first_step(parameter, design, covariances, sigma),
         level=level,
         furthest=furthest,
     )
@@ -139,7 +142,7 @@ def _at(profiler: Profiler, x: float, near: Minimum | None) -> Minimum:
     return profiler.at([x], near)
 
 
-def _first_step(
+def first_step(
     parameter: Parameter, design: Design, covariances: Sequence[Array], sigma: float
 ) -> float:
     """Return a step that is small beside the parameter, or beside what the residuals could hide."""
@@ -264,6 +267,18 @@ class FixedProfile:
         self.level = float(basis.y_mean * basis.constant[effect])
         start = lifted(self.likelihood, best.point.theta)
         self.to_theta: Array = self.likelihood.at(start).conditioned()[1]
+        self._bounds: optimize.Bounds | None = None
+        if isinstance(self.likelihood, StructuredLikelihood):
+            # Bounded parameters are variables by themselves: their part of the map is diagonal.
+            units = np.diag(self.to_theta)
+            low, high = self.likelihood.lower.copy(), self.likelihood.upper.copy()
+            if isinstance(self.likelihood, StructuredResidualLikelihood):
+                # Unbounded, a line search that meets no covariance would end there.
+                first = len(self.likelihood.layout)
+                residual = self.likelihood.residual
+                correlations = slice(first, first + residual.correlations)
+                low[correlations], high[correlations] = bounds(residual) or (-1.0, 1.0)
+            self._bounds = optimize.Bounds(low / units, high / units)
         self.starts = (best.point.theta, start)
 
     def interval(self, level: float = 0.95) -> tuple[float | None, float | None]:
@@ -307,8 +322,10 @@ class FixedProfile:
             np.linalg.solve(self.to_theta, begin),
             args=(value,),
             jac=True,
-            method="BFGS",
-            options={"gtol": 1e-6, "maxiter": 200},
+            method="BFGS" if self._bounds is None else "L-BFGS-B",
+            bounds=self._bounds,
+            options={"gtol": 1e-6, "maxiter": 200}
+            | ({} if self._bounds is None else {"ftol": 1e-15}),
         )
         if found.fun <= values[lowest]:
             return float(found.fun), self.to_theta @ found.x

@@ -119,7 +119,7 @@ def is_one_sided(residual: ResidualDesign) -> bool:
 
 def sign_open(residual: ResidualDesign) -> bool:
     """Whether rho and -rho of an autoregression are one: no two visits are an odd number apart."""
-    return bool((_gaps(residual) % 2.0 == 0.0).all())
+    return residual.structure == "ar1" and bool((_gaps(residual) % 2.0 == 0.0).all())
 
 
 def typical_gap(residual: ResidualDesign) -> float:

@@ -84,6 +84,28 @@ class StructuredLikelihood(Likelihood):
         if not ((theta >= self.lower) & (theta <= self.upper)).all():
             raise np.linalg.LinAlgError("outside the parameter space")
 
+    def inwards(self, theta: Array, variance: float) -> Array:
+        """Return theta with no bounded parameter at its bound.
+
+        Parameters
+        ----------
+        variance : float
+            Relative variance of scaled effects, and share of a correlation's range, to move by.
+        """
+        out = np.array(theta, dtype=np.float64)
+        for t, (own, mine) in enumerate(zip(self.terms, self.slices, strict=True)):
+            if not own.structure:
+                continue
+            w = self.products.basis.effects[t]
+            lengths = np.linalg.norm(w, axis=0) if own.deviations == own.q else np.linalg.norm(w)
+            k = mine.start + own.deviations
+            out[mine.start : k] = np.maximum(out[mine.start : k], np.sqrt(variance) / lengths)
+            if own.correlated:
+                low, high = own.bounds[0][-1], own.bounds[1][-1]
+                room = variance * (high - low)
+                out[k] = min(max(out[k], low + room), high - room)
+        return out
+
     def unstructured(self, design: Design) -> Likelihood:
         """Return the likelihood of other terms, without structures, of the same rows."""
         return Likelihood(design, reml=self.reml)

@@ -164,7 +164,7 @@ def bounded_newton(point: StructuredPoint) -> StructuredPoint:
         twin, to_theta = point.conditioned()
         gradient, hessian = twin.profiled_gradient(), twin.profiled_hessian()
         noise = rounding(likelihood)
-        free = _free(point, gradient, hessian, noise)
+        free = free_parameters(point, gradient, hessian, noise)
         if not free.any():
             break
         step = np.zeros(len(free))
@@ -183,7 +183,9 @@ def bounded_newton(point: StructuredPoint) -> StructuredPoint:
     return point
 
 
-def _free(point: Point, gradient: Array, hessian: Array, noise: float) -> NDArray[np.bool_]:
+def free_parameters(
+    point: Point, gradient: Array, hessian: Array, noise: float
+) -> NDArray[np.bool_]:
     """Parameters that are at no bound, or from whose bound the deviance falls."""
     likelihood = point.likelihood
     assert isinstance(likelihood, StructuredLikelihood)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.model.design import Design
+from harness.model.structure import STRUCTURES
 
 Array = NDArray[np.float64]
 
@@ -30,6 +31,12 @@ class Parameter:
         if self.scale == "sigma":
             return "residual SD"
         term = design.random[self.term]
+        structure = STRUCTURES.get(term.structure)
+        if structure is not None and self.scale == "correlation":
+            which = "neighbours" if structure.correlation == "ar1" else "any two effects"
+            return f"correlation of {which} by {term.group}"
+        if structure is not None and structure.one_variance:
+            return f"SD of each effect by {term.group}"
         names = [term.names[i] for i in self.effects]
         what = "SD of" if self.scale == "sd" else "correlation of"
         return f"{what} {' and '.join(names)} by {term.group}"
@@ -55,10 +62,18 @@ class Parameter:
 
 
 def parameters(design: Design) -> list[Parameter]:
-    """Every variance parameter of a model: SDs of a term, then its correlations; sigma last."""
+    """Every variance parameter of a model: SDs of a term, then its correlations; sigma last.
+
+    Of a term with a structure those that the structure has.
+    """
     out = []
     for t, term in enumerate(design.random):
         q = len(term.names)
+        if term.structure:
+            own = STRUCTURES[term.structure]
+            out += [Parameter("sd", t, (i,)) for i in range(1 if own.one_variance else q)]
+            out += [Parameter("correlation", t, (0, 1))] if own.correlation else []
+            continue
         out += [Parameter("sd", t, (i,)) for i in range(q)]
         out += [Parameter("correlation", t, (i, j)) for j in range(q) for i in range(j)]
     return [*out, Parameter("sigma")]

@@ -17,6 +17,7 @@ from harness.model.functions import FUNCTIONS
 from harness.model.model import Model, RandomTerm, column_of, split_bar
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Term, Terms
+from harness.spelling.lme4_spelling import quote_name
 from harness.spelling.patsy_language import (
     HIDING,
     NotExpressible,
@@ -148,12 +149,25 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
     )
 
 
+def _no_residual(model: Model) -> str:
+    """Say that there is none, and what compound symmetry is where its correlation is positive."""
+    residual = model.residual
+    alone = not model.random and model.formula.weights is None
+    if residual is None or residual.structure != "cs" or residual.strata or not alone:
+        return "MixedLM has no residual covariance"
+    group = ":".join(map(quote_name, residual.group))
+    return (
+        f"MixedLM has no residual covariance; where the correlation is not negative, (1 | {group}) "
+        "in the formula is the same model"
+    )
+
+
 def _as_mixedlm_has_it(model: Model, table: Table) -> Model:
     """Write ``diag(1 + x | g)`` as ``(1 + x || g)``, and refuse what MixedLM has not."""
     if model.formula.weights is not None:
         raise NotExpressible("MixedLM has no weights; every residual has the same variance there")
     if model.residual is not None:
-        raise NotExpressible("MixedLM has no residual covariance")
+        raise NotExpressible(_no_residual(model))
     bars = []
     for bar in model.formula.bars:
         if bar.structure and bar.structure != "diag":
@@ -273,7 +287,7 @@ def python_call(model: Model, table: Table) -> str:
     """Return the statsmodels call that fits the model, or why there is none."""
     try:
         if model.residual is not None:
-            raise NotExpressible("MixedLM has no residual covariance")
+            raise NotExpressible(_no_residual(model))
         _require_same_columns(model, table)
         if model.criterion == "OLS":
             formula, weights = python_formula(model, _shown_name, table), model.formula.weights

@@ -26,8 +26,13 @@ def closes_gaps(given: Mapping[str, str]) -> bool:
     return re.search(r"\bfactor\(", given.get("correlation", "")) is not None
 
 
-def nlme_residual(function: str, given: Mapping[str, str]) -> tuple[str, str]:
+def nlme_residual(function: str, given: Mapping[str, str], *, group: str = "") -> tuple[str, str]:
     """Return the residual covariance of ``correlation =`` and ``weights =``, and the weights.
+
+    Parameters
+    ----------
+    group : str
+        The innermost group of the random effects, which is that of a correlation without one.
 
     Returns
     -------
@@ -41,16 +46,16 @@ def nlme_residual(function: str, given: Mapping[str, str]) -> tuple[str, str]:
     BadInput
         For a class that is not known here; one line.
     """
-    structure, position, group = _correlation(function, given.get("correlation", "NULL"))
+    structure, position, inside = _correlation(function, given.get("correlation", "NULL"), group)
     strata, weights = _variances(function, given.get("weights", "NULL"))
     if structure == "corr" and position in strata:
         structure = "us"
         strata.remove(position)
-    parts = [f"{structure}({position or '1'} | {group})"] if structure else []
+    parts = [f"{structure}({position or '1'} | {inside})"] if structure else []
     return " + ".join([*parts, *(f"het({columns})" for columns in strata)]), weights
 
 
-def _correlation(function: str, text: str) -> tuple[str, str, str]:
+def _correlation(function: str, text: str, own: str) -> tuple[str, str, str]:
     if text == "NULL":
         return "", "", ""
     made = re.fullmatch(r"(?:nlme::)?cor(\w+)\((.*)\)", text.strip(), re.DOTALL)
@@ -60,17 +65,22 @@ def _correlation(function: str, text: str) -> tuple[str, str, str]:
             "corCompSymm and corSymm"
         )
     form = re.search(r"~\s*([^|~,]*?)\s*\|\s*([^,()|]+)", made[2])
+    if form is None and own and "|" not in made[2]:
+        at = re.search(r"~\s*([^~,]+?)\s*(?:,|$)", made[2])
+        return _visits(_CLASSES[made[1]], at[1] if at else "1", own)
     if form is None:
         raise BadInput(
             f"call: {function}(correlation = {text}) does not say its groups; write "
             "form = ~ visit | subject"
         )
-    structure, position = _CLASSES[made[1]], form[1].strip()
+    return _visits(_CLASSES[made[1]], form[1].strip(), re.sub(r"\s*/\s*", ":", form[2].strip()))
+
+
+def _visits(structure: str, position: str, group: str) -> tuple[str, str, str]:
     numbered = re.fullmatch(r"as\.(?:integer|numeric)\((?:factor\((.+)\)|([^()]+))\)", position)
     if numbered:
         column = numbered[1] or numbered[2]
         position = column if structure == "corr" else f"factor({column})"
-    group = re.sub(r"\s*/\s*", ":", form[2].strip())
     return structure, "" if position == "1" else position, group
 
 

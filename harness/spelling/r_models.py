@@ -31,7 +31,6 @@ def lme_formula(fixed: str, given: Mapping[str, str]) -> tuple[str, str, tuple[T
     BadInput
         For classes of covariance matrices and of variance functions that are not known here.
     """
-    residual, weights = nlme_residual("lme", given)
     random = given.get("random")
     if random is None:
         raise BadInput(
@@ -39,7 +38,10 @@ def lme_formula(fixed: str, given: Mapping[str, str]) -> tuple[str, str, tuple[T
             "random = ~ x | g"
         )
     notes: list[Trap] = [GAPS] if closes_gaps(given) else []
-    terms = [_bar(*level) for level in _levels(random)]
+    levels = _levels(random)
+    inner = re.sub(r"\s*/\s*", ":", levels[-1][1])
+    residual, weights = nlme_residual("lme", given, group=inner)
+    terms = [_bar(*level) for level in levels]
     if any(" || " in term for term in terms):
         notes.append(_DIAGONAL)
     terms += [f"weights({weights})"] if weights else []

@@ -69,6 +69,10 @@ BAD_CASES = {
     "no toml": ("[one", "not TOML: "),
     "nothing": ("", "there is no case in it"),
     "no table": ("one = 3", "[one]: Expected `object`"),
+    "said in the formula": (
+        '[one]\ndata="a.csv"\nformula="y ~ x"\nweights="w"',
+        "unknown key 'weights'; it is said in the formula, y ~ x + weights(w)",
+    ),
     "unknown key": ('[one]\ndata="a.csv"\nformula="y ~ x"\nweight=1', "unknown key 'weight'"),
     "no formula": ('[one]\ndata="a.csv"', "[one]: it lacks the key 'formula'"),
     "no file": ('[one]\ndata="no.csv"\nformula="y ~ x"', "no.csv: cannot be read: No such file"),

@@ -97,7 +97,7 @@ DAYS_OF = ("coefficient", "Days")
             (*DAYS_OF, "p"),
             "1.27e-11",
             "the p of Days is printed as 1.27e-11, by the normal distribution, while t = 6.771 "
-            "with 17.00 df gives 3.27e-06.",
+            "with 17.00 df gives 3.27e-06; the p is wrong.",
         ),
         (
             (*DAYS_OF, "df"),
@@ -196,6 +196,18 @@ def test_a_right_f_is_right_and_t_in_its_place_is_named():
     assert verdict.right
     verdict = audited({"coefficient": {"Days": {**F, "f": "6.77"}}})
     assert [(f.quantity, f.mistake) for f in verdict.findings if f.mistake] == [("f", "t-for-f")]
+
+
+def test_limits_in_the_wrong_order_are_named_and_interchanged_ones_said_once():
+    verdict = audited(planted((*DAYS_OF, "interval", "upper"), "3.729"))
+    assert (
+        "the lower limit of Days is printed as 7.206, above the upper limit 3.729; the upper limit "
+        "is wrong"
+    ) in " ".join(audit_answer(verdict))
+    ends = {"level": 0.95, "lower": "13.729", "upper": "7.206"}
+    verdict = audited(planted((*DAYS_OF, "interval"), ends))
+    assert verdict.contradictions == ()
+    assert "the limits are interchanged" in " ".join(audit_answer(verdict))
 
 
 def test_a_p_that_no_df_give_is_too_small():

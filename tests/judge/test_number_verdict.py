@@ -37,6 +37,19 @@ def test_the_other_criterion_is_said_where_digits_tell_it_from_this_one(text, ri
     assert found.truth == truth
 
 
+def test_a_mistake_is_named_with_what_optimizers_leave_of_it():
+    number = printed("-1.4081", "lower")
+    found = judged("lower", "x", number, [("z", -1.5276)], [("level 0.9", -1.40816)], 2e-4)
+    assert (found.truth, found.mistake) == ("mistake", "level 0.9")
+
+
+@pytest.mark.parametrize(("right", "named"), [(0.37541, "transposed"), (0.3766, "")])
+def test_digits_are_interchanged_of_what_optimizers_leave(right, named):
+    # Of 0.3755, of which four digits are printed, optimizers leave a ten-thousandth.
+    found = judged("se", "x", printed("0.3575", "se"), [("gls", right)], [], 1e-4)
+    assert found.mistake == named
+
+
 def without_variances():
     """A table of which both random variances are zero at the optimum, by construction."""
     groups, visits = 8, 5

@@ -16,6 +16,7 @@ from harness.data.datasets import Dataset, load_dataset
 from harness.data.own_table import own_rung
 from harness.engines.lme4 import r_columns
 from harness.spelling.lme4_spelling import lme4_formula
+from tests.referee.joined_cases import visited
 
 pytestmark = pytest.mark.slow
 
@@ -299,3 +300,20 @@ def test_a_fixed_effect_beside_correlated_residuals_is_profiled_with_them(struct
     held = frame.assign(left=frame.distance - low * frame.age)
     found = harness.compare("left ~ 1", "left ~ age", held, **made)
     assert found.statistic == pytest.approx(stats.chi2.isf(0.05, 1), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_structured_term_has_the_parameters_of_its_structure():
+    frame = visited(0, subjects=12)
+    found = harness.intervals("y ~ x + homcs(0 + f | s) + (1 + x | g)", frame, residual="het(sex)")
+    wald = harness.intervals(
+        "y ~ x + homcs(0 + f | s) + (1 + x | g)", frame, residual="het(sex)", kind="wald"
+    )
+    names = ["SD of each effect by s", "correlation of any two effects by s"]
+    for name in names:
+        low, value, high = found.table.loc[name, ["low", "estimate", "high"]]
+        assert low < value < high
+        assert wald.table.loc[name, "estimate"] == pytest.approx(value)
+    beside = "SD of x by g"
+    assert np.isnan(found.table.loc[beside, "low"])
+    assert any(note.startswith(f"no profile of the {beside}: ") for note in found.notes)

@@ -107,3 +107,29 @@ def test_a_coded_factor_has_the_labels_of_r(coding, labels):
         harness.audit(frame, formula, {"coefficient": {"Treatment9": {"estimate": "1"}}})
     assert labels[0] in str(error.value)
     assert "contr" not in str(error.value)
+
+
+@pytest.mark.parametrize("label", ["Litter sexMale", "Litter sex Male", "sexMale", "sex[T.Male]"])
+def test_a_level_of_a_random_factor_has_the_label_of_a_program(label):
+    formula = "weight ~ sex + (sex | Litter)"
+    right = harness.audit(
+        load_dataset("RatPupWeight").frame, formula, {"variance": {"Litter sex[T.Male]": "9"}}
+    ).verdict
+    exact = f"{right.findings[0].right:.6g}"
+    assert audited(formula, "RatPupWeight", {"variance": {label: exact}}).right
+
+
+def test_whole_plots_may_have_another_reference():
+    """A factor that is in the fixed part and in a grouping is coded as SAS does it, too."""
+    formula = "yield ~ Variety + nitro + (1 | Block) + (1 | Block:Variety)"
+    frame = load_dataset("Oats").frame
+    last = harness.inference(
+        formula, frame, levels={"Variety": ("Victory", "Golden Rain", "Marvellous")}
+    ).table
+    rows = {
+        f"Variety {level}": {"estimate": f"{last.estimate[f'Variety[T.{level}]']:.4f}"}
+        for level in ("Golden Rain", "Marvellous")
+    }
+    found = harness.audit(frame, formula, {"coefficient": rows})
+    assert found.right
+    assert dict(found.verdict.references) == {"Variety": "Victory"}

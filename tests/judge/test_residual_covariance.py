@@ -188,3 +188,30 @@ def test_a_model_whose_other_criterion_has_no_maximum_is_judged():
     residual = ((right.residual[0][0], 0.5), *right.residual[1:])
     wrong = msgspec.structs.replace(right, engine="other", residual=residual)
     assert judge_outcomes(case, [wrong, right]).judgement("other").verdict == "WRONG_OPTIMUM"
+
+
+@pytest.mark.parametrize(("apart", "open_"), [(2, True), (4, True), (1, False), (3, False)])
+def test_either_sign_of_an_autoregression_at_even_distances_is_right_and_said_to_be_open(
+    apart, open_
+):
+    frame = visits(1, subjects=20)
+    frame["visit"] *= apart
+    case = case_of("y ~ x", "ar1(visit | s)", frame)
+    right = RefereeEngine().fit(case, "default")
+    ((name, rho),) = right.residual
+    other = msgspec.structs.replace(right, engine="other", residual=((name, -rho),))
+    judged = judge_outcomes(case, [other, right])
+    found = judged.comparison("other")
+    assert found.verdict == ("AGREE" if open_ else "WRONG_OPTIMUM")
+    assert ("open-sign" in judged.judgement("referee").causes) == open_
+    (stated,) = [d for d in found.differences if d.quantity == "residual"]
+    assert stated.value == -rho
+    if open_:
+        (why,) = [e for e in judged.judgement("other").evidence if e.cause == "open-sign"]
+        assert why.numbers["rho"] == pytest.approx(abs(rho), rel=1e-9)
+        # One visit at an odd distance is enough for the sign.
+        moved = frame.copy()
+        moved.loc[moved.index[-1], "visit"] += 1
+        case = case_of("y ~ x", "ar1(visit | s)", moved)
+        judged = judge(case, [RefereeEngine()], ("default",))
+        assert "open-sign" not in judged.judgement("referee").causes

@@ -124,3 +124,22 @@ def test_one_number_of_two_digits_chooses_no_rows():
     verdict = judged('[coefficient."Days"]\nestimate = "11"', source)
     assert verdict.subset == ""
     assert [f.truth for f in verdict.findings] == ["false"]
+
+
+@pytest.mark.parametrize("rule", ["rows with 2 of ward", "rows without north of wing"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_rows_may_be_chosen_by_a_column_that_the_model_has_not(rule, stated):
+    frame = load_dataset("RatPupWeight").frame
+    draw = np.random.default_rng(2)
+    frame = frame.assign(
+        ward=draw.integers(1, 3, len(frame)),
+        wing=draw.choice(["north", "south", "west"], len(frame)),
+    )
+    kept = frame.ward == 2 if "ward" in rule else frame.wing != "north"
+    part = ListingSource(Dataset("part", frame[kept].reset_index(drop=True), ""), FORMULA)
+    text = listing(numbers(part), 5)
+    if stated:
+        text = f"rows = {int(kept.sum())}\n{text}"
+    verdict = judged(text, ListingSource(Dataset("rats", frame, ""), FORMULA))
+    assert (verdict.subset, verdict.rows) == (rule, int(kept.sum()))
+    assert not any(f.truth in ("false", "mistake") for f in verdict.findings)

@@ -194,3 +194,43 @@ def test_no_correlation_in_continuous_time_is_a_minimum_that_is_found(term):
     best = search(f"y ~ x + {term}", "car1(time | s)", subjects=20)
     assert best.deviance == pytest.approx(337.1170000, abs=1e-6)
     assert [o.deviance() for o in best.others] == pytest.approx([337.4887328], abs=1e-6)
+
+
+def adjustments(formula, residual):
+    model = parse_model(formula, "REML", residual)
+    design = build_design(model, bind(model, visited(0, subjects=10)))
+    likelihood = likelihood_of(design, reml=True)
+    k = len(likelihood.layout)
+    phi = np.full(0 if design.residual is None else len(design.residual.names), 0.15)
+    if residual.startswith("car1"):
+        phi[0] = -0.5  # a logarithm
+    theta = np.linspace(0.5, 0.9, k)
+    if any(own in formula for own in ("cs(", "ar1(")):
+        theta[-1] = 0.3
+    point = likelihood.at(np.concatenate([theta, phi]))
+    return [kenward_roger(point, linear=linear).covariance for linear in (True, False)]
+
+
+@pytest.mark.parametrize(
+    ("formula", "residual", "linear"),
+    [
+        *((f"y ~ x + {name}(0 + f | s)", "", True) for name in ("diag", "homdiag", "homcs", "us")),
+        *((f"y ~ x + {name}(0 + f | s)", "", False) for name in ("cs", "ar1", "hetar1")),
+        *(
+            ("y ~ x", text, True)
+            for text in ("cs(1 | s)", "toep(place | s)", "corr(place | s)", "us(place | s)")
+        ),
+        ("y ~ x", "het(sex)", True),
+        ("y ~ x", "ar1(visit | s)", False),
+        ("y ~ x", "car1(time | s)", False),
+        ("y ~ x + homcs(0 + f | s)", "cs(1 | s) + het(sex)", None),
+        ("y ~ x", "cs(1 | s) + het(sex)", None),
+    ],
+)
+def test_second_derivatives_are_zero_where_inference_says_that_they_are(formula, residual, linear):
+    if linear is None:
+        with pytest.raises(KenwardRogerUndefined):
+            adjustments(formula, residual)
+        return
+    first, second = adjustments(formula, residual)
+    assert (np.abs(first - second).max() <= 1e-12 * np.abs(first).max()) == linear

@@ -67,12 +67,28 @@ def test_a_call_of_another_program_is_the_model_it_fits(call, formula, criterion
     assert (found.python, found.r) == (direct.python, direct.r)
 
 
+# In lme a correlation without groups has those of the random effects.
+INNERMOST = [
+    ("lme(y ~ x, d, ~ 1 | g, correlation = corAR1())", "ar1(1 | g)"),
+    ("lme(y ~ x, d, ~ 1 | a/b, correlation = corAR1())", "ar1(1 | a:b)"),
+    ("lme(y ~ x, d, list(a = ~ 1, b = ~ 1), corCAR1(form = ~ time))", "car1(time | a:b)"),
+    ("lme(y ~ x, d, list(g = pdDiag(~ x)), corAR1(0.3, ~ visit))", "ar1(visit | g)"),
+    ("lme(y ~ x, d, ~ 1 | g, correlation = corAR1(0.3, form = ~ v | g))", "ar1(v | g)"),
+    ("lme(y ~ x, d, ~ 1 | g, corSymm(form = ~ v), varIdent(form = ~ 1 | v))", "us(v | g)"),
+]
+
+
+@pytest.mark.parametrize(("call", "residual"), INNERMOST)
+def test_a_correlation_of_lme_is_within_the_innermost_group(call, residual):
+    assert translate(call).model.residual.text() == residual
+
+
 # The call, what is named in the refusal, the reason.
 REFUSED = [
     ("glmer(y ~ x + (1 | g), d, family = binomial)", "glmer(family = binomial)", "generalised"),
     ("glmer.nb(y ~ x + (1 | g), d)", "glmer.nb()", "negative binomial"),
     ('Lmer("y ~ x + (1 | g)", data=d, family="poisson")', "family = poisson", "generalised"),
-    ("lme(y ~ x, d, ~ 1 | g, correlation = corAR1())", "corAR1()", "say its groups"),
+    ("gls(y ~ x, d, correlation = corAR1())", "corAR1()", "say its groups"),
     ("gls(y ~ x, d, correlation = corARMA(form = ~ t | g, p = 2))", "corARMA", "known are"),
     ("lme(y ~ x, d, ~ 1 | g, weights = varPower())", "varPower()", "known are"),
     ("lme(y ~ x, d, list(g = pdSpatial(~ f - 1)))", "pdSpatial", "known are"),

@@ -157,6 +157,10 @@ def test_compound_symmetry_beside_weights_is_no_random_intercept():
 
 def test_mixedlm_says_what_it_has_not():
     assert "no residual covariance" in translate("y ~ x", residual="ar1(v | s)").obstacle
+    symmetric = "(1 | a:b) in the formula is the same model"
+    assert symmetric in translate("y ~ x", residual="cs(1 | a:b)").obstacle
+    for text, residual in (("y ~ x", "cs(1 | s) + het(f)"), ("y ~ x + weights(w)", "cs(1 | s)")):
+        assert "same model" not in translate(text, residual=residual).obstacle
     assert "cs()" in translate("y ~ x + cs(1 + x | s)").obstacle
     assert "free=" in translate("y ~ x + diag(1 + x | s)").python
     assert "diag() of a factor" in translate("y ~ x + diag(0 + factor(f) | s)").obstacle

@@ -52,7 +52,7 @@ from harness.judge.causes.other_model import (
     dropped_term,
     mutated_model,
 )
-from harness.judge.causes.residual_covariance import residual_bound, zero_start
+from harness.judge.causes.residual_covariance import open_sign, residual_bound, zero_start
 from harness.judge.causes.rounding import (
     beyond_precision,
     fixed_effects_rounded,
@@ -246,6 +246,7 @@ ACCOMPANYING: dict[str, Predicate] = {
     "undetermined-variance": undetermined,
     "true-boundary": true_boundary,
     "residual-bound": residual_bound,
+    "open-sign": open_sign,
     "singular-not-flagged": singular_not_flagged,
     "re-refused": random_effects_refused,
     "absolute-boundary-warning": absolute_boundary_warning,

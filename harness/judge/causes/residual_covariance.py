@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.judge.causes.view import View
 from harness.judge.evidence import Evidence, found
 from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
-from harness.referee.residual_matrix import shortest_gap
+from harness.referee.residual_matrix import shortest_gap, sign_open
 
 _ZERO = 1e-4
 """A correlation below this is where the search began."""
@@ -46,4 +46,16 @@ def residual_bound(view: View) -> Evidence | None:
             return found(
                 "residual-bound", fit.engine, structure=residual.text(), pivot=best.point.margin
             )
+    return None
+
+
+def open_sign(view: View) -> Evidence | None:
+    """Hold when rho and -rho are the same model: all distances in a group are even."""
+    for fit, _ in view.judged():
+        likelihood = view.likelihood
+        if not isinstance(likelihood, ResidualLikelihood) or view.best is None:
+            continue
+        residual = likelihood.residual
+        if sign_open(residual) and (rho := abs(float(view.best.phi[0]))) > _ZERO:
+            return found("open-sign", fit.engine, rho=rho)
     return None
