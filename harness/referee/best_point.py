@@ -42,6 +42,9 @@ _ENDLESS = 0.05
 """Derivative in the logarithm of the last pivot of R at its bound: where the likelihood has no
 maximum it is the number of dimensions that are fitted exactly."""
 
+_EXACT = 1e-9
+"""Residuals of a stratum, relative to its outcomes, that are rounding."""
+
 _AT_REST = 1e-3
 """Derivatives in relative changes above this are of no minimum; those of one are 1e-8 and less."""
 
@@ -58,6 +61,17 @@ class ResidualUnbounded(NoMaximum):
         super().__init__(
             "the likelihood grows without bound as the residual covariance becomes singular: there "
             "are too few groups for so many correlations; choose a structure with fewer"
+        )
+
+
+class StratumUnbounded(NoMaximum):
+    """The likelihood grows for ever as the variance of a stratum goes to zero."""
+
+    def __init__(self, level: str, rows: int) -> None:
+        super().__init__(
+            f"the likelihood grows without bound as the residual variance of stratum {level!r} "
+            f"goes to zero: the model fits {'its one row' if rows == 1 else f'its {rows} rows'} "
+            f"exactly; join it to another, or leave the variances by strata out"
         )
 
 
@@ -112,6 +126,7 @@ class ResidualSearch(OptimumSearch):
             alone = find_optimum(own.plain, starts)
             point = own.at(alone.point.theta)
             return Optimum(point, point.deviance(), optimality(point), alone.starts)
+        _refuse_exact_strata(likelihood)
         built_in = evaluated(likelihood.at, _starts(likelihood))
         built_in.sort(key=ResidualPoint.deviance)
         # Without random effects too: where a structure can do their work, beside them it can lead
@@ -144,6 +159,51 @@ class ResidualSearch(OptimumSearch):
             if alone or float(np.linalg.norm(slope)) * best.margin > _ENDLESS:
                 raise ResidualUnbounded
         return Optimum(best, best.deviance(), found, runs + len(starts), self._minima.others())
+
+
+def _refuse_exact_strata(likelihood: ResidualLikelihood) -> None:
+    """Raise StratumUnbounded where X, or X and Z, fit the rows of a stratum exactly.
+
+    Let w -> 0 be its standard deviation, m its rows, z the rank of Z on them, 0 without random
+    effects, and r that of X and Z together. With y exactly in their span the quadratic form stays
+    bounded, log|V| is (m - z) log w^2, and by REML log|X'V^-1 X| gives (r - z) of it back: the
+    deviance falls for ever where what is left is positive.
+    """
+    residual = likelihood.residual
+    own = standardised(likelihood.design)
+    p = likelihood.products.p
+    for codes, levels in zip(residual.strata, residual.levels, strict=True):
+        for level, label in enumerate(levels):
+            rows = np.flatnonzero(codes == level)
+            x, y = own.xy[rows, :p], own.xy[rows, p]
+            for z in (np.zeros((len(rows), 0)), _effects_on(likelihood, own.effects, rows)):
+                both = np.hstack([x, z])
+                if not _in_span(both, y):
+                    continue
+                given_back = _rank(both) if likelihood.reml else _rank(z)
+                if len(rows) > given_back:
+                    raise StratumUnbounded(label, len(rows))
+
+
+def _effects_on(
+    likelihood: ResidualLikelihood, effects: Sequence[Array], rows: NDArray[np.intp]
+) -> Array:
+    """Return Z on some rows, a column for each effect of each level that they have."""
+    columns = [np.zeros((len(rows), 0))]
+    for term, z in zip(likelihood.design.random, effects, strict=True):
+        _, codes = np.unique(term.codes[rows], return_inverse=True)
+        indicators = np.eye(codes.max() + 1)[codes]
+        columns += [indicators * z[rows, j, None] for j in range(z.shape[1])]
+    return np.hstack(columns)
+
+
+def _in_span(columns: Array, y: Array) -> bool:
+    left = y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0] if columns.size else y
+    return bool(np.linalg.norm(left) <= _EXACT * np.linalg.norm(y))
+
+
+def _rank(columns: Array) -> int:
+    return int(np.linalg.matrix_rank(columns)) if columns.size else 0
 
 
 def nearest_minimum(point: Point) -> Point:

@@ -5,7 +5,7 @@ import pytest
 
 from harness.model.design import build_design
 from harness.model.model import bind, parse_model
-from harness.referee.best_point import ResidualUnbounded, find_optimum
+from harness.referee.best_point import ResidualUnbounded, StratumUnbounded, find_optimum
 from harness.referee.cost import Cost, TooLarge
 from harness.referee.deviance import Likelihood
 from harness.referee.residual_likelihood import likelihood_of
@@ -212,3 +212,35 @@ def test_the_best_autoregression_does_not_depend_on_the_unit_that_visits_are_cou
     found = find_optimum(likelihood_of(build_design(model, bind(model, frame)), reml=True))
     assert found.deviance == pytest.approx(at_one.deviance, abs=1e-6)
     assert abs(found.point.phi[0]) ** apart == pytest.approx(abs(at_one.point.phi[0]), rel=1e-4)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + (1 | s)"])
+@pytest.mark.parametrize("residual", ["het(rare)", "ar1(visit | s) + het(rare)"])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_stratum_that_is_fitted_exactly_has_no_maximum_by_ml(formula, residual, rows):
+    frame = visits(4, subjects=8)
+    frame["rare"] = ["no"] * len(frame)
+    frame.loc[frame.index[-rows:], "rare"] = "yes"
+    model = parse_model(formula, "ML", residual)
+    design = build_design(model, bind(model, frame))
+    likelihood = likelihood_of(design, reml=False)
+    plain = np.zeros(len(likelihood.layout) + len(likelihood.phi))
+    below = []
+    for log_ratio in (-8.0, -10.0, -12.0):
+        plain[-1] = log_ratio
+        below.append(likelihood.at(plain).deviance())
+    # log|V| falls by as much for ever: 2 x 2 for every row.
+    assert np.diff(below) == pytest.approx([-4.0 * rows] * 2, rel=1e-3)
+    with pytest.raises(StratumUnbounded, match="stratum 'yes' goes to zero"):
+        find_optimum(likelihood)
+    # By REML |X'V^-1 X| gives that back.
+    assert np.isfinite(find_optimum(likelihood_of(design, reml=True)).deviance)
+
+
+def test_a_stratum_that_is_not_fitted_exactly_has_a_maximum():
+    frame = visits(4, subjects=8)
+    frame["rare"] = ["no"] * len(frame)
+    frame.loc[frame.index[-3:], "rare"] = "yes"
+    model = parse_model("y ~ x", "ML", "het(rare)")
+    design = build_design(model, bind(model, frame))
+    assert np.isfinite(find_optimum(likelihood_of(design, reml=False)).deviance)
