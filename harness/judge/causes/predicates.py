@@ -52,7 +52,12 @@ from harness.judge.causes.other_model import (
     dropped_term,
     mutated_model,
 )
-from harness.judge.causes.residual_covariance import open_sign, residual_bound, zero_start
+from harness.judge.causes.residual_covariance import (
+    endless_correlation,
+    open_sign,
+    residual_bound,
+    zero_start,
+)
 from harness.judge.causes.rounding import (
     beyond_precision,
     fixed_effects_rounded,
@@ -204,6 +209,7 @@ WRONG: dict[str, Predicate] = {
     "kept-off-boundary": kept_off_boundary,
     "false-boundary": false_boundary,
     "zero-correlation-start": zero_start,
+    "endless-correlation": endless_correlation,
     "two-optima": two_optima,
     "stopped-short": stopped_short,
     "lme4-normal-equations": normal_equations,
