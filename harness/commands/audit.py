@@ -73,6 +73,7 @@ def _source(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write JUnit XML, too: a test case for each printed number.",
 )
+@click.option("--stdin", is_flag=True, help="Read NUMBERS from standard input, as - does.")
 @click.option(
     "--template", is_flag=True, help="Print a form with the rows of this model, and do no more."
 )
@@ -89,6 +90,7 @@ def audit(
     out: Path | None,
     records: Path | None,
     junit: Path | None,
+    stdin: bool,
     template: bool,
     as_json: bool,
     quiet: bool,
@@ -125,6 +127,10 @@ def audit(
         rung = options.own_rung(data, formula, ml=False, factors=factors, levels=levels)
         click.echo(form(rung), nl=False)
         return
+    if stdin:
+        if numbers not in (None, Path("-")):
+            raise click.UsageError("NUMBERS are in a file or, with --stdin, on standard input")
+        numbers = Path("-")
     if numbers is None:
         raise click.UsageError("name the file of printed NUMBERS; --template prints a form for it")
     try:

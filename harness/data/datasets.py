@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from harness.base.errors import BadInput
 from harness.base.resources import fixture
@@ -155,14 +156,14 @@ def read_table(path: Path, reading: Reading | None = None) -> tuple[pd.DataFrame
     if len(frame) == 0:
         raise BadInput(f"{path}: there is a header but no rows")
     frame.attrs["decimal"] = options["decimal"]
-    if not indexed:
-        return frame, ""
-    note = (
-        f"{path}: rows have one field more than the header; the first (in the first row "
-        f"{_first_index(text, delimiter)!r}) is taken for an index without a name and left out, as "
-        "pandas and R do"
-    )
-    return frame, note
+    notes = _words_taken_for_missing(frame, text, options)
+    if indexed:
+        notes.append(
+            "rows have one field more than the header; the first (in the first row "
+            f"{_first_index(text, delimiter)!r}) is taken for an index without a name and left "
+            "out, as pandas and R do"
+        )
+    return frame, f"{path}: {'; '.join(notes)}" if notes else ""
 
 
 def _text(path: Path) -> str:
@@ -203,6 +204,27 @@ def _without_comments(text: str, comment: str) -> str:
 
 def _parsed(text: str, options: dict[str, Any]) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text, newline=""), **options).reset_index(drop=True)
+
+
+def _words_taken_for_missing(frame: pd.DataFrame, text: str, options: dict[str, Any]) -> list[str]:
+    """Return what is said of words that pandas takes for missing values, where R has a level.
+
+    R's ``read.csv`` takes NA alone for missing; ``None`` may well be a level of a treatment.
+    """
+    gaps = [c for c in frame if frame[c].isna().any() and not is_numeric_dtype(frame[c])]
+    if not gaps:
+        return []
+    given = {*(options["na_values"] or ()), "", "NA"}
+    raw = _parsed(text, {**options, "keep_default_na": False, "na_values": None, "dtype": str})
+    notes = []
+    for column in gaps:
+        words = raw[column][frame[column].isna()].str.strip()
+        for word, times in words[~words.isin(given)].value_counts().items():
+            notes.append(
+                f"{word!r} in {column} is taken for a missing value, {times} of {len(frame)} rows; "
+                "if it is a level, give it another name"
+            )
+    return notes
 
 
 def _missing(wanted: Sequence[str], text: str, delimiter: str) -> list[str]:

@@ -66,7 +66,7 @@ def ratio_of(one: FittedModel, two: FittedModel) -> Ratio:
         Where neither is the smaller, and by REML where their fixed effects are others.
     """
     nesting = nesting_of(one.design, two.design)
-    _refuse(nesting, reml=one.criterion == "REML")
+    _refuse(nesting, one, two)
     ratio = log_ratio(one, two)
     low, high, null = _null(ratio, nesting, one, two)
     naive = float(stats.chi2.sf(ratio, nesting.parameters))
@@ -88,18 +88,49 @@ def same_rows(one: FittedModel, two: FittedModel) -> None:
         raise BadInput("the models have other weights")
 
 
-def _refuse(nesting: Nesting, *, reml: bool) -> None:
+def _refuse(nesting: Nesting, one: FittedModel, two: FittedModel) -> None:
+    reml = one.criterion == "REML"
     if reml and not nesting.same_fixed:
         raise BadInput(
             "REML likelihoods of models with other fixed effects are of other data: compare them "
             "by ML"
         )
     if nesting.same:
-        raise BadInput("the two are one model, written otherwise")
+        raise BadInput(_same_parameters(one, two))
     if nesting.larger:
         raise BadInput("the first model holds the second: give the smaller one first")
     if not nesting.smaller:
         raise BadInput("neither model holds the other: a likelihood ratio does not test them")
+
+
+_ROUNDED = 1e-5
+"""Difference of two deviances that is none: of the same best point, searched for twice."""
+
+
+def _same_parameters(one: FittedModel, two: FittedModel) -> str:
+    """Say of models with the same parameters near independence what they are to each other.
+
+    They can allow different values: a random intercept no negative covariance, ``cs`` one, and
+    ``car1`` no negative correlation, ``ar1`` one.
+    """
+    fall = one.best.deviance - two.best.deviance
+    if abs(fall) > _ROUNDED:
+        more = "second" if fall > 0.0 else "first"
+        return (
+            f"the two have the same parameters, but the {more} allows values that the other does "
+            "not, such as a negative correlation, and is best there: no df tests them"
+        )
+    if _written(one.design) == _written(two.design):
+        return "the two are one model, written otherwise"
+    return (
+        "the two have the same parameters and the same best likelihood; one may allow values that "
+        "the other does not, such as a negative correlation"
+    )
+
+
+def _written(design: Design) -> tuple[str, list[str]]:
+    residual = "" if design.residual is None else design.residual.structure
+    return residual, sorted(f"{term.group}: {term.structure}" for term in design.random)
 
 
 def log_ratio(one: FittedModel, two: FittedModel) -> float:

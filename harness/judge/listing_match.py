@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import islice, product
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from harness.base.errors import BadInput
 from harness.base.text import listed
 from harness.data.rungs import Rung
+from harness.judge.factor_codings import codings_of, numbered, open_factors, recoded
 from harness.judge.listing import TESTS, Listing
 from harness.judge.random_labels import Places, hint, key_of, pair_places, spread_places
 from harness.judge.residual_labels import ResidualLabels, ResidualNumber, Section
@@ -32,7 +33,14 @@ _KEPT = 6
 """Codings that a listing is judged by."""
 
 T = TypeVar("T")
-Make = Callable[[Mapping[str, tuple[str, ...]]], Rung]
+
+
+class Make(Protocol):
+    """Builds the case with level orders, or that of another formula."""
+
+    def __call__(self, levels: Mapping[str, tuple[str, ...]], *, formula: str = "") -> Rung:
+        """Return the case; ``formula`` in place of the model's where it is given."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class Matched:
         Reference level of each factor that is not its first.
     residual : dict
         Number of the residual covariance by section and label.
+    codings : dict
+        Coding of each factor that has not the model's own: ``"sum"``, ``"helmert"``, ``"poly"``.
     """
 
     rung: Rung
@@ -60,6 +70,7 @@ class Matched:
     covariances: Mapping[str, tuple[int, int, int]]
     references: Mapping[str, str]
     residual: Mapping[tuple[Section, str], ResidualNumber] = field(default_factory=dict)
+    codings: Mapping[str, str] = field(default_factory=dict)
 
 
 def matched(
@@ -72,7 +83,6 @@ def matched(
     Parameters
     ----------
     make : callable
-        Builds the case with the level orders it is given.
     given : dict
         Level orders that the user has stated; these stay as they are.
 
@@ -95,9 +105,16 @@ def matched(
             fitting.append(_whole(listing, coded, found, references))
         except BadInput as error:
             refused = refused or error
-    if not fitting:
+    recodings: list[Matched] = []
+    names = rung.case.design.x_names
+    columns = [names[j] for j in fitting[0].coefficients.values()] if fitting else ()
+    for codings in codings_of(open_factors(rung, columns)):
+        coded = make(given, formula=recoded(rung.case.model.formula.text, codings))
+        if (found := _coefficients(labels, coded)) is not None:
+            recodings.append(replace(_whole(listing, coded, found, {}), codings=codings))
+    if not (fitting or recodings):
         raise refused or BadInput(_unknown(labels, rung))
-    return tuple(fitting[:_KEPT])
+    return (*fitting[:_KEPT], *recodings[:_KEPT])
 
 
 def _whole(
@@ -225,7 +242,7 @@ def _coefficients(labels: Sequence[str], rung: Rung) -> dict[str, int] | None:
         places: dict[str, list[int]] = {}
         for j, name in enumerate(names):
             places.setdefault(key(name), []).append(j)
-        found = {label: places.get(key(label), []) for label in labels}
+        found = {label: places.get(key(numbered(label, rung)), []) for label in labels}
         if all(len(js) == 1 for js in found.values()):
             out = {label: js[0] for label, js in found.items()}
             _distinct(out, "coefficient")
@@ -251,7 +268,7 @@ def _exact(name: str) -> str:
 
 def _plain(name: str) -> str:
     """Return a name without the coding of its factor: R prints ``f1`` and ``f.L``."""
-    return re.sub(r"\bC\(([^(),]+), *[^()]*\)", r"\1", name)
+    return re.sub(r"\bC\(([^(),]+)(,([^()]|\([^()]*\))*)?\)", r"\1", name)
 
 
 def _squashed(name: str) -> str:

@@ -28,7 +28,7 @@ from harness.judge.judgement import Judgement
 from harness.judge.listing import Listing, PrintedValue, printed, read_listing
 from harness.judge.listing_match import Matched, matched
 from harness.judge.listing_source import ListingSource
-from harness.judge.listing_verdict import ListingVerdict, judge_listing
+from harness.judge.listing_verdict import ListingVerdict, is_coding_of, judge_listing
 from harness.judge.number_verdict import Finding as NumberFinding
 from harness.judge.number_verdict import Truth as Printed
 from harness.judge.printed_text import plain_number
@@ -281,7 +281,7 @@ def _fit(
 def coding_of(listing: Listing, verdict: ListingVerdict, source: ListingSource) -> Matched:
     """Return the model in the coding that a verdict is of."""
     codings = matched(listing, source.rung, source.levels)
-    same = (m for m in codings if tuple(m.references.items()) == verdict.references)
+    same = (m for m in codings if is_coding_of(m, verdict))
     return next(same, codings[0])
 
 

@@ -22,7 +22,7 @@ from harness.judge.likelihood_ratio import FittedModel, Ratio, ratio_of, same_ro
 from harness.judge.listing import Listing
 from harness.judge.listing_consistency import Contradiction, blamed, contradictions
 from harness.judge.listing_interpretation import Reading
-from harness.judge.listing_match import matched
+from harness.judge.listing_match import Matched, matched
 from harness.judge.listing_model import ListingModel
 from harness.judge.listing_source import ListingSource
 from harness.judge.number_verdict import SPREADS, Finding
@@ -77,6 +77,9 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
         The level that conclusions are drawn at.
     singular : bool
         Whether the best point is on the boundary.
+    codings, other_codings : tuple
+        Factors that the listing codes otherwise than the model, each with its coding; and what fits
+        as well.
     strata : tuple of (str, str)
         Factors of residual variances, and the levels that the listing has as references, where
         they are not the first.
@@ -103,12 +106,20 @@ class ListingVerdict(msgspec.Struct, frozen=True, kw_only=True):
     alpha: Alpha = Alpha()
     singular: bool = False
     strata: tuple[tuple[str, str], ...] = ()
+    codings: tuple[tuple[str, str], ...] = ()
+    other_codings: tuple[tuple[tuple[str, str], ...], ...] = ()
 
     @property
     def right(self) -> bool:
         """Whether nothing printed is wrong."""
         wrong = any(f.truth in ("false", "mistake") for f in self.findings)
         return not (wrong or self.mistakes or self.impossible or self.contradictions)
+
+
+def is_coding_of(matched: Matched, verdict: ListingVerdict) -> bool:
+    """Whether a listing is matched in the coding that a verdict is of."""
+    own = (tuple(matched.references.items()), tuple(matched.codings.items()))
+    return own == (verdict.references, verdict.codings)
 
 
 def judge_listing(
@@ -251,7 +262,7 @@ def _judged(listing: Listing, source: ListingSource, alpha: Alpha) -> ListingVer
     box = best.model.box
     return ListingVerdict(
         program=listing.program,
-        formula=source.asked or found.rung.case.model.formula.text,
+        formula=source.asked or source.rung().case.model.formula.text,
         criterion=best.model.criterion,
         stated_criterion=stated if listing.criterion else "",
         rows=rows,
@@ -270,7 +281,26 @@ def _judged(listing: Listing, source: ListingSource, alpha: Alpha) -> ListingVer
         alpha=alpha,
         singular=best.model.best.optimality.singular,
         strata=best.strata,
+        codings=tuple(found.codings.items()),
+        other_codings=_other_codings(best, listing, source, ratios) if found.codings else (),
     )
+
+
+def _other_codings(
+    best: Reading,
+    listing: Listing,
+    source: ListingSource,
+    ratios: Mapping[str, Mapping[str, Ratio]],
+) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Return other codings by which as many numbers are right."""
+    criteria = (best.model.criterion, best.rival.criterion)
+    out = []
+    for reading in _readings(listing, source, criteria, ratios):
+        codings = reading.model.matched.codings
+        same = reading.at_box == best.at_box and reading.model.criterion == criteria[0]
+        if same and codings not in ({}, best.model.matched.codings):
+            out += [tuple(codings.items())] if reading.score == best.score else []
+    return tuple(out)
 
 
 def _contradictions(reading: Reading, *, rows_wrong: bool) -> tuple[Contradiction, ...]:

@@ -23,7 +23,7 @@ from harness.data.published_cases import PublishedCase
 from harness.judge.listing import Listing, listing_of
 from harness.judge.listing_match import Matched, matched
 from harness.judge.listing_source import ListingSource
-from harness.judge.listing_verdict import ListingVerdict, judge_listing
+from harness.judge.listing_verdict import ListingVerdict, is_coding_of, judge_listing
 from harness.judge.number_verdict import Finding
 from harness.judge.printed_digits import is_cut, right_digits, significant_digits
 from harness.model.model import parse_model
@@ -166,7 +166,7 @@ def _source(case: PublishedCase) -> ListingSource:
 def _coded(listing: Listing, source: ListingSource, verdict: ListingVerdict) -> Matched:
     """Return the model in the coding that the verdict is of."""
     codings = matched(listing, source.rung, {})
-    return next(m for m in codings if tuple(m.references.items()) == verdict.references)
+    return next(m for m in codings if is_coding_of(m, verdict))
 
 
 def _numbers(

@@ -24,6 +24,7 @@ from typing import TypeVar
 
 from harness.base.text import listed
 from harness.model.design import RandomDesign
+from harness.model.structure import STRUCTURES
 
 T = TypeVar("T")
 
@@ -53,7 +54,8 @@ def spread_places(terms: Sequence[RandomDesign]) -> dict[str, tuple[str, tuple[i
             one = (f"{term.group} {effect}", (t, k))
             for key in _spelled(one[0]):
                 found[key] = one
-            if effect == "Intercept" or len(term.names) == 1:
+            single = bool(term.structure) and STRUCTURES[term.structure].one_variance
+            if effect == "Intercept" or len(term.names) == 1 or (single and k == 0):
                 found.setdefault(words(term.group), one)
             for key in _spelled(effect):
                 short.setdefault(key, []).append(one)
@@ -62,11 +64,24 @@ def spread_places(terms: Sequence[RandomDesign]) -> dict[str, tuple[str, tuple[i
     return _with_short(found, short)
 
 
+_OF_STRUCTURE = {"ar1": ("AR(1)", "ARH(1)", "AR1 rho", "rho"), "cs": ("CS", "CSH", "rho")}
+"""Labels of the one correlation that a structure of a random term has."""
+
+
+def _correlation_of(term: RandomDesign) -> str:
+    return STRUCTURES[term.structure].correlation if term.structure else ""
+
+
 def pair_places(terms: Sequence[RandomDesign]) -> dict[str, tuple[str, tuple[int, int, int]]]:
     """Return the places of covariances and correlations: ``(term, effect, effect)``."""
     found: dict[str, tuple[str, tuple[int, int, int]]] = {}
     short: dict[str, list[tuple[str, tuple[int, int, int]]]] = {}
     for t, term in enumerate(terms):
+        for label in _OF_STRUCTURE.get(_correlation_of(term), ()):
+            # The first two effects are neighbours: theirs is the correlation of all.
+            one = (f"{term.group} {term.names[0]} {term.names[1]}", (t, 0, 1))
+            short.setdefault(words(label), []).append(one)
+            short.setdefault(words(f"{term.group} {label}"), []).append(one)
         for b in range(len(term.names)):
             for a in range(b):
                 both = f"{term.names[a]} {term.names[b]}"

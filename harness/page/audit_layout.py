@@ -159,10 +159,25 @@ def listing_sentences(found: ListingVerdict) -> Iterator[tuple[str, str]]:
         )
 
 
+_CODINGS = {
+    "sum": "deviations from the mean of the levels (contr.sum)",
+    "helmert": "Helmert contrasts (contr.helmert)",
+    "poly": "orthogonal polynomials (contr.poly)",
+}
+
+
+def _coded(codings: Sequence[tuple[str, str]]) -> str:
+    return listed([f"{factor} coded by {_CODINGS[kind]}" for factor, kind in codings])
+
+
 def _codings(found: ListingVerdict) -> Iterator[str]:
     """Say by which references the listing is."""
     for factor, level in found.references:
         yield f"The listing has {level} as the reference level of {factor}."
+    if found.codings:
+        yield f"The listing has {_coded(found.codings)}."
+    for other in found.other_codings:
+        yield f"As many numbers are right with {_coded(other)}; the labels leave that open."
     for factor, level in found.strata:
         yield f"Its residual standard deviation, and its ratios of them, are by {factor} {level}."
 

@@ -45,6 +45,10 @@ maximum it is the number of dimensions that are fitted exactly."""
 _EXACT = 1e-9
 """Residuals of a stratum, relative to its outcomes, that are rounding."""
 
+_NEARER = (1e-6, 0.0)
+"""Distances from the end of a correlation, which is 1e-8 inside: between them a contrast that is
+fitted exactly lowers the deviance by log(100)."""
+
 _AT_REST = 1e-3
 """Derivatives in relative changes above this are of no minimum; those of one are 1e-8 and less."""
 
@@ -183,6 +187,45 @@ def _refuse_exact_strata(likelihood: ResidualLikelihood) -> None:
                 given_back = _rank(both) if likelihood.reml else _rank(z)
                 if len(rows) > given_back:
                     raise StratumUnbounded(label, len(rows))
+
+
+def endless_end(best: ResidualPoint) -> tuple[float, float] | None:
+    """Return an end of the correlation to which the deviance falls for ever, or None.
+
+    At an end R has contrasts of variance 0. The deviance has the logarithm of their variance in it,
+    and falls where all of them are 0 in y less the fixed part, which takes as many parameters. A
+    valley to there is narrow, and a maximum inside, which is what is meant, may be local only.
+
+    Returns
+    -------
+    float
+        The end.
+    float
+        By how much the deviance is lower 1e-8 from it than 1e-6.
+    """
+    likelihood, k = best.likelihood, len(best.likelihood.layout)
+    residual = likelihood.residual
+    ends = bounds(residual)
+    if ends is None:
+        return None
+    sizes = np.bincount(residual.group)
+    for at, end in enumerate(ends):
+        lowest = residual.structure == "cs" and at == 0
+        contrasts = int((sizes == sizes.max()).sum()) if lowest else int((sizes - 1).sum())
+        if contrasts > likelihood.products.p + len(best.theta) - 1:
+            continue
+        held, inside = likelihood.holding(0), 1.0 - 2.0 * at
+        for start in (best.theta, np.concatenate([best.theta[:k], np.zeros(len(best.phi))])):
+            theta, deviances = start.copy(), []
+            for distance in _NEARER:
+                theta[k] = end + inside * distance
+                with suppress(np.linalg.LinAlgError):
+                    point = _descent(held.at(theta))
+                    theta = point.theta.copy()
+                    deviances.append(point.deviance())
+            if len(deviances) == len(_NEARER) and deviances[0] - deviances[1] > 1.0:
+                return end, deviances[0] - deviances[1]
+    return None
 
 
 def _effects_on(

@@ -110,14 +110,18 @@ def lowest(likelihood: Likelihood, held: Held, start: Array, sigma: float) -> Mi
     if not len(begin):
         theta, at = problem.place(begin)
         return Minimum(theta, at, likelihood.at(theta).deviance(at))
-    found = optimize.minimize(
-        problem.value,
-        begin,
-        jac=problem.gradient,
-        hess=problem.hessian,
-        method="trust-exact",
-        options={"gtol": 1e-5, "maxiter": 100, "initial_trust_radius": 0.5},
-    )
+    try:
+        found = optimize.minimize(
+            problem.value,
+            begin,
+            jac=problem.gradient,
+            hess=problem.hessian,
+            method="trust-exact",
+            options={"gtol": 1e-5, "maxiter": 100, "initial_trust_radius": 0.5},
+        )
+    except UnboundLocalError:
+        # scipy's step has no value where the Hessian has none: the deviance falls for ever.
+        raise np.linalg.LinAlgError("the deviance has no minimum there") from None
     theta, at = problem.place(found.x)
     return Minimum(theta, at, float(found.fun))
 

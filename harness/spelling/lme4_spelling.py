@@ -31,7 +31,7 @@ def lme4_formula(
         the data already, so ``factor()`` is not written then. Without it the user's names are
         written, in backticks where R needs them.
     """
-    name = partial(_r_name, names)
+    name = partial(r_name, names)
     outcome = render(model.formula.outcome, name, language)
     fixed = model.formula.fixed
     parts = [] if fixed is None else [render(fixed, name, language)]
@@ -46,7 +46,7 @@ def lme4_bars(
     model: Model, names: Mapping[str, str] | None = None, language: Language = R
 ) -> list[str]:
     """Return the random part in R's syntax, bar by bar; see :func:`lme4_formula`."""
-    name = partial(_r_name, names)
+    name = partial(r_name, names)
 
     def group_name(node: Name) -> str:
         return name(node) if names is not None else quote_name(node.name)
@@ -54,7 +54,8 @@ def lme4_bars(
     return [_bar(bar, name, group_name, language) for bar in model.formula.bars]
 
 
-def _r_name(names: Mapping[str, str] | None, node: Name) -> str:
+def r_name(names: Mapping[str, str] | None, node: Name) -> str:
+    """Return how R writes a column: by its own name, or as ``names`` calls it."""
     if names is not None:
         both = f"factor({node.name})"
         return names[both] if node.as_factor and both in names else names[node.name]

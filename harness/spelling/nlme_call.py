@@ -10,7 +10,7 @@ from harness.model.expression_text import R_IN_NLME, render
 from harness.model.formula import Binary, Call
 from harness.model.model import Model, RandomTerm
 from harness.model.residual import Residual
-from harness.spelling.lme4_spelling import lme4_formula, quote_name
+from harness.spelling.lme4_spelling import lme4_formula, quote_name, r_name
 from harness.spelling.patsy_language import NotExpressible
 
 _CLASSES = {
@@ -95,7 +95,7 @@ def _class(term: RandomTerm) -> str:
 
 def _effects(term: RandomTerm) -> str:
     written = [
-        ":".join(render(atom, lambda n: quote_name(n.name), R_IN_NLME) for atom in product)
+        ":".join(render(atom, partial(r_name, None), R_IN_NLME) for atom in product)
         for product in term.effects.terms
     ]
     return " + ".join(["1" if term.effects.intercept else "0", *written])

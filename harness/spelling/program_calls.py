@@ -160,9 +160,31 @@ def proc_mixed(model: Model) -> str:
         lines.append(f"  {_sas_repeated(model, classes)}")
     if model.formula.weights is not None:
         lines.append(f"  weight {model.formula.weights.name};")
+    both = next((n for n in _numbers(model) if n in classes), None)
+    if both is not None:
+        raise NotExpressible(
+            f"{both} is a number in one place and a class in another; make a copy of the column"
+        )
     head = [f"proc mixed data=data method={'ml' if model.criterion == 'ML' else 'reml'};"]
     head += [f"  class {' '.join(classes)};"] if classes else []
     return "\n".join([*head, *lines, "run;"])
+
+
+def _numbers(model: Model) -> list[str]:
+    """Return the columns that fixed and random effects have as numbers."""
+    effects = (model.fixed, *(term.effects for term in model.random))
+    atoms = [atom for terms in effects for product in terms.terms for atom in product]
+    levels = {name for term in model.random for name in _of_levels(term)}
+    numbers = [a.name for a in atoms if isinstance(a, Name) and not a.as_factor]
+    return [name for name in numbers if name not in levels]
+
+
+def _of_levels(term: RandomTerm) -> list[str]:
+    """Return the columns that are levels since a structure with one effect has them as a factor."""
+    if term.structure in ("", "diag") or term.effects.intercept or len(term.effects.terms) > 1:
+        return []
+    names = [atom for atom in term.effects.terms[0] if isinstance(atom, Name)]
+    return [name.name for name in names if not name.as_factor]
 
 
 def _sas_effect(term: tuple[Name | Call, ...], classes: dict[str, None]) -> str:
@@ -182,9 +204,7 @@ def _sas_random(term: RandomTerm, classes: dict[str, None]) -> str:
     classes |= dict.fromkeys(term.group)
     words = ["intercept"] if term.effects.intercept else []
     words += [_sas_effect(t, classes) for t in term.effects.terms]
-    if term.structure not in ("", "diag") and len(words) == 1:
-        # Such a term has several effects, which one column has only as a factor.
-        classes |= dict.fromkeys(words[0].split("*"))
+    classes |= dict.fromkeys(_of_levels(term))
     return (
         f"random {' '.join(words)} / subject={'*'.join(term.group)} "
         f"type={_SAS_RANDOM[term.structure]};"

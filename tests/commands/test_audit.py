@@ -1,5 +1,6 @@
 """``lmm-parity audit``: printed numbers by the command and by the function, the form, bad input."""
 
+import io
 import json
 import tomllib
 
@@ -179,3 +180,17 @@ def test_the_model_is_shown_as_it_was_asked_for(lmm_parity, tmp_path):
     assert first == "Reaction ~ Days, contrasts Days = SAS, residuals cs(1 | Subject)"
     code, out, _ = lmm_parity("audit", DATA, formula, str(path))
     assert (code, out.splitlines()[0]) == (1, formula)
+
+
+@pytest.mark.parametrize("given", ["-", "--stdin"])
+def test_numbers_come_from_standard_input(given, lmm_parity, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(PRINTED))
+    code, out, _ = lmm_parity("audit", DATA, FORMULA, given)
+    assert code == 0
+    assert "Yes: all 15 printed numbers are right." in out
+
+
+def test_numbers_have_one_place(lmm_parity, printed):
+    code, _, err = lmm_parity("audit", DATA, FORMULA, str(printed), "--stdin")
+    assert code == 2
+    assert "in a file or, with --stdin, on standard input" in err

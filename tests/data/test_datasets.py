@@ -203,3 +203,15 @@ def test_long_ids_beside_a_missing_value_stay_apart(csv):
     assert list(table_from_frame(frame, ["g"])["g"].levels) == longer
     # Large numbers that are no ids are numbers as before.
     assert csv("y,x\n1e300,1\n,2\n")["y"].tolist()[0] == 1e300
+
+
+def test_a_word_that_may_be_a_level_and_is_taken_for_missing_is_told(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("y,x,f\n1,2,None\n2,NA,Low\n3,N/A,None\n4,1,\n5,1,NA\n")
+    frame, note = read_table(path)
+    assert frame.f.isna().sum() == 4
+    assert note.endswith(
+        "t.csv: 'None' in f is taken for a missing value, 2 of 5 rows; "
+        "if it is a level, give it another name"
+    )
+    assert read_table(path, Reading(missing=("None",)))[1] == ""

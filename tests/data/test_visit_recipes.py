@@ -27,7 +27,7 @@ def made(shape, **named):
 
 def test_they_are_drawn_by_name_only():
     assert {recipe.shape for recipe in collect(200, 1)} <= set(SHAPES)
-    drawn = collect(60, 1, **BOUNDS)
+    drawn = collect(200, 1, **BOUNDS)
     assert {recipe.shape for recipe in drawn} == set(VISIT_SHAPES)
     assert {recipe.rho < 0.0 for recipe in drawn} == {True, False}
     assert {recipe.spread for recipe in drawn} >= {0, 3, 6}
@@ -94,3 +94,14 @@ def test_rows_can_be_taken_away_without_changing_the_others():
     less = build(replace(recipe, sizes=(5, 3, 5))).data.frame
     same = whole.merge(less, on=list(less.columns))
     assert len(same) == len(less)
+
+
+@pytest.mark.parametrize("shape", ["toeplitz", "correlated", "unstructured"])
+def test_numbered_visits_are_few_and_have_groups_enough(shape):
+    for recipe in collect(40, 4, **{**BOUNDS, "shapes": (shape,)}):
+        assert max(recipe.sizes) <= 4
+        assert len(recipe.sizes) >= 12
+        assert not recipe.gaps
+    found = noise(made(shape, rho=-0.8), 4000, 4)
+    got = np.corrcoef(found.T)[0]
+    assert got == pytest.approx([1.0, -0.8, 0.64, -0.512], abs=0.06)

@@ -16,6 +16,7 @@ from harness.data.own_table import own_rung
 from harness.engines.lme4 import r_columns
 from harness.referee.information_criteria import CONVENTIONS, subjects
 from harness.spelling.lme4_spelling import lme4_formula
+from tests.referee.residual_cases import visits
 
 pytestmark = pytest.mark.slow
 
@@ -270,3 +271,21 @@ def test_a_residual_structure_is_tested_against_independence(structure, null, pa
     if parameters == 1 and not structure.startswith("cs"):
         # nlme 3.1-162: anova(gls(distance ~ age), gls(..., corCAR1(form = ~age | Subject)))
         assert found.statistic == pytest.approx(52.04267, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("turned", "small", "large", "said"),
+    [
+        (0.0, "car1(visit | s)", "ar1(visit | s)", "the same best likelihood; one may allow"),
+        (0.9, "car1(visit | s)", "ar1(visit | s)", "the second allows values that the other does"),
+        (0.9, "ar1(visit | s)", "car1(visit | s)", "the first allows values that the other does"),
+    ],
+)
+def test_the_same_parameters_with_other_bounds_are_not_called_one_model(turned, small, large, said):
+    frame = visits(4, subjects=20)
+    odd = frame["visit"] % 2 * 2 - 1
+    frame["y"] = frame["y"] + turned * 3.0 * odd * frame["s"].map(
+        dict(zip(frame["s"].unique(), np.random.default_rng(0).normal(size=20), strict=True))
+    )
+    with pytest.raises(BadInput, match=said):
+        harness.compare("y ~ x", "y ~ x", frame, residual=(small, large))

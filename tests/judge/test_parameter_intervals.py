@@ -317,3 +317,19 @@ def test_a_structured_term_has_the_parameters_of_its_structure():
     beside = "SD of x by g"
     assert np.isnan(found.table.loc[beside, "low"])
     assert any(note.startswith(f"no profile of the {beside}: ") for note in found.notes)
+
+
+def test_a_profile_whose_steps_have_no_value_goes_on_without_them():
+    """Five rows: at some values of rho the deviance of the others falls for ever."""
+    frame = pd.DataFrame(
+        {
+            "y": [-3.3, 3.6, -2.3, 2.3, 2.9],
+            "x": [7.3, 12.8, 6.1, 12.6, 13.6],
+            "g": list("aBaBB"),
+            "b": list("aBaBa"),
+        }
+    )
+    found = harness.intervals("y ~ x", frame, residual="cs(1 | g) + het(b)")
+    low, high = found.table.loc["residual rho", ["low", "high"]]
+    assert low == pytest.approx(-0.5)
+    assert 0.97864 < high < 1.0

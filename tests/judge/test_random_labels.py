@@ -5,6 +5,8 @@ import pytest
 import harness
 from harness.base.errors import BadInput
 from harness.data.datasets import load_dataset
+from harness.judge.listing_source import ListingSource
+from harness.judge.random_labels import key_of, pair_places
 
 SLOPES = "Reaction ~ Days + (Days | Subject)"
 NESTED = "yield ~ nitro + (1 | Block/Variety)"
@@ -133,3 +135,13 @@ def test_whole_plots_may_have_another_reference():
     found = harness.audit(frame, formula, {"coefficient": rows})
     assert found.right
     assert dict(found.verdict.references) == {"Variety": "Victory"}
+
+
+@pytest.mark.parametrize(
+    ("structure", "labels"), [("ar1", ("AR(1)", "AR(1) Subject", "rho")), ("cs", ("CSH", "CS"))]
+)
+def test_the_one_correlation_of_a_structured_term_has_the_labels_of_programs(structure, labels):
+    formula = f"distance ~ Sex + {structure}(0 + factor(age) | Subject)"
+    terms = ListingSource(load_dataset("Orthodont"), formula).rung().case.design.random
+    for label in labels:
+        assert pair_places(terms)[key_of(label, pair_places(terms))][1] == (0, 0, 1)

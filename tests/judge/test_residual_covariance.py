@@ -11,9 +11,10 @@ from harness.engines.guard import guarded
 from harness.engines.referee_engine import RefereeEngine
 from harness.engines.statsmodels import StatsmodelsEngine
 from harness.judge.judge import judge, judge_outcomes
+from harness.judge.sentence import finding_sentence
 from harness.model.case import Case
 from harness.model.model import bind, parse_model, require_fittable
-from harness.referee.best_point import find_optimum
+from harness.referee.best_point import endless_end, find_optimum
 from harness.referee.deviance import NoMaximum
 from harness.referee.residual_likelihood import likelihood_of
 from tests.referee.residual_cases import visits
@@ -215,3 +216,39 @@ def test_either_sign_of_an_autoregression_at_even_distances_is_right_and_said_to
         case = case_of("y ~ x", "ar1(visit | s)", moved)
         judged = judge(case, [RefereeEngine()], ("default",))
         assert "open-sign" not in judged.judgement("referee").causes
+
+
+def three_largest_groups() -> pd.DataFrame:
+    """Three groups of three rows, of which X and a ratio of two deviations fit every mean."""
+    return pd.DataFrame(
+        {
+            "y": [0, -12, 0, 12, 0, 9, -1, 20, -1, -8, 0, -11, 13, 12, 0],
+            "x": [-1, 1, 0, -1, 0, -1, 0, -3, -1, -1, 1, -1, 2, 0, 0],
+            "g": ["g1", "g2", "g3", "g4", "g5", "g6"] * 2 + ["g1", "g3", "g4"],
+            "b": ["1", "2", "1", "2", "1", "2", "1", "2", "1", "2", "1", "2", "2", "2", "1"],
+        }
+    )
+
+
+def test_a_search_that_fell_into_the_valley_to_a_singular_covariance_is_named():
+    case = case_of("y ~ x", "cs(1 | g) + het(b)", three_largest_groups(), "ML")
+    best = find_optimum(likelihood_of(case.design, reml=False))
+    end, fall = endless_end(best.point)
+    assert end == pytest.approx(-0.5, abs=1e-7)
+    # Three contrasts are fitted exactly, each of which gives log(100).
+    assert fall == pytest.approx(3 * np.log(100.0), rel=0.02)
+    right = RefereeEngine().fit(case, "default")
+    ratio = right.residual[1]
+    fallen = msgspec.structs.replace(right, engine="other", residual=(("rho", -0.5), ratio))
+    judged = judge_outcomes(case, [fallen, right])
+    assert judged.judgement("other").verdict == "WRONG_OPTIMUM"
+    assert judged.judgement("other").causes == ("endless-correlation",)
+    assert judged.judgement("referee").verdict == "RIGHT"
+    said = finding_sentence(judged.judgement("other").finding)
+    assert "inf" not in said
+    assert said.endswith("by what cannot be evaluated, its variances being no covariance matrix.")
+
+
+def test_no_valley_is_seen_where_groups_are_more_than_parameters():
+    case = case_of("y ~ x", "cs(1 | s)")
+    assert endless_end(find_optimum(likelihood_of(case.design, reml=True)).point) is None

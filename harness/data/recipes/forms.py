@@ -23,6 +23,8 @@ class Shape:
         Random effects of each level of ``g``.
     residual : str
         Residual covariance, with the visit or time ``t`` of a row; empty for none.
+    most_rows : int, optional
+        Rows of a group at most, where a residual covariance has more parameters for each visit.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Shape:
     per_level: int = 0
     effects: int = 1
     residual: str = ""
+    most_rows: int | None = None
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
@@ -41,6 +44,11 @@ class Shape:
     def own(self) -> bool:
         """Whether residuals are not independent with one variance."""
         return bool(self.residual) or "k" in self.roles
+
+    @property
+    def numbered(self) -> bool:
+        """Whether visits are numbers of a list, and not times with distances of any size."""
+        return self.most_rows is not None
 
     @property
     def products(self) -> bool:
@@ -99,6 +107,30 @@ VISIT_SHAPES: dict[str, Shape] = {
         "AR(1) in continuous time", "{y} ~ {x}", 2, effects=0, residual="car1({t} | {g})"
     ),
     "symmetric": Shape("compound symmetry", "{y} ~ {x}", 2, effects=0, residual="cs(1 | {g})"),
+    "toeplitz": Shape(
+        "a correlation for each distance",
+        "{y} ~ {x}",
+        2,
+        effects=0,
+        residual="toep({t} | {g})",
+        most_rows=4,
+    ),
+    "correlated": Shape(
+        "a correlation for each two visits",
+        "{y} ~ {x}",
+        2,
+        effects=0,
+        residual="corr({t} | {g})",
+        most_rows=4,
+    ),
+    "unstructured": Shape(
+        "variances and correlations of visits",
+        "{y} ~ {x}",
+        2,
+        effects=0,
+        residual="us({t} | {g})",
+        most_rows=4,
+    ),
     "strata": Shape("variances by stratum", "{y} ~ {x} + (1 | {g})", 2, residual="het({b})"),
     "symmetric-strata": Shape(
         "compound symmetry and variances by stratum",

@@ -248,7 +248,8 @@ def _residuals(choose: Choose, recipe: Recipe) -> Recipe:
     ratio = _one(choose, (2.0, 1.0, 0.3, 10.0))
     changes: dict[str, Any] = {}
     if "t" in form.roles:
-        changes = {"rho": rho, "gaps": gaps}
+        # With gaps a numbered visit would be one of few groups, which say little of its covariance.
+        changes = {"rho": rho, "gaps": gaps and not form.numbered}
     elif form.residual.startswith("cs"):
         changes = {"rho": rho}
     if "k" in form.roles:
@@ -282,10 +283,12 @@ def _presentation(choose: Choose, limits: Limits, recipe: Recipe) -> Recipe:
 
 def _sizes(choose: Choose, limits: Limits, recipe: Recipe) -> Recipe:
     least, most = least_groups(recipe), limits.most_groups(recipe)
+    # With fewer groups than a few for each visit the likelihood often has no maximum.
+    least = max(least, min(most, 3 * (recipe.form.most_rows or 0)))
     groups = choose(least, max(least, min(most, _one(choose, _GROUPS))))
     rows = min(_one(choose, _ROWS), limits.max_rows // groups)
     low = least_size(recipe)
-    high = max(low, rows)
+    high = max(low, min(rows, recipe.form.most_rows or rows))
     balanced = choose(0, 2) == 0
     recipe = replace(recipe, seed=choose(0, 2**32 - 1))
     if balanced:

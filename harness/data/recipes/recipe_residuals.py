@@ -56,7 +56,8 @@ def residuals(
 ) -> Array:
     """Return residuals with the variances and the correlation that a recipe states."""
     structure = recipe.form.residual
-    if structure.startswith(("ar1", "car1")):
+    # An autoregression is one of the correlations that the structures of numbered visits have.
+    if structure.startswith(("ar1", "car1")) or recipe.form.numbered:
         out = _autoregressive(recipe, group, row, noise)
     elif structure.startswith("cs"):
         out = _symmetric(recipe, group, row, noise)

@@ -53,6 +53,7 @@ from harness.judge.causes.other_model import (
     mutated_model,
 )
 from harness.judge.causes.residual_covariance import (
+    endless_correlation,
     no_negative_correlation,
     open_sign,
     residual_bound,
@@ -210,6 +211,7 @@ WRONG: dict[str, Predicate] = {
     "kept-off-boundary": kept_off_boundary,
     "false-boundary": false_boundary,
     "zero-correlation-start": zero_start,
+    "endless-correlation": endless_correlation,
     "two-optima": two_optima,
     "stopped-short": stopped_short,
     "lme4-normal-equations": normal_equations,

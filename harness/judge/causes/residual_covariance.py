@@ -5,15 +5,19 @@ from __future__ import annotations
 from harness.judge.causes.view import MIXEDLM, View
 from harness.judge.evidence import Evidence, found
 from harness.judge.tolerances import load_tolerances
+from harness.referee.best_point import endless_end
 from harness.referee.residual_likelihood import (
     ResidualLikelihood,
     ResidualPoint,
     residual_parameters,
 )
-from harness.referee.residual_matrix import shortest_gap, sign_open
+from harness.referee.residual_matrix import bounds, shortest_gap, sign_open
 
 _ZERO = 1e-4
 """A correlation below this is where the search began."""
+
+_AT_END = 1e-6
+"""So near its end a correlation leaves R singular to the digits that programs print."""
 
 
 def zero_start(view: View) -> Evidence | None:
@@ -68,6 +72,25 @@ def best_of_intercepts(view: View) -> bool:
     evidence = no_negative_correlation(view)
     limit = 2.0 * load_tolerances()["loglik"].default
     return evidence is not None and evidence.numbers["short"] <= limit
+
+
+def endless_correlation(view: View) -> Evidence | None:
+    """Hold when a search went where R is singular, and the likelihood grows there for ever."""
+    for fit, audit in view.judged():
+        best = view.best
+        if audit.certificate != "outside the parameter space" or best is None or not fit.residual:
+            continue
+        if not isinstance(best.point, ResidualPoint):
+            continue
+        ends, rho = bounds(best.point.likelihood.residual), fit.residual[0][1]
+        if best.point.likelihood.residual.structure not in ("ar1", "cs") or ends is None:
+            continue
+        if min(abs(rho - end) for end in ends) > _AT_END:
+            continue
+        endless = endless_end(best.point)
+        if endless is not None and abs(rho - endless[0]) <= _AT_END:
+            return found("endless-correlation", fit.engine, rho=rho, fall=endless[1])
+    return None
 
 
 def residual_bound(view: View) -> Evidence | None:
