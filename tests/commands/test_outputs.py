@@ -134,6 +134,7 @@ FILE_OPTIONS = {
     ("intervals", "--out"): ["intervals", "t.csv", MODEL, "--out"],
     ("compare", "--out"): ["compare", "t.csv", "y ~ x", MODEL, "--out"],
     ("audit", "--records"): ["audit", "t.csv", MODEL, "numbers.toml", "--records"],
+    ("audit", "--junit"): ["audit", "t.csv", MODEL, "numbers.toml", "--junit"],
 }
 """Options that name a file to write, and a command that would write it."""
 
