@@ -240,12 +240,16 @@ def _symmetric(
 
 def as_intercept(fit: Fit, case: Case) -> Fit:
     """Return a fit of compound symmetry as the random intercept that it was read from."""
-    ((_, rho),), total = fit.residual, fit.residual_variance
+    between, within = intercept_variances(fit)
     (term,) = case.by_random_intercept.design.random
-    intercept = RandomTerm(term.group, term.names, ((rho * total,),), term.levels)
-    return msgspec.structs.replace(
-        fit, random=(intercept,), residual=(), residual_variance=(1.0 - rho) * total
-    )
+    intercept = RandomTerm(term.group, term.names, ((between,),), term.levels)
+    return msgspec.structs.replace(fit, random=(intercept,), residual=(), residual_variance=within)
+
+
+def intercept_variances(fit: Fit) -> tuple[float, float]:
+    """Return tau2 and s2 of the random intercept that compound symmetry was read from."""
+    ((_, rho),), total = fit.residual, fit.residual_variance
+    return rho * total, (1.0 - rho) * total
 
 
 def _term(

@@ -180,3 +180,16 @@ def test_a_diagnosis_says_what_it_comes_to(lmm_parity, tmp_path, frame, formula,
     code, shown, err = lmm_parity("diagnose", tmp_path / "d.csv", formula, *residual, *engines)
     assert code == 0, err
     assert said in " ".join(shown.split())
+
+
+@pytest.mark.slow
+@pytest.mark.r
+def test_a_bundles_script_prints_the_numbers_of_the_record(lmm_parity, tmp_path):
+    correlated(0.5).to_csv(tmp_path / "d.csv", index=False)
+    options = ["--engine", "statsmodels", "--reference", "referee", "--residual", "cs(1 | s)"]
+    options += ["--factor", "s", "--out", tmp_path / "b"]
+    code, shown, err = lmm_parity("bundle", "make", tmp_path / "d.csv", "y ~ x", *options)
+    assert code == 0, err
+    (line,) = [line for line in shown.splitlines() if line.startswith("reproduce.py")]
+    # To 15 digits, or of the variances all but the last, as s2 is (1 - rho) (tau2 + s2) again.
+    assert "prints the record's numbers" in line or "variances to 1" in line, line

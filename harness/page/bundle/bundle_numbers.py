@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.engines.engine import Failure, Fit
+from harness.engines.mixedlm_result import intercept_variances
 from harness.judge.lre import lre
 from harness.judge.records import CaseRecord
 from harness.page.bundle.bundle_scripts import Ran
@@ -91,10 +92,13 @@ def recorded_numbers(fit: Fit, *, width: int) -> Printed:
         for i in range(len(t.names))
         for j in range(i + 1)
     ]
+    # The script prints what MixedLM does, and not what that is as compound symmetry.
+    symmetric = fit.fitter == "MixedLM" and fit.residual
+    rest = intercept_variances(fit) if symmetric else (fit.residual_variance,)
     return Printed(
         loglik=_text(fit.loglik),
         effects=tuple(sorted(rows, key=by_size)),
-        variances=_without_zeros([*variances, _text(fit.residual_variance)]),
+        variances=_without_zeros([*variances, *map(_text, rest)]),
     )
 
 
