@@ -69,15 +69,17 @@ def recipes_statsmodels(case: Case) -> list[Recipe]:
     out.append(Recipe("statsmodels", "bfgs", tolerances=TIGHT, tight=True))
     widths = [np.sqrt((t.z**2).mean(axis=0)) for t in case.design.random]
     small = tuple(SMALL * np.diag(1.0 / np.maximum(w, 1e-300) ** 2) for w in widths)
-    for method in ("bfgs", "lbfgs"):
+    for method in ("bfgs", "lbfgs") if widths else ():
         out.append(Recipe("statsmodels", method, start="small", relative=small))
     return out
 
 
 def known_statsmodels(bench: Bench, lme4: Fit | None) -> list[Recipe]:
     """MixedLM's own chain from lme4's answer and from the best point known."""
-    out = []
+    out: list[Recipe] = []
     sizes = [len(t.names) for t in bench.case.design.random]
+    if not sizes:
+        return out
     if lme4 is not None and lme4.residual_variance > 0.0:
         found = tuple(lifted(np.array(t.covariance) / lme4.residual_variance) for t in lme4.random)
         if [len(f) for f in found] == sizes:

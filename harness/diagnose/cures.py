@@ -319,6 +319,7 @@ CURES: dict[str, Cure] = {
     "singular-not-flagged": tight_flags,
     "undetermined-variance": lambda shop, _: undetermined_terms(shop),
     "flat-optimum": tight_agrees,
+    "no-negative-correlation": lambda _, __: [],  # no route of MixedLM's leads there
     "sm-llf-conditioning": lambda shop, _: simpler_random(shop),
     "aliased-columns": lambda shop, _: remove_aliased(shop),
     "one-row-per-group": lambda shop, _: fewer_effects(shop, "one-row-per-group"),

@@ -11,6 +11,7 @@ from harness.diagnose.bench import Bench
 from harness.diagnose.data_checks import SCALES, numeric_predictors
 from harness.diagnose.diagnosis import Translation
 from harness.engines.engine import Failure, Fit, Message
+from harness.engines.mixedlm_result import as_intercept
 from harness.judge.audit import Audit
 from harness.judge.causes.view import LMER, MIXEDLM
 from harness.judge.records import CaseRecord
@@ -58,11 +59,14 @@ def _by_gap(seen: _Seen) -> Judgement:
 def _absolute(seen: _Seen) -> Judgement:
     """Judge a warning that an absolute limit gives: away from any boundary it says nothing."""
     audit, best = seen.audit, seen.bench.best
-    full = all(r == len(t.names) for r, t in zip(audit.ranks, seen.fit.random, strict=True))
+    # Without a term it speaks of an intercept read as compound symmetry, which has no rank here.
+    full = bool(seen.fit.random) and all(
+        r == len(t.names) for r, t in zip(audit.ranks, seen.fit.random, strict=True)
+    )
     if best is None or best.optimality.singular or not full or audit.certificate in OPTIMAL:
         return _boundary(seen)
     return False, (
-        f"the smallest variance of the fit is {number(_smallest(seen.fit))} of the residual "
+        f"the smallest variance of the fit is {number(_smallest(seen))} of the residual "
         "variance, and neither the fit nor the optimum is on the boundary; the fit is "
         f"{number(0.5 * audit.gap)} in log-likelihood below the best point known for other reasons"
     )
@@ -86,12 +90,15 @@ def _boundary(seen: _Seen) -> Judgement:
         return True, f"the optimum itself is singular ({ranks})"
     return False, (
         "the optimum has full rank; the smallest variance is "
-        f"{number(_smallest(seen.fit))} of the residual variance"
+        f"{number(_smallest(seen))} of the residual variance"
     )
 
 
-def _smallest(fit: Fit) -> float:
+def _smallest(seen: _Seen) -> float:
     """Return the smallest variance of random effects in units of the residual variance."""
+    case, fit = seen.bench.case, seen.fit
+    if not fit.random:
+        fit = as_intercept(fit, case)
     variances = [t.covariance[i][i] for t in fit.random for i in range(len(t.names))]
     return min(variances) / fit.residual_variance
 

@@ -137,8 +137,9 @@ def python_code(
         recipe, habits = None, replace(habits, method="")
     extra: list[str] = []
     lines = ""
-    if case.design.random:
-        spelling = mixedlm_spelling(case.model, case.table, aliased=False)
+    fitted = case.by_random_intercept
+    if fitted.design.random:
+        spelling = mixedlm_spelling(fitted.model, fitted.table, aliased=False)
         method = habits.method if recipe is None else recipe.optimizer or habits.method
         if spelling.diagonal and method in ("powell", "nm"):
             method = ""  # they ignore free=, and would fit another model
@@ -149,7 +150,7 @@ def python_code(
             lines = _start(writing.rung, spelling, recipe.relative)
             extra.append("start_params=start")
     head, _, last = python_call(case.model, case.table).rpartition("\n")
-    if not habits.use_sqrt and case.design.random:
+    if not habits.use_sqrt and fitted.design.random:
         head = head.removesuffix(")") + ", use_sqrt=False)"
     last = last.removesuffix(")") + "".join(f", {e}" for e in extra) + ")"
     if last.endswith("(, )"):

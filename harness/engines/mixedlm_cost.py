@@ -35,6 +35,7 @@ NARROW = 350.0
 
 def mixedlm_cost(case: Case) -> Cost:
     """Estimate time and memory of a fit in the default setting; zero where it cannot be written."""
+    case = case.by_random_intercept
     try:
         written = case.in_columns
         spelling = mixedlm_spelling(written.model, written.table, aliased=True)

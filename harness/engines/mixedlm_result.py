@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+import msgspec
 import numpy as np
 
 from harness.engines.engine import Coefficient, Fit, Message, OwnModel, RandomTerm, Setting
@@ -118,8 +119,11 @@ def read_mixed(
 ) -> Fit:
     """Read a result as a fit of a case; its own words go to ``messages``.
 
-    What it is a fit of is not judged here: see :func:`own_model`.
+    What it is a fit of is not judged here: see :func:`own_model`. A random intercept is read as
+    compound symmetry of the residuals where the case has that.
     """
+    if case.by_random_intercept is not case:
+        return _symmetric(native, case, setting, messages, settings, seconds)
     layout, result = laid_beside(native, case.design), native.result
     if layout.rows and [name for name, _ in layout.columns] != list(case.design.x_names):
         messages.append(
@@ -189,6 +193,58 @@ def read_mixed(
         settings=settings,
         data_checksum=case.table.checksum() if layout.rows else "other rows",
         seconds=seconds,
+    )
+
+
+def _symmetric(
+    native: MixedFit,
+    case: Case,
+    setting: Setting,
+    messages: list[Message],
+    settings: tuple[str, ...],
+    seconds: float,
+) -> Fit:
+    """Read a random intercept as compound symmetry of the residuals, which the case has.
+
+    Their variance is tau2 + s2, their correlation tau2 / (tau2 + s2). Random effects are none of
+    the model: fitted values are those of the fixed effects, and no word is lost on what MixedLM
+    refuses to predict.
+    """
+    said: list[Message] = []
+    equal = case.by_random_intercept
+    fit = read_mixed(native, equal, setting, said, settings=settings, seconds=seconds)
+    asked = [(term.group, term.names) for term in equal.design.random]
+    if [(term.group, term.names) for term in fit.random] != asked:
+        messages += said
+        return fit  # a result that is of yet another model
+    messages += [message for message in said if message.kind != "error"]
+    ((tau2,),) = fit.random[0].covariance
+    total = tau2 + fit.residual_variance
+    residual = case.design.residual
+    assert residual is not None
+    fixed = np.asarray(native.result.model.exog, dtype=np.float64) @ native.beta
+    of_terms = ("variance", "variance_se")
+    return msgspec.structs.replace(
+        fit,
+        random=(),
+        residual_variance=total,
+        residual=tuple((name, tau2 / total if total else math.nan) for name in residual.names),
+        fitted=tuple(fixed.tolist()),
+        residuals=tuple((native.design.y - fixed).tolist()),
+        variance_se=(),
+        variance_params=(),
+        definitions={k: v for k, v in fit.definitions.items() if k not in of_terms},
+        settings=(*fit.settings, "a random intercept, read as compound symmetry"),
+    )
+
+
+def as_intercept(fit: Fit, case: Case) -> Fit:
+    """Return a fit of compound symmetry as the random intercept that it was read from."""
+    ((_, rho),), total = fit.residual, fit.residual_variance
+    (term,) = case.by_random_intercept.design.random
+    intercept = RandomTerm(term.group, term.names, ((rho * total,),), term.levels)
+    return msgspec.structs.replace(
+        fit, random=(intercept,), residual=(), residual_variance=(1.0 - rho) * total
     )
 
 

@@ -69,6 +69,9 @@ class StatsmodelsEngine:
     """
 
     name = "statsmodels"
+    residuals = True
+    """It takes compound symmetry, by a random intercept."""
+
     sources = ("harness.base", "harness.engines", "harness.model", "harness.spelling")
 
     def __init__(
@@ -93,7 +96,7 @@ class StatsmodelsEngine:
         if case.model.criterion == "OLS":
             return None
         try:
-            written = case.in_columns
+            written = case.by_random_intercept.in_columns
             mixedlm_spelling(written.model, written.table, aliased=True)
         except NotExpressible as reason:
             return str(reason)
@@ -114,7 +117,7 @@ class StatsmodelsEngine:
         with _formula_engine():
             if case.model.criterion == "OLS":
                 return read_ols(run_ols(case), case, setting, messages)
-            ran = run_mixed(case, setting, messages, self)
+            ran = run_mixed(case.by_random_intercept, setting, messages, self)
             fit = read_mixed(
                 ran.native, case, setting, messages, settings=ran.settings, seconds=ran.seconds
             )
@@ -150,7 +153,7 @@ def outcome_of(fitted: Callable[[list[Message]], Fit], case: Case, setting: Sett
     return msgspec.structs.replace(
         fit,
         messages=tuple(messages),
-        singular=None if case.model.criterion == "OLS" else says_singular(messages),
+        singular=None if not case.model.random else says_singular(messages),
     )
 
 
@@ -306,12 +309,12 @@ def run_mixed(
         model = build()
         if engine.method is not None:
             arguments["method"] = engine.method
-        if engine.start is not None:
+        if engine.start:
             arguments["start_params"] = _start(case, spelling, model, engine.start)
         last = recorded_points(model)
         result = model.fit(**arguments, **engine.tolerances)
         tried = engine.method or "bfgs, lbfgs, cg in turn"
-        begun = "cov_re = I" if engine.start is None else "a given covariance"
+        begun = "cov_re = I" if not engine.start else "a given covariance"
         settings: tuple[str, ...] = (f"method {tried}", f"start at {begun}")
     else:
         best, settings = fit_tight(build, arguments)

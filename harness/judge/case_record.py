@@ -71,8 +71,9 @@ def _spelling(case: Case) -> dict[str, str]:
         return {"statsmodels": python_call(case.model, case.table), "lme4": r_call(case.model)}
     calls = program_calls(case.model)
     known = {"nlme": calls["nlme"], "glmmtmb": calls["glmmTMB"]}
+    known["statsmodels"] = python_call(case.model, case.table)
     if case.model.residual is None:
-        known |= {"statsmodels": python_call(case.model, case.table), "lme4": calls["lme4"]}
+        known["lme4"] = calls["lme4"]
     return {name: call for name, call in known.items() if not call.startswith("# not")}
 
 

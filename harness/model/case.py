@@ -45,6 +45,12 @@ class Case:
         return Case(self.id, *in_columns(self.model, self.table, self.design))
 
     @cached_property
+    def by_random_intercept(self) -> Case:
+        """The case with a random intercept in place of compound symmetry; itself without that."""
+        model = self.model.by_random_intercept
+        return self if model is None else Case(self.id, model, self.table)
+
+    @cached_property
     def complete_frame(self) -> pd.DataFrame:
         """Complete rows under alias names, levels without a row dropped; not to be changed."""
         frame = self.table.rows(self.table.complete).frame(aliased=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial, reduce
 from typing import Literal
 
 import numpy as np
@@ -91,6 +91,25 @@ class Model:
         """The formula as written, with the residual covariance where there is one."""
         residual = "" if self.residual is None else f", residual {self.residual.text()}"
         return f"{self.formula.text}{residual}"
+
+    @property
+    def by_random_intercept(self) -> Model | None:
+        """The model with compound symmetry of its residuals as a random intercept instead.
+
+        Its covariance within a group, tau2 11' + s2 I, is that of residuals with variance tau2 + s2
+        and correlation tau2 / (tau2 + s2), which is never negative. None where compound symmetry is
+        not all that there is: weights and strata scale the whole covariance of residuals, of random
+        effects nothing.
+        """
+        own = self.residual
+        alone = not self.formula.bars and self.formula.weights is None
+        if own is None or own.structure != "cs" or own.strata or not alone:
+            return None
+        names: list[Node] = [Name(column, as_factor=True) for column in own.group]
+        group = reduce(partial(Binary, ":"), names)
+        text = f"{self.formula.text} + (1 | {own.group_text})"
+        bars = (Bar(Number("1"), group, double=False),)
+        return replace(self, formula=replace(self.formula, text=text, bars=bars), residual=None)
 
     @property
     def without_weights(self) -> Model:

@@ -55,6 +55,11 @@ class Residual:
         for name in (*self.group, *(n for columns in self.strata for n in columns)):
             yield Name(name, as_factor=True)
 
+    @property
+    def group_text(self) -> str:
+        """The grouping factor as a formula has it: ``a:b``."""
+        return ":".join(n if _PLAIN.fullmatch(n) else f"`{n}`" for n in self.group)
+
     def text(self, names: Mapping[str, str] | None = None) -> str:
         """Write the structure, under other names of the columns where they are given."""
 

@@ -17,13 +17,17 @@ from harness.model.functions import FUNCTIONS
 from harness.model.model import Model, RandomTerm, column_of, split_bar
 from harness.model.table import FactorColumn, Table
 from harness.model.terms import Term, Terms
-from harness.spelling.lme4_spelling import quote_name
 from harness.spelling.patsy_language import (
     HIDING,
     NotExpressible,
     patsy,
     python_column,
     python_name,
+)
+
+SYMMETRIC = (
+    "# compound symmetry by a random intercept: the residual variance is cov_re + scale, the",
+    "# correlation cov_re / (cov_re + scale), which comes out as 0 where it should be negative",
 )
 
 
@@ -149,25 +153,17 @@ def mixedlm_spelling(model: Model, table: Table, *, aliased: bool) -> MixedLMSpe
     )
 
 
-def _no_residual(model: Model) -> str:
-    """Say that there is none, and what compound symmetry is where its correlation is positive."""
-    residual = model.residual
-    alone = not model.random and model.formula.weights is None
-    if residual is None or residual.structure != "cs" or residual.strata or not alone:
-        return "MixedLM has no residual covariance"
-    group = ":".join(map(quote_name, residual.group))
-    return (
-        f"MixedLM has no residual covariance; where the correlation is not negative, (1 | {group}) "
-        "in the formula is the same model"
-    )
-
-
 def _as_mixedlm_has_it(model: Model, table: Table) -> Model:
     """Write ``diag(1 + x | g)`` as ``(1 + x || g)``, and refuse what MixedLM has not."""
     if model.formula.weights is not None:
         raise NotExpressible("MixedLM has no weights; every residual has the same variance there")
     if model.residual is not None:
-        raise NotExpressible(_no_residual(model))
+        if model.residual.structure != "cs":
+            raise NotExpressible("MixedLM has no residual covariance")
+        raise NotExpressible(
+            "MixedLM has compound symmetry of the residuals by a random intercept only, without "
+            "other random effects or het() beside it"
+        )
     bars = []
     for bar in model.formula.bars:
         if bar.structure and bar.structure != "diag":
@@ -285,9 +281,9 @@ def _require_same_columns(model: Model, table: Table) -> None:
 
 def python_call(model: Model, table: Table) -> str:
     """Return the statsmodels call that fits the model, or why there is none."""
+    symmetric = model.by_random_intercept
+    model = symmetric or model
     try:
-        if model.residual is not None:
-            raise NotExpressible(_no_residual(model))
         _require_same_columns(model, table)
         if model.criterion == "OLS":
             formula, weights = python_formula(model, _shown_name, table), model.formula.weights
@@ -301,6 +297,8 @@ def python_call(model: Model, table: Table) -> str:
     except NotExpressible as reason:
         return f"# not expressible: {reason}"
     lines = _preparation(table)
+    if symmetric is not None:
+        lines += SYMMETRIC
     if table.labels_repeat and spelling.vc_formula:
         # MixedLM takes the rows of a component by label, and stops where one stands for several.
         lines.append("data = data.reset_index(drop=True)")

@@ -230,7 +230,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, number, code):
 @pytest.mark.parametrize("cached", [(), ("--no-cache",)])
 def test_no_model_with_a_residual_covariance_goes_to_an_engine_without(run, cached):
     """With random effects too, where such an engine would fit another model."""
-    rungs = ("--rung", "residual/tutorial-cs/REML", "--rung", "residual/ratpup/REML")
+    rungs = ("--rung", "residual/sleepstudy-ar1/REML", "--rung", "residual/ratpup/REML")
     engines = ("--engine", "statsmodels", "--reference", "referee", "--jobs", "1")
     code, _, err = run("run", *rungs, *engines, *cached, "--out", "o.jsonl", "--quiet")
     assert code == 0, err

@@ -35,7 +35,7 @@ def test_an_engine_without_residual_covariances_is_not_asked():
 
 
 def test_its_verdict_names_who_has_them():
-    case = case_of("y ~ x", "cs(1 | s)")
+    case = case_of("y ~ x", "ar1(visit | s)")
     judged = judge(case, [StatsmodelsEngine(), RefereeEngine()], ("default",))
     judgement = judged.judgement("statsmodels")
     assert (judgement.verdict, judgement.causes) == ("UNSUPPORTED", ("no-residual-covariance",))

@@ -10,6 +10,7 @@ from harness.model.design import build_design
 from harness.model.model import bind, parse_model
 from harness.referee.best_point import find_optimum
 from harness.referee.residual_likelihood import likelihood_of
+from harness.spelling.mixedlm_spelling import imported, python_call
 from harness.spelling.program_calls import needs_other_programs, program_calls
 from harness.spelling.translation import translate
 
@@ -165,13 +166,28 @@ def test_compound_symmetry_beside_weights_is_no_random_intercept():
 
 def test_mixedlm_says_what_it_has_not():
     assert "no residual covariance" in translate("y ~ x", residual="ar1(v | s)").obstacle
-    symmetric = "(1 | a:b) in the formula is the same model"
-    assert symmetric in translate("y ~ x", residual="cs(1 | a:b)").obstacle
-    for text, residual in (("y ~ x", "cs(1 | s) + het(f)"), ("y ~ x + weights(w)", "cs(1 | s)")):
-        assert "same model" not in translate(text, residual=residual).obstacle
+    assert "het() beside it" in translate("y ~ x", residual="cs(1 | s) + het(f)").obstacle
+    assert "no weights" in translate("y ~ x + weights(w)", residual="cs(1 | s)").obstacle
     assert "cs()" in translate("y ~ x + cs(1 + x | s)").obstacle
     assert "free=" in translate("y ~ x + diag(1 + x | s)").python
     assert "diag() of a factor" in translate("y ~ x + diag(0 + factor(f) | s)").obstacle
+
+
+def test_compound_symmetry_is_a_random_intercept_in_mixedlm():
+    shown = translate("y ~ x", residual="cs(1 | s)")
+    assert shown.obstacle == ""
+    assert "smf.mixedlm('y ~ x', data, groups=data['s'])" in shown.python
+    assert "# correlation cov_re / (cov_re + scale)" in shown.python
+    pasted = translate("y ~ x", residual="cs(1 | a:b)").python
+    assert "groups=data['a'].astype(str) + \":\" + data['b'].astype(str)" in pasted
+    frame = visits_with_gaps()
+    model = parse_model("y ~ x", "REML", "cs(1 | s)")
+    table = bind(model, frame)
+    code = python_call(model, table).replace("model.fit", "made = model.fit")
+    scope = {"data": frame}
+    exec(imported(code), scope)
+    best = find_optimum(likelihood_of(build_design(model, table), reml=True))
+    assert scope["made"].llf == pytest.approx(-0.5 * best.deviance, abs=1e-6)
 
 
 def visits_with_gaps():

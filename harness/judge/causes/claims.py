@@ -72,7 +72,7 @@ def false_singular(view: View) -> Evidence | None:
 
 def absolute_boundary_warning(view: View) -> Evidence | None:
     """Hold when statsmodels warned of the boundary, and the best point is not on it."""
-    for fit, audit in view.judged():
+    for fit, audit in view.as_run.judged():
         warned = any("boundary of the parameter space" in m.text for m in fit.messages)
         if fit.fitter == "MixedLM" and warned and audit.certificate == "interior optimum":
             # MixedLM looks at the diagonal of cov_re, and at vcomp.

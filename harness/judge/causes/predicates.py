@@ -54,6 +54,7 @@ from harness.judge.causes.other_model import (
 )
 from harness.judge.causes.residual_covariance import (
     endless_correlation,
+    no_negative_correlation,
     open_sign,
     residual_bound,
     zero_start,
@@ -93,7 +94,7 @@ PairPredicate = Callable[[Pair], Evidence | None]
 def singular_not_flagged(view: View) -> Evidence | None:
     """Hold when the optimum is singular and an engine that is at it says it is not."""
     for fit, audit in view.judged():
-        if audit.certificate == "boundary optimum" and fit.singular is False:
+        if audit.certificate == "boundary optimum" and fit.singular is False and fit.random:
             smallest = min(float(np.linalg.eigvalsh(np.array(t.covariance))[0]) for t in fit.random)
             return found(
                 "singular-not-flagged", fit.engine, smallest=smallest / fit.residual_variance
@@ -197,6 +198,7 @@ OTHER_MODEL: dict[str, Predicate] = {
 """Why a fit is one of another model than asked for."""
 
 WRONG: dict[str, Predicate] = {
+    "no-negative-correlation": no_negative_correlation,
     "sm-zero-fe": zeroed_fixed_effects,
     "sm-infinite-llf": infinite_loglik,
     "sm-score-sign": score_sign,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from harness.judge.causes.view import View
+from harness.judge.causes.view import MIXEDLM, View
 from harness.judge.evidence import Evidence, found
+from harness.judge.tolerances import load_tolerances
 from harness.referee.best_point import endless_end
-from harness.referee.residual_likelihood import ResidualLikelihood, ResidualPoint
+from harness.referee.residual_likelihood import (
+    ResidualLikelihood,
+    ResidualPoint,
+    residual_parameters,
+)
 from harness.referee.residual_matrix import bounds, shortest_gap, sign_open
 
 _ZERO = 1e-4
@@ -36,6 +41,37 @@ def zero_start(view: View) -> Evidence | None:
                 "zero-correlation-start", fit.engine, rho=rho, nearest=nearest, gap=audit.gap
             )
     return None
+
+
+def no_negative_correlation(view: View) -> Evidence | None:
+    """Hold when a random intercept stands for compound symmetry whose correlation is negative.
+
+    Its variance tau2 would have to be below zero, which no search by MixedLM goes to.
+    """
+    for fit, audit in view.judged():
+        if fit.fitter not in MIXEDLM or audit.certificate != "stopped short":
+            continue
+        if view.case.model.by_random_intercept is None or view.best is None:
+            continue
+        ((_, best),) = residual_parameters(view.best.point)
+        if not fit.residual or not best < 0.0 <= fit.residual[0][1]:
+            continue
+        return found(
+            "no-negative-correlation",
+            fit.engine,
+            rho=fit.residual[0][1],
+            best=best,
+            gap=audit.gap,
+            short=view.above_intercept,
+        )
+    return None
+
+
+def best_of_intercepts(view: View) -> bool:
+    """Whether a fit is short of the optimum for want of a negative correlation, and of it alone."""
+    evidence = no_negative_correlation(view)
+    limit = 2.0 * load_tolerances()["loglik"].default
+    return evidence is not None and evidence.numbers["short"] <= limit
 
 
 def endless_correlation(view: View) -> Evidence | None:

@@ -109,7 +109,7 @@ def inverted_covariance(view: View) -> Evidence | None:
     Or by what its equations round.
     """
     for fit, audit in view.judged():
-        if fit.fitter not in MIXEDLM or not audit.theta:
+        if fit.fitter not in MIXEDLM or not audit.theta or not fit.random:
             continue
         modes = modes_at(view, audit)
         off = modes_off(view, fit, modes)
@@ -152,7 +152,7 @@ def inverted_covariance(view: View) -> Evidence | None:
 
 def fixed_effects_rounded(view: View) -> Evidence | None:
     """Hold when statsmodels' fixed effects are off by what its equations round, and no more."""
-    limit = load_tolerances()["estimate"].default
+    view, limit = view.as_run, load_tolerances()["estimate"].default
     for fit, audit in view.judged():
         if fit.engine != "statsmodels" or not audit.theta or not audit.gls_distance > limit:
             continue
@@ -182,7 +182,7 @@ def rounded_loglik(view: View) -> Evidence | None:
 
     By what inverting its cov_re rounds, or by what its likelihood does, computed anew.
     """
-    reml = view.case.model.criterion == "REML"
+    view, reml = view.as_run, view.case.model.criterion == "REML"
     for fit, audit in view.judged():
         if fit.fitter not in MIXEDLM or audit.loglik_error is None or not misstated(audit):
             continue

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
+
 from harness.base.json import Vector
 from harness.engines.engine import Failure, Fit
+from harness.engines.mixedlm_result import as_intercept
 from harness.judge.audit import Audit
 from harness.judge.comparison import Difference
 from harness.judge.tolerances import load_tolerances
 from harness.model.case import Case
 from harness.model.design import Design
+from harness.referee.best_point import search_for
 from harness.referee.deviance import Likelihood
 from harness.referee.optimum import Optimum
 from harness.referee.residual_likelihood import likelihood_of
@@ -59,6 +64,29 @@ class View:
     def failures(self) -> list[Failure]:
         """Return the outcome where it is no fit: one or none."""
         return [self.outcome] if isinstance(self.outcome, Failure) else []
+
+    @cached_property
+    def as_run(self) -> View:
+        """Compound symmetry as the random intercept by which MixedLM fits it; often itself."""
+        fit, audit = self.fit, self.audit
+        symmetric = self.case.model.by_random_intercept is not None
+        if fit is None or audit is None or fit.fitter not in MIXEDLM or not symmetric:
+            return self
+        if not fit.residual:
+            return self
+        run = as_intercept(fit, self.case)
+        ((between,),), own = run.random[0].covariance, run.residual_variance
+        inside = own > 0.0 and 0.0 <= between < math.inf
+        theta = (math.sqrt(between / own),) if inside else ()
+        audit = msgspec.structs.replace(audit, theta=theta)
+        return View(self.case.by_random_intercept, run, audit)
+
+    @cached_property
+    def above_intercept(self) -> float:
+        """Deviance of the audited fit above the best one of the case by a random intercept."""
+        assert self.audit is not None
+        best = search_for(self.case.by_random_intercept).best()
+        return max(-2.0 * self.audit.loglik - best.deviance, 0.0)
 
     @cached_property
     def likelihood(self) -> Likelihood:

@@ -9,6 +9,7 @@ import numpy as np
 from harness.engines.engine import Fit
 from harness.judge.audit import Audit
 from harness.judge.causes.claims import said_of_convergence
+from harness.judge.causes.residual_covariance import best_of_intercepts, no_negative_correlation
 from harness.judge.causes.view import LMER, MIXEDLM, View
 from harness.judge.evidence import Evidence, found, with_more
 from harness.judge.tolerances import load_tolerances
@@ -40,6 +41,9 @@ def two_optima(view: View) -> Evidence | None:
 def stopped_short(view: View) -> Evidence | None:
     """Hold when a fit stopped above the best deviance with no false boundary in its way."""
     for fit, audit in view.judged():
+        # Both of these causes say how far it is short.
+        if no_negative_correlation(view) and (best_of_intercepts(view) or score_sign(view)):
+            continue
         if audit.certificate == "stopped short" and two_optima(view) is None:
             said = said_of_convergence(fit)
             claim: dict[str, bool] = {} if said is None else {"converged": said}
@@ -67,7 +71,7 @@ def false_boundary(view: View) -> Evidence | None:
 def score_sign(view: View) -> Evidence | None:
     """Hold when a MixedLM fit stopped short where its own gradient has the wrong sign."""
     for fit, audit in view.judged():
-        if fit.fitter not in MIXEDLM:
+        if fit.fitter not in MIXEDLM or best_of_intercepts(view):
             continue
         if audit.certificate in ("stopped short", "false boundary") and "score-sign" in fit.probes:
             return found("sm-score-sign", fit.engine, probe=str(fit.probes["score-sign"]))
@@ -104,6 +108,7 @@ def zeroed_fixed_effects(view: View) -> Evidence | None:
     without information: its estimate is arbitrary, and with it a residual variance that can come
     out negative.
     """
+    view = view.as_run
     for fit, audit in view.judged():
         if fit.fitter not in MIXEDLM or audit.gls_distance <= 1e-3:
             continue

@@ -186,6 +186,7 @@ def _nesting(case: Case) -> list[dict[str, Any]]:
 
 def _mixedlm(case: Case) -> dict[str, Any]:
     """Return how MixedLM is called: the engine's own spelling in the script's names."""
+    case = case.by_random_intercept
     spelling = mixedlm_spelling(case.model, case.table, aliased=True)
     by_alias = {alias: _shorts(case)[name] for name, alias in case.table.alias.items()}
 
