@@ -182,7 +182,7 @@ def test_every_option_that_takes_a_path_is_one_that_is_read_or_one_of_these_test
     assert path_options() == READ | set(FILE_OPTIONS) | set(FOLDER_OPTIONS)
 
 
-STREAMED = {("export", "--to"), ("bundle make", "--key")} | {
+STREAMED = {("export", "--to"), ("bundle make", "--key"), ("audit", "--junit")} | {
     key for key in FILE_OPTIONS if key[0] == "conformance"
 }
 """Written as a stream to a device or a FIFO; the key refuses whatever exists."""
