@@ -36,6 +36,7 @@ from harness.judge.examination import gap_tolerance
 from harness.judge.property_outcome import PropertyOutcome
 from harness.judge.tolerances import load_tolerances
 from harness.judge.verdict import VerdictClass
+from harness.model.design import Design
 from harness.referee.conditional_modes import conditional_modes
 from harness.referee.residual_likelihood import likelihood_of
 from harness.referee.satterthwaite import two_sided_p
@@ -268,7 +269,8 @@ def random_effects(question: Question, pair: JudgedPair, fit: Fit, audit: Audit)
     """Check that random effects are the conditional modes, sum to zero and are shrunk.
 
     They sum to zero over the levels of a term whose effects are all fixed effects as well, since
-    X'V^-1 r = 0. They are shrunk: the residuals with them are no larger than those without.
+    X'V^-1 r = 0. They are shrunk: the residuals with them are no larger than those without, times
+    the roots of weights. Where residuals are correlated that is so of r'R^-1 r, and is not asked.
     """
     case = question.case
     if case.model.criterion == "OLS":
@@ -304,10 +306,7 @@ def random_effects(question: Question, pair: JudgedPair, fit: Fit, audit: Audit)
         for what, share in found.items():
             if not share <= far:
                 far, where = _share(share, 1.0), f"{what} for {term.group}"
-    marginal = case.design.y - case.design.x @ np.array([c.estimate for c in fit.coefficients])
-    conditional = np.array(fit.residuals)
-    before, after = float(marginal @ marginal), float(conditional @ conditional)
-    grown = math.sqrt(max(after - before, 0.0) / len(conditional)) / unit if after else 0.0
+    grown = 0.0 if case.design.residual is not None else _grown(case.design, fit) / unit
     if grown > far:
         far, where = grown, "being shrunk: residuals are larger with them than without"
     if far <= 1.0:
@@ -318,6 +317,15 @@ def random_effects(question: Question, pair: JudgedPair, fit: Fit, audit: Audit)
         (),
         discrepancy=far,
     )
+
+
+def _grown(design: Design, fit: Fit) -> float:
+    """Return by how much residuals are larger with random effects than without, as a mean root."""
+    marginal = design.y - design.x @ np.array([c.estimate for c in fit.coefficients])
+    conditional = np.array(fit.residuals)
+    root = 1.0 if design.weights is None else np.sqrt(design.weights)
+    before, after = (float(((rest * root) ** 2).sum()) for rest in (marginal, conditional))
+    return math.sqrt(max(after - before, 0.0) / len(marginal)) if after else 0.0
 
 
 def _without_effects(question: Question, pair: JudgedPair, fit: Fit, what: str) -> PropertyOutcome:

@@ -4,7 +4,11 @@ import msgspec
 import pytest
 
 from harness.conformance.fit_memory import Remembered
-from harness.conformance.planted_engines import ignores_residual, ignores_weights
+from harness.conformance.planted_engines import (
+    ignores_residual,
+    ignores_weights,
+    unshrunk_effects,
+)
 from harness.conformance.planted_mistake import PlantedEngine
 from harness.conformance.properties import PROPERTIES
 from harness.data.recipes.forms import VISIT_SHAPES
@@ -126,3 +130,14 @@ def test_the_referee_has_every_property_on_generated_cases():
                 continue
             outcome = known.check(engine, case)
             assert outcome.status in ("holds", "not applicable"), (name, case.id, outcome.sentence)
+
+
+def test_weighted_residuals_shrink_though_residuals_may_not():
+    """A row of weight 0.001 counts for little: its residual may grow with the random effects."""
+    case = case_of("weighted", sizes=(6,) * 8, ratios=(1.0,), spread=6, seed=0)
+    fit = RefereeEngine().fit(case, "default")
+    marginal = case.design.y - case.design.x @ [c.estimate for c in fit.coefficients]
+    assert sum(r**2 for r in fit.residuals) > float(marginal @ marginal)
+    assert check("random-effects.sum-and-shrinkage", RefereeEngine(), case).status == "holds"
+    outcome = check("random-effects.sum-and-shrinkage", unshrunk_effects(), case)
+    assert outcome.status in ("fails", "unexplained")
