@@ -247,7 +247,7 @@ def _judged(listing: Listing, source: ListingSource, alpha: Alpha) -> ListingVer
     best: Reading | None = None
     # The plainest reading first; another has to make more of the numbers right.
     for reading in _readings(listing, source, (stated, other), ratios):
-        if best is None or reading.score > best.score:
+        if best is None or (reading.score > best.score and _as_it_says(reading, listing.criterion)):
             best = reading
         if best.score == len(best.findings):
             break
@@ -284,6 +284,15 @@ def _judged(listing: Listing, source: ListingSource, alpha: Alpha) -> ListingVer
         codings=tuple(found.codings.items()),
         other_codings=_other_codings(best, listing, source, ratios) if found.codings else (),
     )
+
+
+def _as_it_says(reading: Reading, stated: str) -> bool:
+    """Whether a reading has the criterion that is stated, or half its numbers speak for the other.
+
+    One number of two digits that fits by chance is no reason to say that all are of the other.
+    """
+    same = not stated or reading.model.criterion == stated
+    return same or 2 * reading.score >= len(reading.findings)
 
 
 def _other_codings(

@@ -336,3 +336,17 @@ def test_marks_of_significance_are_no_part_of_a_p(mark):
 def test_the_row_of_a_reference_level_is_no_coefficient(row):
     text = f'[coefficient."f c"]\n{row}\n[coefficient."f a"]\nestimate = "0"\nse = "1"'
     assert list(read_listing(text).coefficients) == ["f a"]
+
+
+def test_one_number_that_fits_by_the_other_criterion_is_no_reason_to_name_it():
+    """ML's intercept variance is 565.5; all else that is printed belongs to no criterion."""
+    numbers = {
+        "criterion": "REML",
+        "coefficient": {"Days": {"estimate": "11.9", "se": "1.82", "statistic": "5.10"}},
+        "variance": {"Subject Intercept": "565.5", "residual": "702"},
+    }
+    frame = load_dataset("sleepstudy").frame
+    verdict = harness.audit(frame, "Reaction ~ Days + (Days | Subject)", numbers).verdict
+    assert verdict.criterion == "REML"
+    assert "other-criterion" not in verdict.mistakes
+    assert len(wrong(verdict)) == 5
